@@ -1,0 +1,1 @@
+"""Orion auth: identities, credentials, tokens."""

@@ -1,0 +1,1 @@
+"""Messages that cross a border between Orion services: events and claims."""

@@ -1,0 +1,1 @@
+"""What every Orion service stands on."""

@@ -1,0 +1,1 @@
+"""Orion db: migrations, status, seeds and generated documents for the databases of all services."""

@@ -1,0 +1,1 @@
+"""Orion notifications: templates, messages, delivery."""

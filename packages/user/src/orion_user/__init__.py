@@ -1,0 +1,1 @@
+"""Orion user: profiles, roles, permissions, audit."""
