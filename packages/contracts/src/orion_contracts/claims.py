@@ -1,0 +1,40 @@
+"""Claims of Orion's access tokens: JWTs of type `at+jwt` (RFC 9068)."""
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+
+
+class AccessClaims(BaseModel):
+    """The claims of one access token; times are seconds since 1970 (NumericDate, RFC 7519 §2).
+
+    In a token of a user `sub` is the user's id and `sid` the session's. In a token of a service or an API key (client
+    credentials grant) `sub` equals `client_id` and there is no `sid` (RFC 9068 §2.2).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    iss: str
+    aud: str | list[str]
+    sub: str
+    client_id: str
+    sid: str | None = None
+    scope: str = ""
+    exp: NonNegativeInt
+    iat: NonNegativeInt
+    jti: str
+    auth_time: NonNegativeInt | None = None
+    """When the user last gave proof of who they are; refreshing a token does not move it."""
+    acr: str | None = None
+    amr: list[str] | None = None
+    """Methods of authentication (RFC 8176): `pwd`, `otp`, `hwk`, …"""
+    epoch: NonNegativeInt = 0
+    """The user's security epoch at issue; a token of an earlier epoch than the user's present one is refused."""
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """`aud` as a set; the claim is one string or several (RFC 7519 §4.1.3)."""
+        return frozenset((self.aud,) if isinstance(self.aud, str) else self.aud)
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """`scope` as a set (RFC 6749 §3.3: separated by spaces)."""
+        return frozenset(self.scope.split())

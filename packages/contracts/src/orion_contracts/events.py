@@ -1,0 +1,218 @@
+"""Events that cross a service border, as they stand in the `data` of a CloudEvent.
+
+A type ends in its version. Within a version only optional fields are added, and readers ignore what they do not know,
+so producer and consumer are deployed in any order; anything else is a new version beside the old one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orion_contracts.types import (
+    AwareDatetime,
+    City,
+    Country,
+    DeviceName,
+    Email,
+    IpAddress,
+    Label,
+    Locale,
+    Name,
+    Phone,
+    TimeZone,
+    UserAgent,
+    Username,
+)
+
+
+class UnknownEventTypeError(LookupError):
+    """The type is newer than this library, or not Orion's; a consumer passes over such an event."""
+
+
+class Event(BaseModel, ABC):
+    """Something that has happened. Immutable; `type` and `subject` are those of its CloudEvent."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    type: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def subject(self) -> str:
+        """What the event is about: the id of one user, session or notification."""
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Self:
+        """The event from a CloudEvent's `data`; raises `pydantic.ValidationError` when it breaks the contract."""
+        return cls.model_validate(data)
+
+    def data(self) -> dict[str, Any]:
+        """The event as a CloudEvent's `data`: plain JSON values, absent fields left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class UserEvent(Event):
+    """An event about one user."""
+
+    user_id: UUID
+
+    @property
+    def subject(self) -> str:
+        """The user's id."""
+        return str(self.user_id)
+
+
+class SessionEvent(Event):
+    """An event about one session; its id is auth's session id (`sid` in access tokens), which is no secret."""
+
+    session_id: UUID
+    user_id: UUID
+
+    @property
+    def subject(self) -> str:
+        """The session's id."""
+        return str(self.session_id)
+
+
+class IdentityRegistered(UserEvent):
+    """auth: somebody has registered; the e-mail address is not verified yet."""
+
+    type: ClassVar[str] = "orion.auth.identity.registered.v1"
+
+    email: Email
+    username: Username | None = None
+    name: Name | None = None
+    phone: Phone | None = None
+    locale: Locale
+    timezone: TimeZone
+    registered_at: AwareDatetime
+
+
+class VerificationSecrets(BaseModel):
+    """What is sealed into `EmailVerificationRequested.secrets`, as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    link: str = Field(max_length=2000, repr=False)
+    """The URL to send; opening it changes nothing, its page has the button that does."""
+    code: str = Field(max_length=20, repr=False)
+    """The short code for those who would rather type."""
+
+
+class EmailVerificationRequested(UserEvent):
+    """auth: a verification mail is to be sent.
+
+    `secrets` is a sealed envelope around the JSON of `VerificationSecrets`, for notifications alone: the outbox, its
+    backups and every other reader of the feed see only the envelope. It is bound to this event's type and user by
+    `associated_data`, so it cannot be opened as part of another event.
+    """
+
+    type: ClassVar[str] = "orion.auth.email.verification_requested.v1"
+
+    email: Email
+    locale: Locale
+    expires_at: AwareDatetime
+    secrets: str = Field(max_length=8000, repr=False)
+
+    @classmethod
+    def associated_data(cls, user_id: UUID) -> bytes:
+        """The associated data of the envelope: the event's type, a colon, the user's id."""
+        return f"{cls.type}:{user_id}".encode()
+
+
+class EmailVerified(UserEvent):
+    """auth: the user has shown that this address is theirs."""
+
+    type: ClassVar[str] = "orion.auth.email.verified.v1"
+
+    email: Email
+    verified_at: AwareDatetime
+
+
+class SessionStarted(SessionEvent):
+    """auth: somebody has signed in."""
+
+    type: ClassVar[str] = "orion.auth.session.started.v1"
+
+    device_name: DeviceName | None = None
+    device_type: DeviceName | None = None
+    ip_address: IpAddress | None = None
+    user_agent: UserAgent | None = None
+    country: Country | None = None
+    city: City | None = None
+    started_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class SessionEnded(SessionEvent):
+    """auth: the session is over.
+
+    Its access tokens verify by signature until `tokens_expire_at`; until then every service refuses the session's id.
+    """
+
+    type: ClassVar[str] = "orion.auth.session.ended.v1"
+
+    reason: Label
+    """`SIGNED_OUT`, `REVOKED`, `EXPIRED`, `REUSE_DETECTED`, …"""
+    ended_at: AwareDatetime
+    tokens_expire_at: AwareDatetime
+
+
+class UserCreated(UserEvent):
+    """user: the profile of a registered identity exists and may be addressed."""
+
+    type: ClassVar[str] = "orion.user.user.created.v1"
+
+    email: Email
+    username: Username | None = None
+    name: Name | None = None
+    locale: Locale
+    timezone: TimeZone
+    created_at: AwareDatetime
+
+
+class NotificationSent(Event):
+    """notifications: a provider has taken the message."""
+
+    type: ClassVar[str] = "orion.notifications.notification.sent.v1"
+
+    notification_id: UUID
+    user_id: UUID | None = None
+    notification_type: str = Field(max_length=100)
+    """What the message is about, such as `account.email_verification`."""
+    channel: Label
+    provider: str | None = Field(default=None, max_length=60)
+    sent_at: AwareDatetime
+
+    @property
+    def subject(self) -> str:
+        """The notification's id."""
+        return str(self.notification_id)
+
+
+EVENTS: dict[str, type[Event]] = {
+    event.type: event
+    for event in (
+        IdentityRegistered,
+        EmailVerificationRequested,
+        EmailVerified,
+        SessionStarted,
+        SessionEnded,
+        UserCreated,
+        NotificationSent,
+    )
+}
+"""Every event of Orion by its type."""
+
+
+def parse(event_type: str, data: Mapping[str, Any]) -> Event:
+    """Read the `data` of a CloudEvent of that type.
+
+    Raises `UnknownEventTypeError`, or `pydantic.ValidationError` when the data breaks the contract.
+    """
+    if event_type not in EVENTS:
+        raise UnknownEventTypeError(event_type)
+    return EVENTS[event_type].read(data)

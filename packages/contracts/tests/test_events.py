@@ -1,0 +1,109 @@
+"""Every event survives its wire form, takes what newer producers add, and refuses what breaks the contract."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from orion_contracts.events import (
+    EVENTS,
+    EmailVerificationRequested,
+    EmailVerified,
+    Event,
+    IdentityRegistered,
+    NotificationSent,
+    SessionEnded,
+    SessionStarted,
+    UnknownEventTypeError,
+    UserCreated,
+    VerificationSecrets,
+    parse,
+)
+
+USER = UUID("01890000-0000-7000-8000-000000000001")
+OTHER = UUID("01890000-0000-7000-8000-000000000002")
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+EXAMPLES: list[tuple[Event, str]] = [
+    (
+        IdentityRegistered(
+            user_id=USER, email="a@b.example", phone="+4930123456", locale="de", timezone="UTC", registered_at=NOON
+        ),
+        str(USER),
+    ),
+    (
+        EmailVerificationRequested(user_id=USER, email="a@b.example", locale="de", expires_at=NOON, secrets="sealed"),
+        str(USER),
+    ),
+    (EmailVerified(user_id=USER, email="a@b.example", verified_at=NOON), str(USER)),
+    (
+        SessionStarted.model_validate(
+            {"session_id": OTHER, "user_id": USER, "ip_address": "::1", "started_at": NOON, "expires_at": NOON}
+        ),
+        str(OTHER),
+    ),
+    (
+        SessionEnded(session_id=OTHER, user_id=USER, reason="SIGNED_OUT", ended_at=NOON, tokens_expire_at=NOON),
+        str(OTHER),
+    ),
+    (UserCreated(user_id=USER, email="a@b.example", locale="de", timezone="UTC", created_at=NOON), str(USER)),
+    (
+        NotificationSent(notification_id=OTHER, notification_type="account.welcome", channel="IN_APP", sent_at=NOON),
+        str(OTHER),
+    ),
+]
+
+
+def test_every_event_has_an_example() -> None:
+    assert {type(event) for event, _ in EXAMPLES} == set(EVENTS.values())
+
+
+@pytest.mark.parametrize(("event", "subject"), EXAMPLES, ids=lambda value: getattr(value, "type", ""))
+def test_wire_form_reads_back_equal(event: Event, subject: str) -> None:
+    data = event.data()
+    assert parse(event.type, data) == event
+    assert event.subject == subject
+    assert None not in data.values()
+
+
+@pytest.mark.parametrize(("event", "_subject"), EXAMPLES, ids=lambda value: getattr(value, "type", ""))
+def test_fields_of_a_newer_producer_are_ignored(event: Event, _subject: str) -> None:
+    assert parse(event.type, {**event.data(), "added_later": 1}) == event
+
+
+def test_a_type_not_known_here_is_told_apart_from_a_broken_event() -> None:
+    with pytest.raises(UnknownEventTypeError):
+        parse("orion.auth.identity.registered.v2", {})
+    with pytest.raises(ValidationError):
+        parse(IdentityRegistered.type, {})
+
+
+def test_events_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        EXAMPLES[2][0].user_id = OTHER  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_moment_without_zone_is_refused() -> None:
+    with pytest.raises(ValidationError, match="timezone"):
+        parse(EmailVerified.type, {"user_id": USER, "email": "a@b.example", "verified_at": "2026-03-01T12:00:00"})
+
+
+def test_secrets_are_bound_to_type_and_user_and_stay_out_of_logs() -> None:
+    assert EmailVerificationRequested.associated_data(USER) != EmailVerificationRequested.associated_data(OTHER)
+    assert EmailVerificationRequested.type.encode() in EmailVerificationRequested.associated_data(USER)
+    assert "sealed" not in repr(EXAMPLES[1][0])
+    assert "123456" not in repr(VerificationSecrets(link="https://a.example/123456", code="123456"))
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))])))
+def test_moments_keep_their_microseconds(moment: datetime) -> None:
+    event = EmailVerified(user_id=USER, email="a@b.example", verified_at=moment)
+    assert parse(event.type, event.data()) == event
+
+
+@given(st.text(alphabet="abcABC@.ÄÖ", min_size=3, max_size=40))
+def test_addresses_arrive_in_lower_case(email: str) -> None:
+    assert EmailVerified(user_id=USER, email=email, verified_at=NOON).email == email.lower()
