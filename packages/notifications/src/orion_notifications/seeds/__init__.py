@@ -1,0 +1,1 @@
+"""What a new notification database is filled with."""
