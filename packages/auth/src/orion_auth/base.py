@@ -1,0 +1,75 @@
+"""The declarative base of auth's tables, and what several of its slices say in the same words.
+
+Two decisions hold for every table of this database:
+
+- What hangs on a user and is worthless without him (credentials, tokens, devices, linked accounts) has a foreign key to
+  `identities` with ON DELETE CASCADE.
+- `login_attempts`, `security_events` and `session_blacklist` have a `user_id` without a foreign key. The first two are
+  append-only history: it has to outlive the user it tells of, and neither a cascade nor a SET NULL may rewrite it. The
+  third must go on refusing a deleted user's tokens until they would have died anyway.
+"""
+
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, LargeBinary, String
+from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from orion_core.tables import TYPES, service_metadata
+
+IpAddress = IPv4Address | IPv6Address
+
+
+class Table(DeclarativeBase):
+    """Base of every model of auth."""
+
+    metadata = service_metadata("auth")
+    type_annotation_map = TYPES
+
+
+class TwoFactorMethod(Enum):
+    """How a second factor can be shown."""
+
+    TOTP = "TOTP"
+    SMS = "SMS"
+    EMAIL = "EMAIL"
+    HARDWARE_KEY = "HARDWARE_KEY"
+    BACKUP_CODE = "BACKUP_CODE"
+
+
+def owner(**options: Any) -> Mapped[UUID]:
+    """`user_id` of something that lives and dies with its user."""
+    return mapped_column(ForeignKey("identities.id", ondelete="CASCADE"), **options)
+
+
+class Origin:
+    """Where a request came from, as far as the network told."""
+
+    ip_address: Mapped[IpAddress | None] = mapped_column(INET)
+    user_agent: Mapped[str | None] = mapped_column(String(512))
+
+
+class Place:
+    """Where on Earth an address is thought to be; empty without a geography database."""
+
+    country: Mapped[str | None] = mapped_column(String(2), comment="ISO 3166-1 alpha-2")
+    region: Mapped[str | None] = mapped_column(String(100))
+    city: Mapped[str | None] = mapped_column(String(100))
+    location: Mapped[dict[str, Any] | None] = mapped_column(comment="latitude, longitude, accuracy in kilometres")
+
+
+def sealed() -> Mapped[bytes | None]:
+    """A secret that must be read back: AES-256-GCM ciphertext bound to its row, never clear text."""
+    return mapped_column(LargeBinary, info={"sealed": True})
+
+
+def hash_check(column: str) -> str:
+    """CHECK that a column holds a 32-byte digest and nothing longer or shorter, such as the secret itself."""
+    return f"octet_length({column}) = 32"
+
+
+PHONE_CHECK = r"{} ~ '^\+[1-9][0-9]{{1,14}}$'"
+"""CHECK that a column is a phone number in E.164 (ITU-T E.164: at most 15 digits)."""

@@ -1,0 +1,1 @@
+"""Who somebody is to auth: address, name, password hash, state."""

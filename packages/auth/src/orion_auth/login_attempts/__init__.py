@@ -1,0 +1,1 @@
+"""The record of every attempt to sign in."""

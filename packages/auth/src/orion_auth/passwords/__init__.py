@@ -1,0 +1,1 @@
+"""Passwords: hashing in a bounded lane, and resets."""

@@ -1,0 +1,68 @@
+"""How often something may be tried, and how often it has been."""
+
+from datetime import datetime
+from enum import Enum
+
+from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orion_auth.base import Table
+from orion_core.tables import Identified, Timestamped, native_enum
+
+
+class RateLimitKeyType(Enum):
+    """Whom a limit is counted for."""
+
+    USER = "USER"
+    IP = "IP"
+    EMAIL = "EMAIL"
+    API_KEY = "API_KEY"
+    GLOBAL = "GLOBAL"
+
+
+class RateLimit(Identified, Timestamped, Table):
+    """One counter.
+
+    UNLOGGED, the only such table: it is written on every guarded request, and after a crash counting from nothing is
+    harmless. A fixed window ends at `reset_at`; `blocked_until` holds longer where the policy says so.
+    """
+
+    __tablename__ = "rate_limits"
+
+    key: Mapped[str] = mapped_column(String(400), comment="endpoint, key type and whose")
+    key_type: Mapped[RateLimitKeyType] = mapped_column(native_enum(RateLimitKeyType))
+    endpoint: Mapped[str] = mapped_column(String(60))
+    limit: Mapped[int]
+    window_seconds: Mapped[int]
+    count: Mapped[int] = mapped_column(server_default=text("0"))
+    reset_at: Mapped[datetime]
+    blocked_until: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("key"),
+        Index(None, "reset_at"),
+        CheckConstraint('"limit" > 0', name="limit"),
+        CheckConstraint("window_seconds > 0", name="window_seconds"),
+        CheckConstraint("count >= 0", name="count"),
+        {"prefixes": ["UNLOGGED"], "comment": "Counters of the rate limits; lost on a crash, which is harmless"},
+    )
+
+
+class RateLimitPolicy(Identified, Timestamped, Table):
+    """What the seeds fill in and an administrator edits."""
+
+    __tablename__ = "rate_limit_policies"
+
+    endpoint: Mapped[str] = mapped_column(String(60))
+    key_type: Mapped[RateLimitKeyType] = mapped_column(native_enum(RateLimitKeyType))
+    limit: Mapped[int]
+    window_seconds: Mapped[int]
+    block_seconds: Mapped[int] = mapped_column(server_default=text("0"), comment="How long to refuse beyond the window")
+
+    __table_args__ = (
+        UniqueConstraint("endpoint", "key_type"),
+        CheckConstraint('"limit" > 0', name="limit"),
+        CheckConstraint("window_seconds > 0", name="window_seconds"),
+        CheckConstraint("block_seconds >= 0", name="block_seconds"),
+        {"comment": "How often something may be tried"},
+    )

@@ -1,0 +1,99 @@
+"""Rows that auth starts with: rate-limit policies everywhere, sample users and their devices in development."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Table as CoreTable
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import Table
+from orion_auth.devices.tables import DeviceStatus, DeviceType
+from orion_auth.identities.tables import IdentityStatus
+from orion_auth.passwords.hashing import HASHER
+from orion_auth.rate_limits.tables import RateLimitKeyType
+from orion_core.seeds import SAMPLE_PASSWORD, SAMPLE_USERS, Profile, SeedReport
+
+POLICIES = (
+    ("login", RateLimitKeyType.EMAIL, 5, 60),
+    ("refresh", RateLimitKeyType.USER, 10, 60),
+    ("password_reset", RateLimitKeyType.EMAIL, 3, 300),
+    ("email_verification", RateLimitKeyType.EMAIL, 5, 300),
+    ("two_factor_verification", RateLimitKeyType.USER, 5, 60),
+)
+"""Endpoint, whom it is counted for, how often, in how many seconds."""
+
+SAMPLE_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+"""When the sample users were verified and their devices first seen."""
+
+SAMPLE_DEVICES: dict[str, tuple[dict[str, Any], ...]] = {
+    "admin": (
+        {"name": "Ada's workstation", "type": DeviceType.DESKTOP, "os": "Linux", "os_version": "6.12"}
+        | {"browser": "Firefox", "browser_version": "140.0"},
+    ),
+    "user": (
+        {"name": "Uma's laptop", "type": DeviceType.DESKTOP, "os": "macOS", "os_version": "15.5"}
+        | {"browser": "Safari", "browser_version": "18.5"},
+        {"name": "Uma's phone", "type": DeviceType.MOBILE, "os": "Android", "os_version": "16"}
+        | {"browser": "Chrome", "browser_version": "138.0"},
+    ),
+}
+
+
+async def seed(connection: AsyncConnection, profile: Profile) -> SeedReport:
+    """Insert what is missing, in the caller's transaction; nothing that is there is changed."""
+    report = SeedReport()
+    await report.insert(connection, _table("rate_limit_policies"), _policies())
+    if profile == "development":
+        await report.insert(connection, _table("identities"), _identities())
+        await report.insert(connection, _table("devices"), await _devices(connection))
+    return report
+
+
+def _table(name: str) -> CoreTable:
+    return Table.metadata.tables[name]
+
+
+def _policies() -> list[dict[str, Any]]:
+    return [
+        {"endpoint": endpoint, "key_type": key_type, "limit": limit, "window_seconds": seconds}
+        for endpoint, key_type, limit, seconds in POLICIES
+    ]
+
+
+def _identities() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": user.id,
+            "email": user.email,
+            "username": user.username,
+            "password_hash": HASHER.hash(SAMPLE_PASSWORD),
+            "password_changed_at": SAMPLE_MOMENT,
+            "status": IdentityStatus.ACTIVE,
+            "email_verified_at": SAMPLE_MOMENT,
+        }
+        for user in SAMPLE_USERS
+    ]
+
+
+async def _devices(connection: AsyncConnection) -> list[dict[str, Any]]:
+    # A sample user is missing when somebody else registered under that address first; then so are the devices.
+    identities = _table("identities")
+    known = select(identities.c.id).where(identities.c.id.in_([user.id for user in SAMPLE_USERS]))
+    present = set((await connection.scalars(known)).all())
+    return [
+        device
+        | {
+            "user_id": user.id,
+            "device_id": f"sample-{user.username}-{number}",
+            "fingerprint": sha256(f"{user.username} {device['name']}".encode()).hexdigest(),
+            "status": DeviceStatus.TRUSTED,
+            "first_seen_at": SAMPLE_MOMENT,
+            "last_seen_at": SAMPLE_MOMENT,
+            "verified_at": SAMPLE_MOMENT,
+        }
+        for user in SAMPLE_USERS
+        if user.id in present
+        for number, device in enumerate(SAMPLE_DEVICES[user.username], start=1)
+    ]

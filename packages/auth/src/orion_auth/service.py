@@ -1,0 +1,48 @@
+"""How auth describes itself to the tools that migrate, seed, start and document it."""
+
+from pathlib import Path
+
+from orion_auth import seeds
+from orion_auth.base import Table
+from orion_auth.devices import tables as devices
+from orion_auth.identities import tables as identities
+from orion_auth.login_attempts import tables as login_attempts
+from orion_auth.passkeys import tables as passkeys
+from orion_auth.passwords import tables as passwords
+from orion_auth.rate_limits import tables as rate_limits
+from orion_auth.security_events import tables as security_events
+from orion_auth.sessions import tables as sessions
+from orion_auth.signing_keys import tables as signing_keys
+from orion_auth.social import tables as social
+from orion_auth.tokens import tables as tokens
+from orion_auth.two_factor import tables as two_factor
+from orion_core.service import Service
+
+# Importing a slice's tables declares them in the metadata.
+SLICES = (
+    devices,
+    identities,
+    login_attempts,
+    passkeys,
+    passwords,
+    rate_limits,
+    security_events,
+    sessions,
+    signing_keys,
+    social,
+    tokens,
+    two_factor,
+)
+
+service = Service(
+    name="auth",
+    title="Orion auth",
+    database="orion_auth",
+    url_variable="AUTH_DATABASE_URL",
+    port=7101,
+    metadata=Table.metadata,
+    migrations=Path(__file__).parent / "migrations",
+    seed=seeds.seed,
+    package=Path(__file__).parents[2],
+    application="orion_auth.app:create_app",
+)

@@ -1,0 +1,40 @@
+"""What is refused before its time has run out."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orion_auth.base import Table, hash_check
+from orion_core.tables import Identified, Timestamped
+
+
+class SessionBlacklist(Identified, Timestamped, Table):
+    """One token, one session, or all of a user's tokens up to an epoch.
+
+    Kept until what it refuses would have died anyway.
+    """
+
+    __tablename__ = "session_blacklist"
+
+    token_hash: Mapped[bytes | None] = mapped_column(LargeBinary, comment="SHA-256 of the refused token")
+    session_id: Mapped[UUID | None]
+    user_epoch: Mapped[int | None] = mapped_column(comment="Tokens of this and earlier security epochs are refused")
+    user_id: Mapped[UUID | None] = mapped_column(comment="No foreign key: refusal outlives the user")
+    reason: Mapped[str] = mapped_column(String(60))
+    revoked_by: Mapped[str | None] = mapped_column(String(100), comment="A user id, or the name of a service")
+    revoked_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        UniqueConstraint("session_id"),
+        Index(None, "user_id"),
+        Index(None, "expires_at"),
+        CheckConstraint("num_nonnulls(token_hash, session_id, user_epoch) = 1", name="what"),
+        CheckConstraint("user_epoch IS NULL OR user_id IS NOT NULL", name="whose"),
+        CheckConstraint(hash_check("token_hash"), name="token_hash"),
+        CheckConstraint("revoked_at < expires_at", name="lifetime"),
+        {"comment": "Tokens, sessions and epochs refused before their time"},
+    )

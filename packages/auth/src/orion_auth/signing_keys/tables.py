@@ -1,0 +1,43 @@
+"""The keys that sign access tokens."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orion_auth.base import Table
+from orion_core.tables import Identified, Timestamped, native_enum
+
+
+class SigningKeyStatus(Enum):
+    """PENDING: published, not yet signing; RETIRING: no longer signing, still published until `retires_at`."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    RETIRING = "RETIRING"
+    RETIRED = "RETIRED"
+
+
+class SigningKey(Identified, Timestamped, Table):
+    """One key pair; the private half is sealed."""
+
+    __tablename__ = "signing_keys"
+
+    kid: Mapped[str] = mapped_column(String(64), comment="RFC 7638 thumbprint")
+    algorithm: Mapped[str] = mapped_column(String(20), comment="JOSE name, e.g. ES256")
+    public_jwk: Mapped[dict[str, Any]]
+    private_key: Mapped[bytes] = mapped_column(LargeBinary, info={"sealed": True})
+    status: Mapped[SigningKeyStatus] = mapped_column(native_enum(SigningKeyStatus), server_default="PENDING")
+    activated_at: Mapped[datetime | None]
+    retires_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("kid"),
+        Index(None, "status"),
+        Index("uq_signing_keys_active", "algorithm", unique=True, postgresql_where=text("status = 'ACTIVE'")),
+        CheckConstraint("NOT public_jwk ?| ARRAY['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']", name="public_jwk"),
+        CheckConstraint("status = 'PENDING' OR activated_at IS NOT NULL", name="activated"),
+        {"comment": "The keys that sign access tokens"},
+    )

@@ -1,0 +1,84 @@
+"""Providers that people may sign in through, and who has linked which account."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orion_auth.base import Table, owner, sealed
+from orion_core.tables import Annotated, Identified, Timestamped, native_enum
+
+
+class ProviderProtocol(Enum):
+    """OIDC tells who somebody is by itself; bare OAUTH2 needs a userinfo endpoint."""
+
+    OIDC = "OIDC"
+    OAUTH2 = "OAUTH2"
+
+
+class OAuthConnection(Identified, Timestamped, Annotated, Table):
+    """One configured provider."""
+
+    __tablename__ = "oauth_connections"
+
+    name: Mapped[str] = mapped_column(String(50))
+    protocol: Mapped[ProviderProtocol] = mapped_column(native_enum(ProviderProtocol))
+    client_id: Mapped[str] = mapped_column(String(255))
+    client_secret: Mapped[bytes | None] = sealed()
+    issuer: Mapped[str | None] = mapped_column(String(500))
+    discovery_url: Mapped[str | None] = mapped_column(String(500))
+    authorization_url: Mapped[str | None] = mapped_column(String(500))
+    token_url: Mapped[str | None] = mapped_column(String(500))
+    userinfo_url: Mapped[str | None] = mapped_column(String(500))
+    jwks_url: Mapped[str | None] = mapped_column(String(500))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    claim_mapping: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    is_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        UniqueConstraint("name"),
+        CheckConstraint("protocol <> 'OIDC' OR num_nonnulls(discovery_url, issuer) > 0", name="oidc"),
+        CheckConstraint(
+            "protocol <> 'OAUTH2' OR num_nulls(authorization_url, token_url, userinfo_url) = 0", name="oauth2"
+        ),
+        {"comment": "Configured sign-in providers"},
+    )
+
+
+class OAuthProvider(Identified, Timestamped, Annotated, Table):
+    """One account elsewhere that a user has linked."""
+
+    __tablename__ = "oauth_providers"
+
+    user_id: Mapped[UUID] = owner()
+    # A provider through which people are linked can be switched off, but not deleted under them.
+    provider: Mapped[str] = mapped_column(
+        ForeignKey("oauth_connections.name", ondelete="RESTRICT", onupdate="CASCADE"), type_=String(50)
+    )
+    provider_id: Mapped[str] = mapped_column(String(255), comment="The provider's subject")
+    provider_email: Mapped[str | None] = mapped_column(String(255))
+    access_token: Mapped[bytes | None] = sealed()
+    refresh_token: Mapped[bytes | None] = sealed()
+    token_expires_at: Mapped[datetime | None]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    profile: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    is_primary: Mapped[bool] = mapped_column(server_default=text("false"))
+    last_used_at: Mapped[datetime | None]
+    last_synced_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("provider", "provider_id"),
+        Index(None, "user_id"),
+        Index("uq_oauth_providers_primary", "user_id", unique=True, postgresql_where=text("is_primary")),
+        Index(
+            "ix_oauth_providers_token_expires_at",
+            "token_expires_at",
+            postgresql_where=text("refresh_token IS NOT NULL"),
+        ),
+        CheckConstraint("provider_email = lower(provider_email)", name="provider_email"),
+        {"comment": "Accounts elsewhere that users have linked"},
+    )

@@ -1,0 +1,1 @@
+"""Access and refresh tokens: how they are made, rotated and revoked."""

@@ -1,0 +1,83 @@
+"""Every token auth has given out, by its public selector and the hash of its secret."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orion_auth.base import Origin, Table, hash_check, owner
+from orion_core.tables import Annotated, Identified, Timestamped, native_enum
+
+
+class TokenType(Enum):
+    """What a token is good for."""
+
+    ACCESS = "ACCESS"
+    REFRESH = "REFRESH"
+    PASSWORD_RESET = "PASSWORD_RESET"
+    EMAIL_VERIFICATION = "EMAIL_VERIFICATION"
+    MAGIC_LINK = "MAGIC_LINK"
+    API_KEY = "API_KEY"
+
+
+class TokenStatus(Enum):
+    """USED: did its one work; EXPIRED is set by clean-up, `expires_at` decides before that."""
+
+    ACTIVE = "ACTIVE"
+    USED = "USED"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+
+
+class AuthToken(Identified, Origin, Timestamped, Annotated, Table):
+    """One token. A refresh token's family is the id of the first of its line; each successor names its predecessor."""
+
+    __tablename__ = "auth_tokens"
+
+    token: Mapped[str] = mapped_column(String(64), comment="Public selector, no secret")
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of the secret part")
+    type: Mapped[TokenType] = mapped_column(native_enum(TokenType))
+    status: Mapped[TokenStatus] = mapped_column(native_enum(TokenStatus), server_default="ACTIVE")
+    user_id: Mapped[UUID] = owner()
+    session_id: Mapped[UUID | None]
+    family_id: Mapped[UUID | None] = mapped_column(comment="Id of the first token of the line of rotations")
+    parent_token_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("auth_tokens.id", ondelete="SET NULL"), comment="The token this one was obtained with"
+    )
+    rotated_from_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("auth_tokens.id", ondelete="SET NULL"), comment="The token this one replaced"
+    )
+    refresh_count: Mapped[int] = mapped_column(server_default=text("0"))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    audience: Mapped[str | None] = mapped_column(String(255))
+    issuer: Mapped[str | None] = mapped_column(String(255))
+    client_id: Mapped[str | None] = mapped_column(String(255))
+    device_id: Mapped[str | None] = mapped_column(String(128), comment="The client's stable id, as in devices")
+    location: Mapped[dict[str, Any] | None]
+    issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = mapped_column(String(60))
+    usage_count: Mapped[int] = mapped_column(server_default=text("0"))
+
+    __table_args__ = (
+        UniqueConstraint("token"),
+        UniqueConstraint("token_hash"),
+        # One successor per token, whatever the application does: the second rotation of a token cannot be written.
+        UniqueConstraint("rotated_from_id"),
+        Index(None, "user_id", "type", "status"),
+        Index(None, "family_id"),
+        Index(None, "parent_token_id"),
+        Index("ix_auth_tokens_expires_at", "expires_at", postgresql_where=text("status = 'ACTIVE'")),
+        CheckConstraint(hash_check("token_hash"), name="token_hash"),
+        CheckConstraint("issued_at < expires_at", name="lifetime"),
+        CheckConstraint("(status = 'REVOKED') = (revoked_at IS NOT NULL)", name="revoked"),
+        CheckConstraint("type <> 'REFRESH' OR family_id IS NOT NULL", name="family"),
+        CheckConstraint("refresh_count >= 0 AND usage_count >= 0", name="counts"),
+        {"comment": "Every token given out, by public selector and hash of the secret"},
+    )
