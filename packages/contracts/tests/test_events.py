@@ -93,7 +93,7 @@ def test_a_moment_without_zone_is_refused() -> None:
 
 def test_secrets_are_bound_to_type_and_user_and_stay_out_of_logs() -> None:
     assert EmailVerificationRequested.associated_data(USER) != EmailVerificationRequested.associated_data(OTHER)
-    assert EmailVerificationRequested.type.encode() in EmailVerificationRequested.associated_data(USER)
+    assert EmailVerificationRequested.type in EmailVerificationRequested.associated_data(USER)
     assert "sealed" not in repr(EXAMPLES[1][0])
     assert "123456" not in repr(VerificationSecrets(link="https://a.example/123456", code="123456"))
 

@@ -118,9 +118,9 @@ class EmailVerificationRequested(UserEvent):
     secrets: str = Field(max_length=8000, repr=False)
 
     @classmethod
-    def associated_data(cls, user_id: UUID) -> bytes:
+    def associated_data(cls, user_id: UUID) -> str:
         """The associated data of the envelope: the event's type, a colon, the user's id."""
-        return f"{cls.type}:{user_id}".encode()
+        return f"{cls.type}:{user_id}"
 
 
 class EmailVerified(UserEvent):

@@ -30,7 +30,7 @@ IpAddress = IPv4Address | IPv6Address
 Email = Annotated[str, StringConstraints(to_lower=True, min_length=3, max_length=255)]
 """An address in lower case; all services compare and store it so."""
 
-Username = Annotated[str, StringConstraints(min_length=1, max_length=50)]
+Username = Annotated[str, StringConstraints(to_lower=True, min_length=1, max_length=60)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{1,14}$")]

@@ -1,0 +1,144 @@
+"""Following another service's feed, so that each event takes effect exactly once.
+
+The cursor moves in the transaction that applies the events, and its row is locked meanwhile: however many copies of a
+service follow, and wherever one of them is killed, an event is applied once. A handler that fails holds up its feed,
+and `/readyz` says which event and why; nothing is skipped.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+import structlog
+from sqlalchemy import MetaData, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from orion_contracts.cloud_event import CloudEvent
+from orion_contracts.events import Event
+from orion_core.clock import Clock
+from orion_core.database import Database, Transaction
+from orion_core.events.client import FeedClient
+from orion_core.house import add_tables
+from orion_core.tracing import continue_trace
+
+BATCH = 100
+FIRST_RETRY_SECONDS = 0.2
+LAST_RETRY_SECONDS = 15.0
+
+_tables = MetaData()
+add_tables(_tables)
+INBOX = _tables.tables["inbox"]
+CURSORS = _tables.tables["inbox_cursors"]
+
+log = structlog.get_logger()
+
+Handler = Callable[[Transaction, Any], Awaitable[None]]
+"""Applies one event inside the transaction that also moves the cursor."""
+
+
+@dataclass
+class FeedState:
+    """What `/readyz` and `/metrics` tell of a followed feed."""
+
+    position: int = 0
+    contact_at: datetime | None = None
+    """When the feed last answered."""
+    fault: str | None = None
+    """Why the feed is not moving, if it is not."""
+
+
+class Follower:
+    """Applies the events of one feed to one database."""
+
+    def __init__(
+        self, client: FeedClient, database: Database, clock: Clock, handlers: Mapping[type[Event], Handler]
+    ) -> None:
+        self.source = client.source
+        self.state = FeedState()
+        self._client = client
+        self._database = database
+        self._clock = clock
+        self._handlers = {event.type: (event, handler) for event, handler in handlers.items()}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow until `stop`. No error ends this; each is retried with growing pauses."""
+        stopping = asyncio.create_task(stop.wait())
+        retry, limit = FIRST_RETRY_SECONDS, BATCH
+        while not stop.is_set():
+            step = asyncio.create_task(self._step(limit))
+            await asyncio.wait({step, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                step.cancel()
+                with suppress(asyncio.CancelledError):
+                    await step
+                return
+            if (error := step.exception()) is None:
+                retry, limit, self.state.fault = FIRST_RETRY_SECONDS, BATCH, None
+                continue
+            self._note(error)
+            limit = 1  # one at a time: what comes before the event that fails gets through
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(stopping), retry * random.uniform(0.5, 1))  # noqa: S311
+            retry = min(retry * 2, LAST_RETRY_SECONDS)
+
+    async def _step(self, limit: int) -> None:
+        if not self.state.position:
+            self.state.position = await self._cursor()
+        page = await self._client.read(self.state.position, limit=limit)
+        self.state.contact_at = self._clock()
+        if page.next > self.state.position:
+            self.state.position = await self.apply(self.state.position, page.events, page.next)
+
+    async def apply(self, after: int, events: list[CloudEvent], next_position: int) -> int:
+        """Apply what was read after `after` and move the cursor to `next_position`; returns where the cursor now is.
+
+        When another copy of this service has moved the cursor meanwhile, nothing is done.
+        """
+        async with self._database.transaction() as transaction:
+            cursor = await self._lock_cursor(transaction)
+            if cursor != after:
+                return cursor
+            for event in events:
+                await self._apply_one(transaction, event)
+            await transaction.connection.execute(
+                update(CURSORS).where(CURSORS.c.source == self.source).values(position=next_position)
+            )
+        return next_position
+
+    async def _apply_one(self, transaction: Transaction, event: CloudEvent) -> None:
+        if event.type not in self._handlers:
+            return
+        first = upsert(INBOX).values(source=self.source, id=event.id, type=event.type, position=event.position)
+        result = await transaction.connection.execute(first.on_conflict_do_nothing().returning(INBOX.c.id))
+        if result.one_or_none() is None:
+            return
+        contract, handler = self._handlers[event.type]
+        continue_trace(event.traceparent)
+        await handler(transaction, contract.read(event.data))
+
+    async def _cursor(self) -> int:
+        async with self._database.autocommit() as connection:
+            statement = select(CURSORS.c.position).where(CURSORS.c.source == self.source)
+            return (await connection.execute(statement)).scalar_one_or_none() or 0
+
+    async def _lock_cursor(self, transaction: Transaction) -> int:
+        statement = select(CURSORS.c.position).where(CURSORS.c.source == self.source).with_for_update()
+        position = (await transaction.connection.execute(statement)).scalar_one_or_none()
+        if position is not None:
+            return position
+        first = upsert(CURSORS).values(source=self.source, position=0).on_conflict_do_nothing()
+        await transaction.connection.execute(first)
+        return (await transaction.connection.execute(statement)).scalar_one()
+
+    def _note(self, error: BaseException) -> None:
+        fault = f"{type(error).__name__}: {error}"
+        if isinstance(error, httpx.HTTPError):
+            fault = f"{self.source} does not answer ({type(error).__name__})"
+        if fault != self.state.fault:
+            log.warning("feed.stopped", source=self.source, position=self.state.position, reason=fault)
+        self.state.fault = fault

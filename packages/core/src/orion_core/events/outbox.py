@@ -1,0 +1,37 @@
+"""Writing an event in the transaction that caused it."""
+
+from datetime import datetime
+
+from sqlalchemy import MetaData, insert
+
+from orion_contracts.events import Event
+from orion_core.database import Transaction
+from orion_core.events.feed import Feed
+from orion_core.house import add_tables
+from orion_core.ids import uuid7
+from orion_core.tracing import current_traceparent
+
+_tables = MetaData()
+add_tables(_tables)
+OUTBOX = _tables.tables["outbox"]
+
+
+class Outbox:
+    """Records events; readers of `feed` are woken once the transaction is committed."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    async def record(self, transaction: Transaction, event: Event, occurred_at: datetime) -> None:
+        """Write `event` so that it exists if, and only if, the rest of `transaction` does."""
+        await transaction.connection.execute(
+            insert(OUTBOX).values(
+                id=uuid7(),
+                type=event.type,
+                subject=event.subject,
+                data=event.data(),
+                traceparent=current_traceparent(),
+                occurred_at=occurred_at,
+            )
+        )
+        transaction.after_commit(self._feed.wakeup.ring)

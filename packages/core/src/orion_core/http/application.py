@@ -1,0 +1,82 @@
+"""The application factory: the only place where a service's HTTP side is put together."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, FastAPI
+
+from orion_core.database import Database
+from orion_core.http import problems
+from orion_core.http.edge import Edge
+from orion_core.http.health import Check, health_routes
+from orion_core.settings import ServiceSettings
+
+Background = Callable[[asyncio.Event], Awaitable[None]]
+"""Runs beside the requests until the event is set."""
+
+log = structlog.get_logger()
+
+
+def create_application(
+    *,
+    name: str,
+    title: str,
+    settings: ServiceSettings,
+    database: Database,
+    components: object,
+    routers: Sequence[APIRouter],
+    background: Sequence[Background] = (),
+    checks: Mapping[str, Check] | None = None,
+    on_start: Callable[[], Awaitable[None]] | None = None,
+    on_stop: Callable[[], Awaitable[None]] | None = None,
+) -> FastAPI:
+    """A service's ASGI application.
+
+    `name` is the first part of every path. `components` is what routes find by `request.app.state.components`.
+    `on_start` runs before the first request, `on_stop` after the last; `background` runs in between.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        if on_start is not None:
+            await on_start()
+        stop = asyncio.Event()
+        tasks = [asyncio.create_task(_supervised(run, stop)) for run in background]
+        yield
+        stop.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if on_stop is not None:
+            await on_stop()
+        await database.close()
+
+    application = FastAPI(
+        title=title,
+        version="1",
+        lifespan=lifespan,
+        openapi_url=f"/{name}/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    application.state.components = components
+    problems.install(application)
+    for router in (*routers, health_routes(database, checks or {})):
+        application.include_router(router)
+    limits: dict[str, Any] = {"body_limit": settings.body_limit, "trusted_proxies": settings.trusted_proxies}
+    application.add_middleware(Edge, **limits)
+    return application
+
+
+async def _supervised(run: Background, stop: asyncio.Event) -> None:
+    """Keep a background part running: one that fails is logged and begun again, since nothing else would notice."""
+    while not stop.is_set():
+        try:
+            await run(stop)
+        except Exception:
+            log.exception("background.failed", part=getattr(run, "__qualname__", repr(run)))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1)

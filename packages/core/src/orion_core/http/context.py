@@ -1,0 +1,63 @@
+"""What is known of a request before any route looks at it."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import Depends
+from starlette.requests import Request
+
+IpAddress = IPv4Address | IPv6Address
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+LONGEST_USER_AGENT = 500
+LONGEST_REQUEST_ID = 64
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """Who asks from where, and the name of this request in the logs."""
+
+    request_id: str
+    ip_address: IpAddress
+    user_agent: str | None
+
+
+def request_id(incoming: str | None) -> str:
+    """The caller's `X-Request-Id` when it is harmless, else a new one."""
+    if incoming and len(incoming) <= LONGEST_REQUEST_ID and incoming.isascii() and incoming.replace("-", "").isalnum():
+        return incoming
+    return str(uuid4())
+
+
+def client_address(peer: str, forwarded_for: list[str], trusted: Networks) -> IpAddress:
+    """The address of the client: the last hop that is not a proxy of ours.
+
+    `X-Forwarded-For` is read from the right, and only while the hop that wrote it is trusted; what a client puts there
+    itself is further left and never reached.
+    """
+    address = _parse(peer) or ip_address("0.0.0.0")  # noqa: S104 - a peer on a Unix socket has no address
+    hops = [hop.strip() for line in forwarded_for for hop in line.split(",")]
+    while hops and any(address in network for network in trusted):
+        hop = _parse(hops.pop())
+        if hop is None:
+            break
+        address = hop
+    return address
+
+
+def _parse(text: str) -> IpAddress | None:
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def _context(request: Request) -> RequestContext:
+    return request.scope["orion.context"]
+
+
+Context = Annotated[RequestContext, Depends(_context)]
+"""The context of the request, as a parameter of a route."""

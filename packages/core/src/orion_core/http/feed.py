@@ -1,0 +1,38 @@
+"""The route that serves a service's events to the others."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orion_contracts.cloud_event import BATCH_MEDIA_TYPE
+from orion_core.events.client import NEXT_POSITION
+from orion_core.events.feed import Feed
+from orion_core.http.authentication import Authenticate, require_scope
+
+SCOPE = "events:read"
+
+
+def feed_routes(feed: Feed, authenticate: Authenticate) -> APIRouter:
+    """`GET /events`, for services that hold the scope `events:read`."""
+    router = APIRouter(tags=["events"])
+
+    @router.get("/events", response_class=Response, responses={200: {"content": {BATCH_MEDIA_TYPE: {}}}})
+    async def events(
+        request: Request,
+        after: Annotated[
+            int, Query(ge=0, le=2**62, description="Position after which to read; 0 is the beginning.")
+        ] = 0,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+        wait: Annotated[float, Query(ge=0, le=10, description="Seconds to wait for an event when there is none.")] = 0,
+        types: Annotated[list[str] | None, Query(alias="type", description="Only events of these types.")] = None,
+    ) -> Response:
+        """Events in order, as a CloudEvents batch; the header `Orion-Next-Position` says where to read on."""
+        require_scope(await authenticate(request), SCOPE)
+        page = await feed.read(after, limit=limit, wait=wait, types=frozenset(types or ()))
+        body = orjson.dumps([event.model_dump(mode="json", exclude_none=True) for event in page.events])
+        return Response(body, media_type=BATCH_MEDIA_TYPE, headers={NEXT_POSITION: str(page.next)})
+
+    return router

@@ -1,0 +1,90 @@
+"""Every error answer of a service as problem details (RFC 9457)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from orion_core.errors import FieldError, Problem, unavailable
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger()
+
+
+def problem_response(problem: Problem, instance: str | None) -> Response:
+    """The answer that a Problem becomes; `instance` is the request id."""
+    return Response(
+        orjson.dumps(problem.body(instance)), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
+    )
+
+
+def install(application: FastAPI) -> None:
+    """Answer every error that can leave a route."""
+    application.add_exception_handler(Problem, _problem)
+    application.add_exception_handler(RequestValidationError, _validation)
+    application.add_exception_handler(HTTPException, _http)
+    application.add_exception_handler(DBAPIError, _database)
+    application.add_exception_handler(PoolTimeoutError, _database)
+    application.add_exception_handler(ConnectionError, _database)
+
+
+def _answer(request: Request, problem: Problem) -> Response:
+    return problem_response(problem, request.scope["orion.context"].request_id)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _answer(request, error)
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    if any(fault["type"] == "json_invalid" for fault in faults):
+        return _answer(request, Problem(400, "invalid_json", "Invalid JSON", "The body is not valid JSON."))
+    errors = [FieldError(field=_pointer(fault["loc"]), code=fault["type"], detail=fault["msg"]) for fault in faults]
+    detail = f"{len(errors)} field{'s are' if len(errors) > 1 else ' is'} wrong; see errors. Nothing was changed."
+    return _answer(request, Problem(422, "invalid_fields", "Invalid fields", detail, errors=errors))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
+    headers: Mapping[str, str] = error.headers or {}
+    return _answer(
+        request, Problem(status, code, status.phrase, f"{status.description or status.phrase}.", headers=headers)
+    )
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    """A database that is away is no bug: say so, and that it will be back. Any other failure of a statement is one."""
+    if isinstance(error, DBAPIError) and not (error.connection_invalidated or _connection_failed(error)):
+        raise error
+    log.warning("database.unreachable", reason=type(error).__name__)
+    return _answer(request, unavailable("database_unreachable", "The database cannot be reached; try again.", 2))
+
+
+CONNECTION_FAILURES = ("08", "57P", "53")
+"""SQLSTATE classes: connection exception, operator intervention (shutdown), insufficient resources."""
+
+
+def _connection_failed(error: DBAPIError) -> bool:
+    state: Any = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
+    return str(state).startswith(CONNECTION_FAILURES)
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """A JSON pointer into the body, or the name of a parameter."""
+    where, *rest = location
+    return "/" + "/".join(map(str, rest)) if where == "body" else str(rest[-1] if rest else where)

@@ -1,0 +1,35 @@
+"""Prometheus metrics of a process; with several workers, of all of them (PROMETHEUS_MULTIPROC_DIR)."""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+REGISTRY = CollectorRegistry()
+
+REQUESTS = Histogram(
+    "orion_http_request_seconds",
+    "Time to answer a request.",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+EVENTS_APPLIED = Counter(
+    "orion_events_applied_total", "Events of other services applied.", ["source"], registry=REGISTRY
+)
+FEED_STOPPED = Gauge(
+    "orion_feed_stopped",
+    "1 while a followed feed does not move because of a fault.",
+    ["source"],
+    registry=REGISTRY,
+    multiprocess_mode="max",
+)
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # pyright: ignore[reportNoOverloadImplementation]
+    return generate_latest(registry)

@@ -1,0 +1,120 @@
+"""What has been revoked, followed from auth's feed into the memory of every process, so that a check costs no query.
+
+Knowledge gets old when auth cannot be reached. A process that has not heard from auth for `STALE_AFTER` refuses every
+token (503): a revoked one must not live on because a cable was cut.
+"""
+
+import asyncio
+import random
+from contextlib import suppress
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from uuid import UUID
+
+import httpx
+import structlog
+from pydantic import BaseModel
+
+from orion_contracts.claims import AccessClaims
+from orion_contracts.cloud_event import CloudEvent
+from orion_contracts.events import SessionEnded
+from orion_core.clock import Clock
+from orion_core.errors import unauthenticated, unavailable
+from orion_core.events.client import WAIT_SECONDS, FeedClient
+
+STALE_AFTER = timedelta(seconds=WAIT_SECONDS + 10)
+RETRY_SECONDS = 1.0
+PRUNE_EVERY = timedelta(minutes=1)
+
+log = structlog.get_logger()
+
+
+class EndedSession(BaseModel):
+    """A session whose access tokens are refused until the last of them would have died anyway."""
+
+    session_id: UUID
+    tokens_expire_at: datetime
+
+
+class RevocationSnapshot(BaseModel):
+    """Everything refused at a moment, and the feed position from which to follow on (`GET /auth/v1/revocations`)."""
+
+    sessions: list[EndedSession]
+    position: int
+
+
+class FollowedRevocations:
+    """The refusals of auth, held in memory."""
+
+    def __init__(self, client: FeedClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._ended: dict[str, datetime] = {}
+        self._position: int | None = None
+        self._confirmed_at: datetime | None = None
+        self._pruned_at = clock()
+
+    @property
+    def fault(self) -> str | None:
+        """Why tokens are refused wholesale, if they are; for `/readyz`."""
+        return None if self._fresh() else "auth's revocations have not been heard of lately; access tokens are refused"
+
+    async def check(self, claims: AccessClaims) -> None:
+        """Refuse a token of an ended session; refuse all while our knowledge is stale."""
+        if not self._fresh():
+            raise unavailable("revocations_stale", "Whether this token was revoked cannot be known just now.", 5)
+        if claims.sid is not None and claims.sid in self._ended:
+            raise unauthenticated("The session of this access token has ended; sign in again.")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow auth until `stop`."""
+        stopping = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            step = asyncio.create_task(self._step())
+            await asyncio.wait({step, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                step.cancel()
+                with suppress(asyncio.CancelledError):
+                    await step
+            elif (error := step.exception()) is not None:
+                self._note(error)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(stopping), RETRY_SECONDS * random.uniform(0.5, 1))  # noqa: S311
+
+    async def _step(self) -> None:
+        asked_at = self._clock()
+        if self._position is None:
+            await self._take_snapshot()
+        else:
+            batch = await self._client.read(self._position, types=frozenset({SessionEnded.type}))
+            self.apply(batch.events)
+            self._position = batch.next
+            asked_at = self._clock() if batch.events else asked_at
+        self._confirmed_at = asked_at
+        self._prune()
+
+    async def _take_snapshot(self) -> None:
+        snapshot = RevocationSnapshot.model_validate_json(await self._client.get("revocations"))
+        self._ended = {str(ended.session_id): ended.tokens_expire_at for ended in snapshot.sessions}
+        self._position = snapshot.position
+
+    def apply(self, events: list[CloudEvent]) -> None:
+        """Take in what the feed said."""
+        for event in events:
+            ended = SessionEnded.read(event.data)
+            self._ended[str(ended.session_id)] = ended.tokens_expire_at
+
+    def _fresh(self) -> bool:
+        return self._confirmed_at is not None and self._clock() - self._confirmed_at <= STALE_AFTER
+
+    def _prune(self) -> None:
+        now = self._clock()
+        if now - self._pruned_at >= PRUNE_EVERY:
+            self._ended = {session: until for session, until in self._ended.items() if until > now}
+            self._pruned_at = now
+
+    def _note(self, error: BaseException) -> None:
+        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == HTTPStatus.CONFLICT:
+            self._position = None  # auth's feed was restored to an earlier state: begin anew
+        if self._fresh():
+            log.warning("revocations.unreachable", reason=type(error).__name__)

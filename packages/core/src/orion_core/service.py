@@ -1,0 +1,70 @@
+"""How a service describes itself to the tools that migrate, seed, start and document it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.seeds import Profile, SeedReport
+
+ENTRY_POINT_GROUP = "orion.services"
+
+Seed = Callable[[AsyncConnection, Profile], Awaitable[SeedReport]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service: its names, its database and where its parts are.
+
+    `application` and `worker` are import strings, so that a tool can read the description without importing the web
+    stack.
+    """
+
+    name: str
+    """The word used in commands and paths: `auth`, `user`, `notifications`."""
+    title: str
+    database: str
+    """Default database name, as in the seed document: `orion_auth`."""
+    url_variable: str
+    """Environment variable with the URL the service itself connects with."""
+    port: int
+    metadata: MetaData
+    """Every table of the service; the one source for migrations, generated documents and drift checks."""
+    migrations: Path
+    """Folder of revision files `NNNN_name.py`."""
+    seed: Seed
+    package: Path
+    """Root of the service's distribution in the source tree (`packages/auth`); generated files are written below it."""
+    application: str
+    """`module:factory` of a function without arguments that returns the ASGI application."""
+    worker: str | None = None
+    """`module:function` of an `async def run(stop: asyncio.Event)` that works in the background, if any."""
+
+    @property
+    def owner_url_variable(self) -> str:
+        """Environment variable with the URL that `orion db` connects with; falls back to `url_variable`."""
+        return self.url_variable.removesuffix("_URL") + "_OWNER_URL"
+
+    @property
+    def owner_role(self) -> str:
+        """The role that owns the database and everything in it; migrations run as it."""
+        return f"orion_{self.name}_owner"
+
+    @property
+    def service_role(self) -> str:
+        """The role that the running service acts as: reads and writes rows, owns nothing, changes no schema."""
+        return service_role(self.name)
+
+
+def service_role(name: str) -> str:
+    """Name of the least-privilege role of the service called `name`."""
+    return f"orion_{name}_service"
+
+
+def installed_services() -> dict[str, Service]:
+    """All services installed in this environment, by name, in the order auth, notifications, user."""
+    found = (entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP))
+    return {service.name: service for service in sorted(found, key=lambda service: service.name)}

@@ -1,0 +1,44 @@
+"""Tokens with which one service calls another: got from auth for a service key, kept until shortly before they end."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import httpx
+
+from orion_core.clock import Clock
+
+EARLY = timedelta(seconds=30)
+
+
+class ServiceTokens:
+    """Access tokens of the service called `client_id`, by the client credentials grant (RFC 6749 §4.4)."""
+
+    def __init__(self, http: httpx.AsyncClient, auth_url: str, client_id: str, key: str, clock: Clock) -> None:
+        self._http = http
+        self._url = f"{auth_url}/auth/oauth2/token"
+        self._credentials = httpx.BasicAuth(client_id, key)
+        self._clock = clock
+        self._token = ""
+        self._expires_at: datetime | None = None
+        self._fetching = asyncio.Lock()
+
+    async def get(self) -> str:
+        """A token that is good for half a minute at least; raises httpx.HTTPError when auth gives none."""
+        async with self._fetching:
+            if self._expires_at is None or self._clock() >= self._expires_at - EARLY:
+                await self._fetch()
+            return self._token
+
+    def forget(self) -> None:
+        """Fetch a new token next time: this one was refused."""
+        self._expires_at = None
+
+    async def _fetch(self) -> None:
+        asked_at = self._clock()
+        answer = await self._http.post(
+            self._url, data={"grant_type": "client_credentials", "scope": "events:read"}, auth=self._credentials
+        )
+        answer.raise_for_status()
+        grant = answer.json()
+        self._token = grant["access_token"]
+        self._expires_at = asked_at + timedelta(seconds=grant["expires_in"])

@@ -1,0 +1,90 @@
+"""Settings from the environment and `.env`, read once, with errors that a person can act on."""
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PostgresDsn, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from orion_core.sealing import Keyring
+
+Environment = Literal["development", "test", "production"]
+
+
+class SettingsError(Exception):
+    """One or more settings are missing or wrong; the message names each variable, its fault and an example."""
+
+
+class Settings(BaseSettings):
+    """What every process of Orion can be told. A service adds its own; each field names its environment variable."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    environment: Environment = Field("development", validation_alias="ORION_ENV", examples=["production"])
+    log_format: Literal["json", "text"] = Field("json", validation_alias="ORION_LOG_FORMAT", examples=["json"])
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias="ORION_LOG_LEVEL", examples=["info"]
+    )
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings, or raise `SettingsError` that says for each wrong variable what to do."""
+        try:
+            return cls()  # pyright: ignore[reportCallIssue] - the values come from the environment
+        except ValidationError as error:
+            faults = [_fault(cls, dict(entry)) for entry in error.errors(include_url=False, include_input=False)]
+            raise SettingsError("\n".join(faults)) from None
+
+
+class ServiceSettings(Settings):
+    """What the three services share."""
+
+    auth_url: str = Field("http://127.0.0.1:7101", validation_alias="AUTH_URL", examples=["http://auth.internal:7101"])
+    """Where the other services reach auth; also the prefix of the links in its mails unless that is said."""
+    issuer: str = Field("http://127.0.0.1:7101", validation_alias="AUTH_ISSUER", examples=["https://auth.example.com"])
+    """`iss` of access tokens (RFC 9068); the same value for all services."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), validation_alias="ORION_TRUSTED_PROXIES", examples=["10.0.0.0/8,fd00::/8"]
+    )
+    """Networks whose `X-Forwarded-For` is believed. Nobody's, unless it is said."""
+    pool_size: int = Field(10, ge=1, le=200, validation_alias="ORION_POOL_SIZE", examples=["10"])
+    """Database connections of one worker process."""
+    body_limit: int = Field(262_144, ge=1024, validation_alias="ORION_BODY_LIMIT", examples=["262144"])
+    """Largest request body in bytes."""
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def database_url(variable: str, example_database: str) -> Any:
+    """A required PostgreSQL URL from `variable`."""
+    return Field(validation_alias=variable, examples=[f"postgresql://user:password@localhost:5432/{example_database}"])
+
+
+def keyring(variable: str) -> Any:
+    """A required keyring from `variable`: `id:base64,…`, the first key seals, all of them open."""
+    return Field(validation_alias=variable, examples=[f"{Keyring.example()} (make one with: orion keys new)"])
+
+
+def parse_keyring(value: object, info: ValidationInfo) -> object:
+    """Validator for keyring fields: text from the environment becomes a `Keyring`."""
+    return Keyring.parse(value) if isinstance(value, str) else value
+
+
+DatabaseUrl = PostgresDsn
+
+
+def _fault(settings: type[Settings], entry: dict[str, Any]) -> str:
+    variable = str(entry["loc"][0])
+    reason = "is not set" if entry["type"] == "missing" else f"is wrong: {entry['msg']}"
+    example = next(
+        (_example(field) for field in settings.model_fields.values() if field.validation_alias == variable), ""
+    )
+    return f"{variable} {reason}.{example}"
+
+
+def _example(field: FieldInfo) -> str:
+    return f" Example: {field.validation_alias}={field.examples[0]}" if field.examples else ""

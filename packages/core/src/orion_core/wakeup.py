@@ -1,0 +1,81 @@
+"""Waking whoever waits for new rows, across processes, by LISTEN/NOTIFY.
+
+A COMMIT that carries a NOTIFY takes a lock that is global to the server, so no transaction of ours does: the process
+that wrote rings afterwards, and many rings become one NOTIFY. A lost ring costs only the poll interval; it never
+carries data.
+"""
+
+import asyncio
+from contextlib import suppress
+
+import asyncpg
+import structlog
+
+from orion_core.database import asyncpg_arguments
+
+COALESCE_SECONDS = 0.005
+RECONNECT_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+class Wakeup:
+    """One channel: `ring` it after a commit, `wait` on it instead of polling fast."""
+
+    def __init__(self, url: str, channel: str) -> None:
+        self._url = url
+        self._channel = channel
+        self._rung = asyncio.Event()
+        self._news = asyncio.Event()
+
+    def ring(self) -> None:
+        """Say that there is something new: at once in this process, a few milliseconds later in the others."""
+        self._announce()
+        self._rung.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when somebody rang, at the latest after `seconds`."""
+        news = self._news
+        with suppress(TimeoutError):
+            await asyncio.wait_for(news.wait(), seconds)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Carry rings to and from the other processes until `stop`; reconnects for ever."""
+        stopping = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            carrying = asyncio.create_task(self._carry())
+            await asyncio.wait({carrying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            carrying.cancel()
+            with suppress(asyncio.CancelledError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await carrying
+            self._announce()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(stopping), 0 if stop.is_set() else RECONNECT_SECONDS)
+
+    async def _carry(self) -> None:
+        connection = await self._connect()
+        try:
+            await connection.add_listener(self._channel, self._heard)
+            self._announce()
+            while not connection.is_closed():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._rung.wait(), RECONNECT_SECONDS)
+                if self._rung.is_set():
+                    self._rung.clear()
+                    await connection.execute("SELECT pg_notify($1, '')", self._channel)
+                    await asyncio.sleep(COALESCE_SECONDS)
+        finally:
+            connection.terminate()
+
+    async def _connect(self) -> asyncpg.Connection:
+        location, options = asyncpg_arguments(self._url)
+        return await asyncpg.connect(
+            location.set(drivername="postgresql").render_as_string(hide_password=False),
+            server_settings={"application_name": f"orion wakeup {self._channel}"},
+            timeout=10,
+            **options,
+        )
+
+    def _announce(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
