@@ -1,0 +1,1 @@
+"""Keys of programs that act for a user or a service."""

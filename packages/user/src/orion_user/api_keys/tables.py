@@ -1,0 +1,54 @@
+"""Keys of programs. The secret is shown once, when the key is made."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy.dialects.postgresql import CIDR, INET
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orion_core.tables import Annotated, Identified, Timestamped
+from orion_user.base import IpAddress, Table, digest_check, object_check
+
+
+class ApiKey(Identified, Timestamped, Annotated, Table):
+    """`orn_<env>_<prefix>_<secret><checksum>`: the public prefix finds the row; of the secret its digest is kept.
+
+    It belongs to a user or to a service. Its scopes are a ceiling: it can never do what its owner cannot do any more.
+    """
+
+    __tablename__ = "api_keys"
+
+    name: Mapped[str] = mapped_column(String(100))
+    prefix: Mapped[str] = mapped_column(String(16), unique=True, comment="Public selector, not a secret")
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of the secret part")
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    service: Mapped[str | None] = mapped_column(String(60))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String(121)), server_default=text("'{}'"))
+    allowed_cidrs: Mapped[list[str]] = mapped_column(
+        ARRAY(CIDR), server_default=text("'{}'"), comment="Empty: from everywhere"
+    )
+    rate_limit: Mapped[int | None] = mapped_column(comment="Requests in a minute")
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    last_used_ip: Mapped[IpAddress | None] = mapped_column(INET)
+    usage_count: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = mapped_column(String(200))
+    rotated_from_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
+    overlap_until: Mapped[datetime | None] = mapped_column(comment="Of a rotated key: until when it still works")
+
+    __table_args__ = (
+        CheckConstraint("prefix ~ '^[A-Za-z0-9]{8,16}$'", name="prefix"),
+        CheckConstraint(digest_check("key_hash"), name="key_hash"),
+        CheckConstraint("num_nonnulls(user_id, service) = 1", name="owner"),
+        CheckConstraint("rate_limit > 0", name="rate_limit"),
+        CheckConstraint("usage_count >= 0", name="usage_count"),
+        CheckConstraint("created_at < expires_at", name="expires_at"),
+        CheckConstraint("rotated_from_id <> id", name="rotated_from_id"),
+        CheckConstraint(object_check("metadata"), name="metadata"),
+        Index("ix_api_keys_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+        Index("ix_api_keys_service", "service", postgresql_where=text("service IS NOT NULL")),
+        Index("ix_api_keys_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+        Index("ix_api_keys_rotated_from_id", "rotated_from_id", postgresql_where=text("rotated_from_id IS NOT NULL")),
+    )

@@ -1,0 +1,1 @@
+"""Who has been given which role or permission, where, from when until when."""

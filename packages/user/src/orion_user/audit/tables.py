@@ -1,0 +1,156 @@
+"""The audit trail: what was done, by whom, to whom; and the checkpoints that make tampering show.
+
+How it is made believable, so that the columns can be read (`orion audit verify` does it):
+
+- The personal part of a row (PERSONAL below) is committed to, not hashed directly: `commitment` is
+  SHA-256(salt || canonical JSON of the personal part), with 32 random bytes of salt.
+- `leaf_hash` is SHA-256(0x00 || canonical JSON of all other columns and the commitment), the leaf of a Merkle tree
+  as in RFC 9162 §2.1.
+- A checkpoint takes all rows written by transactions below its `horizon` that no earlier one has, in the order of
+  `leaf_ids`, keeps their tree's root, and is signed together with the hash of the checkpoint before it. So
+  transactions that commit late are never passed over, and rows need not be updated to be numbered.
+- Erasing a person (GDPR Art. 17) empties salt and personal part and leaves the commitment: without the salt it says
+  nothing, and every proof stays valid. The database lets nobody, its owner included, make any other change to a row.
+- Retention drops whole partitions; the checkpoints stay and prove what was there.
+"""
+
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, LargeBinary, String, Uuid, text
+from sqlalchemy.dialects.postgresql import INET
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orion_core.tables import APPEND_ONLY, Identified, Timestamped, native_enum
+from orion_user.base import IpAddress, Table, after_create, digest_check, trigger
+
+PERSONAL = ("old_values", "new_values", "error", "ip_address", "user_agent")
+"""Columns that can tell about a person beyond ids without meaning."""
+
+
+class ActorType(Enum):
+    """What did it."""
+
+    USER = auto()
+    API_KEY = auto()
+    SERVICE = auto()
+    SYSTEM = auto()
+
+
+class AuditStatus(Enum):
+    """How it ended. DENIED: it was not allowed, and nothing happened."""
+
+    SUCCESS = auto()
+    FAILURE = auto()
+    DENIED = auto()
+
+
+class AuditLog(Identified, Timestamped, Table):
+    """One thing that was done or tried. Ids have no foreign keys: history outlives what it tells of."""
+
+    __tablename__ = "audit_logs"
+
+    service: Mapped[str] = mapped_column(String(60))
+    actor_type: Mapped[ActorType] = mapped_column(native_enum(ActorType))
+    actor_id: Mapped[UUID | None]
+    on_behalf_of: Mapped[UUID | None]
+    user_id: Mapped[UUID | None] = mapped_column(comment="Whom it was done to")
+    action: Mapped[str] = mapped_column(String(100))
+    resource_type: Mapped[str] = mapped_column(String(60))
+    resource_id: Mapped[str | None] = mapped_column(String(255))
+    old_values: Mapped[dict[str, Any] | None]
+    new_values: Mapped[dict[str, Any] | None]
+    changed_fields: Mapped[list[str]] = mapped_column(ARRAY(String(100)), server_default=text("'{}'"))
+    session_id: Mapped[UUID | None]
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    ip_address: Mapped[IpAddress | None] = mapped_column(INET)
+    user_agent: Mapped[str | None] = mapped_column(String(512))
+    status: Mapped[AuditStatus] = mapped_column(native_enum(AuditStatus))
+    error: Mapped[str | None] = mapped_column(String(1000))
+    duration_ms: Mapped[int | None]
+    timestamp: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    transaction_id: Mapped[int] = mapped_column(
+        BigInteger, server_default=text("pg_current_xact_id()::text::bigint"), comment="Checkpoints go by it"
+    )
+    salt: Mapped[bytes | None] = mapped_column(LargeBinary)
+    commitment: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of salt and personal part")
+    leaf_hash: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of the rest and the commitment")
+    erased_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("(actor_type = 'SYSTEM') = (actor_id IS NULL)", name="actor"),
+        CheckConstraint("duration_ms >= 0", name="duration_ms"),
+        CheckConstraint(digest_check("salt"), name="salt"),
+        CheckConstraint(digest_check("commitment"), name="commitment"),
+        CheckConstraint(digest_check("leaf_hash"), name="leaf_hash"),
+        CheckConstraint(f"erased_at IS NULL OR num_nonnulls(salt, {', '.join(PERSONAL)}) = 0", name="erased"),
+        CheckConstraint("erased_at IS NOT NULL OR salt IS NOT NULL", name="salted"),
+        Index(None, "user_id", "action", "timestamp"),
+        Index(None, "actor_id", "timestamp"),
+        Index(None, "resource_type", "resource_id", "timestamp"),
+        # A row's place in the table follows both, so a few pages of summary stand for an index of the whole.
+        Index("ix_audit_logs_brin", "timestamp", "transaction_id", postgresql_using="brin"),
+        {"postgresql_partition_by": "RANGE (id)", "info": {"grants": APPEND_ONLY}},
+    )
+
+
+REFUSE_CHANGE = """
+CREATE FUNCTION refuse_audit_log_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  expected audit_logs := OLD;
+BEGIN
+  IF TG_OP = 'UPDATE' AND OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL THEN
+    expected.erased_at := NEW.erased_at;
+    expected.updated_at := NEW.updated_at;
+    expected.salt := NULL;
+    expected.old_values := NULL;
+    expected.new_values := NULL;
+    expected.error := NULL;
+    expected.ip_address := NULL;
+    expected.user_agent := NULL;
+    IF NEW IS NOT DISTINCT FROM expected THEN
+      RETURN NEW;
+    END IF;
+  END IF;
+  RAISE EXCEPTION 'audit_logs is append-only' USING
+    ERRCODE = 'restrict_violation',
+    HINT = 'The one change allowed is to erase: set erased_at, empty salt and personal columns. '
+           'Retention detaches partitions.';
+END
+$$
+"""
+after_create(
+    AuditLog,
+    REFUSE_CHANGE,
+    trigger("refuse_change", "BEFORE UPDATE OR DELETE", "audit_logs", "refuse_audit_log_change"),
+)
+
+
+class AuditCheckpoint(Identified, Timestamped, Table):
+    """A signed statement of which rows the audit trail had.
+
+    `number` counts from 1 without gaps and `previous_hash` chains, so a checkpoint that is missing shows; the latest
+    one's `hash`, kept anywhere outside, shows a cut tail.
+    """
+
+    __tablename__ = "audit_checkpoints"
+
+    number: Mapped[int] = mapped_column(BigInteger, unique=True)
+    horizon: Mapped[int] = mapped_column(BigInteger, comment="All transactions below it are covered")
+    leaf_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), comment="Ids of audit_logs, in the order of the leaves")
+    tree_size: Mapped[int] = mapped_column(BigInteger, comment="Leaves of this and all earlier checkpoints")
+    root_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    previous_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of everything before it in the row")
+    key_id: Mapped[str] = mapped_column(String(64))
+    signature: Mapped[bytes] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        CheckConstraint("number >= 1 AND (number = 1) = (previous_hash IS NULL)", name="chain"),
+        CheckConstraint("cardinality(leaf_ids) BETWEEN 1 AND 10000", name="leaf_ids"),
+        CheckConstraint("tree_size >= cardinality(leaf_ids)", name="tree_size"),
+        *(CheckConstraint(digest_check(column), name=column) for column in ("root_hash", "previous_hash", "hash")),
+        {"info": {"grants": APPEND_ONLY}},
+    )

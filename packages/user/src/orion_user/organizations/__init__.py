@@ -1,0 +1,1 @@
+"""Organizations, their teams, and who belongs to them."""

@@ -1,0 +1,1 @@
+"""Permissions, and which roles allow or deny them."""

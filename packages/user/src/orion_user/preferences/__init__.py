@@ -1,0 +1,1 @@
+"""What a user has chosen: language, time zone, notices, privacy, display, security."""

@@ -1,0 +1,101 @@
+"""The permissions and roles that every Orion has."""
+
+from dataclasses import dataclass
+
+from orion_user.permissions.rules import PermissionScope
+
+USERS, ROLE_MANAGEMENT, PERMISSION_MANAGEMENT, CONTENT, SYSTEM = (
+    "User Management",
+    "Role Management",
+    "Permission Management",
+    "Content Management",
+    "System Management",
+)
+
+
+@dataclass(frozen=True)
+class ReferencePermission:
+    """A permission as it is first written; `scope` is the widest it may be granted at."""
+
+    resource: str
+    action: str
+    category: str
+    description: str
+    scope: PermissionScope = PermissionScope.GLOBAL
+
+    @property
+    def name(self) -> str:
+        """`resource:action`."""
+        return f"{self.resource}:{self.action}"
+
+
+@dataclass(frozen=True)
+class ReferenceRole:
+    """A role as it is first written, with what it adds to the parent that it inherits from."""
+
+    name: str
+    display_name: str
+    description: str
+    parent: str | None
+    permissions: tuple[str, ...]
+
+
+PERMISSIONS = (
+    ReferencePermission("user", "create", USERS, "Create users"),
+    ReferencePermission("user", "read", USERS, "Read users' profiles, as far as their privacy settings allow"),
+    ReferencePermission("user", "update", USERS, "Change users' profiles"),
+    ReferencePermission("user", "delete", USERS, "Delete users, and restore them"),
+    ReferencePermission("user", "suspend", USERS, "Suspend users, and lift suspensions"),
+    ReferencePermission("role", "create", ROLE_MANAGEMENT, "Create roles"),
+    ReferencePermission("role", "read", ROLE_MANAGEMENT, "Read roles and what they allow"),
+    ReferencePermission("role", "update", ROLE_MANAGEMENT, "Change roles, their permissions and their inheritance"),
+    ReferencePermission("role", "delete", ROLE_MANAGEMENT, "Delete roles"),
+    ReferencePermission("role", "assign", ROLE_MANAGEMENT, "Assign roles to users, and end assignments"),
+    ReferencePermission("permission", "read", PERMISSION_MANAGEMENT, "Read permissions and who has them"),
+    ReferencePermission("permission", "grant", PERMISSION_MANAGEMENT, "Allow or deny a user something past all roles"),
+    ReferencePermission("permission", "revoke", PERMISSION_MANAGEMENT, "End what was granted past all roles"),
+    ReferencePermission("content", "create", CONTENT, "Create content"),
+    ReferencePermission("content", "read", CONTENT, "Read content"),
+    ReferencePermission("content", "update", CONTENT, "Change content"),
+    ReferencePermission("content", "delete", CONTENT, "Delete content"),
+    ReferencePermission("content", "publish", CONTENT, "Publish content, and take it back"),
+    ReferencePermission("system", "read", SYSTEM, "See the state of the services"),
+    ReferencePermission("system", "audit", SYSTEM, "Search and export the audit trail"),
+    ReferencePermission("system", "configure", SYSTEM, "Change settings of the services"),
+)
+
+ROLES = (
+    ReferenceRole("guest", "Guest", "Reads published content", None, ("content:read",)),
+    ReferenceRole(
+        "user", "User", "Reads what everybody may read", "guest", ("user:read", "role:read", "permission:read")
+    ),
+    ReferenceRole(
+        "editor",
+        "Editor",
+        "Manages content",
+        "user",
+        ("content:create", "content:update", "content:delete", "content:publish"),
+    ),
+    ReferenceRole(
+        "moderator",
+        "Moderator",
+        "Manages users and content",
+        "editor",
+        ("user:create", "user:update", "user:delete", "user:suspend"),
+    ),
+    ReferenceRole(
+        "admin",
+        "Admin",
+        "Manages everything but grants past roles and settings of the services",
+        "moderator",
+        ("role:create", "role:update", "role:delete", "role:assign", "system:read", "system:audit"),
+    ),
+    ReferenceRole(
+        "super_admin",
+        "Super Admin",
+        "May do everything",
+        "admin",
+        ("permission:grant", "permission:revoke", "system:configure"),
+    ),
+)
+"""The least first: each inherits from the one before it, so what stands here is only what a role adds."""

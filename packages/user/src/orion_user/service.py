@@ -1,0 +1,32 @@
+"""What the tools need to know of this service."""
+
+from pathlib import Path
+
+from orion_core.service import Service
+from orion_user import seeds
+from orion_user.api_keys import tables as api_keys
+from orion_user.assignments import tables as assignments
+from orion_user.audit import tables as audit
+from orion_user.base import Table
+from orion_user.organizations import tables as organizations
+from orion_user.permissions import tables as permissions
+from orion_user.preferences import tables as preferences
+from orion_user.roles import tables as roles
+from orion_user.sessions import tables as sessions
+from orion_user.users import tables as users
+
+# Importing a slice's tables declares them in the metadata.
+SLICES = (api_keys, assignments, audit, organizations, permissions, preferences, roles, sessions, users)
+
+service = Service(
+    name="user",
+    title="Orion user",
+    database="orion_users",
+    url_variable="USER_DATABASE_URL",
+    port=7102,
+    metadata=Table.metadata,
+    migrations=Path(__file__).parent / "migrations",
+    seed=seeds.seed,
+    package=Path(__file__).parents[2],
+    application="orion_user.app:create_app",
+)

@@ -1,0 +1,1 @@
+"""Where users are signed in: a read model fed by events of auth."""

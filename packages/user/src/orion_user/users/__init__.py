@@ -1,0 +1,1 @@
+"""Profiles: who somebody is to everyone else."""
