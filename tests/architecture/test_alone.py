@@ -23,12 +23,12 @@ def import_all(package):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         if module.name not in left_out:
             imported = importlib.import_module(module.name)
-            print(module.name)
             if module.ispkg:
                 import_all(imported)
 
 for name in sorted(installed):
     import_all(importlib.import_module(name.replace("-", "_")))
+print(*sys.modules)
 """
 
 

@@ -53,7 +53,7 @@ def test_ours_depend_downwards_only(package: str) -> None:
 
 @pytest.mark.parametrize("package", MAY_NEED)
 def test_what_is_imported_is_declared(package: str) -> None:
-    """Migrations are left out: `orion db`, which brings Alembic, is what runs them."""
+    """Migrations are left out: `orion db` runs them, and brings Alembic with it."""
     command = [
         sys.executable,
         "-m",
@@ -63,7 +63,7 @@ def test_what_is_imported_is_declared(package: str) -> None:
         "--ignore",
         "DEP002",
         "--extend-exclude",
-        "migrations",
+        ".*/migrations/",
     ]
     checked = subprocess.run(command, cwd=ROOT / "packages" / package, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
