@@ -49,6 +49,11 @@ class Service:
         return self.url_variable.removesuffix("_URL") + "_OWNER_URL"
 
     @property
+    def sealing_variable(self) -> str:
+        """Environment variable with the keyring that seals this service's fields: `AUTH_SEALING_KEYS`."""
+        return self.url_variable.removesuffix("_DATABASE_URL") + "_SEALING_KEYS"
+
+    @property
     def owner_role(self) -> str:
         """The role that owns the database and everything in it; migrations run as it."""
         return f"orion_{self.name}_owner"

@@ -76,6 +76,9 @@ class Wakeup:
             **options,
         )
 
+    def _heard(self, *_: object) -> None:
+        self._announce()
+
     def _announce(self) -> None:
         self._news.set()
         self._news = asyncio.Event()

@@ -6,7 +6,7 @@ answer is stored afterwards, sealed, since it may hold tokens. (draft-ietf-httpa
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -36,7 +36,7 @@ class Claim:
 
     key_hash: bytes = b""
     fingerprint: bytes = b""
-    expires_at: datetime = datetime.max.replace(tzinfo=UTC)
+    expires_at: datetime | None = None
 
     async def take(self, transaction: Transaction) -> None:
         """Claim the key in the transaction that makes the change; a 409 Problem when another request has it.

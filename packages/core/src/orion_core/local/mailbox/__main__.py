@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import signal
 
+from orion_core.local.parent import exit_with_parent
+
 from orion_core.local.mailbox.server import Mailbox
 
 
@@ -24,6 +26,7 @@ def main() -> None:
     parser.add_argument("--http-port", type=int, default=7104)
     parser.add_argument("--host", default="127.0.0.1")
     options = parser.parse_args()
+    exit_with_parent()
     asyncio.run(run(options.smtp_port, options.http_port, options.host))
 
 
