@@ -1,0 +1,44 @@
+"""Reading a database's catalog into something that can be compared."""
+
+import json
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_db.catalog.partitions import without_regular_partitions
+from orion_db.catalog.queries import QUERIES
+
+Key = tuple[str, str]
+"""Kind and name: ("column", "users.email")."""
+
+Facts = dict[str, Any]
+
+Catalog = dict[Key, Facts]
+
+
+async def read_catalog(connection: AsyncConnection) -> Catalog:
+    """Everything that we compare databases by. Monthly partitions that are as the rule says are left out.
+
+    Reads in one REPEATABLE READ transaction when the caller has begun one; sets `search_path` for the transaction.
+    """
+    await connection.exec_driver_sql("SET LOCAL search_path = pg_catalog")
+    found: Catalog = {}
+    for kind, query in QUERIES.items():
+        statement = f"SELECT name, facts::text FROM ({query}\n) AS found (name, facts)"  # noqa: S608 - ours, no input
+        for row in await connection.exec_driver_sql(statement):
+            found[kind, str(row.name)] = _normal(json.loads(row.facts))
+    return without_regular_partitions(found)
+
+
+def _normal(facts: Facts) -> Facts:
+    """Without what is absent, and without the layout of SQL that somebody typed."""
+    return {
+        name: _without_layout(value) if name == "definition" else value
+        for name, value in facts.items()
+        if value is not None
+    }
+
+
+def _without_layout(definition: str) -> str:
+    lines = (" ".join(line.split()) for line in definition.splitlines())
+    return "\n".join(line for line in lines if line)

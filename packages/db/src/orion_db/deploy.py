@@ -1,0 +1,132 @@
+"""Bring a database to the newest revision, or back to an earlier one."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.house import MONTHS_AHEAD
+from orion_db.apply import LOCK_TIMEOUT_MS, Migrator, Patience
+from orion_db.connections import owner_connection
+from orion_db.errors import Exit, Problem, permissions_explained, sqlstate
+from orion_db.history import compare_history, create_history, read_history, refuse_unless_clean
+from orion_db.locks import WAIT_SECONDS, Watch, exclusive
+from orion_db.progress import Progress, Step, silent
+from orion_db.revisions import Revision, read_revisions
+from orion_db.targets import Target
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a deploy did to one database."""
+
+    service: str
+    database: str
+    applied: tuple[tuple[str, int], ...]
+    """Names and durations in milliseconds, in order. Those that another deploy applied meanwhile are not ours."""
+    partitions_made: tuple[tuple[str, int], ...]
+    partitions_put_off: tuple[str, ...] = ()
+    """Tables whose partitions could not be made because the table was locked; the next deploy does it."""
+
+
+async def deploy(
+    target: Target,
+    *,
+    progress: Progress = silent,
+    wait_seconds: float = WAIT_SECONDS,
+    patience: Patience | None = None,
+    up_to: str | None = None,
+) -> Deployment:
+    """Apply the pending revisions (up to the one named), each in its own transaction, and make partitions ahead.
+
+    Any number may run at once: one applies, the others wait for it and find nothing to do. Raises Problem: `locked`,
+    `blocked`, `edited_migration`, `schema_newer_than_code`, `revision_missing`, `out_of_order`, `two_heads`,
+    `migration_failed`, `permission_missing`, and those of connecting.
+    """
+    revisions = _up_to(read_revisions(target.service.migrations), up_to)
+    async with (
+        exclusive(target, "deploy", progress, wait_seconds) as lock,
+        owner_connection(target, "deploy") as connection,
+    ):
+        await _create_history(connection, target)
+        pending = await _pending(connection, target, revisions)
+        migrator = Migrator(target, connection, Watch(lock), progress, patience or Patience())
+        applied = await _apply_all(migrator, pending)
+        made, put_off = await _make_partitions(connection)
+    return Deployment(target.service.name, target.database, applied, made, put_off)
+
+
+async def rollback(target: Target, *, keep: int = 0, progress: Progress = silent) -> list[str]:
+    """Take back all but the first `keep` revisions by their `downgrade()`, the last one first; the names taken back."""
+    revisions = read_revisions(target.service.migrations)
+    async with (
+        exclusive(target, "rollback", progress) as lock,
+        owner_connection(target, "rollback") as connection,
+    ):
+        await _create_history(connection, target)
+        migrator = Migrator(target, connection, Watch(lock), progress)
+        latest_first = reversed(revisions[keep:])
+        return [revision.name for revision in latest_first if await migrator.revert(revision) is not None]
+
+
+async def _apply_all(migrator: Migrator, pending: tuple[Revision, ...]) -> tuple[tuple[str, int], ...]:
+    service, applied = migrator.target.service.name, list[tuple[str, int]]()
+    for revision in pending:
+        migrator.progress(Step(service, f"applying {revision.name}"))
+        duration = await migrator.apply(revision)
+        if duration is not None:
+            applied.append((revision.name, duration))
+            migrator.progress(Step(service, f"applied {revision.name} in {duration} ms", "done"))
+    return tuple(applied)
+
+
+def _up_to(revisions: list[Revision], name: str | None) -> list[Revision]:
+    if name is None:
+        return revisions
+    names = [revision.name for revision in revisions]
+    if name not in names:
+        raise Problem(
+            "unknown_revision", Exit.USAGE, f"There is no migration {name!r}.", "", f"There are: {', '.join(names)}."
+        )
+    return revisions[: names.index(name) + 1]
+
+
+async def _create_history(connection: AsyncConnection, target: Target) -> None:
+    with permissions_explained(f"create tables in {target.database!r}", target.login):
+        async with connection.begin():
+            await create_history(connection, target.service)
+
+
+async def _pending(connection: AsyncConnection, target: Target, revisions: list[Revision]) -> tuple[Revision, ...]:
+    async with connection.begin():
+        standing = compare_history(revisions, await read_history(connection))
+    refuse_unless_clean(target.service, standing)
+    return standing.pending
+
+
+async def _make_partitions(connection: AsyncConnection) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
+    """Make this month's and the coming months' partitions of every table that is cut by its UUIDv7 key."""
+    async with connection.begin():
+        parents = (await connection.execute(_PARENTS)).scalars().all()
+    made: list[tuple[str, int]] = []
+    put_off: list[str] = []
+    for parent in parents:
+        try:
+            async with connection.begin():
+                await connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+                count = await connection.execute(_ENSURE, {"parent": parent, "months": MONTHS_AHEAD})
+                made.append((parent, count.scalar_one()))
+        except DBAPIError as error:
+            if sqlstate(error) != "55P03":
+                raise
+            put_off.append(parent)
+    return tuple((parent, count) for parent, count in made if count), tuple(put_off)
+
+
+_PARENTS = text("""
+SELECT oid::regclass::text FROM pg_class
+WHERE relkind = 'p' AND NOT relispartition AND pg_get_partkeydef(oid) = 'RANGE (id)' ORDER BY relname
+""")
+
+_ENSURE = text("SELECT ensure_partitions(to_regclass(:parent), :months)")

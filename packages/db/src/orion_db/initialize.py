@@ -1,0 +1,69 @@
+"""From nothing to a database that a service can start on."""
+
+from dataclasses import dataclass
+
+from orion_core.seeds import Profile
+from orion_db.connections import maintenance_connection, owner_connection, service_connection
+from orion_db.deploy import Deployment, deploy
+from orion_db.production import mark
+from orion_db.progress import Progress, Step, silent
+from orion_db.roles import Preparation, prepare_database, prepare_roles, revoke_create_on_public
+from orion_db.seeding import Seeding, seed
+from orion_db.targets import Target
+
+
+@dataclass(frozen=True)
+class Initialization:
+    """What `init` made, in one database. A second run makes nothing."""
+
+    service: str
+    database: str
+    roles_made: tuple[str, ...]
+    memberships_made: tuple[str, ...]
+    database_made: bool
+    deployment: Deployment
+    seeding: Seeding | None
+
+
+async def prepare(target: Target, *, production: bool = False, progress: Progress = silent) -> Preparation:
+    """Make the roles, the login and the empty database where they are missing, with their grants."""
+    progress(Step(target.service.name, f"preparing {target.database} on {target.address()}"))
+    made = Preparation()
+    async with maintenance_connection(target, "init") as connection:
+        await prepare_roles(connection, target, made)
+        await prepare_database(connection, target, made)
+        if production:
+            await mark(connection, target.service, target.database)
+    async with owner_connection(target, "init") as connection, connection.begin():
+        await revoke_create_on_public(connection)
+    if made.database:
+        progress(Step(target.service.name, f"created {target.database}", "done"))
+    return made
+
+
+async def initialize(
+    target: Target,
+    *,
+    profile: Profile | None = None,
+    seeds: bool = True,
+    production: bool = False,
+    progress: Progress = silent,
+) -> Initialization:
+    """Create what is missing, migrate, seed, and prove that the service's own URL works.
+
+    `seeds=False` leaves the tables empty (templates of tests). Running it again changes nothing.
+    """
+    made = await prepare(target, production=production, progress=progress)
+    deployment = await deploy(target, progress=progress)
+    seeding = await seed(target, profile=profile, production=production, progress=progress) if seeds else None
+    async with service_connection(target, "init (check of the service's login)"):
+        pass
+    return Initialization(
+        target.service.name,
+        target.database,
+        tuple(made.roles),
+        tuple(made.memberships),
+        made.database,
+        deployment,
+        seeding,
+    )

@@ -1,0 +1,134 @@
+"""One migration of a database at a time, and who is in the way when somebody is.
+
+The lock is an advisory one, polled on an autocommit connection of its own: waiting inside a blocking
+pg_advisory_lock() would hold a snapshot that CREATE INDEX CONCURRENTLY waits for, and taken on the migrating connection
+it would stand in the way of steps outside a transaction. It goes when its connection goes, so a killed deploy
+leaves nothing behind.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_db.connections import owner_connection
+from orion_db.errors import Exit, Problem, reason
+from orion_db.progress import Progress, Step
+from orion_db.targets import Target
+
+LOCK_KEY = int.from_bytes(b"oriondb")
+"""The advisory lock's key, the same in every database: advisory locks are per database."""
+
+WAIT_SECONDS = 300.0
+"""How long a deploy waits for another one, by default."""
+
+_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A session that holds what we wait for."""
+
+    pid: int
+    login: str
+    application: str
+    since: datetime | None
+    query: str
+
+    def __str__(self) -> str:
+        since = f" since {self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else ""
+        return f"pid {self.pid} ({self.application or 'no application name'}, login {self.login}){since}: {self.query}"
+
+
+_HOLDERS = text("""
+SELECT pid, usename, application_name, coalesce(xact_start, query_start, backend_start), left(query, 200)
+FROM pg_stat_activity WHERE pid IN (
+  SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (classid::bigint << 32) | objid::bigint = :key)
+""")
+
+_BLOCKERS = text("""
+SELECT pid, usename, application_name, coalesce(xact_start, query_start, backend_start), left(query, 200)
+FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(:pid))
+""")
+
+
+@asynccontextmanager
+async def exclusive(
+    target: Target, purpose: str, progress: Progress, wait_seconds: float = WAIT_SECONDS
+) -> AsyncGenerator[AsyncConnection]:
+    """Hold the migration lock of the target's database; the connection that holds it is given.
+
+    Raises Problem `locked`, naming the holder, when it cannot be had within `wait_seconds`.
+    """
+    async with owner_connection(target, f"{purpose} (lock)", autocommit=True) as connection:
+        await _acquire(connection, target, progress, wait_seconds)
+        yield connection  # closing the connection gives the lock back
+
+
+async def _acquire(connection: AsyncConnection, target: Target, progress: Progress, wait_seconds: float) -> None:
+    deadline = asyncio.get_running_loop().time() + wait_seconds
+    told = False
+    while not (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY})).scalar_one():
+        holder = await lock_holder(connection)
+        if asyncio.get_running_loop().time() >= deadline:
+            raise Problem(
+                "locked",
+                Exit.LOCKED,
+                f"{target.service.name}: another migration of {target.database!r} is running.",
+                f"The lock is held by {holder or 'a session that has just ended'}.",
+                "Wait for it and repeat, or end it: SELECT pg_terminate_backend("
+                + (f"{holder.pid}" if holder else "pid")
+                + ").",
+            )
+        if holder and not told:
+            progress(Step(target.service.name, f"waiting for {holder}", "waiting"))
+            told = True
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def lock_holder(connection: AsyncConnection) -> Holder | None:
+    """Who holds the migration lock of the connection's database."""
+    row = (await connection.execute(_HOLDERS, {"key": LOCK_KEY})).first()
+    return Holder(*row) if row else None
+
+
+class Watch:
+    """Looks, from the lock's connection, at who blocks a migrating session, while it runs."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.blockers: list[Holder] = []
+        """Who blocked the session when it was last seen waiting."""
+
+    @asynccontextmanager
+    async def over(self, pid: int) -> AsyncGenerator[None]:
+        """Watch the session for as long as the block runs. Raises Problem `lock_lost` at its end if the lock was."""
+        self.blockers = []
+        ended = asyncio.Event()
+        task = asyncio.create_task(self._look(pid, ended))
+        try:
+            yield
+        finally:
+            ended.set()
+            await asyncio.wait([task])
+        if task.exception():
+            raise Problem(
+                "lock_lost",
+                Exit.LOCKED,
+                "The connection that holds the migration lock was lost; the step was rolled back.",
+                reason(task.exception() or Exception()),
+                "Repeat when the server is well.",
+            )
+
+    async def _look(self, pid: int, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            rows = await self._connection.execute(_BLOCKERS, {"pid": pid})
+            self.blockers = [Holder(*row) for row in rows] or self.blockers
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), _POLL_SECONDS)

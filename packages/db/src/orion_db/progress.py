@@ -1,0 +1,21 @@
+"""How long work tells what it is doing, whoever listens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is being done to one service's database."""
+
+    service: str
+    what: str
+    state: Literal["doing", "done", "waiting"] = "doing"
+
+
+Progress = Callable[[Step], None]
+
+
+def silent(_: Step) -> None:
+    """Nobody listens."""

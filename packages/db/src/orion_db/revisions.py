@@ -1,0 +1,117 @@
+"""Revision files: `NNNN_name.py` in a service's `migrations` folder, each with `upgrade()` and `downgrade()`."""
+
+import hashlib
+import importlib.util
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection
+
+from orion_db.errors import Exit, Problem
+
+_FILE_NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9]+(?:_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One step of a schema. Once it is applied anywhere, its file is history and must not change."""
+
+    name: str
+    file: Path
+    checksum: str
+    """SHA-256 of the file in hexadecimal; line ends count as LF, so that a checkout on Windows is the same file."""
+
+    @property
+    def number(self) -> int:
+        return int(self.name[:4])
+
+    def upgrade(self, connection: Connection) -> None:
+        """Run the file's `upgrade()` on the connection, in the transaction that the caller has begun."""
+        _run(self._load(), "upgrade", connection)
+
+    def downgrade(self, connection: Connection) -> None:
+        _run(self._load(), "downgrade", connection)
+
+    def purpose(self) -> str:
+        """First line of the file's docstring."""
+        return (self._load().__doc__ or "").strip().partition("\n")[0]
+
+    def _load(self) -> ModuleType:
+        """A fresh module object: files are read at every use, and two services may have files of the same name."""
+        spec = importlib.util.spec_from_file_location(f"orion_revision_{self.name}", self.file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise _unusable(self.file, f"{type(error).__name__}: {error}") from error
+        return module
+
+
+def read_revisions(folder: Path) -> list[Revision]:
+    """All revisions of the folder in order. Raises Problem when names are malformed or two have the same number."""
+    found = [
+        Revision(file.stem, file, checksum(file))
+        for file in sorted(folder.glob("*.py"))
+        if not file.name.startswith("_")
+    ]
+    for revision in found:
+        if not _FILE_NAME.fullmatch(revision.name):
+            raise _unusable(revision.file, "Its name is not of the form 0001_snake_case_name.py.")
+    for first, second in pairwise(found):
+        if first.number == second.number:
+            raise Problem(
+                "two_heads",
+                Exit.REFUSED,
+                f"Two migrations have the number {first.name[:4]}: {first.name} and {second.name}.",
+                "They were written at the same time on different branches; their order is not known.",
+                f"Rename the one that has been applied nowhere to {found[-1].number + 1:04d}_….py.",
+            )
+    return found
+
+
+def next_name(revisions: list[Revision], words: str) -> str:
+    """File stem for a new revision called `words`: "Add user index" after 0007 becomes 0008_add_user_index."""
+    name = "_".join(re.findall(r"[a-z0-9]+", words.lower()))[:60].strip("_")
+    if not name:
+        raise Problem(
+            "name_unusable",
+            Exit.USAGE,
+            f"{words!r} cannot be the name of a migration.",
+            "It has no letter or digit of ASCII.",
+            "Say in a few words what it does: --name add_new_feature.",
+        )
+    number = revisions[-1].number + 1 if revisions else 1
+    return f"{number:04d}_{name}"
+
+
+def checksum(file: Path) -> str:
+    """SHA-256 of a revision file, in hexadecimal."""
+    return hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _run(module: ModuleType, direction: str, connection: Connection) -> None:
+    """Call `upgrade` or `downgrade` with an `op` of its own.
+
+    Alembic's `op` is one per process; the module's name `op` is bound to operations on this connection instead, so
+    that several databases can be migrated at the same time.
+    """
+    step: Callable[[], Any] | None = getattr(module, direction, None)
+    if step is None:
+        raise _unusable(Path(module.__file__ or module.__name__), f"It has no function {direction}().")
+    context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
+    module.__dict__["op"] = Operations(context)
+    step()
+
+
+def _unusable(file: Path, why: str) -> Problem:
+    return Problem(
+        "revision_unusable", Exit.REFUSED, f"The migration {file.name} cannot be used.", why, f"Correct {file}."
+    )

@@ -1,0 +1,66 @@
+"""Where a database stands: applied, pending, drifted."""
+
+from dataclasses import dataclass
+
+from orion_db.catalog import Difference, compare
+from orion_db.connections import owner_connection
+from orion_db.errors import Exit, Problem
+from orion_db.history import Applied, compare_history, read_history
+from orion_db.progress import Progress, Step, silent
+from orion_db.revisions import read_revisions
+from orion_db.scratch import catalog_of, catalog_of_migrations
+from orion_db.targets import Target
+
+
+@dataclass(frozen=True)
+class Status:
+    """Applied and pending revisions, and how the live schema differs from the one that the applied ones make."""
+
+    service: str
+    database: str
+    applied: tuple[Applied, ...]
+    pending: tuple[str, ...]
+    edited: tuple[str, ...]
+    unknown: tuple[str, ...]
+    passed_over: tuple[str, ...]
+    drift: tuple[Difference, ...] | None
+    """None when it could not be looked for; `drift_unknown` says why."""
+    drift_unknown: str = ""
+
+    @property
+    def exit_code(self) -> Exit:
+        if self.edited or self.unknown or self.passed_over or self.drift:
+            return Exit.DRIFTED
+        return Exit.PENDING if self.pending else Exit.OK
+
+
+async def status(target: Target, *, drift: bool = True, progress: Progress = silent) -> Status:
+    """Compare the database with the revision files, and its catalog with the one they make in a scratch database."""
+    revisions = read_revisions(target.service.migrations)
+    async with owner_connection(target, "status") as connection, connection.begin():
+        standing = compare_history(revisions, await read_history(connection))
+    found: tuple[Difference, ...] | None = None
+    why = "It was not asked for."
+    if standing.unknown:
+        why = "The database has migrations that are not here, so what it should be is not known."
+    elif drift:
+        progress(Step(target.service.name, "comparing the schema with what the migrations make"))
+        names = {entry.name for entry in standing.applied}
+        try:
+            expected = await catalog_of_migrations(target, [r for r in revisions if r.name in names])
+            found, why = tuple(compare(expected, await catalog_of(target))), ""
+        except Problem as problem:
+            if problem.code != "may_not_create_databases":
+                raise
+            why = f"{problem.what} {problem.todo}"
+    return Status(
+        target.service.name,
+        target.database,
+        standing.applied,
+        tuple(revision.name for revision in standing.pending),
+        standing.edited,
+        standing.unknown,
+        standing.passed_over,
+        found,
+        why,
+    )
