@@ -1,0 +1,1 @@
+"""Delivery: the queue, the attempts, the channels and the worker that sends."""

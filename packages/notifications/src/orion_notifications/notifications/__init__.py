@@ -1,0 +1,1 @@
+"""The messages themselves: what was asked for, what became of it, and what a user has in the inbox."""

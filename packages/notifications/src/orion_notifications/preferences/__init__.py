@@ -1,0 +1,1 @@
+"""Preferences: what a user wants to hear, where, and when not."""

@@ -1,0 +1,1 @@
+"""Provider accounts: through whom messages leave."""

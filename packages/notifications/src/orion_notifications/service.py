@@ -1,0 +1,32 @@
+"""What the tools need to know of this service."""
+
+from pathlib import Path
+
+from orion_core.service import Service
+from orion_notifications import seeds
+from orion_notifications.base import Table
+from orion_notifications.batches import tables as batches
+from orion_notifications.delivery import tables as delivery
+from orion_notifications.notifications import tables as notifications
+from orion_notifications.preferences import tables as preferences
+from orion_notifications.providers import tables as providers
+from orion_notifications.push import tables as push
+from orion_notifications.suppressions import tables as suppressions
+from orion_notifications.templates import tables as templates
+
+# Importing a slice's tables declares them in the metadata.
+SLICES = (batches, delivery, notifications, preferences, providers, push, suppressions, templates)
+
+service = Service(
+    name="notifications",
+    title="Orion notifications",
+    database="orion_notifications",
+    url_variable="NOTIFICATION_DATABASE_URL",
+    port=7103,
+    metadata=Table.metadata,
+    migrations=Path(__file__).parent / "migrations",
+    seed=seeds.seed,
+    package=Path(__file__).parents[2],
+    application="orion_notifications.app:create_app",
+    worker="orion_notifications.worker:run",
+)

@@ -1,0 +1,1 @@
+"""Suppressions: addresses that must not be written to."""
