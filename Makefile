@@ -83,8 +83,8 @@ requirements: $(BIN)/uv ## Pin again after a packages/*/pyproject.toml or requir
 
 # One pinned file, valid on Linux and macOS, x86-64 and arm64. The orion-* distributions come from this tree and are left out;
 # everything else is pinned to what the tests ran with (requirements/dev.txt).
-compile = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --annotation-style line --custom-compile-command 'make requirements' \
+compile = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --constraint requirements/platforms.in \
+	--universal --python-version 3.11 --generate-hashes --no-emit-index-url --annotation-style line --custom-compile-command 'make requirements' \
 	$(patsubst packages/%,--no-emit-package orion-%,$(PACKAGES)) --output-file requirements/$(1).txt $(2)
 
 .PHONY: clean
