@@ -32,7 +32,7 @@ class ApiKey(Identified, Timestamped, Annotated, Table):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     last_used_ip: Mapped[IpAddress | None] = mapped_column(INET)
-    usage_count: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    usage_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(200))
     rotated_from_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"))
