@@ -4,9 +4,8 @@ import argparse
 import asyncio
 import signal
 
-from orion_core.local.parent import exit_with_parent
-
 from orion_core.local.mailbox.server import Mailbox
+from orion_core.local.parent import exit_with_parent
 
 
 async def run(smtp_port: int, http_port: int, host: str) -> None:

@@ -1,0 +1,5 @@
+"""`python -m orion_cli` is `orion`."""
+
+from orion_cli.main import main
+
+main()

@@ -1,0 +1,95 @@
+"""What the processes of `orion up` are told by their environment: the user's own values, ours where he has none."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+from dotenv import dotenv_values
+
+from orion_cli.project import write_private
+from orion_core.local.ports import LOOPBACK
+from orion_core.sealing import Keyring
+from orion_core.secrets import new_secret
+from orion_core.service import Service
+
+Make = Callable[[], str]
+
+ISSUER = "auth"
+"""The service that knows the others by the hashes of their keys."""
+
+
+def generated_variables(services: Sequence[Service]) -> dict[str, Make]:
+    """What every installation needs and nobody should have to invent, with how it is made."""
+    made: dict[str, Make] = {}
+    for service in services:
+        made[service.sealing_variable] = partial(Keyring.new_key, "local")
+        made[password_variable(service)] = new_secret
+        if service.name != ISSUER:
+            made[_prefix(service) + "_SERVICE_KEY"] = new_secret
+    return made
+
+
+def password_variable(service: Service) -> str:
+    """Where the password of the service's login on the embedded server is kept."""
+    return _prefix(service) + "_DATABASE_PASSWORD"
+
+
+def read_environment(directory: Path) -> dict[str, str]:
+    """The process's environment over the project's `.env`."""
+    return _read(directory / ".env") | dict(os.environ)
+
+
+def ensure_secrets(file: Path, services: Sequence[Service], environment: Mapping[str, str]) -> dict[str, str]:
+    """The generated variables: those in `file`, and new ones for what neither it nor the environment has."""
+    kept = _read(file)
+    missing = {
+        variable: make()
+        for variable, make in generated_variables(services).items()
+        if variable not in kept and variable not in environment
+    }
+    if missing:
+        lines = [f"{name}={value}" for name, value in (kept | missing).items()]
+        header = "# Made by `orion up` for this machine. Losing it loses what it sealed; nobody else may read it."
+        write_private(file, "\n".join([header, *lines, ""]).encode())
+    return kept | missing
+
+
+def service_key_hashes(services: Sequence[Service], environment: Mapping[str, str]) -> dict[str, str]:
+    """`AUTH_SERVICE_KEY_HASHES`: by what auth recognizes the services that call it."""
+    keys = {service.name: environment.get(_prefix(service) + "_SERVICE_KEY") for service in services}
+    hashes = {name: sha256(key.encode()).hexdigest() for name, key in keys.items() if key}
+    return {"AUTH_SERVICE_KEY_HASHES": orjson.dumps(hashes).decode()}
+
+
+def without_url(services: Sequence[Service], environment: Mapping[str, str]) -> list[Service]:
+    """The services whose database nobody has named: they get one on the embedded server."""
+    return [service for service in services if not environment.get(service.url_variable, "").strip()]
+
+
+def addresses(services: Sequence[Service], ports: Mapping[str, int]) -> dict[str, str]:
+    """Base URL of everything that speaks HTTP."""
+    names = [*(service.name for service in services), "mailbox"]
+    return {name: f"http://{LOOPBACK}:{ports[name]}" for name in names}
+
+
+def address_variables(services: Sequence[Service], ports: Mapping[str, int]) -> dict[str, str]:
+    """`AUTH_URL` and so on: where the services find each other. What we start listens where we say."""
+    urls = addresses(services, ports)
+    return {_prefix(service) + "_URL": urls[service.name] for service in services}
+
+
+def defaults(ports: Mapping[str, int]) -> dict[str, str]:
+    """What holds unless the user's environment says otherwise."""
+    issuer = {"AUTH_ISSUER": f"http://{LOOPBACK}:{ports[ISSUER]}"} if ISSUER in ports else {}
+    return issuer | {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(ports["smtp"])}
+
+
+def _prefix(service: Service) -> str:
+    return service.url_variable.removesuffix("_DATABASE_URL")
+
+
+def _read(file: Path) -> dict[str, str]:
+    return {name: value for name, value in dotenv_values(file).items() if value is not None}

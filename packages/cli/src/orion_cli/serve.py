@@ -1,0 +1,109 @@
+"""`orion serve`: one service under Granian, or all of them under the supervisor."""
+
+import asyncio
+import multiprocessing
+import os
+import threading
+from typing import Annotated, Any
+
+import typer
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.server import Server
+
+from orion_cli.children import service_child
+from orion_cli.log_stream import LogStream
+from orion_cli.services import find_service, load, service_names
+from orion_cli.supervisor import Supervisor
+from orion_cli.terminal import fail, stop_signals
+from orion_core.local.parent import end_soon, exit_with_parent
+from orion_core.local.ports import holder, is_free
+from orion_core.logs import configure_logs
+from orion_core.service import Service
+from orion_core.settings import Settings, SettingsError
+
+BACKLOG = 2048
+KILL_SECONDS = 15
+
+# Which application the worker processes make; they get it by environment because they may be spawned, not forked.
+_APPLICATION = "ORION_SERVE_APPLICATION"
+
+# Granian's own messages go the way of everybody's, instead of to a handler of their own.
+_GRANIAN_LOGS: dict[str, Any] = {
+    "handlers": {},
+    "formatters": {},
+    "loggers": {name: {"handlers": [], "propagate": True} for name in ("_granian", "granian.access")},
+}
+
+
+def serve(
+    name: Annotated[str, typer.Argument(help="auth, user, notifications, or all.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Port to listen on; each service has its own by default.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+) -> None:
+    """Serve one service, or all of them, until SIGTERM or Ctrl-C."""
+    if name != "all":
+        _serve_one(find_service(name), host, port, workers)
+        return
+    if port is not None:
+        raise typer.BadParameter("--port belongs to one service; `all` uses each one's own.")
+    raise typer.Exit(asyncio.run(_serve_all(host, workers)))
+
+
+def create_application() -> Any:
+    """Made by Granian in each of its worker processes: the service's application."""
+    _end_with_granian()
+    return load(os.environ[_APPLICATION])()
+
+
+def _serve_one(service: Service, host: str, port: int | None, workers: int) -> None:
+    exit_with_parent()
+    chosen = service.port if port is None else port
+    # Granian listens with SO_REUSEPORT: a second server on the port would silently take half of the requests.
+    if not is_free(chosen, host):
+        fail(f"Port {chosen} is in use by {holder(chosen) or 'another process'}. Stop it, or name another --port.")
+    try:
+        configure_logs(Settings.load(), service.name)
+    except SettingsError as error:
+        fail(str(error))
+    os.environ[_APPLICATION] = service.application
+    Server(
+        "orion_cli.serve:create_application",
+        factory=True,
+        address=host,
+        port=chosen,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        loop=Loops.uvloop,
+        workers=workers,
+        backlog=BACKLOG,
+        workers_kill_timeout=KILL_SECONDS,
+        # One alone is restarted by whoever restarts processes here; several look after each other.
+        respawn_failed_workers=workers > 1,
+        log_dictconfig=_GRANIAN_LOGS,
+    ).serve()
+
+
+async def _serve_all(host: str, workers: int) -> int:
+    supervisor = Supervisor(LogStream())
+    stop = stop_signals(on_second=supervisor.kill)
+    for name in service_names():
+        service = find_service(name)
+        supervisor.start(service_child(service, service.port, dict(os.environ), host=host, workers=workers))
+    await stop.wait()
+    await supervisor.stop()
+    return 0
+
+
+def _end_with_granian() -> None:
+    """A worker whose main process was killed would go on holding the port: it ends instead."""
+    main = multiprocessing.parent_process()
+    if main is None:
+        return
+
+    def watch() -> None:
+        main.join()
+        end_soon()
+
+    threading.Thread(target=watch, name="granian-watch", daemon=True).start()

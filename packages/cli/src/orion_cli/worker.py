@@ -1,0 +1,44 @@
+"""`orion worker`: what the services do in the background."""
+
+import asyncio
+from typing import Annotated
+
+import structlog
+import typer
+
+from orion_cli.services import find_service, load, service_names
+from orion_cli.terminal import FAILED, fail, stop_signals
+from orion_core.local.parent import exit_with_parent
+from orion_core.logs import configure_logs
+from orion_core.service import Service
+from orion_core.settings import Settings, SettingsError
+
+log = structlog.get_logger()
+
+
+def worker(
+    names: Annotated[list[str] | None, typer.Argument(help="Services to work for; by default all.")] = None,
+) -> None:
+    """Deliver what waits to be sent, until SIGTERM or Ctrl-C. As many may run as wanted: they share the work."""
+    exit_with_parent()
+    services = [find_service(name) for name in names or service_names()]
+    working = [service for service in services if service.worker]
+    if not working:
+        fail("None of these services has work to do in the background.")
+    try:
+        configure_logs(Settings.load(), "worker")
+        asyncio.run(_run(working))
+    except SettingsError as error:
+        fail(str(error))
+    except Exception:
+        log.exception("worker.failed")
+        raise typer.Exit(FAILED) from None
+
+
+async def _run(services: list[Service]) -> None:
+    """All of them end when one fails: a worker that half works looks healthy and is not."""
+    stop = stop_signals()
+    tasks = [asyncio.create_task(load(service.worker or "")(stop), name=service.name) for service in services]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    stop.set()
+    await asyncio.gather(*tasks)
