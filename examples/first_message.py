@@ -1,7 +1,7 @@
 """From registration to the first message, over real sockets, step by step.
 
 Run `make up` in one terminal and this in another: .venv/bin/python examples/first_message.py
-It reads where everything listens from `.orion/up.json`.
+It reads where everything listens from `.orion/up.json`, of this folder or of the one named as its argument.
 """
 
 import json
@@ -15,7 +15,8 @@ from typing import Any
 
 import httpx
 
-STATE = Path(__file__).parents[1] / ".orion" / "up.json"
+PROJECT = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1]
+STATE = PROJECT / ".orion" / "up.json"
 
 
 def step(words: str) -> None:
@@ -48,7 +49,13 @@ def main() -> None:
     password = secrets.token_urlsafe(16)
 
     step(f"register {email}")
-    registration = {"email": email, "password": password, "name": "Fred First", "locale": "en", "timezone": "Europe/Rome"}
+    registration = {
+        "email": email,
+        "password": password,
+        "name": "Fred First",
+        "locale": "en",
+        "timezone": "Europe/Rome",
+    }
     answer = http.post(f"{urls['auth']}/auth/v1/identities", json=registration).raise_for_status()
     show(answer.json())
 
@@ -95,7 +102,7 @@ def main() -> None:
         f"{urls['user']}/user/v1/me",
         f"{urls['notifications']}/notifications/v1/me/notifications",
     ):
-        eventually("refusal", lambda url=url: http.get(url, headers=signed_in).status_code == httpx.codes.UNAUTHORIZED)
+        eventually("refusal", lambda url=url: http.get(url, headers=signed_in).status_code == 401)
     print(f"  refused everywhere after {(time.monotonic() - began) * 1000:.0f} ms")
 
 

@@ -1,0 +1,166 @@
+"""SIGKILL of anything at any moment: what was acknowledged is there afterwards, once."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+
+from orion_core.local.mailbox import Channel, Mailbox
+
+if TYPE_CHECKING:
+    from tests.conftest import Platform, StartPlatform
+
+pytestmark = pytest.mark.slow
+
+REGISTRATIONS = 1000
+CLIENTS = 6
+PASSWORD = "correct horse battery staple"
+SETTLED_SECONDS = 90
+
+PROFILES = "SELECT email, count(*) FROM users GROUP BY email"
+ROLES = "SELECT count(*) FROM users u WHERE (SELECT count(*) FROM user_roles r WHERE r.user_id = u.id) <> 1"
+MAILS = """
+    SELECT recipient, count(*) FROM notifications
+    WHERE channel = 'EMAIL' AND type LIKE '%verification%' AND status IN ('SENT', 'DELIVERED') GROUP BY recipient
+"""
+UNFINISHED = "SELECT count(*) FROM notifications WHERE status IN ('QUEUED', 'PROCESSING')"
+
+
+class Killer:
+    """Kills one process of the platform after the other, of every kind, until told to stop."""
+
+    def __init__(self, platform: "Platform") -> None:
+        self.platform = platform
+        self.killed: Counter[str] = Counter()
+        self.random = random.Random(20261123)
+
+    async def run(self, done: asyncio.Event) -> None:
+        """Every second or so something dies; the supervisor brings it back."""
+        names = ["postgres", "worker", "auth", "user", "notifications", "mailbox", "worker", "worker"]
+        while not done.is_set():
+            await asyncio.sleep(self.random.uniform(0.3, 1.6))
+            name = self.random.choice(names)
+            if (pid := self.platform.state["pids"].get(name)) is not None:
+                self._kill(pid, name)
+
+    def _kill(self, pid: int, name: str) -> None:
+        try:
+            victims = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+            victim = self.random.choice(victims if name != "postgres" else victims[:1])
+            victim.send_signal(signal.SIGKILL)
+            self.killed[name] += 1
+        except psutil.NoSuchProcess:
+            pass
+
+
+async def register(http: httpx.AsyncClient, url: str, email: str) -> None:
+    """Register until it is acknowledged, as a patient client does."""
+    body = {"email": email, "password": PASSWORD, "locale": "en", "timezone": "UTC"}
+    while True:
+        try:
+            answer = await http.post(f"{url}/auth/v1/identities", json=body)
+        except httpx.HTTPError:
+            await asyncio.sleep(0.2)
+            continue
+        if answer.status_code == 202:
+            return
+        assert answer.status_code in {429, 503}, answer.text
+        await asyncio.sleep(float(answer.headers.get("Retry-After", "0.2")))
+
+
+async def rows(url: str, query: str) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetch(query)
+    finally:
+        await connection.close()
+
+
+async def register_many(platform: "Platform", emails: list[str]) -> None:
+    waiting = iter(emails)
+
+    async def client(http: httpx.AsyncClient) -> None:
+        for email in waiting:
+            await register(http, platform.urls["auth"], email)
+
+    async with httpx.AsyncClient(timeout=20) as http:
+        await asyncio.gather(*(client(http) for _ in range(CLIENTS)))
+
+
+async def settled(platform: "Platform", wanted: int) -> dict[str, Any]:
+    """Wait until every profile and every mail is there and nothing is under way; what is there then."""
+    user, notifications = (platform.owner_url(f"{name}_DATABASE_OWNER_URL") for name in ("USER", "NOTIFICATION"))
+    deadline = asyncio.get_running_loop().time() + SETTLED_SECONDS
+    while True:
+        profiles = dict(await rows(user, PROFILES))
+        mails = dict(await rows(notifications, MAILS))
+        unfinished = (await rows(notifications, UNFINISHED))[0][0]
+        done = len(mails) >= wanted and len(profiles) >= wanted and not unfinished
+        if done or asyncio.get_running_loop().time() > deadline:
+            return {"profiles": profiles, "mails": mails, "unfinished": unfinished}
+        await asyncio.sleep(0.3)
+
+
+async def test_every_acknowledged_registration_survives_any_kill(start_platform: "StartPlatform") -> None:
+    async with Mailbox.running() as sink:
+        smtp = {"NOTIFICATION_SMTP_HOST": "127.0.0.1", "NOTIFICATION_SMTP_PORT": str(sink.smtp_port)}
+        platform = start_platform(**smtp)
+        killer, done = Killer(platform), asyncio.Event()
+        killing = asyncio.create_task(killer.run(done))
+        emails = [f"kill{number}@example.com" for number in range(REGISTRATIONS)]
+        half = REGISTRATIONS // 2
+        await register_many(platform, emails[:half])
+        done.set()
+        await killing
+
+        # The one that starts all others: everything goes with it, and a second `orion up` takes over.
+        platform.process.kill()
+        await asyncio.to_thread(platform.process.wait)
+        platform = start_platform(**smtp)
+        killer.platform, done = platform, asyncio.Event()
+        killing = asyncio.create_task(killer.run(done))
+        await register_many(platform, emails[half:])
+        done.set()
+        await killing
+
+        found = await settled(platform, REGISTRATIONS)
+        assert found["unfinished"] == 0
+        assert found["profiles"].keys() >= set(emails)
+        assert {email: found["profiles"][email] for email in emails} == dict.fromkeys(emails, 1)
+        assert (await rows(platform.owner_url("USER_DATABASE_OWNER_URL"), ROLES))[0][0] == 0
+        assert {email: found["mails"].get(email) for email in emails} == dict.fromkeys(emails, 1)
+
+        sent = Counter(message.to[0] for message in sink.box.find(channel=Channel.EMAIL))
+        assert set(emails) <= sent.keys()
+        # What a worker had handed over when it died is sent again: the server has it, and the worker cannot know.
+        duplicates = sum(sent[email] - 1 for email in emails)
+        workers_ended = killer.killed["worker"] + killer.killed["postgres"] + 1
+        assert duplicates <= workers_ended, (duplicates, killer.killed)
+        assert all(killer.killed[name] for name in ("postgres", "worker", "auth", "user", "notifications"))
+
+
+def test_nothing_is_left_running_when_the_platform_is_killed(start_platform: "StartPlatform") -> None:
+    platform = start_platform()
+    processes = [psutil.Process(pid) for pid in platform.state["pids"].values()]
+    processes += [child for process in processes for child in process.children(recursive=True)]
+    os.kill(platform.process.pid, signal.SIGKILL)
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert [process.name() for process in alive] == []
+
+
+def test_two_platforms_in_one_folder_are_refused_clearly(start_platform: "StartPlatform") -> None:
+    platform = start_platform()
+    command = [sys.executable, "-m", "orion_cli", "up", "--json", "--directory", str(platform.directory)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode == 3
+    assert f"process {platform.process.pid}" in second.stderr
+    assert platform.stop() == 0
