@@ -1,18 +1,25 @@
 """Access to one service's PostgreSQL: an engine whose every connection acts as the least-privilege role.
 
 A round trip costs more than most statements, so the pool sends no reset, a single statement runs in autocommit, and
-several share one explicit transaction.
+several share one explicit transaction. What a session keeps beyond a transaction would therefore be found by the next
+user of its connection: settings are made with SET LOCAL, advisory locks with pg_advisory_xact_lock. A connection whose
+statement was interrupted is closed, not kept.
 """
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import urlencode
 
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+
+TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword")
+"""What libpq calls the certificates and keys of a TLS connection."""
 
 
 @dataclass
@@ -44,7 +51,8 @@ class Database:
     def connect(cls, url: str, *, role: str | None, application: str, pool_size: int = 10) -> Self:
         """A pool for `url` whose connections act as `role`. Connects when first used.
 
-        `application` is shown in pg_stat_activity. The timeouts end what a crashed or stuck caller left open.
+        `application` is shown in pg_stat_activity. The timeouts end what a crashed or stuck caller left open. Errors do
+        not carry the values of statements, which may be secrets, into logs.
         """
         location, options = asyncpg_arguments(url)
         settings = {
@@ -61,6 +69,7 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_reset_on_return=None,
+            hide_parameters=True,
             connect_args={**options, "server_settings": settings, "timeout": 10},
         )
         return cls(engine)
@@ -72,7 +81,7 @@ class Database:
             transaction = Transaction(connection)
             async with connection.begin():
                 yield transaction
-        transaction.committed()
+            transaction.committed()
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncGenerator[AsyncConnection]:
@@ -88,15 +97,24 @@ class Database:
 def asyncpg_arguments(url: str) -> tuple[URL, dict[str, Any]]:
     """Turn a `postgresql://` URL, as libpq and Prisma write it, into SQLAlchemy's form and arguments for asyncpg.
 
-    Understood in the query: `host` (a socket directory), `sslmode`, `application_name`. Prisma's own parameters
-    (`schema`, `connection_limit`, …) tell a client how to behave, not where the database is, and are left out.
+    Understood in the query: `host` (a socket directory), `sslmode` and the files that belong to it. Prisma's own
+    parameters (`schema`, `connection_limit`, …) tell a client how to behave, not where the database is, and are left
+    out. Raises ValueError, without the URL in it, for what is no such URL.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("it is no URL of the form postgresql://user:password@host:port/database") from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise ValueError("it must begin with postgresql://")
+    query = {name: value if isinstance(value, str) else value[-1] for name, value in parsed.query.items()}
     options: dict[str, Any] = {}
-    if socket := parsed.query.get("host"):
+    if socket := query.get("host"):
         options["host"] = socket
-    if mode := parsed.query.get("sslmode"):
+    if mode := query.get("sslmode"):
         if mode not in SSL_MODES:
             raise ValueError(f"sslmode must be one of {', '.join(sorted(SSL_MODES))}")
         options["ssl"] = mode
+    if files := {name: query[name] for name in TLS_FILES if name in query}:
+        options["dsn"] = f"postgresql://?{urlencode(files)}"  # asyncpg reads these from there only
     return parsed.set(drivername="postgresql+asyncpg", query={}), options

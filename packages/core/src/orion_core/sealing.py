@@ -7,7 +7,6 @@ random, so one key should seal less than 2³² fields; rotate long before.
 import hmac
 import os
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Self
 
@@ -24,11 +23,15 @@ class SealError(Exception):
     """An envelope that cannot be opened: its key is not in the ring, it was changed, or it belongs to another place."""
 
 
-@dataclass(frozen=True)
 class Keyring:
     """Keys by id. The first one seals and derives; all of them open."""
 
-    keys: dict[str, bytes] = field(repr=False)
+    def __init__(self, keys: dict[str, bytes]) -> None:
+        self.keys = keys
+
+    def __repr__(self) -> str:
+        """The ids alone."""
+        return f"Keyring({', '.join(self.keys)})"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -85,10 +88,9 @@ class Keyring:
     def open_text(self, envelope: str, associated_data: str) -> str:
         """The inverse of `seal_text`."""
         try:
-            raw = urlsafe_b64decode(envelope)
+            return self.open(urlsafe_b64decode(envelope), associated_data).decode()
         except ValueError:
-            raise SealError("not a sealed value") from None
-        return self.open(raw, associated_data).decode()
+            raise SealError("not a sealed text") from None
 
     def derive(self, purpose: str) -> list[bytes]:
         """A 32-byte key for `purpose` from each key of the ring, the active one first (HKDF-Expand, RFC 5869)."""

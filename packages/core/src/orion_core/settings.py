@@ -1,12 +1,15 @@
 """Settings from the environment and `.env`, read once, with errors that a person can act on."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PostgresDsn, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as UndecodableError
 
+from orion_core.database import asyncpg_arguments
 from orion_core.sealing import Keyring
 
 Environment = Literal["development", "test", "production"]
@@ -19,7 +22,9 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """What every process of Orion can be told. A service adds its own; each field names its environment variable."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
 
     environment: Environment = Field("development", validation_alias="ORION_ENV", examples=["production"])
     log_format: Literal["json", "text"] = Field("json", validation_alias="ORION_LOG_FORMAT", examples=["json"])
@@ -35,6 +40,14 @@ class Settings(BaseSettings):
         except ValidationError as error:
             faults = [_fault(cls, dict(entry)) for entry in error.errors(include_url=False, include_input=False)]
             raise SettingsError("\n".join(faults)) from None
+        except UndecodableError as error:
+            raise SettingsError(_undecodable(cls, str(error))) from None
+
+    def __repr__(self) -> str:
+        """The name alone: settings hold passwords and keys, and end up in tracebacks."""
+        return f"{type(self).__name__}(…)"
+
+    __str__ = __repr__
 
 
 class ServiceSettings(Settings):
@@ -70,20 +83,41 @@ def keyring(variable: str) -> Any:
 
 
 def parse_keyring(value: object, info: ValidationInfo) -> object:
-    """Validator for keyring fields: text from the environment becomes a `Keyring`."""
-    return Keyring.parse(value) if isinstance(value, str) else value
+    """Validator for keyring fields: text from the environment becomes a `Keyring`. The example's key seals nothing in
+    production: everybody has it.
+    """
+    if not isinstance(value, str):
+        return value
+    keys = Keyring.parse(value)
+    published = Keyring.parse(Keyring.example()).keys.values()
+    if info.data.get("environment") == "production" and not set(published).isdisjoint(keys.keys.values()):
+        raise ValueError("it holds the key of the example; make one with: orion keys new")
+    return keys
 
 
-DatabaseUrl = PostgresDsn
+def _postgres_url(value: str) -> str:
+    asyncpg_arguments(value)
+    return value
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_postgres_url)]
+"""A URL as libpq and Prisma write it; see `orion_core.database.asyncpg_arguments`."""
 
 
 def _fault(settings: type[Settings], entry: dict[str, Any]) -> str:
     variable = str(entry["loc"][0])
-    reason = "is not set" if entry["type"] == "missing" else f"is wrong: {entry['msg']}"
+    reason = "is not set" if entry["type"] == "missing" else f"is wrong: {entry['msg'].removeprefix('Value error, ')}"
     example = next(
         (_example(field) for field in settings.model_fields.values() if field.validation_alias == variable), ""
     )
     return f"{variable} {reason}.{example}"
+
+
+def _undecodable(settings: type[Settings], message: str) -> str:
+    """The source of settings reads JSON for lists and mappings, and its error names the field, not the variable."""
+    name = re.search(r'field "(\w+)"', message)
+    field = settings.model_fields.get(name[1]) if name else None
+    return f"{field.validation_alias} is wrong: it is not JSON.{_example(field)}" if field else message
 
 
 def _example(field: FieldInfo) -> str:

@@ -70,10 +70,9 @@ class Wakeup:
     async def _connect(self) -> asyncpg.Connection:
         location, options = asyncpg_arguments(self._url)
         return await asyncpg.connect(
-            location.set(drivername="postgresql").render_as_string(hide_password=False),
+            **{**location.translate_connect_args(username="user"), **options},
             server_settings={"application_name": f"orion wakeup {self._channel}"},
             timeout=10,
-            **options,
         )
 
     def _heard(self, *_: object) -> None:
