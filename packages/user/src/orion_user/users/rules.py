@@ -10,3 +10,12 @@ class UserStatus(Enum):
     ACTIVE = auto()
     SUSPENDED = auto()
     DELETED = auto()
+
+
+INITIAL_ROLE = "user"
+"""Name of the role that everybody is given with the profile."""
+
+
+def status_once_verified(status: UserStatus) -> UserStatus:
+    """What a user is after an address of theirs was verified; nothing but waiting for that ends by it."""
+    return UserStatus.ACTIVE if status is UserStatus.PENDING else status

@@ -1,0 +1,134 @@
+"""What follows from a user's grants."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+from orion_user.permissions.rules import PermissionEffect, PermissionScope
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a grant holds: everywhere, or in one organization, in one team, for one user.
+
+    `within` are the ids of everything that it lies in, its own included; empty everywhere. A team lies in its parent
+    teams and its organization.
+    """
+
+    scope: PermissionScope
+    id: UUID | None = None
+    within: frozenset[UUID] = frozenset()
+
+    def covers(self, other: "Place") -> bool:
+        """Whether what holds here holds there."""
+        return self.id is None or self.id in other.within
+
+
+EVERYWHERE = Place(PermissionScope.GLOBAL)
+
+
+@dataclass(frozen=True)
+class HeldRole:
+    """A role that a user has now, by an assignment of it or of one that inherits from it."""
+
+    name: str
+    display_name: str
+    through: str
+    """The role that was assigned; the same as `name` when this one was."""
+    place: Place
+    conditional: bool
+    starts_at: datetime
+    expires_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a grant comes from: a role, held `through` another that inherits from it; no role: given directly."""
+
+    role: str | None = None
+    through: str | None = None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One thing that a user's roles and direct permissions say at this moment.
+
+    `conditional`: it holds only under a condition, which has not been looked at.
+    """
+
+    permission: str
+    effect: PermissionEffect
+    place: Place = EVERYWHERE
+    conditional: bool = False
+    source: Source = Source()
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Where a permission does not hold although it holds around it; perhaps not, when `conditional`."""
+
+    place: Place
+    conditional: bool
+
+
+@dataclass(frozen=True)
+class EffectivePermission:
+    """What a user may do, where, where not, and why.
+
+    `conditional`: whether they may depends on conditions, of what allows it or of what denies it.
+    """
+
+    permission: str
+    place: Place
+    conditional: bool
+    exclusions: tuple[Exclusion, ...]
+    sources: tuple[Source, ...]
+
+    def holds(self, place: Place) -> bool:
+        """Whether it surely holds there, without regard to any condition."""
+        excluded = any(exclusion.place.covers(place) for exclusion in self.exclusions)
+        return self.place.covers(place) and not self.conditional and not excluded
+
+
+def effective_permissions(grants: Iterable[Grant]) -> list[EffectivePermission]:
+    """What all grants together come to: DENY wins, wherever it comes from and however narrow the ALLOW is.
+
+    One entry for each permission and place that something allows, ordered by name. An ALLOW that lies wholly in a DENY
+    is left out.
+    """
+    everything = sorted(grants, key=_order)
+    found: list[EffectivePermission] = []
+    for permission, group in groupby(everything, key=lambda grant: grant.permission):
+        of_permission = list(group)
+        denials = [grant for grant in of_permission if grant.effect is PermissionEffect.DENY]
+        allowing = [grant for grant in of_permission if grant.effect is PermissionEffect.ALLOW]
+        for place in dict.fromkeys(grant.place for grant in allowing):
+            here = [grant for grant in allowing if grant.place == place]
+            if (outcome := _outcome(permission, place, here, denials)) is not None:
+                found.append(outcome)
+    return found
+
+
+def _outcome(
+    permission: str, place: Place, allowing: Collection[Grant], denials: Collection[Grant]
+) -> EffectivePermission | None:
+    covering = [denial for denial in denials if denial.place.covers(place)]
+    if any(not denial.conditional for denial in covering):
+        return None
+    elsewhere = (Exclusion(denial.place, denial.conditional) for denial in denials if denial not in covering)
+    return EffectivePermission(
+        permission=permission,
+        place=place,
+        conditional=bool(covering) or all(grant.conditional for grant in allowing),
+        exclusions=tuple(dict.fromkeys(elsewhere)),
+        sources=tuple(dict.fromkeys(grant.source for grant in allowing)),
+    )
+
+
+def _order(grant: Grant) -> tuple[str, str, str, str, str]:
+    place, source = grant.place, grant.source
+    scope = list(PermissionScope).index(place.scope)
+    return grant.permission, str(scope), str(place.id or ""), source.role or "", source.through or ""

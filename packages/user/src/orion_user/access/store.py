@@ -1,0 +1,95 @@
+"""The one statement behind a user's rights.
+
+It reads the tables of roles, permissions and assignments together: what somebody may do is a question to all of them at
+one moment, and asking slice by slice would be a statement for each step and an answer out of several moments.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_user.access.rules import Grant, HeldRole, Place, Source
+from orion_user.permissions.rules import PermissionEffect, PermissionScope
+
+HELD = text("""
+    WITH held AS (
+      SELECT
+        grants.scope, grants.scope_id, grants.condition, grants.starts_at, grants.expires_at, grants.reason,
+        assigned.name AS through, ancestor.depth, role.name AS role, role.display_name,
+        permission.name AS permission, role_permission.effect, role_permission.condition AS permission_condition
+      FROM user_roles AS grants                                                        -- ix_user_roles_user_id_role_id
+      JOIN roles AS assigned ON assigned.id = grants.role_id AND assigned.is_active
+      JOIN role_ancestors AS ancestor ON ancestor.role_id = assigned.id                -- pk_role_ancestors
+      JOIN roles AS role ON role.id = ancestor.ancestor_id AND role.is_active
+      LEFT JOIN role_permissions AS role_permission ON role_permission.role_id = role.id
+      LEFT JOIN permissions AS permission ON permission.id = role_permission.permission_id
+      WHERE grants.user_id = :user_id
+        AND grants.starts_at <= :now AND (grants.expires_at IS NULL OR :now < grants.expires_at)
+      UNION ALL
+      SELECT
+        grants.scope, grants.scope_id, grants.condition, grants.starts_at, grants.expires_at, grants.reason,
+        NULL, NULL, NULL, NULL,
+        permission.name, grants.effect, NULL
+      FROM user_permissions AS grants                                      -- ix_user_permissions_user_id_permission_id
+      JOIN permissions AS permission ON permission.id = grants.permission_id
+      WHERE grants.user_id = :user_id
+        AND grants.starts_at <= :now AND (grants.expires_at IS NULL OR :now < grants.expires_at)
+    )
+    SELECT
+      held.*,
+      CASE held.scope
+        WHEN 'GLOBAL' THEN '{}'
+        WHEN 'TEAM' THEN (
+          WITH RECURSIVE above (id, parent_team_id, organization_id) AS (
+            SELECT id, parent_team_id, organization_id FROM teams WHERE id = held.scope_id
+            UNION ALL
+            SELECT team.id, team.parent_team_id, team.organization_id
+            FROM above JOIN teams AS team ON team.id = above.parent_team_id
+          )
+          SELECT array_agg(id) || (array_agg(organization_id))[1] FROM above
+        )
+        ELSE ARRAY[held.scope_id]
+      END AS within
+    FROM held
+    ORDER BY held.through, held.depth, held.role, held.scope, held.scope_id, held.starts_at, held.permission
+""")
+
+
+async def held(connection: AsyncConnection, user_id: UUID, now: datetime) -> tuple[list[HeldRole], list[Grant]]:
+    """The roles that a user has at `now`, and everything that these and direct permissions allow and deny.
+
+    A role that is not active gives nothing of its own; what it inherits is still inherited through it.
+    """
+    rows = (await connection.execute(HELD, {"user_id": user_id, "now": now})).all()
+    roles = dict.fromkeys(_role(row) for row in rows if row.role is not None)
+    return list(roles), [_grant(row) for row in rows if row.permission is not None]
+
+
+def _place(row: Any) -> Place:
+    return Place(PermissionScope[row.scope], row.scope_id, frozenset(row.within))
+
+
+def _role(row: Any) -> HeldRole:
+    return HeldRole(
+        name=row.role,
+        display_name=row.display_name,
+        through=row.through,
+        place=_place(row),
+        conditional=row.condition is not None,
+        starts_at=row.starts_at,
+        expires_at=row.expires_at,
+        reason=row.reason,
+    )
+
+
+def _grant(row: Any) -> Grant:
+    return Grant(
+        permission=row.permission,
+        effect=PermissionEffect[row.effect],
+        place=_place(row),
+        conditional=row.condition is not None or row.permission_condition is not None,
+        source=Source(row.role, row.through),
+    )

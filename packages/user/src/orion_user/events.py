@@ -1,0 +1,29 @@
+"""What user publishes (`user.created`), and what becomes here of auth's events."""
+
+from collections.abc import Mapping
+
+from orion_contracts.events import EmailVerified, Event, IdentityRegistered, SessionEnded, SessionStarted
+from orion_core.clock import Clock
+from orion_core.database import Transaction
+from orion_core.events.follow import Handler
+from orion_core.events.outbox import Outbox
+from orion_user.sessions import actions as sessions
+from orion_user.users import actions as users
+
+
+def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
+    """What to do with each event of auth's feed, inside the transaction that also moves the cursor."""
+
+    async def registered(transaction: Transaction, event: IdentityRegistered) -> None:
+        await users.create(transaction, event, outbox, clock())
+
+    async def verified(transaction: Transaction, event: EmailVerified) -> None:
+        await users.verify_email(transaction, event)
+
+    async def started(transaction: Transaction, event: SessionStarted) -> None:
+        await sessions.start(transaction, event)
+
+    async def ended(transaction: Transaction, event: SessionEnded) -> None:
+        await sessions.end(transaction, event)
+
+    return {IdentityRegistered: registered, EmailVerified: verified, SessionStarted: started, SessionEnded: ended}

@@ -1,0 +1,79 @@
+"""What can be done to users."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_contracts.events import EmailVerified, IdentityRegistered, UserCreated
+from orion_core.database import Transaction
+from orion_core.events.outbox import Outbox
+from orion_user.assignments import actions as assignments
+from orion_user.preferences import actions as preferences
+from orion_user.users import rules, store
+from orion_user.users.rules import UserStatus
+
+
+async def create(transaction: Transaction, event: IdentityRegistered, outbox: Outbox, now: datetime) -> None:
+    """Give a registered identity its profile, preferences and first role, and tell the others.
+
+    Raises IntegrityError when another living user has the address or the name: auth has just promised them to this one,
+    so the two databases contradict each other, and somebody has to look.
+    """
+    connection = transaction.connection
+    added = await store.insert_user(
+        connection,
+        event.user_id,
+        email=event.email,
+        username=event.username,
+        name=event.name,
+        phone=event.phone,
+        status=UserStatus.PENDING,
+        created_at=now,
+    )
+    if not added:
+        return
+    await preferences.create(connection, event.user_id, locale=event.locale, timezone=event.timezone)
+    await assignments.assign_system_role(connection, event.user_id, rules.INITIAL_ROLE, now, reason="registration")
+    created = UserCreated(
+        user_id=event.user_id,
+        email=event.email,
+        username=event.username,
+        name=event.name,
+        locale=event.locale,
+        timezone=event.timezone,
+        created_at=now,
+    )
+    await outbox.record(transaction, created, now)
+
+
+async def verify_email(transaction: Transaction, event: EmailVerified) -> None:
+    """Note that the user's address is theirs. Does nothing for a user who is gone or has another address by now."""
+    user = await store.profile(transaction.connection, event.user_id, lock=True)
+    if user is None or user["email"] != event.email:
+        return
+    status = rules.status_once_verified(user["status"])
+    await store.set_email_verified(transaction.connection, event.user_id, status, event.verified_at)
+
+
+async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:
+    """Note a sign-in that succeeded; False when there is no such user."""
+    return await store.count_login(connection, user_id, at)
+
+
+async def exists(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether there is such a user, deleted or not."""
+    return await store.exists(connection, user_id)
+
+
+async def profile(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """The profile of a living user; with `lock`, nobody else changes it until the transaction ends."""
+    return await store.profile(connection, user_id, lock=lock)
+
+
+async def change_profile(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:
+    """Set fields of a profile."""
+    if values:
+        await store.change_profile(connection, user_id, values)

@@ -1,0 +1,77 @@
+"""Every statement on `users`."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_user.base import table_of
+from orion_user.users.rules import UserStatus
+from orion_user.users.tables import User
+
+USERS = table_of(User)
+PROFILE = (
+    User.id,
+    User.email,
+    User.username,
+    User.name,
+    User.phone,
+    User.avatar_url,
+    User.bio,
+    User.location,
+    User.website,
+    User.social_links,
+    User.status,
+    User.email_verified_at,
+    User.phone_verified_at,
+    User.last_login_at,
+    User.created_at,
+)
+
+
+async def insert_user(connection: AsyncConnection, user_id: UUID, **values: Any) -> bool:
+    """Add a user unless the id is there already; whether it was added. By pk_users."""
+    statement = insert(USERS).values(id=user_id, **values).on_conflict_do_nothing(index_elements=[User.id])
+    return (await connection.execute(statement.returning(User.id))).one_or_none() is not None
+
+
+async def profile(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """The profile of a living user, locked against other changes if asked. By pk_users."""
+    statement = select(*PROFILE).where(User.id == user_id, User.deleted_at.is_(None))
+    found = await connection.execute(statement.with_for_update() if lock else statement)
+    return found.mappings().one_or_none()
+
+
+async def exists(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether there is such a user, deleted or not. By pk_users."""
+    return (await connection.execute(select(User.id).where(User.id == user_id))).one_or_none() is not None
+
+
+async def set_email_verified(connection: AsyncConnection, user_id: UUID, status: UserStatus, at: datetime) -> None:
+    """Note that the present address is verified, the first time it is. By pk_users."""
+    values = {"status": status, "email_verified_at": func.coalesce(User.email_verified_at, at)}
+    await connection.execute(update(USERS).where(User.id == user_id).values(values))
+
+
+async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:
+    """Note a sign-in that succeeded; False when there is no such user. By pk_users."""
+    statement = (
+        update(USERS)
+        .where(User.id == user_id)
+        .values(
+            last_login_at=func.greatest(User.last_login_at, at),
+            last_active_at=func.greatest(User.last_active_at, at),
+            login_count=User.login_count + 1,
+            failed_login_count=0,
+        )
+        .returning(User.id)
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def change_profile(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:
+    """Set columns of a profile. By pk_users."""
+    await connection.execute(update(USERS).where(User.id == user_id).values(values))
