@@ -65,7 +65,12 @@ async def create_from_models(scratch: Target) -> None:
 async def catalog_of(target: Target) -> Catalog:
     """The catalog of a database, less the history of migrations, which only migrated databases have."""
     async with owner_connection(target, "catalog") as connection, connection.begin():
-        found = await read_catalog(connection)
+        return await catalog_in(connection)
+
+
+async def catalog_in(connection: AsyncConnection) -> Catalog:
+    """The same, as the connection's transaction sees it."""
+    found = await read_catalog(connection)
     return {key: facts for key, facts in found.items() if TABLE not in (key[1], facts.get("table"))}
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -21,9 +21,9 @@ class Target:
     """One service's database: as the service connects to it, and as the tool does."""
 
     service: Service
-    url: str
+    url: str = field(repr=False)
     """What the service connects with; `init` creates its login when there is none."""
-    owner_url: str
+    owner_url: str = field(repr=False)
     """What the tool connects with: a member of the owner role; `init` wants one that may create databases and roles."""
 
     @property

@@ -72,7 +72,8 @@ QUERIES: dict[str, str] = {
     SELECT {_TABLE_NAME} || '.' || a.attname, jsonb_build_object(
       'table', {_TABLE_NAME}, 'type', format_type(a.atttypid, a.atttypmod), 'not null', a.attnotnull,
       'default', CASE a.attgenerated WHEN '' THEN pg_get_expr(f.adbin, f.adrelid) END,
-      'generated', CASE WHEN a.attgenerated <> '' THEN a.attgenerated::text || ' ' || pg_get_expr(f.adbin, f.adrelid) END,
+      'generated', CASE WHEN a.attgenerated <> ''
+        THEN a.attgenerated::text || ' ' || pg_get_expr(f.adbin, f.adrelid) END,
       'identity', nullif(a.attidentity, ''), 'compression', nullif(a.attcompression, ''),
       'collation', (SELECT collname FROM pg_collation WHERE oid = a.attcollation AND collname <> 'default'),
       'storage', (SELECT a.attstorage FROM pg_type WHERE oid = a.atttypid AND typstorage <> a.attstorage),

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.catalog.partitions import without_regular_partitions
@@ -19,14 +20,16 @@ Catalog = dict[Key, Facts]
 async def read_catalog(connection: AsyncConnection) -> Catalog:
     """Everything that we compare databases by. Monthly partitions that are as the rule says are left out.
 
-    Reads in one REPEATABLE READ transaction when the caller has begun one; sets `search_path` for the transaction.
+    Reads inside the transaction that the caller has begun.
     """
+    before = (await connection.exec_driver_sql("SHOW search_path")).scalar_one()
     await connection.exec_driver_sql("SET LOCAL search_path = pg_catalog")
     found: Catalog = {}
     for kind, query in QUERIES.items():
         statement = f"SELECT name, facts::text FROM ({query}\n) AS found (name, facts)"  # noqa: S608 - ours, no input
         for row in await connection.exec_driver_sql(statement):
             found[kind, str(row.name)] = _normal(json.loads(row.facts))
+    await connection.execute(text("SELECT set_config('search_path', :before, true)"), {"before": before})
     return without_regular_partitions(found)
 
 
