@@ -1,26 +1,51 @@
 """The `orion` command."""
 
+import sys
+from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from orion_cli import keys
-from orion_cli.serve import serve
-from orion_cli.up import up
-from orion_cli.worker import worker
+from orion_cli.imports import load
 
-application = typer.Typer(
-    name="orion",
-    help="Orion: sign-in, users and notifications for your product.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-application.command()(up)
-application.command()(serve)
-application.command()(worker)
-application.add_typer(keys.commands, name="keys")
-# application.add_typer(db.commands, name="db") once orion_cli/db.py is there
+COMMANDS = {
+    "up": "orion_cli.up:up",
+    "serve": "orion_cli.serve:serve",
+    "worker": "orion_cli.worker:worker",
+    "keys": "orion_cli.keys:commands",
+}
+"""Where each command is: a function, or a Typer application with commands of its own."""
+
+
+def build(names: Iterable[str]) -> typer.Typer:
+    """The command line with these commands."""
+    application = typer.Typer(
+        name="orion",
+        help="Orion: sign-in, users and notifications for your product.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    application.callback()(_options)
+    for name in names:
+        command = load(COMMANDS[name])
+        if isinstance(command, typer.Typer):
+            application.add_typer(command, name=name)
+        else:
+            application.command(name)(command)
+    return application
+
+
+def main() -> None:
+    """Run the command line; the entry point of the distribution."""
+    build(_needed(sys.argv[1:]))()
+
+
+def _needed(words: list[str]) -> Iterable[str]:
+    """Only the command that is called is imported: all of them together take longer than a service takes to start."""
+    if words[:1] == ["--version"]:
+        return []
+    return words[:1] if words and words[0] in COMMANDS else COMMANDS
 
 
 def _show_version(wanted: bool) -> None:
@@ -29,15 +54,9 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@application.callback()
 def _options(
     shown: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Options that belong to no command."""
-
-
-def main() -> None:
-    """Run the command line; the entry point of the distribution."""
-    application()

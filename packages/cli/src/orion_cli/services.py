@@ -1,8 +1,6 @@
 """The services installed in this environment, found by entry point: none is imported by name."""
 
-from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
 
 import typer
 
@@ -22,9 +20,3 @@ def find_service(name: str) -> Service:
         raise typer.BadParameter(f"There is no service {name!r}. Installed: {installed}.")
     service: Service = next(iter(found)).load()
     return service
-
-
-def load(import_string: str) -> Any:
-    """What `module:attribute` names."""
-    module, _, attribute = import_string.partition(":")
-    return getattr(import_module(module), attribute)

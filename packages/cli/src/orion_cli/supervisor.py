@@ -55,8 +55,10 @@ class Supervisor:
 
     async def stop(self, names: Iterable[str] | None = None, timeout: float = STOP_SECONDS) -> None:
         """Ask these children (default: all) to end, all at once; kill those that have not after `timeout` seconds."""
-        chosen = [self._running.pop(name) for name in (list(self._running) if names is None else names)]
-        await asyncio.gather(*(one.stop(timeout) for one in chosen))
+        chosen = list(self._running) if names is None else list(names)
+        await asyncio.gather(*(self._running[name].stop(timeout) for name in chosen))
+        for name in chosen:
+            del self._running[name]
 
     def kill(self) -> None:
         """End all children now; `stop` still has to be awaited."""

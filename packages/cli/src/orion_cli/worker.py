@@ -6,7 +6,8 @@ from typing import Annotated
 import structlog
 import typer
 
-from orion_cli.services import find_service, load, service_names
+from orion_cli.imports import load
+from orion_cli.services import find_service, service_names
 from orion_cli.terminal import FAILED, fail, stop_signals
 from orion_core.local.parent import exit_with_parent
 from orion_core.logs import configure_logs

@@ -1,0 +1,29 @@
+"""The command line itself."""
+
+import subprocess
+
+import pytest
+
+from orion_cli.main import COMMANDS, build
+
+
+def run(orion: list[str], *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*orion, *words], capture_output=True, text=True, check=False)
+
+
+def test_it_says_its_version(orion: list[str]) -> None:
+    assert run(orion, "--version").stdout == "orion 0.1.0\n"
+
+
+def test_help_names_every_command(orion: list[str]) -> None:
+    for words in ((), ("--help",), ("nonsense",)):
+        done = run(orion, *words)
+        assert all(name in done.stdout for name in COMMANDS) or words == ("nonsense",)
+    assert done.returncode == 2
+    assert "No such command" in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_there_alone(name: str) -> None:
+    application = build([name])
+    assert len(application.registered_commands) + len(application.registered_groups) == 1
