@@ -14,13 +14,16 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, String
+from sqlalchemy import ForeignKey, LargeBinary, Row, String
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from orion_core.tables import TYPES, service_metadata
 
 IpAddress = IPv4Address | IPv6Address
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of a store's statement, whose columns stand in that statement."""
 
 
 class Table(DeclarativeBase):

@@ -1,23 +1,13 @@
 """What auth knows of a user. The profile (name, picture, roles) belongs to the user service."""
 
 from datetime import datetime
-from enum import Enum
 
 from sqlalchemy import CheckConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import PHONE_CHECK, Table
+from orion_auth.identities.rules import IdentityStatus
 from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, native_enum
-
-
-class IdentityStatus(Enum):
-    """PENDING until an address is verified; LOCKED by us, SUSPENDED by an administrator."""
-
-    PENDING = "PENDING"
-    ACTIVE = "ACTIVE"
-    LOCKED = "LOCKED"
-    SUSPENDED = "SUSPENDED"
-    DELETED = "DELETED"
 
 
 class Identity(Identified, SoftDeleted, Timestamped, Annotated, Table):
@@ -33,6 +23,9 @@ class Identity(Identified, SoftDeleted, Timestamped, Annotated, Table):
     status: Mapped[IdentityStatus] = mapped_column(native_enum(IdentityStatus), server_default="PENDING")
     email_verified_at: Mapped[datetime | None]
     phone_verified_at: Mapped[datetime | None]
+    locale: Mapped[str] = mapped_column(
+        String(35), server_default="en", comment="BCP 47; what mails about this account are written in"
+    )
     failed_login_count: Mapped[int] = mapped_column(server_default=text("0"))
     locked_until: Mapped[datetime | None]
     security_epoch: Mapped[int] = mapped_column(

@@ -115,8 +115,7 @@ def _outbox() -> None:
     op.execute("CREATE INDEX ix_outbox_position ON outbox (position) WHERE position IS NOT NULL")
     op.execute("CREATE INDEX ix_outbox_unnumbered ON outbox (sequence) WHERE position IS NULL")
     op.execute(
-        "COMMENT ON TABLE outbox IS 'Events written in the transaction that caused them; "
-        "position is given once the transaction is committed'"
+        "COMMENT ON TABLE outbox IS 'Events written in the transaction that caused them; position is given after the commit'"
     )
     op.execute("CREATE TRIGGER set_updated_at BEFORE UPDATE ON outbox FOR EACH ROW EXECUTE FUNCTION set_updated_at()")
     op.execute("CREATE TABLE outbox_default PARTITION OF outbox DEFAULT")

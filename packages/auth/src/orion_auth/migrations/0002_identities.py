@@ -21,6 +21,7 @@ def upgrade() -> None:
             status identity_status NOT NULL DEFAULT 'PENDING',
             email_verified_at timestamptz,
             phone_verified_at timestamptz,
+            locale varchar(35) NOT NULL DEFAULT 'en',
             failed_login_count integer NOT NULL DEFAULT 0,
             locked_until timestamptz,
             security_epoch integer NOT NULL DEFAULT 0,
@@ -46,6 +47,7 @@ def upgrade() -> None:
     op.execute("COMMENT ON TABLE identities IS 'What auth knows of a user; id is the user id in every service'")
     op.execute("COMMENT ON COLUMN identities.phone IS 'E.164'")
     op.execute("COMMENT ON COLUMN identities.password_hash IS 'PHC string, Argon2id'")
+    op.execute("COMMENT ON COLUMN identities.locale IS 'BCP 47; what mails about this account are written in'")
     op.execute(
         "COMMENT ON COLUMN identities.security_epoch IS 'Raised to end all sessions: tokens of an earlier epoch are refused'"
     )

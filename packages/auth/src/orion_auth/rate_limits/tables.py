@@ -1,23 +1,13 @@
 """How often something may be tried, and how often it has been."""
 
 from datetime import datetime
-from enum import Enum
 
 from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table
+from orion_auth.rate_limits.rules import RateLimitKeyType
 from orion_core.tables import Identified, Timestamped, native_enum
-
-
-class RateLimitKeyType(Enum):
-    """Whom a limit is counted for."""
-
-    USER = "USER"
-    IP = "IP"
-    EMAIL = "EMAIL"
-    API_KEY = "API_KEY"
-    GLOBAL = "GLOBAL"
 
 
 class RateLimit(Identified, Timestamped, Table):

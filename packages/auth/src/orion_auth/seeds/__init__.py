@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import Table
 from orion_auth.devices.tables import DeviceStatus, DeviceType
-from orion_auth.identities.tables import IdentityStatus
-from orion_auth.passwords.hashing import HASHER
-from orion_auth.rate_limits.tables import RateLimitKeyType
+from orion_auth.hashing import HASHER
+from orion_auth.identities.rules import IdentityStatus
+from orion_auth.rate_limits.rules import RateLimitKeyType
 from orion_core.seeds import SAMPLE_PASSWORD, SAMPLE_USERS, Profile, SeedReport
 
 POLICIES = (
@@ -72,6 +72,7 @@ def _identities() -> list[dict[str, Any]]:
             "password_changed_at": SAMPLE_MOMENT,
             "status": IdentityStatus.ACTIVE,
             "email_verified_at": SAMPLE_MOMENT,
+            "locale": user.locale,
         }
         for user in SAMPLE_USERS
     ]

@@ -1,0 +1,20 @@
+"""E-mail addresses in the one form in which auth keeps and compares them."""
+
+import email_validator
+
+# Whether a domain can receive mail is a policy, not syntax: `.local` and `.test` are right on a developer's machine and
+# in a closed network. The library offers this list to be changed.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+
+
+def normalise_email(text: str) -> str | None:
+    """The address in lower case with its domain in ASCII (RFC 5890 A-labels), or None when it is none.
+
+    Only ASCII is taken before the @: an address written with look-alike letters would be somebody else's, and
+    in the ASCII form of the domain they show. Local parts are compared without case, as every large provider does.
+    """
+    try:
+        validated = email_validator.validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False)
+    except email_validator.EmailNotValidError:
+        return None
+    return validated.ascii_email.lower() if validated.ascii_email and len(validated.ascii_email) <= 255 else None

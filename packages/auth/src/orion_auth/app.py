@@ -1,0 +1,90 @@
+"""The only wiring of auth: settings, database, parts, routes."""
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from orion_auth.components import Components
+from orion_auth.hashing import HashingLane
+from orion_auth.mailing import Mailing
+from orion_auth.oauth2 import routes as oauth2
+from orion_auth.registrations import routes as registrations
+from orion_auth.sessions import routes as sessions
+from orion_auth.sessions.actions import Blacklist
+from orion_auth.settings import AuthSettings
+from orion_auth.signer import AUDIENCE, AccessTokenSigner, SigningKey
+from orion_auth.signing_keys import actions as signing_keys
+from orion_auth.signing_keys import routes as signing_key_routes
+from orion_auth.verifications import routes as verifications
+from orion_core.access_tokens import TokenVerifier
+from orion_core.clock import Clock, system_clock
+from orion_core.database import Database
+from orion_core.events.feed import Feed
+from orion_core.events.outbox import Outbox
+from orion_core.http.application import create_application
+from orion_core.http.authentication import Authenticator
+from orion_core.http.feed import feed_routes
+from orion_core.http.idempotency import IdempotencyKeys
+from orion_core.logs import configure_logs
+from orion_core.service import service_role
+from orion_core.wakeup import Wakeup
+
+ROUTERS = (registrations.router, verifications.router, sessions.router, oauth2.router, signing_key_routes.router)
+
+
+def create_app() -> FastAPI:
+    """The application as its settings in the environment say; what the server calls."""
+    settings = AuthSettings.load()
+    configure_logs(settings, "auth")
+    return build(settings)
+
+
+def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
+    """The application for these settings."""
+    url = str(settings.database_url)
+    database = Database.connect(url, role=service_role("auth"), application="orion auth", pool_size=settings.pool_size)
+    wakeup = Wakeup(url, "outbox")
+    components = _components(settings, clock, database, Feed(database, wakeup, "auth"))
+
+    async def stop() -> None:
+        components.lane.close()
+
+    return create_application(
+        name="auth",
+        title="Orion auth",
+        settings=settings,
+        database=database,
+        components=components,
+        routers=[*ROUTERS, *_feed(components)],
+        background=[wakeup.run],
+        on_stop=stop,
+    )
+
+
+def _components(settings: AuthSettings, clock: Clock, database: Database, feed: Feed) -> Components:
+    async def load_key() -> SigningKey:
+        return await signing_keys.load_or_create(database, settings.sealing_keys, clock())
+
+    async def public_keys() -> dict[str, Any]:
+        return await signing_keys.public_keys(database)
+
+    outbox = Outbox(feed)
+    verifier = TokenVerifier(public_keys, settings.issuer, AUDIENCE, clock)
+    return Components(
+        settings=settings,
+        database=database,
+        clock=clock,
+        feed=feed,
+        outbox=outbox,
+        mailing=Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix),
+        lane=HashingLane(settings.hashing_threads),
+        signer=AccessTokenSigner(load_key, settings.issuer),
+        authenticate=Authenticator(verifier, Blacklist(database, clock)),
+        idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
+    )
+
+
+def _feed(components: Components) -> list[APIRouter]:
+    router = APIRouter(prefix="/auth/v1")
+    router.include_router(feed_routes(components.feed, components.authenticate))
+    return [router]

@@ -1,0 +1,51 @@
+"""What the routes of auth work with, put together once by `app`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from orion_auth.hashing import HashingLane
+from orion_auth.mailing import Mailing
+from orion_auth.settings import AuthSettings
+from orion_auth.signer import AccessTokenSigner
+from orion_contracts.claims import AccessClaims
+from orion_core.clock import Clock
+from orion_core.database import Database
+from orion_core.events.feed import Feed
+from orion_core.events.outbox import Outbox
+from orion_core.http.authentication import Authenticator
+from orion_core.http.idempotency import IdempotencyKeys
+
+
+@dataclass(frozen=True)
+class Components:
+    """The parts of one running auth."""
+
+    settings: AuthSettings
+    database: Database
+    clock: Clock
+    feed: Feed
+    outbox: Outbox
+    mailing: Mailing
+    lane: HashingLane
+    signer: AccessTokenSigner
+    authenticate: Authenticator
+    idempotency: IdempotencyKeys
+
+
+def _components(request: Request) -> Components:
+    return request.app.state.components
+
+
+Wired = Annotated[Components, Depends(_components)]
+"""The components, as a parameter of a route."""
+
+
+async def _claims(request: Request, wired: Wired) -> AccessClaims:
+    return await wired.authenticate(request)
+
+
+Claims = Annotated[AccessClaims, Depends(_claims)]
+"""The claims of the caller's access token; the request is refused without a good one."""

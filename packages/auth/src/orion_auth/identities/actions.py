@@ -1,0 +1,93 @@
+"""What the other slices may know of an identity and do to it, inside their own transactions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import AnyRow
+from orion_auth.identities import store
+from orion_auth.identities.rules import Standing, standing
+from orion_core.database import Transaction
+from orion_core.ids import uuid7
+
+
+@dataclass(frozen=True)
+class KnownIdentity:
+    """A living identity, as far as its neighbours need it."""
+
+    id: UUID
+    email: str
+    locale: str
+    password_hash: str | None
+    standing: Standing
+    security_epoch: int
+
+
+@dataclass(frozen=True)
+class NewIdentity:
+    """What somebody registers with, already normalised."""
+
+    email: str
+    username: str | None
+    password_hash: str
+    locale: str
+
+
+async def find_by_email(connection: AsyncConnection, email: str | None, now: datetime) -> KnownIdentity | None:
+    """The identity with that address; None is looked for too, so that a malformed address costs the same."""
+    return _known(await store.find_by_email(connection, email or ""), now)
+
+
+async def find(connection: AsyncConnection, identity_id: UUID, now: datetime) -> KnownIdentity | None:
+    """The identity of that id."""
+    return _known(await store.find(connection, identity_id), now)
+
+
+async def username_is_taken(connection: AsyncConnection, username: str | None) -> bool:
+    """Whether somebody has that username."""
+    return username is not None and await store.username_is_taken(connection, username)
+
+
+async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> UUID | None:
+    """Create a pending identity; None when the address or the username is taken."""
+    identity_id = uuid7()
+    values: dict[str, Any] = {
+        "id": identity_id,
+        "email": new.email,
+        "username": new.username,
+        "password_hash": new.password_hash,
+        "password_changed_at": now,
+        "locale": new.locale,
+    }
+    return identity_id if await store.insert_pending(transaction.connection, values) else None
+
+
+async def verify_email(transaction: Transaction, identity_id: UUID, email: str, now: datetime) -> bool:
+    """Note that the address is the identity's own; False when it was verified before, or is no longer its address."""
+    return await store.set_email_verified(transaction.connection, identity_id, email, now)
+
+
+async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None:
+    """Count a wrong password."""
+    await store.add_failed_login(transaction.connection, identity_id)
+
+
+async def note_login(transaction: Transaction, identity_id: UUID) -> None:
+    """Forget the wrong passwords of before."""
+    await store.reset_failed_logins(transaction.connection, identity_id)
+
+
+def _known(row: AnyRow | None, now: datetime) -> KnownIdentity | None:
+    if row is None:
+        return None
+    return KnownIdentity(
+        id=row.id,
+        email=row.email,
+        locale=row.locale,
+        password_hash=row.password_hash,
+        standing=standing(row.status, row.locked_until, now),
+        security_epoch=row.security_epoch,
+    )

@@ -1,0 +1,78 @@
+"""The statements of identities."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import AnyRow
+from orion_auth.identities.rules import IdentityStatus
+from orion_auth.identities.tables import Identity
+
+_COLUMNS = (
+    Identity.id,
+    Identity.email,
+    Identity.locale,
+    Identity.password_hash,
+    Identity.status,
+    Identity.locked_until,
+    Identity.security_epoch,
+)
+
+
+async def find_by_email(connection: AsyncConnection, email: str) -> AnyRow | None:
+    """The living identity with that address (uq_identities_email)."""
+    statement = select(*_COLUMNS).where(Identity.email == email, Identity.deleted_at.is_(None))
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
+    """The living identity of that id (primary key)."""
+    statement = select(*_COLUMNS).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def username_is_taken(connection: AsyncConnection, username: str) -> bool:
+    """Whether a living identity has that username (uq_identities_username)."""
+    statement = select(Identity.id).where(Identity.username == username, Identity.deleted_at.is_(None))
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def insert_pending(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Insert an identity unless its address or username is taken; says whether it did."""
+    statement = upsert(Identity).values(values).on_conflict_do_nothing().returning(Identity.id)
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def set_email_verified(connection: AsyncConnection, identity_id: UUID, email: str, now: datetime) -> bool:
+    """Note that `email` is the identity's own; False when it has been changed or verified meanwhile (primary key)."""
+    statement = (
+        update(Identity)
+        .where(
+            Identity.id == identity_id,
+            Identity.email == email,
+            Identity.email_verified_at.is_(None),
+            Identity.deleted_at.is_(None),
+        )
+        .values(
+            email_verified_at=now,
+            status=case((Identity.status == IdentityStatus.PENDING, IdentityStatus.ACTIVE), else_=Identity.status),
+        )
+        .returning(Identity.id)
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def add_failed_login(connection: AsyncConnection, identity_id: UUID) -> None:
+    """Count one more failure (primary key); for an id that nobody has, nothing."""
+    statement = update(Identity).where(Identity.id == identity_id)
+    await connection.execute(statement.values(failed_login_count=Identity.failed_login_count + 1))
+
+
+async def reset_failed_logins(connection: AsyncConnection, identity_id: UUID) -> None:
+    """Begin counting anew (primary key); writes nothing when there is nothing to forget."""
+    statement = update(Identity).where(Identity.id == identity_id, Identity.failed_login_count > 0)
+    await connection.execute(statement.values(failed_login_count=0))

@@ -1,0 +1,47 @@
+"""Granting tokens to clients."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from orion_auth.oauth2.rules import Client, TokenRequestError, check_service, granted_scope
+from orion_auth.oauth2.shapes import TokenResponse
+from orion_auth.sessions import actions as sessions
+from orion_auth.signer import AccessTokenSigner
+from orion_auth.tokens.actions import Bearer
+from orion_core.database import Database
+from orion_core.events.outbox import Outbox
+
+
+async def grant_to_service(
+    signer: AccessTokenSigner, key_hashes: Mapping[str, str], client: Client, scope: str | None, now: datetime
+) -> TokenResponse:
+    """An access token for a service that shows its key (RFC 6749 §4.4); it gets no refresh token."""
+    check_service(client, key_hashes)
+    granted = granted_scope(scope)
+    token = await signer.for_service(client.id, granted, now)
+    return TokenResponse(access_token=token.text, expires_in=_seconds(token.expires_at, now), scope=granted)
+
+
+async def grant_by_refresh(
+    database: Database,
+    signer: AccessTokenSigner,
+    outbox: Outbox,
+    refresh_token: str | None,
+    bearer: Bearer,
+    now: datetime,
+) -> TokenResponse:
+    """The next access token of a session, and the next refresh token (RFC 6749 §6)."""
+    if refresh_token is None:
+        raise TokenRequestError("invalid_request", "refresh_token is missing.")
+    grant = await sessions.refresh(database, signer, outbox, refresh_token, bearer, now)
+    if grant is None:
+        raise TokenRequestError("invalid_grant", "The refresh token has ended, was used or was revoked; sign in again.")
+    return TokenResponse(
+        access_token=grant.access_token.text,
+        expires_in=_seconds(grant.access_token.expires_at, now),
+        refresh_token=grant.refresh_token,
+    )
+
+
+def _seconds(moment: datetime, now: datetime) -> int:
+    return int((moment - now).total_seconds())

@@ -1,0 +1,84 @@
+"""`POST /auth/oauth2/token`. Answers and errors have RFC 6749's form, as OAuth libraries expect."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from orion_auth.components import Components, Wired
+from orion_auth.oauth2 import actions
+from orion_auth.oauth2.rules import TokenRequestError, read_client, read_form
+from orion_auth.oauth2.shapes import TokenError, TokenResponse
+from orion_auth.tokens.actions import Bearer
+from orion_core.errors import Problem
+from orion_core.http.context import Context, RequestContext
+
+router = APIRouter(prefix="/auth/oauth2", tags=["tokens"])
+
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["grant_type"],
+                    "properties": {
+                        "grant_type": {"type": "string", "enum": ["client_credentials", "refresh_token"]},
+                        "refresh_token": {"type": "string"},
+                        "scope": {"type": "string"},
+                        "client_id": {"type": "string"},
+                        "client_secret": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
+_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": TokenError} for status in (400, 401, 429)}
+
+
+@router.post("/token", response_model=TokenResponse, responses=_ERRORS, openapi_extra=_FORM)
+async def grant(request: Request, wired: Wired, context: Context) -> JSONResponse:
+    """Get an access token: for a service key (client_credentials), or with a refresh token."""
+    try:
+        form = read_form(request.headers.get("content-type", ""), await request.body())
+        granted = await _grant(form, request.headers.get("authorization", ""), wired, context)
+    except TokenRequestError as error:
+        return _refused(error)
+    except Problem as problem:
+        if problem.status != HTTPStatus.TOO_MANY_REQUESTS:
+            raise
+        # RFC 6749 has no word for this; RFC 8628 §3.5 has.
+        return _error("slow_down", problem.detail, problem.status, problem.headers)
+    return JSONResponse(granted.model_dump(exclude_none=True))
+
+
+async def _grant(form: dict[str, str], authorization: str, wired: Components, context: RequestContext) -> TokenResponse:
+    match form.get("grant_type"):
+        case "client_credentials":
+            client = read_client(authorization, form)
+            hashes = wired.settings.service_key_hashes
+            return await actions.grant_to_service(wired.signer, hashes, client, form.get("scope"), wired.clock())
+        case "refresh_token":
+            bearer = Bearer(context.ip_address, context.user_agent)
+            return await actions.grant_by_refresh(
+                wired.database, wired.signer, wired.outbox, form.get("refresh_token"), bearer, wired.clock()
+            )
+        case None:
+            raise TokenRequestError("invalid_request", "grant_type is missing.")
+        case _:
+            raise TokenRequestError("unsupported_grant_type", "Use client_credentials or refresh_token.")
+
+
+def _refused(error: TokenRequestError) -> JSONResponse:
+    if error.error == "invalid_client":
+        challenge = {"WWW-Authenticate": 'Basic realm="orion", charset="UTF-8"'}
+        return _error(error.error, error.description, HTTPStatus.UNAUTHORIZED, challenge)
+    return _error(error.error, error.description, HTTPStatus.BAD_REQUEST, {})
+
+
+def _error(error: str, description: str, status: int, headers: dict[str, str]) -> JSONResponse:
+    body = TokenError(error=error, error_description=description)
+    return JSONResponse(body.model_dump(), status, headers)

@@ -1,0 +1,85 @@
+"""Reading a token request (RFC 6749) and deciding what a client may have."""
+
+import binascii
+import hmac
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from urllib.parse import parse_qsl, unquote_plus
+
+SERVICE_SCOPES = frozenset({"events:read"})
+"""What a service may ask for."""
+
+_NOBODYS_HASH = sha256(b"").hexdigest()
+
+
+class TokenRequestError(Exception):
+    """A refusal in the words of RFC 6749 §5.2."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(f"{error}: {description}")
+        self.error = error
+        self.description = description
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who a client says it is, and its proof."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+def read_form(content_type: str, body: bytes) -> dict[str, str]:
+    """The parameters of a request; each may be there once (RFC 6749 §3.2), an empty one is as if left out."""
+    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise TokenRequestError("invalid_request", "Send the parameters as application/x-www-form-urlencoded.")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20, errors="strict")
+    except ValueError:
+        raise TokenRequestError("invalid_request", "The parameters cannot be read as a form in UTF-8.") from None
+    form = dict(pairs)
+    if len(form) < len(pairs):
+        raise TokenRequestError("invalid_request", "A parameter was sent twice.")
+    if any("\0" in name + value for name, value in pairs):
+        raise TokenRequestError("invalid_request", "A parameter contains a NUL character.")
+    return {name: value for name, value in pairs if value}
+
+
+def read_client(authorization: str, form: Mapping[str, str]) -> Client:
+    """The client's credentials: HTTP Basic, or in the form (RFC 6749 §2.3.1), never both."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() == "basic":
+        if "client_secret" in form:
+            raise TokenRequestError("invalid_request", "Send the client's credentials in one way only.")
+        return _basic(encoded)
+    if "client_id" not in form or "client_secret" not in form:
+        raise TokenRequestError("invalid_client", "Send client_id and client_secret, best as HTTP Basic.")
+    return Client(form["client_id"], form["client_secret"])
+
+
+def check_service(client: Client, key_hashes: Mapping[str, str]) -> None:
+    """Refuse a client whose key is not that of a service; the same work for an unknown name."""
+    expected = key_hashes.get(client.id, _NOBODYS_HASH)
+    shown = sha256(client.secret.encode()).hexdigest()
+    if not hmac.compare_digest(expected, shown) or client.id not in key_hashes:
+        raise TokenRequestError("invalid_client", "There is no such client, or the secret is wrong.")
+
+
+def granted_scope(requested: str | None) -> str:
+    """The scope a service gets: what it asked for, all that there is when it did not say."""
+    scopes = frozenset(requested.split()) if requested else SERVICE_SCOPES
+    if not scopes <= SERVICE_SCOPES:
+        raise TokenRequestError("invalid_scope", f"A service may have: {' '.join(sorted(SERVICE_SCOPES))}.")
+    return " ".join(sorted(scopes))
+
+
+def _basic(encoded: str) -> Client:
+    try:
+        name, separator, secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        name, separator, secret = "", "", ""
+    if not separator:
+        raise TokenRequestError("invalid_client", "The Authorization header is not HTTP Basic.")
+    return Client(unquote_plus(name), unquote_plus(secret))

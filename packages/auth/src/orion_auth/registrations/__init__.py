@@ -1,0 +1,1 @@
+"""Registering: how an identity begins."""

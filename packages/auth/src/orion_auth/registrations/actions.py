@@ -1,0 +1,111 @@
+"""Registering."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from orion_auth.addresses import normalise_email
+from orion_auth.hashing import HashingLane
+from orion_auth.identities import actions as identities
+from orion_auth.identities.actions import KnownIdentity, NewIdentity
+from orion_auth.mailing import Mailing
+from orion_auth.pacing import evenly
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.security_events import actions as security_events
+from orion_auth.tokens.actions import Bearer
+from orion_auth.verifications import actions as verifications
+from orion_contracts.events import IdentityRegistered
+from orion_core.database import Database, Transaction
+from orion_core.errors import FieldError, Problem
+from orion_core.http.idempotency import Claim
+from orion_core.http.rate_limit import RateLimitState
+
+
+@dataclass(frozen=True)
+class Applicant:
+    """Who registers, in words of the request."""
+
+    email: str
+    username: str | None
+    name: str | None
+    locale: str
+    timezone: str
+
+
+async def register(
+    database: Database,
+    lane: HashingLane,
+    mailing: Mailing,
+    applicant: Applicant,
+    password: str,
+    *,
+    bearer: Bearer,
+    claim: Claim,
+    now: datetime,
+) -> RateLimitState | None:
+    """Create a pending identity and have its address verified.
+
+    For an address that has an account already, the same is answered after the same time, and nothing of the account
+    changes: one that is pending is mailed again, any other gets an entry in its security history.
+    """
+    email = normalise_email(applicant.email)
+    if email is None:
+        raise _invalid_email()
+    state = await rate_limits.take_verification_mail(database, email, now)
+    password_hash = await lane.hash(password)
+    new = NewIdentity(email, applicant.username, password_hash, applicant.locale)
+    async with evenly(), database.transaction() as transaction:
+        await claim.take(transaction)
+        if await identities.username_is_taken(transaction.connection, new.username):
+            raise _username_taken()
+        if not await _create(transaction, mailing, new, applicant, bearer, now):
+            await _repeat(transaction, mailing, email, bearer, now)
+    return state
+
+
+async def _create(
+    transaction: Transaction, mailing: Mailing, new: NewIdentity, applicant: Applicant, bearer: Bearer, now: datetime
+) -> bool:
+    user_id = await identities.create(transaction, new, now)
+    if user_id is None:
+        return False
+    registered = IdentityRegistered(
+        user_id=user_id,
+        email=new.email,
+        username=new.username,
+        name=applicant.name,
+        locale=new.locale,
+        timezone=applicant.timezone,
+        registered_at=now,
+    )
+    await mailing.outbox.record(transaction, registered, now)
+    await verifications.request_mail(transaction, mailing, user_id, new.email, new.locale, bearer, now)
+    return True
+
+
+async def _repeat(transaction: Transaction, mailing: Mailing, email: str, bearer: Bearer, now: datetime) -> None:
+    known = await identities.find_by_email(transaction.connection, email, now)
+    if known is None:
+        # The address is free, so it was the username, taken since we looked.
+        raise _username_taken()
+    await _tell_owner(transaction, mailing, known, bearer, now)
+
+
+async def _tell_owner(
+    transaction: Transaction, mailing: Mailing, known: KnownIdentity, bearer: Bearer, now: datetime
+) -> None:
+    if known.standing == "UNVERIFIED":
+        await verifications.request_mail(transaction, mailing, known.id, known.email, known.locale, bearer, now)
+    else:
+        await security_events.note_registration_repeated(
+            transaction, known.id, ip_address=bearer.ip_address, user_agent=bearer.user_agent, now=now
+        )
+
+
+def _invalid_email() -> Problem:
+    error = FieldError(field="/email", code="invalid_email", detail="This is not an e-mail address that can get mail.")
+    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+
+
+def _username_taken() -> Problem:
+    error = FieldError(field="/username", code="username_taken", detail="Somebody has this username; choose another.")
+    return Problem(409, "username_taken", "Username taken", "Choose another username.", errors=[error])

@@ -1,0 +1,39 @@
+"""Registering, over HTTP."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from orion_auth.components import Wired
+from orion_auth.registrations import actions
+from orion_auth.registrations.actions import Applicant
+from orion_auth.registrations.shapes import Registration, RegistrationAccepted
+from orion_auth.tokens.actions import Bearer
+from orion_core.http.context import Context
+from orion_core.http.idempotency import Claim
+
+router = APIRouter(prefix="/auth/v1", tags=["registration"])
+
+ACCEPTED = RegistrationAccepted(detail="A mail is on its way. Follow its link, or type its code, to begin.")
+
+
+@router.post("/identities", status_code=HTTPStatus.ACCEPTED, response_model=RegistrationAccepted)
+async def register(body: Registration, request: Request, wired: Wired, context: Context) -> Response:
+    """Register. The answer does not tell whether the address has an account already."""
+    applicant = Applicant(body.email, body.username, body.name, body.locale, body.timezone)
+
+    async def work(claim: Claim) -> Response:
+        state = await actions.register(
+            wired.database,
+            wired.lane,
+            wired.mailing,
+            applicant,
+            body.password,
+            bearer=Bearer(context.ip_address, context.user_agent),
+            claim=claim,
+            now=wired.clock(),
+        )
+        return JSONResponse(ACCEPTED.model_dump(), HTTPStatus.ACCEPTED, state.headers() if state else None)
+
+    return await wired.idempotency.once(request, "anybody", work)

@@ -1,0 +1,34 @@
+"""The statements of what is refused before its time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import exists, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import AnyRow
+from orion_auth.sessions.tables import SessionBlacklist
+
+
+async def refuse_session(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Refuse a session from now on (uq_session_blacklist_session_id); False when it is refused already."""
+    statement = insert(SessionBlacklist).values(values).on_conflict_do_nothing().returning(SessionBlacklist.id)
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def is_refused(connection: AsyncConnection, user_id: UUID, session_id: UUID, epoch: int, now: datetime) -> bool:
+    """Whether a session, or the epoch it belongs to, is refused (uq_session_blacklist_session_id, …_user_id)."""
+    of_user = (SessionBlacklist.user_id == user_id) & (SessionBlacklist.user_epoch >= epoch)
+    refused = exists().where(or_(SessionBlacklist.session_id == session_id, of_user), SessionBlacklist.expires_at > now)
+    return bool((await connection.execute(select(refused))).scalar_one())
+
+
+async def list_refused_sessions(connection: AsyncConnection, now: datetime) -> Sequence[AnyRow]:
+    """All sessions refused at `now` (ix_session_blacklist_expires_at)."""
+    statement = select(SessionBlacklist.session_id, SessionBlacklist.expires_at).where(
+        SessionBlacklist.expires_at > now, SessionBlacklist.session_id.is_not(None)
+    )
+    return (await connection.execute(statement)).all()

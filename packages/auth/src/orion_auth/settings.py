@@ -1,0 +1,40 @@
+"""What auth can be told, from the environment and `.env`."""
+
+import os
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, field_validator
+
+from orion_core.sealing import Keyring
+from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring
+
+Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class AuthSettings(ServiceSettings):
+    """The settings of auth."""
+
+    database_url: DatabaseUrl = database_url("AUTH_DATABASE_URL", "orion_auth")
+    sealing_keys: Keyring = keyring("AUTH_SEALING_KEYS")
+    """Seals signing keys; also what the codes in mails are hashed under."""
+    event_sealing_keys: Keyring = keyring("EVENT_SEALING_KEYS")
+    """Shared with notifications: seals the secrets of mails inside events."""
+    service_key_hashes: dict[str, Sha256Hex] = Field(
+        default={},
+        validation_alias="AUTH_SERVICE_KEY_HASHES",
+        examples=['{"user": "<SHA-256 of the key, 64 hexadecimal digits>", "notifications": "…"}'],
+    )
+    """Who may act as which service, by the SHA-256 of its key; the keys themselves are with those services."""
+    public_url: str | None = Field(None, validation_alias="AUTH_PUBLIC_URL", examples=["https://auth.example.com"])
+    """Prefix of the links in mails; unset: the same as `AUTH_URL`."""
+    hashing_threads: int = Field(
+        default=os.cpu_count() or 1, ge=1, le=256, validation_alias="AUTH_HASHING_THREADS", examples=["2"]
+    )
+    """Passwords hashed at the same moment by one process; each costs a core and 19 MiB meanwhile."""
+
+    _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
+
+    @property
+    def link_prefix(self) -> str:
+        """What links in mails begin with, without a slash at the end."""
+        return (self.public_url or self.auth_url).rstrip("/")

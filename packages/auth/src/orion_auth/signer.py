@@ -1,0 +1,81 @@
+"""Signing access tokens: JWTs of type `at+jwt` (RFC 9068), ES256."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from orion_contracts.claims import AccessClaims
+from orion_core.access_tokens import ALGORITHM, TYPE
+from orion_core.ids import uuid7
+
+LIFETIME = timedelta(minutes=10)
+AUDIENCE = "orion"
+FIRST_PARTY = "orion"
+"""`client_id` of the product's own applications, which sign users in with a password."""
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """The key that signs now."""
+
+    kid: str
+    key: ECKey
+
+
+@dataclass(frozen=True)
+class AccessToken:
+    """A signed token and when it ends."""
+
+    text: str
+    expires_at: datetime
+
+
+class AccessTokenSigner:
+    """Signs with the active key, which `load` gets from the database when it is first needed."""
+
+    def __init__(self, load: Callable[[], Awaitable[SigningKey]], issuer: str) -> None:
+        self._load = load
+        self._issuer = issuer
+        self._key: SigningKey | None = None
+        self._loading = asyncio.Lock()
+
+    async def ready(self) -> SigningKey:
+        """The active key."""
+        async with self._loading:
+            if self._key is None:
+                self._key = await self._load()
+            return self._key
+
+    async def for_user(
+        self, user_id: object, session_id: object, *, epoch: int, auth_time: datetime, now: datetime
+    ) -> AccessToken:
+        """A token of a user who signed in with a password at `auth_time`."""
+        claims = self._claims(str(user_id), FIRST_PARTY, now).model_copy(
+            update={"sid": str(session_id), "epoch": epoch, "auth_time": int(auth_time.timestamp()), "amr": ["pwd"]}
+        )
+        return await self._sign(claims)
+
+    async def for_service(self, name: str, scope: str, now: datetime) -> AccessToken:
+        """A token of the service called `name`: subject and client are the same (RFC 9068 §2.2)."""
+        return await self._sign(self._claims(name, name, now).model_copy(update={"scope": scope}))
+
+    def _claims(self, subject: str, client_id: str, now: datetime) -> AccessClaims:
+        return AccessClaims(
+            iss=self._issuer,
+            aud=AUDIENCE,
+            sub=subject,
+            client_id=client_id,
+            exp=int((now + LIFETIME).timestamp()),
+            iat=int(now.timestamp()),
+            jti=str(uuid7()),
+        )
+
+    async def _sign(self, claims: AccessClaims) -> AccessToken:
+        active = await self.ready()
+        header = {"alg": ALGORITHM, "typ": TYPE, "kid": active.kid}
+        text = jwt.encode(header, claims.model_dump(exclude_none=True), active.key, algorithms=[ALGORITHM])
+        return AccessToken(text, datetime.fromtimestamp(claims.exp, tz=UTC))

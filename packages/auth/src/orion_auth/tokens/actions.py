@@ -1,0 +1,180 @@
+"""Giving out opaque tokens, using them up, rotating and revoking them, inside the transactions of other slices."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import IpAddress
+from orion_auth.tokens import store
+from orion_auth.tokens.rules import BearerToken, parse
+from orion_auth.tokens.tables import TokenStatus, TokenType
+from orion_core.database import Transaction
+from orion_core.ids import uuid7
+from orion_core.secrets import hash_secret, new_secret, new_selector
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Who holds a token, as far as the network told."""
+
+    ip_address: IpAddress | None
+    user_agent: str | None
+    device_id: str | None = None
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """The session that a first refresh token belongs to."""
+
+    id: UUID
+    user_id: UUID
+    started_at: datetime
+    expires_at: datetime
+    client_id: str
+
+
+@dataclass(frozen=True)
+class UsedToken:
+    """A token that has just done its one work."""
+
+    user_id: UUID
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The successor of a refresh token, and the session it carries on."""
+
+    token: str
+    user_id: UUID
+    session_id: UUID
+    started_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A refresh token was shown again after it had been rotated: somebody has a copy."""
+
+    user_id: UUID
+    session_id: UUID
+
+
+async def issue_email_verification(
+    transaction: Transaction, user_id: UUID, email: str, bearer: Bearer, *, now: datetime, expires_at: datetime
+) -> str:
+    """A token that verifies this address of this user, once."""
+    values = {"user_id": user_id, "type": TokenType.EMAIL_VERIFICATION, "metadata_": {"email": email}}
+    return await _issue(transaction, values, bearer, now=now, expires_at=expires_at)
+
+
+async def use_email_verification(transaction: Transaction, text: str, now: datetime) -> UsedToken | None:
+    """Use up a verification token; None when it is not one, has ended or was used."""
+    token = parse(text)
+    if token is None:
+        return None
+    found = await store.use(
+        transaction.connection, TokenType.EMAIL_VERIFICATION, token.selector, hash_secret(token.secret), now
+    )
+    return UsedToken(found.user_id, found.metadata) if found is not None else None
+
+
+async def email_verification_state(
+    connection: AsyncConnection, text: str, now: datetime
+) -> Literal["GOOD", "USED", "UNKNOWN"]:
+    """What using a verification token would meet; changes nothing. An expired one is as unknown."""
+    token = parse(text)
+    found = await store.find(connection, token.selector) if token is not None else None
+    if token is None or found is None or found.token_hash != hash_secret(token.secret):
+        return "UNKNOWN"
+    if found.type is not TokenType.EMAIL_VERIFICATION:
+        return "UNKNOWN"
+    if found.status is TokenStatus.USED:
+        return "USED"
+    return "GOOD" if found.status is TokenStatus.ACTIVE and found.expires_at > now else "UNKNOWN"
+
+
+async def issue_refresh(transaction: Transaction, session: NewSession, bearer: Bearer) -> str:
+    """The first refresh token of a session; it founds a family."""
+    token_id = uuid7()
+    values = {
+        "id": token_id,
+        "family_id": token_id,
+        "type": TokenType.REFRESH,
+        "user_id": session.user_id,
+        "session_id": session.id,
+        "client_id": session.client_id,
+        "metadata_": {"session_started_at": session.started_at.isoformat()},
+    }
+    return await _issue(transaction, values, bearer, now=session.started_at, expires_at=session.expires_at)
+
+
+async def refresh_token_owner(connection: AsyncConnection, text: str) -> UUID | None:
+    """Whose refresh token this claims to be; nothing is proved yet."""
+    token = parse(text)
+    found = await store.find(connection, token.selector) if token is not None else None
+    return found.user_id if found is not None and found.type is TokenType.REFRESH else None
+
+
+async def rotate(transaction: Transaction, text: str, bearer: Bearer, now: datetime) -> Refreshed | Replayed | None:
+    """Replace a refresh token by its successor. One that was replaced before has its family revoked and is reported."""
+    token = parse(text)
+    if token is None:
+        return None
+    successor = _new_token()
+    rotated = await store.rotate(
+        transaction.connection,
+        {
+            "selector": token.selector,
+            "token_hash": hash_secret(token.secret),
+            "id": uuid7(),
+            "new_selector": successor.selector,
+            "new_hash": hash_secret(successor.secret),
+            "ip_address": bearer.ip_address,
+            "user_agent": bearer.user_agent,
+            "now": now,
+        },
+    )
+    if rotated is None:
+        return await _replayed(transaction, token, now)
+    started_at = datetime.fromisoformat(rotated.metadata["session_started_at"])
+    return Refreshed(successor.text, rotated.user_id, rotated.session_id, started_at, rotated.expires_at)
+
+
+async def revoke_session(transaction: Transaction, user_id: UUID, session_id: UUID, reason: str, now: datetime) -> None:
+    """Revoke the refresh tokens of one session."""
+    await store.revoke_session(transaction.connection, user_id, session_id, reason, now)
+
+
+async def _replayed(transaction: Transaction, token: BearerToken, now: datetime) -> Replayed | None:
+    found = await store.find(transaction.connection, token.selector)
+    if found is None or found.token_hash != hash_secret(token.secret):
+        return None
+    if found.type is not TokenType.REFRESH or found.status is not TokenStatus.USED:
+        return None
+    await store.revoke_family(transaction.connection, found.family_id, "REUSE_DETECTED", now)
+    return Replayed(found.user_id, found.session_id)
+
+
+async def _issue(
+    transaction: Transaction, values: dict[str, Any], bearer: Bearer, *, now: datetime, expires_at: datetime
+) -> str:
+    token = _new_token()
+    common = {
+        "token": token.selector,
+        "token_hash": hash_secret(token.secret),
+        "issued_at": now,
+        "expires_at": expires_at,
+        "ip_address": bearer.ip_address,
+        "user_agent": bearer.user_agent,
+        "device_id": bearer.device_id,
+    }
+    await store.insert_token(transaction.connection, common | values)
+    return token.text
+
+
+def _new_token() -> BearerToken:
+    return BearerToken(new_selector(), new_secret())

@@ -1,0 +1,91 @@
+"""The statements of tokens. Each finds its row by the unique selector, so it touches one row at most, unless said."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import AnyRow
+from orion_auth.tokens.tables import AuthToken, TokenStatus, TokenType
+
+
+async def insert_token(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Insert a token."""
+    await connection.execute(insert(AuthToken).values(values))
+
+
+async def find(connection: AsyncConnection, selector: str) -> AnyRow | None:
+    """A token by its selector (uq_auth_tokens_token)."""
+    columns = (AuthToken.token_hash, AuthToken.type, AuthToken.status, AuthToken.expires_at, AuthToken.family_id)
+    statement = select(*columns, AuthToken.user_id, AuthToken.session_id).where(AuthToken.token == selector)
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def use(
+    connection: AsyncConnection, token_type: TokenType, selector: str, token_hash: bytes, now: datetime
+) -> AnyRow | None:
+    """Use up an active token (uq_auth_tokens_token). Of several that try at once, one gets the row."""
+    statement = (
+        update(AuthToken)
+        .where(
+            AuthToken.token == selector,
+            AuthToken.token_hash == token_hash,
+            AuthToken.type == token_type,
+            AuthToken.status == TokenStatus.ACTIVE,
+            AuthToken.expires_at > now,
+        )
+        .values(status=TokenStatus.USED, last_used_at=now, usage_count=AuthToken.usage_count + 1)
+        .returning(AuthToken.user_id, AuthToken.metadata_)
+    )
+    return (await connection.execute(statement)).one_or_none()
+
+
+_ROTATE = text("""
+    WITH used AS (
+      UPDATE auth_tokens                                        -- uq_auth_tokens_token
+      SET status = 'USED', last_used_at = :now, usage_count = usage_count + 1
+      WHERE token = :selector AND token_hash = :token_hash
+        AND type = 'REFRESH' AND status = 'ACTIVE' AND expires_at > :now
+      RETURNING *
+    )
+    INSERT INTO auth_tokens (
+      id, token, token_hash, type, user_id, session_id, family_id, rotated_from_id, refresh_count,
+      scopes, audience, issuer, client_id, device_id, ip_address, user_agent, issued_at, expires_at, metadata
+    )
+    SELECT
+      :id, :new_selector, :new_hash, type, user_id, session_id, family_id, id, refresh_count + 1,
+      scopes, audience, issuer, client_id, device_id, :ip_address, :user_agent, :now, expires_at, metadata
+    FROM used
+    RETURNING user_id, session_id, expires_at, metadata
+""")
+"""One statement decides the race: whoever changes the row from ACTIVE writes the successor; the others do nothing."""
+
+
+async def rotate(connection: AsyncConnection, values: dict[str, Any]) -> AnyRow | None:
+    """Replace an active refresh token by its successor; None when it was not active."""
+    return (await connection.execute(_ROTATE, values)).one_or_none()
+
+
+async def revoke_family(connection: AsyncConnection, family_id: UUID, reason: str, now: datetime) -> None:
+    """Revoke what is active of a line of refresh tokens (ix_auth_tokens_family_id)."""
+    await connection.execute(_revocation(reason, now).where(AuthToken.family_id == family_id))
+
+
+async def revoke_session(
+    connection: AsyncConnection, user_id: UUID, session_id: UUID, reason: str, now: datetime
+) -> None:
+    """Revoke the active refresh token of a session (ix_auth_tokens_user_id_type_status)."""
+    statement = _revocation(reason, now).where(
+        AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH, AuthToken.session_id == session_id
+    )
+    await connection.execute(statement)
+
+
+def _revocation(reason: str, now: datetime) -> Any:
+    return (
+        update(AuthToken)
+        .where(AuthToken.status == TokenStatus.ACTIVE)
+        .values(status=TokenStatus.REVOKED, revoked_at=now, revoked_reason=reason)
+    )

@@ -1,0 +1,103 @@
+"""Asking for verification mails, and taking back what they carried."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from orion_auth.addresses import normalise_email
+from orion_auth.identities import actions as identities
+from orion_auth.mailing import Mailing
+from orion_auth.pacing import evenly
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.tokens import actions as tokens
+from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor import actions as two_factor
+from orion_auth.verifications.rules import CODE_LIFETIME, LINK_LIFETIME
+from orion_contracts.events import EmailVerificationRequested, EmailVerified, VerificationSecrets
+from orion_core.database import Database, Transaction
+from orion_core.errors import Problem
+from orion_core.http.rate_limit import RateLimitState
+from orion_core.ids import uuid7
+
+TokenState = Literal["GOOD", "USED", "UNKNOWN"]
+
+
+async def request_mail(
+    transaction: Transaction, mailing: Mailing, user_id: UUID, email: str, locale: str, bearer: Bearer, now: datetime
+) -> None:
+    """Have a link and a code mailed, in the transaction of what makes it necessary."""
+    expires_at = now + LINK_LIFETIME
+    token = await tokens.issue_email_verification(transaction, user_id, email, bearer, now=now, expires_at=expires_at)
+    code = await two_factor.open_email_verification(
+        transaction, mailing.keyring, user_id, email, expires_at=now + CODE_LIFETIME
+    )
+    secrets = VerificationSecrets(link=f"{mailing.link_prefix}/auth/v1/verifications/{token}", code=code)
+    sealed = mailing.event_keyring.seal_text(
+        secrets.model_dump_json(), EmailVerificationRequested.associated_data(user_id)
+    )
+    event = EmailVerificationRequested(
+        user_id=user_id, email=email, locale=locale, expires_at=expires_at, secrets=sealed
+    )
+    await mailing.outbox.record(transaction, event, now)
+
+
+async def resend(
+    database: Database, mailing: Mailing, email_text: str, bearer: Bearer, now: datetime
+) -> RateLimitState | None:
+    """Mail another link and code if the address waits for it. The caller cannot tell whether it did."""
+    email = normalise_email(email_text)
+    state = await rate_limits.take_verification_mail(database, email or "", now)
+    async with evenly(), database.transaction() as transaction:
+        identity = await identities.find_by_email(transaction.connection, email, now)
+        if identity is not None and identity.standing == "UNVERIFIED":
+            await request_mail(transaction, mailing, identity.id, identity.email, identity.locale, bearer, now)
+    return state
+
+
+async def look_up(database: Database, token: str, now: datetime) -> TokenState:
+    """What confirming with this token would meet; changes nothing."""
+    async with database.autocommit() as connection:
+        return await tokens.email_verification_state(connection, token, now)
+
+
+async def confirm_by_link(database: Database, mailing: Mailing, token: str, now: datetime) -> None:
+    """Verify the address that the link was sent to. Of several presses one does it; the others get a 410 Problem."""
+    async with database.transaction() as transaction:
+        used = await tokens.use_email_verification(transaction, token, now)
+        if used is None or not await _verify(transaction, mailing, used.user_id, used.metadata["email"], now):
+            raise link_is_dead()
+
+
+async def confirm_by_code(
+    database: Database, mailing: Mailing, email_text: str, code: str, now: datetime
+) -> RateLimitState | None:
+    """Verify an address by the code sent to it; a 422 Problem when the code is wrong. Every try counts."""
+    email = normalise_email(email_text)
+    state = await rate_limits.take_verification_code(database, email or "", now)
+    async with evenly(), database.transaction() as transaction:
+        verified = await _try_code(transaction, mailing, email, code, now)
+    if not verified:
+        detail = "The code is wrong, has expired or was used. Type it again, or ask for another mail."
+        raise Problem(422, "invalid_code", "Invalid code", detail)
+    return state
+
+
+async def _try_code(transaction: Transaction, mailing: Mailing, email: str | None, code: str, now: datetime) -> bool:
+    identity = await identities.find_by_email(transaction.connection, email, now)
+    # Nobody's id when there is no such identity, so that the same statements run.
+    user_id = identity.id if identity is not None else uuid7()
+    address = await two_factor.try_email_verification(transaction, mailing.keyring, user_id, code, now)
+    return address is not None and await _verify(transaction, mailing, user_id, address, now)
+
+
+async def _verify(transaction: Transaction, mailing: Mailing, user_id: UUID, email: str, now: datetime) -> bool:
+    if not await identities.verify_email(transaction, user_id, email, now):
+        return False
+    await mailing.outbox.record(transaction, EmailVerified(user_id=user_id, email=email, verified_at=now), now)
+    return True
+
+
+def link_is_dead() -> Problem:
+    """The answer to a link that cannot be used."""
+    detail = "This link was used, has expired or was never one of ours. If the address still waits, ask for a new mail."
+    return Problem(410, "link_is_dead", "This link no longer works", detail)

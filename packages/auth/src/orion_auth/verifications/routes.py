@@ -1,0 +1,65 @@
+"""Verifying an e-mail address, over HTTP."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse
+
+from orion_auth.components import Wired
+from orion_auth.tokens.actions import Bearer
+from orion_auth.verifications import actions, pages
+from orion_auth.verifications.shapes import CodeConfirmation, VerificationAccepted, VerificationRequest
+from orion_core.errors import Problem
+from orion_core.http.context import Context
+
+router = APIRouter(prefix="/auth/v1", tags=["verification"])
+
+Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
+
+
+@router.post("/verifications", status_code=HTTPStatus.ACCEPTED)
+async def request_verification(
+    body: VerificationRequest, wired: Wired, context: Context, response: Response
+) -> VerificationAccepted:
+    """Ask for another verification mail. The answer does not tell whether the address is known."""
+    bearer = Bearer(context.ip_address, context.user_agent)
+    state = await actions.resend(wired.database, wired.mailing, body.email, bearer, wired.clock())
+    response.headers.update(state.headers() if state else {})
+    return VerificationAccepted(detail="If this address waits to be verified, a mail is on its way.")
+
+
+@router.get("/verifications/{token}", response_class=HTMLResponse)
+async def read_verification(token: Token, wired: Wired) -> HTMLResponse:
+    """The page behind the link: a button. Opening it changes nothing, however often."""
+    match await actions.look_up(wired.database, token, wired.clock()):
+        case "GOOD":
+            return _html(pages.question(token), HTTPStatus.OK)
+        case "USED":
+            return _html(pages.used(), HTTPStatus.GONE)
+        case _:
+            return _html(pages.dead(), HTTPStatus.GONE)
+
+
+@router.post("/verifications/{token}/confirmation", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
+async def confirm_verification(token: Token, request: Request, wired: Wired) -> Response:
+    """Verify the address. 204, or a page for a browser; 410 when the link was used or has ended."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    try:
+        await actions.confirm_by_link(wired.database, wired.mailing, token, wired.clock())
+    except Problem as problem:
+        if not wants_page:
+            raise
+        return _html(pages.dead(), HTTPStatus(problem.status))
+    return _html(pages.verified(), HTTPStatus.OK) if wants_page else Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.post("/email-verifications", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
+async def confirm_code(body: CodeConfirmation, wired: Wired) -> Response:
+    """Verify the address with the code from the mail."""
+    state = await actions.confirm_by_code(wired.database, wired.mailing, body.email, body.code, wired.clock())
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers=state.headers() if state else {})
+
+
+def _html(page: str, status: HTTPStatus) -> HTMLResponse:
+    return HTMLResponse(page, status, headers={"Content-Security-Policy": pages.POLICY})

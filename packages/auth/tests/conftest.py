@@ -1,0 +1,134 @@
+"""What the tests of auth share: a running application on a database of its own, and what it would have mailed."""
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from orion_auth.app import build
+from orion_auth.service import service
+from orion_auth.settings import AuthSettings
+from orion_contracts.events import EmailVerificationRequested, VerificationSecrets
+from orion_core.database import Database
+from orion_core.sealing import Keyring
+from orion_core.testing import MovableClock, TestDatabase
+
+PASSWORD = "correct horse battery staple"
+SERVICE_KEY = "key-of-the-user-service"
+EVENT_KEYS = f"e1:{b64encode(b'e' * 32).decode()}"
+
+
+@dataclass
+class Auth:
+    """A running auth: a client for it, and a look into its database as the owner."""
+
+    application: FastAPI
+    http: httpx.AsyncClient
+    owner: Database
+    database: TestDatabase
+    clock: MovableClock
+
+    async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        """What a query of the owner's finds."""
+        async with self.owner.autocommit() as connection:
+            return [dict(row) for row in (await connection.execute(text(query), values)).mappings()]
+
+    async def execute(self, statement: str, **values: Any) -> None:
+        """Change something as the owner."""
+        async with self.owner.autocommit() as connection:
+            await connection.execute(text(statement), values)
+
+    async def register(self, email: str = "ada@example.com", **fields: Any) -> httpx.Response:
+        """Register as a client would."""
+        return await self.http.post("/auth/v1/identities", json={"email": email, "password": PASSWORD} | fields)
+
+    async def mailed(self, email: str = "ada@example.com") -> VerificationSecrets:
+        """The secrets of the last verification mail to an address."""
+        query = "SELECT data FROM outbox WHERE type = :type AND data->>'email' = :email ORDER BY sequence DESC LIMIT 1"
+        [row] = await self.rows(query, type=EmailVerificationRequested.type, email=email)
+        event = EmailVerificationRequested.read(row["data"])
+        associated = EmailVerificationRequested.associated_data(event.user_id)
+        return VerificationSecrets.model_validate_json(
+            Keyring.parse(EVENT_KEYS).open_text(event.secrets, associated)
+        )
+
+    async def verified(self, email: str = "ada@example.com", **fields: Any) -> UUID:
+        """A user who has registered and verified the address."""
+        assert (await self.register(email, **fields)).status_code == 202
+        link = (await self.mailed(email)).link
+        assert (await self.http.post(f"{link}/confirmation")).status_code == 204
+        [row] = await self.rows("SELECT id FROM identities WHERE email = :email", email=email)
+        return row["id"]
+
+    async def sign_in(self, email: str = "ada@example.com", password: str = PASSWORD) -> httpx.Response:
+        """Sign in as a client would."""
+        return await self.http.post("/auth/v1/sessions", json={"email": email, "password": password})
+
+    async def refresh(self, refresh_token: str) -> httpx.Response:
+        """Use a refresh token."""
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return await self.http.post("/auth/oauth2/token", data=form)
+
+    async def service_token(self) -> str:
+        """An access token of the user service."""
+        answer = await self.http.post(
+            "/auth/oauth2/token", data={"grant_type": "client_credentials"}, auth=("user", SERVICE_KEY)
+        )
+        return answer.json()["access_token"]
+
+
+RunAuth = Callable[..., Awaitable[Auth]]
+
+
+def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
+    """Settings as a test needs them, whatever the environment says."""
+    values: dict[str, Any] = {
+        "ORION_ENV": "test",
+        "AUTH_DATABASE_URL": database.url,
+        "AUTH_SEALING_KEYS": f"s1:{b64encode(b's' * 32).decode()}",
+        "EVENT_SEALING_KEYS": EVENT_KEYS,
+        "AUTH_SERVICE_KEY_HASHES": {"user": sha256(SERVICE_KEY.encode()).hexdigest()},
+        "AUTH_PUBLIC_URL": "http://auth.test",
+        "AUTH_HASHING_THREADS": 2,
+    }
+    return AuthSettings.model_validate(values | changes)
+
+
+@asynccontextmanager
+async def running(database: TestDatabase, clock: MovableClock, *, seeded: bool = True) -> AsyncGenerator[Auth]:
+    """Auth on this database, as one process."""
+    application = build(auth_settings(database), clock)
+    owner = Database.connect(database.owner_url, role=None, application="test", pool_size=4)
+    if seeded:
+        async with owner.transaction() as transaction:
+            await service.seed(transaction.connection, "reference")
+    transport = httpx.ASGITransport(application, client=("192.0.2.1", 1234))
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://auth.test") as http,
+    ):
+        yield Auth(application, http, owner, database, clock)
+    await owner.close()
+
+
+@pytest.fixture
+async def auth(make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock) -> AsyncGenerator[Auth]:
+    """Auth with its reference rows."""
+    async with running(await make_database("auth"), clock) as started:
+        yield started
+
+
+@pytest.fixture
+async def another_auth(auth: Auth) -> AsyncGenerator[Auth]:
+    """A second process on the same database."""
+    async with running(auth.database, auth.clock) as started:
+        yield started

@@ -1,0 +1,23 @@
+async def test_thread(auth):
+    r = await auth.register(name="Ada", locale="de")
+    print(r.status_code, r.text, r.headers)
+    m = await auth.mailed()
+    print(m.link, m.code)
+    g = await auth.http.get(m.link); print(g.status_code, g.text, g.headers)
+    c = await auth.http.post(m.link+"/confirmation"); print(c.status_code, c.text)
+    c = await auth.http.post(m.link+"/confirmation"); print(c.status_code, c.text)
+    s = await auth.sign_in(); print(s.status_code, s.text, s.headers)
+    t = s.json()
+    j = await auth.http.get("/auth/.well-known/jwks.json"); print(j.json())
+    r = await auth.refresh(t["refresh_token"]); print(r.status_code, r.text)
+    r2 = await auth.refresh(t["refresh_token"]); print(r2.status_code, r2.text)
+    s = (await auth.sign_in()).json()
+    h={"authorization":"Bearer "+s["access_token"]}
+    print(await auth.http.delete("/auth/v1/sessions/current", headers=h))
+    print((await auth.http.delete("/auth/v1/sessions/current", headers=h)).text)
+    st = await auth.service_token()
+    h={"authorization":"Bearer "+st}
+    print((await auth.http.get("/auth/v1/events", headers=h)).text)
+    print((await auth.http.get("/auth/v1/revocations", headers=h)).text)
+    print(await auth.rows("select status, method, failure_reason, duration_ms, ip_address, user_id from login_attempts"))
+    print(await auth.rows("select event_type, severity from security_events"))
