@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import httpx
 import structlog
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
-from orion_core.errors import unauthenticated, unavailable
+from orion_core.errors import Problem, unauthenticated, unavailable
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"
@@ -29,10 +28,14 @@ LEEWAY = timedelta(seconds=5)
 LONGEST_TOKEN = 8192
 CACHED_TOKENS = 20_000
 KEYS_LIVE = timedelta(minutes=5)
-UNKNOWN_KEY_PAUSE = timedelta(seconds=5)
+"""How long fetched keys, and what was verified with them, are used without asking again."""
+KEYS_LAST = timedelta(hours=1)
+"""How long they are used when auth cannot be asked."""
+FETCH_PAUSE = timedelta(seconds=2)
+"""Between two fetches: unknown key ids, or an auth that is away, cause no more than this."""
 
 FetchKeys = Callable[[], Awaitable[dict[str, object]]]
-"""Gets the JWK set document; may raise httpx.HTTPError."""
+"""Gets the JWK set document; may fail in any way."""
 
 log = structlog.get_logger()
 
@@ -55,31 +58,29 @@ class TokenVerifier:
         self._clock = clock
         self._keys: dict[str, ECKey] = {}
         self._fetched_at: datetime | None = None
+        self._tried_at: datetime | None = None
         self._fetching = asyncio.Lock()
         self._verified: OrderedDict[str, tuple[AccessClaims, datetime]] = OrderedDict()
 
     async def verify(self, token: str) -> AccessClaims:
         """The claims of a good token; raises a 401 Problem otherwise, or 503 while no key could be had from auth."""
         now = self._clock()
-        claims, verified_at = self._verified.get(token, (None, now))
-        if claims is None or now - verified_at >= KEYS_LIVE:
+        claims, good_until = self._verified.get(token, (None, now))
+        if claims is None or now >= good_until:
             claims = await self._verify_anew(token)
-            self._remember(token, claims, now)
+            self._remember(token, claims)
         self._check_times(claims, now)
         return claims
 
     async def _verify_anew(self, token: str) -> AccessClaims:
         if len(token) > LONGEST_TOKEN:
             raise unauthenticated("The access token is too long to be one of ours.")
+        key = await self._key(_key_id(token))
         try:
-            header = jws.extract_compact(token.encode()).headers()
-            if str(header.get("typ", "")).lower() != TYPE or header.get("alg") != ALGORITHM:
-                raise unauthenticated("This is not an access token.")
-            key = await self._key(str(header.get("kid", "")))
             payload = jws.deserialize_compact(token.encode(), key, algorithms=[ALGORITHM]).payload
             claims = AccessClaims.model_validate_json(payload)
         except (JoseError, ValueError, ValidationError):
-            raise unauthenticated("The access token is malformed, or its signature is not ours.") from None
+            raise _malformed() from None
         if claims.iss != self._issuer or self._audience not in claims.audiences:
             raise unauthenticated("The access token was issued for somebody else.")
         return claims
@@ -91,28 +92,55 @@ class TokenVerifier:
             raise unauthenticated("The access token was issued in the future; check the clock.")
 
     async def _key(self, key_id: str) -> ECKey:
-        async with self._fetching:
-            age = KEYS_LIVE if self._fetched_at is None else self._clock() - self._fetched_at
-            if age >= KEYS_LIVE or (key_id not in self._keys and age >= UNKNOWN_KEY_PAUSE):
-                await self._refresh_keys()
+        if self._wants_keys(key_id):
+            async with self._fetching:
+                if self._wants_keys(key_id):  # still, after waiting for whoever was fetching
+                    await self._refresh_keys()
+        if not self._keys_are_fresh(KEYS_LAST):
+            raise unavailable("keys_unreachable", "auth's keys cannot be fetched just now; try again.", 2)
         if key_id not in self._keys:
             raise unauthenticated("The access token was signed by an unknown key.")
         return self._keys[key_id]
 
-    async def _refresh_keys(self) -> None:
-        try:
-            document = await self._fetch_keys()
-        except (httpx.HTTPError, OSError) as error:
-            log.warning("keys.unreachable", reason=type(error).__name__)
-            if not self._keys:
-                raise unavailable("keys_unreachable", "auth's keys could not be fetched yet; try again.", 2) from None
-            return
-        keys = KeySet.import_key_set(document)  # pyright: ignore[reportArgumentType]
-        self._keys = {str(key.kid): key for key in keys.keys if isinstance(key, ECKey)}
-        self._fetched_at = self._clock()
+    def _wants_keys(self, key_id: str) -> bool:
+        if key_id in self._keys and self._keys_are_fresh(KEYS_LIVE):
+            return False
+        return self._tried_at is None or self._clock() - self._tried_at >= FETCH_PAUSE
 
-    def _remember(self, token: str, claims: AccessClaims, now: datetime) -> None:
-        """Keep the result as long as a fetched key is kept, so a key that auth takes back stops working here too."""
-        self._verified[token] = claims, now
+    def _keys_are_fresh(self, age: timedelta) -> bool:
+        return self._fetched_at is not None and self._clock() - self._fetched_at < age
+
+    async def _refresh_keys(self) -> None:
+        asked_at = self._clock()
+        try:
+            keys = KeySet.import_key_set(await self._fetch_keys())  # pyright: ignore[reportArgumentType]
+        except Exception as error:  # out of reach, or no key set: in both cases the keys we have must do
+            log.warning("keys.unreachable", reason=type(error).__name__)
+            return
+        finally:
+            self._tried_at = self._clock()
+        self._keys = {str(key.kid): key for key in keys.keys if isinstance(key, ECKey)}
+        self._fetched_at = asked_at
+
+    def _remember(self, token: str, claims: AccessClaims) -> None:
+        """Keep the result as long as the keys are kept, so that a key which auth takes back stops working here too."""
+        if self._fetched_at is not None:
+            self._verified[token] = claims, self._fetched_at + KEYS_LIVE
         if len(self._verified) > CACHED_TOKENS:
             self._verified.popitem(last=False)
+
+
+def _key_id(token: str) -> str:
+    """The `kid` of what at least says that it is an access token of ours."""
+    try:
+        header = jws.extract_compact(token.encode()).headers()
+        kind, algorithm, key_id = header["typ"], header["alg"], header["kid"]
+    except (JoseError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise _malformed() from None
+    if kind != TYPE or algorithm != ALGORITHM or not isinstance(key_id, str):
+        raise unauthenticated("This is not an access token.")
+    return key_id
+
+
+def _malformed() -> Problem:
+    return unauthenticated("The access token is malformed, or its signature is not ours.")

@@ -7,7 +7,7 @@ statement was interrupted is closed, not kept.
 """
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -38,6 +38,10 @@ class Transaction:
         """Run the callbacks; called by `Database.transaction`."""
         for callback in self._after_commit:
             callback()
+
+
+class DatabaseUnreachableError(ConnectionError):
+    """No connection could be made: the server is away, its name is unknown, its socket is missing."""
 
 
 class Database:
@@ -77,7 +81,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:
         """Several statements, committed together at the end of the block, or not at all when it raises."""
-        async with self._engine.connect() as connection:
+        async with _connection(self._engine) as connection:
             transaction = Transaction(connection)
             async with connection.begin():
                 yield transaction
@@ -86,12 +90,22 @@ class Database:
     @asynccontextmanager
     async def autocommit(self) -> AsyncGenerator[AsyncConnection]:
         """A connection on which each statement is its own transaction: reads, and writes of one statement."""
-        async with self._autocommit.connect() as connection:
+        async with _connection(self._autocommit) as connection:
             yield connection
 
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+@asynccontextmanager
+async def _connection(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(engine.connect())
+        except OSError as error:
+            raise DatabaseUnreachableError(f"the database cannot be reached ({type(error).__name__})") from error
+        yield connection
 
 
 def asyncpg_arguments(url: str) -> tuple[URL, dict[str, Any]]:

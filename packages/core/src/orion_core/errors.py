@@ -68,14 +68,9 @@ class Problem(Exception):
 
 
 def unauthenticated(detail: str, error: str = "invalid_token") -> Problem:
-    """401 with the challenge that RFC 6750 §3 asks for."""
-    return Problem(
-        401,
-        error,
-        "Not signed in",
-        detail,
-        headers={"WWW-Authenticate": f'Bearer error="{error}"'},
-    )
+    """401 with the challenge that RFC 6750 §3 asks for: with an error only when there was a token (§3.1)."""
+    challenge = f'Bearer error="{error}"' if error == "invalid_token" else "Bearer"
+    return Problem(401, error, "Not signed in", detail, headers={"WWW-Authenticate": challenge})
 
 
 def not_found(what: str) -> Problem:

@@ -4,10 +4,11 @@ A cursor is opaque and signed. It is good only for the listing, filters and sort
 one, carry it to another listing or smuggle values into a query.
 """
 
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
@@ -38,21 +39,53 @@ class Cursors:
         self._keyring = keyring
 
     def issue(self, listing: str, after: Sequence[Any]) -> str:
-        """A cursor that goes on after the row with the sort values `after`. `listing` names route, filters and sort."""
-        payload = orjson.dumps(list(after))
-        mac = self._keyring.mac(PURPOSE, listing.encode() + b"\0" + payload)[:MAC_BYTES]
-        return urlsafe_b64encode(mac + payload).decode().rstrip("=")
+        """A cursor that goes on after the row with the sort values `after`: JSON values, datetimes and UUIDs.
+
+        `listing` names route, filters and sort.
+        """
+        payload = orjson.dumps([_to_json(value) for value in after])
+        return _text(self._keyring.mac(PURPOSE, _message(listing, payload))[:MAC_BYTES] + payload)
 
     def read(self, listing: str, cursor: str) -> list[Any]:
-        """The sort values in a cursor; a 400 Problem when it was not made here for this listing."""
+        """The sort values in a cursor, as they were given; a 400 Problem when it was not made here for this listing."""
         try:
             raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        except (binascii.Error, ValueError):
+        except ValueError:
             raise _invalid() from None
         mac, payload = raw[:MAC_BYTES], raw[MAC_BYTES:]
-        if not self._keyring.verify_mac(PURPOSE, listing.encode() + b"\0" + payload, mac, MAC_BYTES):
+        if _text(raw) != cursor or not self._keyring.verify_mac(PURPOSE, _message(listing, payload), mac, MAC_BYTES):
             raise _invalid()
-        return orjson.loads(payload)
+        return [_from_json(value) for value in orjson.loads(payload)]
+
+
+def _to_json(value: Any) -> Any:
+    match value:
+        case datetime():
+            return {"datetime": value.isoformat()}
+        case UUID():
+            return {"uuid": value.hex}
+        case _:
+            return value
+
+
+def _from_json(value: Any) -> Any:
+    match value:
+        case {"datetime": str(text)}:
+            return datetime.fromisoformat(text)
+        case {"uuid": str(text)}:
+            return UUID(text)
+        case _:
+            return value
+
+
+def _message(listing: str, payload: bytes) -> bytes:
+    """What is signed; the length keeps a listing that contains anything apart from the values behind it."""
+    name = listing.encode()
+    return len(name).to_bytes(4, "big") + name + payload
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _invalid() -> Problem:

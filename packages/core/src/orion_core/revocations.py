@@ -6,7 +6,6 @@ token (503): a revoked one must not live on because a cable was cut.
 
 import asyncio
 import random
-from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
@@ -18,6 +17,7 @@ from pydantic import BaseModel
 from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.events import SessionEnded
+from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
 from orion_core.errors import unauthenticated, unavailable
 from orion_core.events.client import WAIT_SECONDS, FeedClient
@@ -68,28 +68,21 @@ class FollowedRevocations:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow auth until `stop`."""
-        stopping = asyncio.create_task(stop.wait())
         while not stop.is_set():
-            step = asyncio.create_task(self._step())
-            await asyncio.wait({step, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                step.cancel()
-                with suppress(asyncio.CancelledError):
-                    await step
-            elif (error := step.exception()) is not None:
+            try:
+                await unless_stopped(stop, self._step())
+            except Exception as error:
                 self._note(error)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(asyncio.shield(stopping), RETRY_SECONDS * random.uniform(0.5, 1))  # noqa: S311
+                await pause(stop, RETRY_SECONDS * random.uniform(0.5, 1))  # noqa: S311
 
     async def _step(self) -> None:
-        asked_at = self._clock()
+        asked_at = self._clock()  # an answer tells what was so when it was asked for, at the latest
         if self._position is None:
             await self._take_snapshot()
         else:
             batch = await self._client.read(self._position, types=frozenset({SessionEnded.type}))
             self.apply(batch.events)
             self._position = batch.next
-            asked_at = self._clock() if batch.events else asked_at
         self._confirmed_at = asked_at
         self._prune()
 
@@ -113,7 +106,7 @@ class FollowedRevocations:
             self._ended = {session: until for session, until in self._ended.items() if until > now}
             self._pruned_at = now
 
-    def _note(self, error: BaseException) -> None:
+    def _note(self, error: Exception) -> None:
         if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == HTTPStatus.CONFLICT:
             self._position = None  # auth's feed was restored to an earlier state: begin anew
         if self._fresh():

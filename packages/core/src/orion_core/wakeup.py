@@ -11,6 +11,7 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
+from orion_core.background import pause, unless_stopped
 from orion_core.database import asyncpg_arguments
 
 COALESCE_SECONDS = 0.005
@@ -41,16 +42,13 @@ class Wakeup:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Carry rings to and from the other processes until `stop`; reconnects for ever."""
-        stopping = asyncio.create_task(stop.wait())
         while not stop.is_set():
-            carrying = asyncio.create_task(self._carry())
-            await asyncio.wait({carrying, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            carrying.cancel()
-            with suppress(asyncio.CancelledError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await carrying
+            try:
+                await unless_stopped(stop, self._carry())
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("wakeup.interrupted", channel=self._channel, reason=type(error).__name__)
             self._announce()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(stopping), 0 if stop.is_set() else RECONNECT_SECONDS)
+            await pause(stop, RECONNECT_SECONDS)
 
     async def _carry(self) -> None:
         connection = await self._connect()

@@ -37,11 +37,17 @@ class FeedClient:
         self._http = http
 
     async def read(self, after: int, *, limit: int = 100, types: frozenset[str] = frozenset()) -> FeedBatch:
-        """The next events after a position; waits a few seconds for one. Raises httpx.HTTPError."""
+        """The next events after a position; waits a few seconds for one.
+
+        Raises httpx.HTTPError when the feed does not answer well, ValueError or KeyError when the answer is no feed's.
+        """
         answer = await self._ask(
             self._url, {"after": after, "limit": limit, "wait": WAIT_SECONDS, "type": sorted(types)}
         )
-        return FeedBatch(_events.validate_json(answer.content), int(answer.headers[NEXT_POSITION]))
+        events = _events.validate_json(answer.content)
+        if any(event.source != self.source for event in events):
+            raise ValueError(f"{self._url} is not the feed of {self.source}")
+        return FeedBatch(events, int(answer.headers[NEXT_POSITION]))
 
     async def get(self, name: str) -> bytes:
         """The body of a resource beside the feed, such as `revocations`. Raises httpx.HTTPError."""

@@ -8,7 +8,6 @@ and `/readyz` says which event and why; nothing is skipped.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,10 +19,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.events import Event
+from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
 from orion_core.events.client import FeedClient
 from orion_core.house import add_tables
+from orion_core.metrics import EVENTS_APPLIED, FEED_STOPPED
 from orion_core.tracing import continue_trace
 
 BATCH = 100
@@ -39,6 +40,13 @@ log = structlog.get_logger()
 
 Handler = Callable[[Transaction, Any], Awaitable[None]]
 """Applies one event inside the transaction that also moves the cursor."""
+
+
+class EventFailedError(Exception):
+    """A handler failed; the cause says why, this says at which event."""
+
+    def __init__(self, event: CloudEvent) -> None:
+        super().__init__(f"event {event.id} ({event.type}) at position {event.position} cannot be applied")
 
 
 @dataclass
@@ -67,24 +75,18 @@ class Follower:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until `stop`. No error ends this; each is retried with growing pauses."""
-        stopping = asyncio.create_task(stop.wait())
         retry, limit = FIRST_RETRY_SECONDS, BATCH
         while not stop.is_set():
-            step = asyncio.create_task(self._step(limit))
-            await asyncio.wait({step, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                step.cancel()
-                with suppress(asyncio.CancelledError):
-                    await step
-                return
-            if (error := step.exception()) is None:
-                retry, limit, self.state.fault = FIRST_RETRY_SECONDS, BATCH, None
-                continue
-            self._note(error)
-            limit = 1  # one at a time: what comes before the event that fails gets through
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(stopping), retry * random.uniform(0.5, 1))  # noqa: S311
-            retry = min(retry * 2, LAST_RETRY_SECONDS)
+            try:
+                await unless_stopped(stop, self._step(limit))
+            except Exception as error:
+                self._stopped(error)
+                limit = 1  # begin small: what comes before the event that fails gets through
+                await pause(stop, retry * random.uniform(0.5, 1))  # noqa: S311
+                retry = min(retry * 2, LAST_RETRY_SECONDS)
+            else:
+                self._moves()
+                retry, limit = FIRST_RETRY_SECONDS, min(limit * 2, BATCH)
 
     async def _step(self, limit: int) -> None:
         if not self.state.position:
@@ -108,6 +110,7 @@ class Follower:
             await transaction.connection.execute(
                 update(CURSORS).where(CURSORS.c.source == self.source).values(position=next_position)
             )
+        EVENTS_APPLIED.labels(self.source).inc(len(events))
         return next_position
 
     async def _apply_one(self, transaction: Transaction, event: CloudEvent) -> None:
@@ -119,7 +122,10 @@ class Follower:
             return
         contract, handler = self._handlers[event.type]
         continue_trace(event.traceparent)
-        await handler(transaction, contract.read(event.data))
+        try:
+            await handler(transaction, contract.read(event.data))
+        except Exception as error:
+            raise EventFailedError(event) from error
 
     async def _cursor(self) -> int:
         async with self._database.autocommit() as connection:
@@ -135,10 +141,31 @@ class Follower:
         await transaction.connection.execute(first)
         return (await transaction.connection.execute(statement)).scalar_one()
 
-    def _note(self, error: BaseException) -> None:
-        fault = f"{type(error).__name__}: {error}"
-        if isinstance(error, httpx.HTTPError):
-            fault = f"{self.source} does not answer ({type(error).__name__})"
+    def _moves(self) -> None:
+        if self.state.fault is not None:
+            log.info("feed.moves_again", source=self.source, position=self.state.position)
+        self.state.fault = None
+        FEED_STOPPED.labels(self.source).set(0)
+
+    def _stopped(self, error: Exception) -> None:
+        fault = _fault(self.source, error)
         if fault != self.state.fault:
-            log.warning("feed.stopped", source=self.source, position=self.state.position, reason=fault)
+            unexpected = None if isinstance(error, httpx.HTTPError) else error
+            log.warning(
+                "feed.stopped", source=self.source, position=self.state.position, reason=fault, exc_info=unexpected
+            )
         self.state.fault = fault
+        FEED_STOPPED.labels(self.source).set(1)
+
+
+def _fault(source: str, error: Exception) -> str:
+    """What `/readyz` may show to anybody: names of things, never their values."""
+    match error:
+        case EventFailedError():
+            return f"{error} ({type(error.__cause__).__name__})"
+        case httpx.HTTPStatusError():
+            return f"{source} answered {error.response.status_code}"
+        case httpx.HTTPError():
+            return f"{source} does not answer ({type(error).__name__})"
+        case _:
+            return f"the feed of {source} could not be applied ({type(error).__name__})"

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, FastAPI
 
+from orion_core.background import pause
 from orion_core.database import Database
 from orion_core.http import problems
 from orion_core.http.edge import Edge
@@ -16,6 +17,8 @@ from orion_core.settings import ServiceSettings
 
 Background = Callable[[asyncio.Event], Awaitable[None]]
 """Runs beside the requests until the event is set."""
+
+GRACE_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -45,14 +48,14 @@ def create_application(
             await on_start()
         stop = asyncio.Event()
         tasks = [asyncio.create_task(_supervised(run, stop)) for run in background]
-        yield
-        stop.set()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if on_stop is not None:
-            await on_stop()
-        await database.close()
+        try:
+            yield
+        finally:
+            stop.set()
+            await _finish(tasks)
+            if on_stop is not None:
+                await on_stop()
+            await database.close()
 
     application = FastAPI(
         title=title,
@@ -61,6 +64,7 @@ def create_application(
         openapi_url=f"/{name}/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would redirect to whatever host the caller names
     )
     application.state.components = components
     problems.install(application)
@@ -71,6 +75,16 @@ def create_application(
     return application
 
 
+async def _finish(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Let what runs beside the requests end by itself; after the grace period it is cancelled."""
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _supervised(run: Background, stop: asyncio.Event) -> None:
     """Keep a background part running: one that fails is logged and begun again, since nothing else would notice."""
     while not stop.is_set():
@@ -78,5 +92,4 @@ async def _supervised(run: Background, stop: asyncio.Event) -> None:
             await run(stop)
         except Exception:
             log.exception("background.failed", part=getattr(run, "__qualname__", repr(run)))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), 1)
+            await pause(stop, 1)

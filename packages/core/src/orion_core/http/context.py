@@ -52,7 +52,9 @@ def _parse(text: str) -> IpAddress | None:
         address = ip_address(text.strip("[]"))
     except ValueError:
         return None
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or IPv6Address(int(address))  # without a zone (fe80::1%eth0), which inet cannot hold
+    return address
 
 
 def _context(request: Request) -> RequestContext:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from orion_core import metrics
 from orion_core.errors import Problem
 from orion_core.http.context import LONGEST_USER_AGENT, Networks, RequestContext, client_address, request_id
-from orion_core.http.problems import problem_response
+from orion_core.http.problems import ProblemDuringBody, problem_response
 from orion_core.tracing import continue_trace
 
 log = structlog.get_logger()
@@ -28,9 +28,11 @@ SECURITY_HEADERS = {
 
 QUIET_PATHS = ("/livez", "/readyz", "/metrics")
 
+LONGEST_CONTENT_LENGTH = 18
+"""Digits that fit 64 bits."""
 
-class BodyTooLargeError(Exception):
-    """More bytes arrived than the limit allows."""
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Any other word is counted as OTHER: who calls chooses the method, and must not choose how many series there are."""
 
 
 class Edge:
@@ -50,11 +52,8 @@ class Edge:
         refusal = exchange.refusal()
         try:
             await (refusal or self._application)(scope, exchange.receive, exchange.send)
-        except BodyTooLargeError:
-            await exchange.too_large()(scope, exchange.receive, exchange.send)
-        except Exception:
-            log.exception("request.failed", path=scope["path"])
-            await exchange.failed()
+        except Exception as error:
+            await exchange.failed(error)
         finally:
             exchange.finish()
 
@@ -85,28 +84,31 @@ class _Exchange:
 
     def refusal(self) -> Response | None:
         """An answer to a request that no route should see."""
-        if not self._declared.isdigit():
+        if not self._declared.isdecimal():
             return self._problem(Problem(400, "invalid_request", "Invalid request", "Content-Length is not a number."))
-        if int(self._declared) > self._body_limit:
-            return self.too_large()
-        if b"%00" in self._scope.get("raw_path", b"") or b"%00" in self._scope["query_string"]:
+        if len(self._declared) > LONGEST_CONTENT_LENGTH or int(self._declared) > self._body_limit:
+            return self._problem(self._too_large())
+        query = self._scope["query_string"]
+        if "\0" in self._scope["path"] or b"%00" in query or b"\0" in query:
             return self._problem(Problem(400, "invalid_request", "Invalid request", "The URL contains a NUL byte."))
         return None
 
-    def too_large(self) -> Response:
-        """413, and the connection is closed rather than read to its end."""
-        detail = f"The body is larger than {self._body_limit} bytes; send less."
-        problem = Problem(413, "body_too_large", "Body too large", detail, headers={"Connection": "close"})
-        return self._problem(problem)
+    async def failed(self, error: Exception) -> None:
+        """500 without a word of what went wrong: that is in the logs, under the request id.
 
-    async def failed(self) -> None:
-        """500 without a word of what went wrong: that is in the logs, under the request id."""
-        if not self._status:
+        An answer that has begun cannot be taken back; then the error goes on to the server, which cuts the connection.
+        """
+        if isinstance(error, ProblemDuringBody):
+            problem = error.problem
+        else:
+            log.error("request.failed", route=self._route(), exc_info=error)
             detail = (
                 "Something failed on our side; nothing you sent is wrong. Quote the instance when you ask for help."
             )
-            answer = self._problem(Problem(500, "internal_error", "Internal error", detail))
-            await answer(self._scope, self.receive, self.send)
+            problem = Problem(500, "internal_error", "Internal error", detail)
+        if self._status:
+            raise error
+        await self._problem(problem)(self._scope, self.receive, self.send)
 
     async def receive(self) -> Message:
         """Hand on the body, counting."""
@@ -114,7 +116,7 @@ class _Exchange:
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
             if self._received > self._body_limit:
-                raise BodyTooLargeError
+                raise ProblemDuringBody(self._too_large())
         return message
 
     async def send(self, message: Message) -> None:
@@ -131,18 +133,27 @@ class _Exchange:
     def finish(self) -> None:
         """Count and log."""
         seconds = time.perf_counter() - self._started
-        route: Any = self._scope.get("route")
-        path = getattr(route, "path", "unmatched")
-        metrics.REQUESTS.labels(self._scope["method"], path, str(self._status)).observe(seconds)
+        method = self._scope["method"] if self._scope["method"] in METHODS else "OTHER"
+        metrics.REQUESTS.labels(method, self._route(), str(self._status)).observe(seconds)
         if self._scope["path"] not in QUIET_PATHS:
             log.info(
                 "request",
-                method=self._scope["method"],
-                route=path,
+                method=method,
+                route=self._route(),
                 status_code=self._status,
                 milliseconds=round(seconds * 1000, 2),
                 ip=str(self._context.ip_address),
             )
+
+    def _route(self) -> str:
+        """The pattern of the path, never the path itself: a link in a mail has its secret there."""
+        route: Any = self._scope.get("route")
+        return getattr(route, "path", "unmatched")
+
+    def _too_large(self) -> Problem:
+        """413, and the connection is closed rather than read to its end."""
+        detail = f"The body is larger than {self._body_limit} bytes; send less."
+        return Problem(413, "body_too_large", "Body too large", detail, headers={"Connection": "close"})
 
     def _problem(self, problem: Problem) -> Response:
         return problem_response(problem, self._context.request_id)

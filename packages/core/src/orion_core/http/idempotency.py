@@ -10,8 +10,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+import structlog
 from sqlalchemy import MetaData, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,15 +22,18 @@ from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
 from orion_core.house import add_tables
-from orion_core.sealing import Keyring, place
+from orion_core.sealing import Keyring, SealError, place
 
 LIFETIME = timedelta(hours=24)
 LONGEST_KEY = 255
 KEPT_HEADERS = ("content-type", "location", "etag")
+FINGERPRINT = "idempotency fingerprint"
 
 _tables = MetaData()
 add_tables(_tables)
 KEYS = _tables.tables["idempotency_keys"]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,29 @@ class Claim:
 
     key_hash: bytes = b""
     fingerprint: bytes = b""
-    expires_at: datetime | None = None
+    claimed_at: datetime | None = None
 
     async def take(self, transaction: Transaction) -> None:
         """Claim the key in the transaction that makes the change; a 409 Problem when another request has it.
 
         A concurrent request with the same key waits here for the first one's commit (primary key of idempotency_keys).
         """
-        if not self.key_hash:
+        if self.claimed_at is None:
             return
-        values = {"key_hash": self.key_hash, "fingerprint": self.fingerprint, "expires_at": self.expires_at}
-        claimed = insert(KEYS).values(**values).on_conflict_do_nothing().returning(KEYS.c.key_hash)
+        values = {
+            "fingerprint": self.fingerprint,
+            "expires_at": self.claimed_at + LIFETIME,
+            "response_status": None,
+            "response_body": None,
+        }
+        claimed = (
+            insert(KEYS)
+            .values(key_hash=self.key_hash, **values)
+            .on_conflict_do_update(
+                index_elements=[KEYS.c.key_hash], set_=values, where=KEYS.c.expires_at <= self.claimed_at
+            )
+            .returning(KEYS.c.key_hash)
+        )
         if (await transaction.connection.execute(claimed)).one_or_none() is None:
             raise _in_use()
 
@@ -76,9 +94,12 @@ class IdempotencyKeys:
         claim = await self._claim(request, principal, key)
         row = await self._find(claim.key_hash)
         if row is not None:
-            return self._replay(row, claim)
+            return self._replay(row, await _content(request), claim)
         answer = await work(claim)
-        await self._store(claim, answer)
+        try:
+            await self._store(claim, answer)
+        except (DBAPIError, PoolTimeoutError, ConnectionError) as error:  # it took effect: the caller should know
+            log.warning("idempotency.answer_lost", reason=type(error).__name__)
         return answer
 
     async def _claim(self, request: Request, principal: str, key: str) -> Claim:
@@ -88,9 +109,9 @@ class IdempotencyKeys:
             )
         name = f"{principal}\0{request.method}\0{request.url.path}\0{key}"
         return Claim(
-            key_hash=self._keyring.mac("idempotency key", name.encode()),
-            fingerprint=self._keyring.mac("idempotency fingerprint", await request.body()),
-            expires_at=self._clock() + LIFETIME,
+            key_hash=sha256(name.encode()).digest(),  # no key of the ring, which may be rotated meanwhile
+            fingerprint=self._keyring.mac(FINGERPRINT, await _content(request)),
+            claimed_at=self._clock(),
         )
 
     async def _find(self, key_hash: bytes) -> Any:
@@ -98,13 +119,16 @@ class IdempotencyKeys:
         async with self._database.autocommit() as connection:
             return (await connection.execute(statement)).one_or_none()
 
-    def _replay(self, row: Any, claim: Claim) -> Response:
-        if row.fingerprint != claim.fingerprint:
+    def _replay(self, row: Any, content: bytes, claim: Claim) -> Response:
+        if not self._keyring.verify_mac(FINGERPRINT, content, row.fingerprint):
             detail = "This Idempotency-Key was used for a different request; use a new key for a new request."
             raise Problem(422, "idempotency_key_reused", "Idempotency-Key reused", detail)
         if row.response_status is None:
             raise _in_use()
-        body = self._keyring.open(row.response_body, _place(claim))
+        try:
+            body = self._keyring.open(row.response_body, _place(claim))
+        except SealError:
+            raise _in_use() from None
         headers = {**row.response_headers, "Idempotency-Replayed": "true"}
         return Response(body, row.response_status, headers=headers)
 
@@ -122,6 +146,11 @@ class IdempotencyKeys:
         )
         async with self._database.autocommit() as connection:
             await connection.execute(statement)
+
+
+async def _content(request: Request) -> bytes:
+    """What makes a request this one: its query and its body."""
+    return request.url.query.encode() + b"\0" + await request.body()
 
 
 def _place(claim: Claim) -> str:

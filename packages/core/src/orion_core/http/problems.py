@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 import orjson
 import structlog
@@ -26,6 +25,14 @@ def problem_response(problem: Problem, instance: str | None) -> Response:
     return Response(
         orjson.dumps(problem.body(instance)), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
     )
+
+
+class ProblemDuringBody(HTTPException):
+    """A Problem found while the body is read, where FastAPI turns every other exception into a 400."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status)
+        self.problem = problem
 
 
 def install(application: FastAPI) -> None:
@@ -59,32 +66,43 @@ async def _validation(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error, ProblemDuringBody):
+        return _answer(request, error.problem)
     status = HTTPStatus(error.status_code)
-    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     headers: Mapping[str, str] = error.headers or {}
-    return _answer(
-        request, Problem(status, code, status.phrase, f"{status.description or status.phrase}.", headers=headers)
-    )
+    detail = f"{status.description or status.phrase}."
+    return _answer(request, Problem(status, status.name.lower(), status.phrase, detail, headers=headers))
 
 
 async def _database(request: Request, error: Exception) -> Response:
     """A database that is away is no bug: say so, and that it will be back. Any other failure of a statement is one."""
+    if isinstance(error, DBAPIError) and _sqlstate(error) in UNSTORABLE_TEXT:
+        detail = "Text must not contain NUL characters or lone surrogates."
+        return _answer(request, Problem(400, "invalid_request", "Invalid request", detail))
     if isinstance(error, DBAPIError) and not (error.connection_invalidated or _connection_failed(error)):
         raise error
     log.warning("database.unreachable", reason=type(error).__name__)
     return _answer(request, unavailable("database_unreachable", "The database cannot be reached; try again.", 2))
 
 
-CONNECTION_FAILURES = ("08", "57P", "53")
-"""SQLSTATE classes: connection exception, operator intervention (shutdown), insufficient resources."""
+CONNECTION_FAILURES = ("08", "28", "3D", "53", "57P")
+"""SQLSTATE classes: connection exception, sign-in refused, no such database, insufficient resources, shutdown."""
+
+UNSTORABLE_TEXT = ("22021", "22P05")
+"""Character not in repertoire, untranslatable character. Shapes refuse these earlier; a form has no shape."""
 
 
 def _connection_failed(error: DBAPIError) -> bool:
-    state: Any = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None) or ""
-    return str(state).startswith(CONNECTION_FAILURES)
+    return _sqlstate(error).startswith(CONNECTION_FAILURES)
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
-    """A JSON pointer into the body, or the name of a parameter."""
+    """A JSON pointer into the body (RFC 6901), or the name of a parameter."""
     where, *rest = location
-    return "/" + "/".join(map(str, rest)) if where == "body" else str(rest[-1] if rest else where)
+    if where == "body":
+        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
+    return str(rest[-1] if rest else where)

@@ -1,8 +1,12 @@
 """The ground of request and response models."""
 
+import re
+from math import isfinite
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class RequestShape(BaseModel):
@@ -14,7 +18,7 @@ class RequestShape(BaseModel):
     @classmethod
     def _storable(cls, value: Any) -> Any:
         if not _is_storable(value):
-            raise ValueError("text must not contain NUL characters or lone surrogates")
+            raise ValueError("there must be no NUL character, no lone surrogate and no NaN or Infinity in it")
         return value
 
 
@@ -25,11 +29,18 @@ class ResponseShape(BaseModel):
 
 
 def _is_storable(value: Any) -> bool:
-    """Whether PostgreSQL's text and jsonb can hold every string in `value`."""
-    if isinstance(value, str):
-        return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, dict):
-        return all(_is_storable(key) and _is_storable(item) for key, item in value.items())  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, list):
-        return all(_is_storable(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
+    """Whether PostgreSQL's text and jsonb can hold everything in `value`. A loop: JSON nests deeper than calls may."""
+    waiting: list[Any] = [value]
+    while waiting:
+        match waiting.pop():
+            case str(text) if UNSTORABLE.search(text):
+                return False
+            case float(number) if not isfinite(number):
+                return False
+            case dict(items):  # pyright: ignore[reportUnknownVariableType]
+                waiting += [*items.keys(), *items.values()]
+            case list(items):  # pyright: ignore[reportUnknownVariableType]
+                waiting += items
+            case _:
+                pass
     return True
