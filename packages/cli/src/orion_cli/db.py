@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import orjson
@@ -12,18 +11,20 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
+from typer.core import TyperCommand
 
+from orion_core import seeds
 from orion_core.service import Service
-from orion_db import deploy as deploying
-from orion_db import initialize as initializing
-from orion_db import migrate as migrating
-from orion_db import reset as resetting
-from orion_db import seeding
-from orion_db import status as standing
-from orion_db.documents import generate as generating
+from orion_db.deploy import deploy
+from orion_db.documents.generate import generate
 from orion_db.errors import Exit, Problem, reason
+from orion_db.initialize import initialize
+from orion_db.migrate import migrate
 from orion_db.progress import Progress, Step
 from orion_db.report import Result, as_json, in_words
+from orion_db.reset import check_reset, reset
+from orion_db.seeding import seed
+from orion_db.status import Status, status
 from orion_db.targets import (
     Target,
     is_production,
@@ -36,7 +37,7 @@ from orion_db.targets import (
 commands = typer.Typer(
     no_args_is_help=True,
     help="Create, migrate, compare, seed and document the databases of the services.",
-    epilog="Exit codes: 0 done; status: 1 pending, 2 drifted, edited or newer than the code; generate --check: 1 stale; "
+    epilog="Exit codes: 0 done; status: 1 pending, 2 drifted, edited or newer than the code; generate --check: 1; "
     "3 wrong use, 4 no connection, 5 refused, 6 locked, 7 permission missing, 8 failed in the database.",
 )
 
@@ -50,39 +51,52 @@ class SeedProfile(StrEnum):
 
 Services = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SERVICE]…", help="auth, user, notifications or all; default: the one of this directory, or all."),
+    typer.Argument(metavar="[SERVICE]…", help="auth, user, notifications or all; default: this directory's, or all."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 Profile = Annotated[
     SeedProfile | None,
-    typer.Option(help="reference: what every installation needs. development: sample users too. Default: by ORION_ENV."),
+    typer.Option(
+        help="reference: what every installation needs. development: sample users too. Default: by ORION_ENV."
+    ),
 ]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for another migration to end.")]
+
+
+class _Command(TyperCommand):
+    """Typer ends with 2 on wrong use, which is what `status` says of drift; here it is 3."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if hasattr(error, "exit_code") and not isinstance(error, typer.Exit):
+                vars(error)["exit_code"] = int(Exit.USAGE)
+            raise
+
 
 _Work = Callable[[Target, Progress], Awaitable[Result]]
 
 
-@commands.command("init")
-def init(services: Services = None, profile: Profile = None, json: Json = False) -> None:
+@commands.command("init", cls=_Command)
+def init_databases(services: Services = None, profile: Profile = None, json: Json = False) -> None:
     """Create what is missing (roles, databases), migrate, and seed; a second run changes nothing."""
     run = _Run("init", json)
 
     async def work(target: Target, progress: Progress) -> Result:
-        return await initializing.initialize(
-            target, profile=profile and profile.value, production=run.production, progress=progress
-        )
+        return await initialize(target, profile=_named(profile), production=run.production, progress=progress)
 
     run.over(services, work)
 
 
-@commands.command("migrate")
-def migrate(
+@commands.command("migrate", cls=_Command)
+def migrate_databases(
     services: Services = None,
     name: Annotated[str | None, typer.Option(help="Write a migration of this name from the models' changes.")] = None,
     create_only: Annotated[bool, typer.Option("--create-only", help="Write it, and apply nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Development: write a migration from the models' changes (with --name), and apply what is pending. Never resets."""
+    """Development: write a migration from the models' changes (--name), and apply what is pending. Never resets."""
     run = _Run("migrate", json)
     if create_only and name is None:
         run.fail(Problem("name_missing", Exit.USAGE, "--create-only writes a migration, which needs a --name."))
@@ -98,79 +112,78 @@ def migrate(
         )
 
     async def work(target: Target, progress: Progress) -> Result:
-        return await migrating.migrate(target, name=name, create_only=create_only, progress=progress)
+        return await migrate(target, name=name, create_only=create_only, progress=progress)
 
     run.over(services, work)
 
 
-@commands.command("deploy")
-def deploy(services: Services = None, wait: Wait = 300, json: Json = False) -> None:
-    """Apply pending migrations under a lock, each in a transaction; make partitions ahead. Safe to run many times at once."""
+@commands.command("deploy", cls=_Command)
+def deploy_databases(services: Services = None, wait: Wait = 300, json: Json = False) -> None:
+    """Apply pending migrations under a lock, each in a transaction; make partitions ahead. Many may run at once."""
 
     async def work(target: Target, progress: Progress) -> Result:
-        return await deploying.deploy(target, progress=progress, wait_seconds=wait)
+        return await deploy(target, progress=progress, wait_seconds=wait)
 
     _Run("deploy", json).over(services, work)
 
 
-@commands.command("status")
-def status(
+@commands.command("status", cls=_Command)
+def status_databases(
     services: Services = None,
     drift: Annotated[bool, typer.Option(help="Compare the schema with the one that the migrations make.")] = True,
     json: Json = False,
 ) -> None:
-    """Say what is applied, pending and drifted. Exit code 0: all applied and clean; 1: pending; 2: drifted, edited, newer."""
+    """Say what is applied, pending and drifted. Exit code 0: clean; 1: pending; 2: drifted, edited or newer."""
 
     async def work(target: Target, progress: Progress) -> Result:
-        return await standing.status(target, drift=drift, progress=progress)
+        return await status(target, drift=drift, progress=progress)
 
     _Run("status", json).over(services, work)
 
 
-@commands.command("generate")
-def generate(
+@commands.command("generate", cls=_Command)
+def generate_documents(
     services: Services = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit code 1 when a file is stale.")] = False,
     json: Json = False,
 ) -> None:
     """Write prisma/schema.prisma of each service, and its data dictionary and diagram under docs/databases/."""
     run = _Run("generate", json)
-    results = [generating.generate(service, check=check) for service in run.services(services)]
+    results = [generate(service, check=check) for service in run.services(services)]
     run.end(results, Exit.PENDING if check and any(result.changed for result in results) else Exit.OK)
 
 
-@commands.command("seed")
-def seed(services: Services = None, profile: Profile = None, json: Json = False) -> None:
+@commands.command("seed", cls=_Command)
+def seed_databases(services: Services = None, profile: Profile = None, json: Json = False) -> None:
     """Insert the seed rows that are missing; what somebody has edited is left alone."""
     run = _Run("seed", json)
 
     async def work(target: Target, progress: Progress) -> Result:
-        return await seeding.seed(
-            target, profile=profile and profile.value, production=run.production, progress=progress
-        )
+        return await seed(target, profile=_named(profile), production=run.production, progress=progress)
 
     run.over(services, work)
 
 
-@commands.command("reset")
-def reset(
+@commands.command("reset", cls=_Command)
+def reset_databases(
     services: Services = None,
     yes_delete: Annotated[
-        list[str] | None, typer.Option("--yes-delete", metavar="DATABASE", help="Instead of typing its name; repeatable.")
+        list[str] | None,
+        typer.Option("--yes-delete", metavar="DATABASE", help="Instead of typing its name; repeatable."),
     ] = None,
     profile: Profile = None,
     json: Json = False,
 ) -> None:
-    """Development: drop the databases with everything in them and initialize them. Asks for each name; not in production."""
+    """Development: drop the databases and initialize them anew. Asks for each name; never in production."""
     run = _Run("reset", json)
 
     async def work(target: Target, progress: Progress) -> Result:
-        await resetting.check_reset(target, production=run.production)
+        await check_reset(target, production=run.production)
         confirmation = target.database if target.database in (yes_delete or []) else run.ask_name(target)
-        return await resetting.reset(
+        return await reset(
             target,
             confirmation=confirmation,
-            profile=profile and profile.value,
+            profile=_named(profile),
             production=run.production,
             progress=progress,
         )
@@ -205,7 +218,7 @@ class _Run:
             self.fail(problem, results)
         except (SQLAlchemyError, OSError) as error:
             self.fail(_unforeseen(error), results)
-        codes = [result.exit_code for result in results if isinstance(result, standing.Status)]
+        codes = [result.exit_code for result in results if isinstance(result, Status)]
         self.end(results, max(codes, default=Exit.OK))
 
     def end(self, results: Sequence[Result], code: Exit) -> NoReturn:
@@ -236,12 +249,13 @@ class _Run:
         return typer.prompt("Type the name of the database to go on", default="", show_default=False, err=True)
 
     async def _over(self, targets: Sequence[Target], work: _Work, results: list[Result]) -> None:
-        for target in targets:
-            results.append(await work(target, self._tell))
+        for target in targets:  # what is done stands in `results` even when the next one fails
+            result = await work(target, self._tell)
+            results.append(result)
 
     def _tell(self, step: Step) -> None:
         """Progress goes to standard error, so that results can be piped."""
-        if self.json or step.state == "doing" and not self._error.is_terminal:
+        if self.json or (step.state == "doing" and not self._error.is_terminal):
             return
         sign = {"doing": "[dim]…[/]", "done": "[green]✓[/]", "waiting": "[yellow]⧗[/]"}[step.state]
         self._error.print(f"{sign} {step.service}: {escape(step.what)}")
@@ -260,6 +274,10 @@ class _Run:
             "problem": problem.as_json() if problem else None,
         }
         sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _named(profile: SeedProfile | None) -> seeds.Profile | None:
+    return "reference" if profile is SeedProfile.REFERENCE else "development" if profile else None
 
 
 def _unforeseen(error: Exception) -> Problem:

@@ -1,5 +1,6 @@
 """Which databases a command is about: the installed services and the URLs that the environment gives them."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ def read_environment(start: Path | None = None) -> dict[str, str]:
     Outside of any project the `.env` of the source tree that the services are installed from is read, so that
     scripts/db-migrate.sh works from any directory.
     """
-    file = _dotenv((start or Path.cwd()).absolute())
+    file = _nearest(Path(".env"), (start or Path.cwd()).absolute())
     found = dotenv_values(file) if file else {}
     return {name: value for name, value in found.items() if value is not None} | dict(os.environ)
 
@@ -99,9 +100,26 @@ def select_services(names: Sequence[str], directory: Path | None = None) -> list
     return [service for name, service in installed.items() if "all" in names or name in names]
 
 
-def read_targets(services: Sequence[Service], environment: Mapping[str, str]) -> list[Target]:
-    """The databases of the services. Raises Problem `url_missing` or `url_unreadable`, naming the variable."""
-    return [_target(service, environment) for service in services]
+def read_targets(
+    services: Sequence[Service], environment: Mapping[str, str], local: Mapping[str, str] | None = None
+) -> list[Target]:
+    """The databases of the services; those that the environment does not name are looked for in `local`.
+
+    Raises Problem `url_missing`, `url_unreadable` or `urls_disagree`, naming the variable.
+    """
+    return [_target(service, environment, local or {}) for service in services]
+
+
+def read_up_state(start: Path | None = None) -> dict[str, str]:
+    """The URLs of the local server that `orion up` has started for this directory or one above; empty when none has."""
+    file = _nearest(Path(".orion") / "up.json", (start or Path.cwd()).absolute())
+    if file is None:
+        return {}
+    try:
+        found: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # gone or being written at this moment
+        return {}
+    return found.get("environment", {})
 
 
 def is_production(environment: Mapping[str, str]) -> bool:
@@ -109,7 +127,9 @@ def is_production(environment: Mapping[str, str]) -> bool:
     return environment.get(ENVIRONMENT_VARIABLE, "").strip().lower() == PRODUCTION
 
 
-def _target(service: Service, environment: Mapping[str, str]) -> Target:
+def _target(service: Service, environment: Mapping[str, str], local: Mapping[str, str]) -> Target:
+    if not environment.get(service.url_variable, "").strip():
+        environment = local  # all or nothing: the login of one server is none on another
     url = environment.get(service.url_variable, "").strip()
     owner_url = environment.get(service.owner_url_variable, "").strip() or url
     if not url:
@@ -153,8 +173,8 @@ def _parsed(url: str, variable: str) -> URL:
     return parsed
 
 
-def _dotenv(start: Path) -> Path | None:
-    source_trees = [service.package for service in installed_services().values()]
-    folders = [start, *start.parents]
-    folders += [folder for package in source_trees[:1] for folder in (package, *package.parents[:2])]
-    return next((folder / ".env" for folder in folders if (folder / ".env").is_file()), None)
+def _nearest(name: Path, start: Path) -> Path | None:
+    """The file in `start` or above, else in the source tree that the services are installed from."""
+    source_trees = [service.package.parents[1] for service in installed_services().values()]
+    folders = [start, *start.parents, *source_trees]
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)

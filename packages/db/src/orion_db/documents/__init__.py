@@ -1,0 +1,1 @@
+"""Documents that come from the models: Prisma schemas, data dictionaries, diagrams."""

@@ -1,0 +1,52 @@
+"""Writing the documents of a service into the source tree, or saying which are stale."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orion_core.service import Service
+from orion_db.documents.dictionary import dictionary
+from orion_db.documents.prisma import prisma_schema
+from orion_db.errors import Exit, Problem
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The files of one service, and those among them that were not as they should be."""
+
+    service: str
+    files: tuple[Path, ...]
+    changed: tuple[Path, ...]
+    """Written; or, when only checked, stale or missing."""
+    checked: bool
+
+
+def generate(service: Service, *, check: bool = False) -> Generation:
+    """Write `prisma/schema.prisma` and `docs/databases/<service>.md`, where they are not as they should be."""
+    contents = documents(service)
+    changed = [file for file, content in contents.items() if not _is(file, content)]
+    for file in changed:
+        if not check:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(contents[file], encoding="utf-8", newline="\n")
+    return Generation(service.name, tuple(contents), tuple(changed), check)
+
+
+def documents(service: Service) -> dict[Path, str]:
+    """Files and their contents. Raises Problem `no_source_tree` for a service that is installed without one."""
+    if not (service.package / "pyproject.toml").is_file():
+        raise Problem(
+            "no_source_tree",
+            Exit.USAGE,
+            f"The documents of {service.name} cannot be written here.",
+            f"It is not installed from a source tree: there is no {service.package / 'pyproject.toml'}.",
+            "Run this in a clone of the repository.",
+        )
+    root = service.package.parents[1]
+    return {
+        service.package / "prisma" / "schema.prisma": prisma_schema(service),
+        root / "docs" / "databases" / f"{service.name}.md": dictionary(service),
+    }
+
+
+def _is(file: Path, content: str) -> bool:
+    return file.is_file() and file.read_bytes() == content.encode()

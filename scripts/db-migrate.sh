@@ -1,0 +1,33 @@
+#!/bin/sh
+# The databases of Orion: scripts/db-migrate.sh [all|notifications|user|auth] [init|migrate|deploy|status|generate|seed|reset] [options]
+# A thin wrapper over `orion db ACTION SERVICE`, from whatever directory it is called.
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+orion="$root/.venv/bin/orion"
+
+usage() {
+    echo "Usage: $0 [all|notifications|user|auth] [init|migrate|deploy|status|generate|seed|reset] [options]" >&2
+    echo "       $0 all init        creates, migrates and seeds all databases" >&2
+    exit 3
+}
+
+[ $# -ge 2 ] || usage
+service=$1
+action=$2
+shift 2
+
+case $service in
+    all | notifications | user | auth) ;;
+    *) echo "There is no service '$service'." >&2; usage ;;
+esac
+case $action in
+    init | migrate | deploy | status | generate | seed | reset) ;;
+    *) echo "There is no action '$action'." >&2; usage ;;
+esac
+
+if [ ! -x "$orion" ]; then
+    echo "Orion is not installed in $root/.venv yet. Run: make -C '$root' setup" >&2
+    exit 3
+fi
+exec "$orion" db "$action" "$service" "$@"
