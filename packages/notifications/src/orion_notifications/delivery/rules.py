@@ -1,6 +1,15 @@
-"""Decisions of delivery."""
+"""Decisions of delivery: what came of a try, whether and when to try again."""
 
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum, auto
+
+FIRST_DELAY = timedelta(seconds=4)
+LONGEST_DELAY = timedelta(hours=1)
+SHORTEST_DELAY = timedelta(seconds=1)
+
+SECRETS_COLUMN = ("notifications", "sealed_variables")
+"""Table and column that secret variables are sealed for."""
 
 
 class AttemptStatus(Enum):
@@ -12,3 +21,55 @@ class AttemptStatus(Enum):
     TIMEOUT = auto()
     RATE_LIMITED = auto()
     UNKNOWN = auto()
+
+
+class Next(Enum):
+    """What happens to the notification after a try; the names are labels of `notification_status`."""
+
+    SENT = auto()
+    DELIVERED = auto()
+    QUEUED = auto()
+    FAILED = auto()
+    EXPIRED = auto()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a try did not succeed. `code` is stable, for programs; `is_permanent` means that trying again is no use."""
+
+    status: AttemptStatus
+    code: str
+    message: str
+    is_permanent: bool
+    status_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do after a failure; `delay` is given with QUEUED only."""
+
+    next: Next
+    delay: timedelta = timedelta()
+
+
+def after_failure(
+    failure: Failure, *, attempt: int, max_attempts: int, now: datetime, expires_at: datetime | None, chance: float
+) -> Verdict:
+    """Try again, or give up: at once when it is permanent, else after `max_attempts` or when it would come too late."""
+    if expires_at is not None and now >= expires_at:
+        return Verdict(Next.EXPIRED)
+    if failure.is_permanent or attempt >= max_attempts:
+        return Verdict(Next.FAILED)
+    delay = backoff(attempt, chance)
+    if expires_at is not None and now + delay >= expires_at:
+        return Verdict(Next.EXPIRED)
+    return Verdict(Next.QUEUED, delay)
+
+
+def backoff(attempt: int, chance: float) -> timedelta:
+    """The pause after the `attempt`th failure: exponential with full jitter, `chance` being uniform in [0, 1).
+
+    Full jitter spreads those that failed together over the whole interval (Brooker, "Exponential Backoff And Jitter").
+    """
+    ceiling = min(FIRST_DELAY * 2 ** min(attempt - 1, 20), LONGEST_DELAY)
+    return max(SHORTEST_DELAY, ceiling * chance)

@@ -43,6 +43,7 @@ def upgrade() -> None:
           template_id uuid,
           template_version integer,
           locale varchar(35),
+          timezone varchar(64),
           subject varchar(998),
           content varchar(100000),
           html_content varchar(1000000),

@@ -4,7 +4,7 @@ from enum import Enum, auto
 
 
 class NotificationStatus(Enum):
-    """Where a message stands; `rules.SUCCESSORS` says what may follow what, and the database refuses the rest."""
+    """Where a message stands; `SUCCESSORS` says what may follow what, and the database refuses the rest."""
 
     QUEUED = auto()
     PROCESSING = auto()
@@ -15,3 +15,22 @@ class NotificationStatus(Enum):
     REJECTED = auto()
     CANCELLED = auto()
     EXPIRED = auto()
+
+
+_S = NotificationStatus
+
+SUCCESSORS: dict[NotificationStatus, frozenset[NotificationStatus]] = {
+    # Before it is handed over, a message can still be taken back, or refused by ourselves.
+    _S.QUEUED: frozenset({_S.PROCESSING, _S.FAILED, _S.REJECTED, _S.CANCELLED, _S.EXPIRED}),
+    # A failure that may pass puts it back into the queue. A message in the provider's hands cannot be cancelled.
+    _S.PROCESSING: frozenset(
+        {_S.QUEUED, _S.SENT, _S.DELIVERED, _S.FAILED, _S.BOUNCED, _S.REJECTED, _S.EXPIRED},
+    ),
+    # What providers report later. Whatever is not listed is final, so a late or repeated report changes nothing.
+    _S.SENT: frozenset({_S.DELIVERED, _S.FAILED, _S.BOUNCED, _S.REJECTED}),
+}
+
+
+def may_follow(present: NotificationStatus, following: NotificationStatus) -> bool:
+    """Whether a notification may go from one status to another; staying is always allowed."""
+    return present is following or following in SUCCESSORS.get(present, frozenset())

@@ -32,6 +32,7 @@ class Notification(Identified, Annotated, Timestamped, Table):
     template_id: Mapped[UUID | None]
     template_version: Mapped[int | None]
     locale: Mapped[str | None] = mapped_column(String(35))
+    timezone: Mapped[str | None] = mapped_column(String(64))
     subject: Mapped[str | None] = mapped_column(String(998))
     content: Mapped[str | None] = mapped_column(String(100_000))
     html_content: Mapped[str | None] = mapped_column(String(1_000_000))

@@ -1,0 +1,39 @@
+"""What the routes of notifications work with, put together once by `app`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from orion_contracts.claims import AccessClaims
+from orion_core.clock import Clock
+from orion_core.database import Database
+from orion_core.http.authentication import Authenticate
+from orion_core.paging import Cursors
+
+
+@dataclass(frozen=True)
+class Components:
+    """The parts of one running notification service."""
+
+    database: Database
+    clock: Clock
+    cursors: Cursors
+    authenticate: Authenticate
+
+
+def _components(request: Request) -> Components:
+    return request.app.state.components
+
+
+Wired = Annotated[Components, Depends(_components)]
+"""The components, as a parameter of a route."""
+
+
+async def _claims(request: Request, wired: Wired) -> AccessClaims:
+    return await wired.authenticate(request)
+
+
+Claims = Annotated[AccessClaims, Depends(_claims)]
+"""The claims of the caller's access token; the request is refused without a good one."""

@@ -1,0 +1,53 @@
+"""What can be done with the queue."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from orion_core.database import Database, Transaction
+from orion_core.sealing import Keyring, place
+from orion_core.wakeup import Wakeup
+from orion_notifications.delivery import store
+from orion_notifications.delivery.rules import SECRETS_COLUMN
+from orion_notifications.kinds import Priority
+
+QUEUE_CHANNEL = "queue"
+"""NOTIFY channel on which workers are woken."""
+
+LONGEST_WAIT_SECONDS = 60.0
+LONGEST_OVERDUE_SECONDS = 30.0
+SAMPLE = 1_000
+
+
+def seal_secrets(secrets: dict[str, Any], notification_id: UUID, keyring: Keyring) -> bytes | None:
+    """Secret variables as the record keeps them until the message has left; a worker opens them."""
+    return keyring.seal(orjson.dumps(secrets), place(*SECRETS_COLUMN, notification_id)) if secrets else None
+
+
+async def enqueue(
+    transaction: Transaction,
+    queue: Wakeup,
+    *,
+    notification_id: UUID,
+    priority: Priority,
+    due_at: datetime | None = None,
+    ordering_key: str | None = None,
+) -> None:
+    """Have a notification sent, in the transaction that records it; workers are woken once it is committed."""
+    await store.enqueue(transaction.connection, notification_id, priority, due_at, ordering_key)
+    transaction.after_commit(queue.ring)
+
+
+async def fault(database: Database) -> str | None:
+    """What is wrong with the queue, if anything; for `/readyz`."""
+    async with database.autocommit() as connection:
+        health = await store.health(connection, SAMPLE)
+    if health.unqueued or health.finished_in_queue:
+        return f"invariants are broken: {health.unqueued} unqueued, {health.finished_in_queue} finished but queued"
+    if health.overdue_seconds > LONGEST_OVERDUE_SECONDS:
+        return f"a lease ran out {health.overdue_seconds:.0f} s ago and no worker has taken it back; is one running?"
+    if health.waiting_seconds > LONGEST_WAIT_SECONDS:
+        return f"a notification has been due for {health.waiting_seconds:.0f} s; is a worker running?"
+    return None

@@ -1,0 +1,267 @@
+"""The loop of a worker: claim, send, write back.
+
+Claims and write-backs are batches; what lies between them is one task per message and outside any transaction. Results
+are written back as they come, so a slow receiver holds up nobody but itself. Whatever happens to this process, a lease
+runs out and another worker takes over.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from orion_core.clock import Clock
+from orion_core.database import Database
+from orion_core.sealing import Keyring
+from orion_core.wakeup import Wakeup
+from orion_notifications.delivery import store
+from orion_notifications.delivery.messages import Claimed, NotDeliveredError, Outcome, Receipt, Send
+from orion_notifications.delivery.prepare import prepare
+from orion_notifications.delivery.rules import AttemptStatus, Failure, after_failure
+from orion_notifications.kinds import Category, Channel
+from orion_notifications.templates.actions import Library
+from orion_notifications.templates.rules import Content
+
+LARGEST_WRITE = 500
+DATABASE_PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a worker goes about it. A try is cut off well before its lease ends."""
+
+    slots: int = 64
+    """Messages in hand at once."""
+    lease_seconds: float = 60.0
+    send_seconds: float = 40.0
+    poll_seconds: float = 1.0
+    """How late a message is at most when a wake-up was lost, or a retry has become due."""
+    give_back_seconds: float = 5.0
+
+
+class Dispatcher:
+    """One worker. Any number of them may work on one database."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        queue: Wakeup,
+        keyring: Keyring,
+        channels: Mapping[Channel, Send],
+        clock: Clock,
+        pace: Pace,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._keyring = keyring
+        self._channels = channels
+        self._clock = clock
+        self._pace = pace
+        self._library = Library(database)
+        self._sending: set[asyncio.Task[None]] = set()
+        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+        self._slots_changed = asyncio.Event()
+        self._in_hand = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`, then finish what is in hand."""
+        writing = asyncio.create_task(self._write_back())
+        giving_back = asyncio.create_task(self._give_back(stop))
+        try:
+            while not stop.is_set():
+                await self._take(stop)
+        finally:
+            await asyncio.gather(*self._sending)
+            await self._drain()
+            writing.cancel()
+            giving_back.cancel()
+            await asyncio.gather(writing, giving_back, return_exceptions=True)
+
+    async def _take(self, stop: asyncio.Event) -> None:
+        """Claim as much as there is room for; wait when there is no room, or nothing to do."""
+        room = self._pace.slots - self._in_hand
+        if room < max(1, self._pace.slots // 4):  # small claims cost as much as large ones
+            self._slots_changed.clear()
+            await _first(self._slots_changed.wait(), stop.wait())
+            return
+        news = asyncio.create_task(self._queue.wait(self._pace.poll_seconds))  # before looking, so no ring is missed
+        claimed = await self._claim(room)
+        for notification in claimed:
+            self._in_hand += 1
+            task = asyncio.create_task(self._work(notification))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        if len(claimed) < room:
+            await _first(news, stop.wait())
+        news.cancel()
+
+    async def _claim(self, room: int) -> list[Claimed]:
+        try:
+            async with self._database.autocommit() as connection:
+                rows = await store.claim(connection, room, self._pace.lease_seconds)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("queue.unreachable", reason=type(error).__name__)
+            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+            return []
+        return [_claimed(dict(row)) for row in rows]
+
+    async def _work(self, claimed: Claimed) -> None:
+        began = asyncio.get_running_loop().time()
+        outcome = await self._attempt(claimed)
+        took = round((asyncio.get_running_loop().time() - began) * 1000)
+        self._outcomes.put_nowait(replace(outcome, response_time_ms=took))
+
+    async def _attempt(self, claimed: Claimed) -> Outcome:
+        try:
+            async with asyncio.timeout(self._pace.send_seconds):
+                receipt, content = await self._send(claimed)
+        except NotDeliveredError as error:
+            return self._failed(claimed, error.failure, error.provider)
+        except TimeoutError:
+            failure = Failure(AttemptStatus.TIMEOUT, "send_timeout", "the provider took too long", is_permanent=False)
+            return self._failed(claimed, failure)
+        except Exception as error:
+            log.exception("delivery.failed", notification_id=str(claimed.id), channel=claimed.channel.name)
+            failure = Failure(AttemptStatus.FAILURE, "internal_error", type(error).__name__, is_permanent=False)
+            return self._failed(claimed, failure)
+        return Outcome(
+            claimed.id,
+            claimed.attempt,
+            claimed.attempt_id,
+            AttemptStatus.SUCCESS,
+            receipt.next,
+            provider=receipt.provider,
+            provider_message_id=receipt.provider_message_id,
+            status_code=receipt.status_code,
+            response=receipt.response,
+            content=content,
+        )
+
+    async def _send(self, claimed: Claimed) -> tuple[Receipt, Content | None]:
+        if claimed.expires_at is not None and claimed.expires_at <= self._clock():
+            raise _not_delivered("expired", "it was not sent before it expired")
+        if claimed.channel not in self._channels:
+            raise _not_delivered("no_provider", f"nothing is set up to send by {claimed.channel.name}")
+        message, content = await prepare(claimed, self._library, self._keyring)
+        return await self._channels[claimed.channel](message), content
+
+    def _failed(self, claimed: Claimed, failure: Failure, provider: str | None = None) -> Outcome:
+        verdict = after_failure(
+            failure,
+            attempt=claimed.attempt,
+            max_attempts=claimed.max_attempts,
+            now=self._clock(),
+            expires_at=claimed.expires_at,
+            chance=random.random(),  # noqa: S311 - jitter
+        )
+        log.info(
+            "delivery.refused",
+            notification_id=str(claimed.id),
+            attempt=claimed.attempt,
+            error_code=failure.code,
+            next=verdict.next.name,
+        )
+        return Outcome(
+            claimed.id,
+            claimed.attempt,
+            claimed.attempt_id,
+            failure.status,
+            verdict.next,
+            delay=verdict.delay,
+            provider=provider,
+            status_code=failure.status_code,
+            error_code=failure.code,
+            error_message=failure.message,
+        )
+
+    async def _write_back(self) -> None:
+        """Write results until cancelled: those that came while the last write was under way go together."""
+        while True:
+            outcomes = [await self._outcomes.get()]
+            while not self._outcomes.empty() and len(outcomes) < LARGEST_WRITE:
+                outcomes.append(self._outcomes.get_nowait())
+            try:
+                await self._finish(outcomes)
+            except Exception:
+                log.exception("delivery.unwritable", notifications=[str(outcome.id) for outcome in outcomes])
+            self._in_hand -= len(outcomes)
+            self._slots_changed.set()
+
+    async def _finish(self, outcomes: list[Outcome]) -> None:
+        """Repeats until the database answers. The lease is the fence: a repetition after a lost reply is harmless."""
+        while True:
+            try:
+                async with self._database.autocommit() as connection:
+                    held = await store.finish(connection, outcomes)
+            except (SQLAlchemyError, OSError) as error:
+                if _is_about_values(error):
+                    await self._finish_apart(outcomes)
+                    return
+                log.warning("queue.unreachable", reason=type(error).__name__)
+                await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+                continue
+            for lost in (outcome for outcome in outcomes if outcome.id not in held):
+                log.warning("delivery.lease_lost", notification_id=str(lost.id), attempt=lost.attempt)
+            return
+
+    async def _finish_apart(self, outcomes: list[Outcome]) -> None:
+        """One result cannot be written: it must not keep the others from it. Its lease runs out."""
+        if len(outcomes) == 1:
+            log.error("delivery.unwritable", notification_id=str(outcomes[0].id), attempt=outcomes[0].attempt)
+            return
+        for outcome in outcomes:
+            await self._finish([outcome])
+
+    async def _give_back(self, stop: asyncio.Event) -> None:
+        """Return what other workers have left behind."""
+        while not stop.is_set():
+            with suppress(SQLAlchemyError, OSError):
+                async with self._database.autocommit() as connection:
+                    returned = await store.give_back(connection, LARGEST_WRITE)
+                if returned:
+                    log.warning("queue.leases_expired", notifications=[str(id) for id in returned[:20]])
+                    self._queue.ring()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._pace.give_back_seconds)
+
+    async def _drain(self) -> None:
+        """Wait for the results to be written, as long as their leases last; after that they are others' business."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.lease_seconds - self._pace.send_seconds):
+                while self._in_hand:
+                    self._slots_changed.clear()
+                    await self._slots_changed.wait()
+
+
+def _claimed(row: dict[str, Any]) -> Claimed:
+    row["channel"] = Channel[row["channel"]]
+    row["category"] = Category[row["category"]]
+    return Claimed(**row)
+
+
+def _is_about_values(error: Exception) -> bool:
+    """SQLSTATE class 22 (data exception) or 23 (integrity constraint violation): the same again would fail again."""
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
+    return state.startswith(("22", "23"))
+
+
+def _not_delivered(code: str, message: str) -> NotDeliveredError:
+    return NotDeliveredError(Failure(AttemptStatus.FAILURE, code, message, is_permanent=True))
+
+
+async def _first(*waiting: Any) -> None:
+    """Return when the first of them is done; the others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in waiting]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,57 @@
+"""From a claimed notification to the message that a channel carries, and to what the record may keep of it."""
+
+from typing import Any
+
+import orjson
+
+from orion_core.sealing import Keyring, SealError, place
+from orion_notifications.delivery.messages import Claimed, Message, NotDeliveredError
+from orion_notifications.delivery.rules import SECRETS_COLUMN, AttemptStatus, Failure
+from orion_notifications.templates.actions import Library
+from orion_notifications.templates.rules import MASK, Content, TemplateFaultError, render
+
+
+async def prepare(claimed: Claimed, library: Library, keyring: Keyring) -> tuple[Message, Content | None]:
+    """The message with its secrets, and, where it was rendered, its content with the secrets masked.
+
+    Raises NotDeliveredError when the template does not fit its variables, or the secrets cannot be opened.
+    """
+    try:
+        content, record = await _contents(claimed, library, open_secrets(claimed, keyring))
+    except TemplateFaultError as error:
+        raise _failure("template_fault", str(error), is_permanent=True) from error
+    except SealError as error:
+        # The key may only be missing from this process's keyring, which an operator can mend.
+        raise _failure("secrets_sealed", str(error), is_permanent=False) from error
+    message = Message(
+        id=claimed.id,
+        category=claimed.category,
+        recipient=claimed.recipient or "",
+        recipient_name=claimed.recipient_name or "",
+        locale=claimed.locale or "en",
+        content=content,
+    )
+    return message, record
+
+
+async def _contents(claimed: Claimed, library: Library, secrets: dict[str, Any]) -> tuple[Content, Content | None]:
+    if claimed.template_id is None or claimed.template_version is None:
+        return Content(claimed.subject or "", claimed.content or "", claimed.html_content), None
+    locale, timezone = claimed.locale or "en", claimed.timezone or "UTC"
+    compiled = await library.get(claimed.template_id, claimed.template_version, locale)
+    content = render(compiled, claimed.variables | secrets, locale=locale, timezone=timezone)
+    if not secrets:
+        return content, content
+    masked = claimed.variables | dict.fromkeys(secrets, MASK)
+    return content, render(compiled, masked, locale=locale, timezone=timezone)
+
+
+def open_secrets(claimed: Claimed, keyring: Keyring) -> dict[str, Any]:
+    """The secret variables, of those that have any; raises SealError."""
+    if claimed.sealed_variables is None:
+        return {}
+    return orjson.loads(keyring.open(claimed.sealed_variables, place(*SECRETS_COLUMN, claimed.id)))
+
+
+def _failure(code: str, message: str, *, is_permanent: bool) -> NotDeliveredError:
+    return NotDeliveredError(Failure(AttemptStatus.FAILURE, code, message, is_permanent))

@@ -1,0 +1,135 @@
+"""What this service does when it hears of something in auth's feed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from orion_contracts.events import (
+    EmailVerificationRequested,
+    EmailVerified,
+    Event,
+    IdentityRegistered,
+    VerificationSecrets,
+)
+from orion_core.clock import Clock
+from orion_core.database import Transaction
+from orion_core.events.follow import Handler
+from orion_core.sealing import Keyring
+from orion_notifications.kinds import Channel
+from orion_notifications.notifications.actions import Desk, MisfitVariablesError, Order, queue_message
+from orion_notifications.preferences.actions import contact as contact_of
+from orion_notifications.preferences.actions import remember_user, remember_verified_email
+from orion_notifications.templates.actions import UnknownTemplateError
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Product:
+    """What messages say of the installation they come from."""
+
+    name: str
+    app_url: str
+    support_url: str
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """Turns events into messages. Each handler runs in the transaction that moves the feed's cursor."""
+
+    desk: Desk
+    event_keyring: Keyring
+    product: Product
+    clock: Clock
+
+    def handlers(self) -> Mapping[type[Event], Handler]:
+        """Which event is heard by what."""
+        return {
+            IdentityRegistered: self.identity_registered,
+            EmailVerificationRequested: self.verification_requested,
+            EmailVerified: self.email_verified,
+        }
+
+    async def identity_registered(self, transaction: Transaction, event: IdentityRegistered) -> None:
+        """Remember where and in which language to reach the user, and put a welcome into the inbox."""
+        await remember_user(
+            transaction.connection,
+            user_id=event.user_id,
+            email=event.email,
+            name=event.name,
+            locale=event.locale,
+            timezone=event.timezone,
+        )
+        order = Order(
+            key=f"{event.type}:{event.user_id}",
+            type="account.welcome",
+            template="welcome_in_app",
+            channel=Channel.IN_APP,
+            user_id=event.user_id,
+            variables={"name": event.name or "", "product_name": self.product.name},
+        )
+        await self._queue(transaction, order, self.clock())
+
+    async def verification_requested(self, transaction: Transaction, event: EmailVerificationRequested) -> None:
+        """Mail the link and the code, unless they are of no use any more."""
+        now = self.clock()
+        if event.expires_at <= now:
+            log.warning("verification.too_late", user_id=str(event.user_id))
+            return
+        place = event.associated_data(event.user_id)
+        secrets = VerificationSecrets.model_validate_json(self.event_keyring.open_text(event.secrets, place))
+        order = Order(
+            # One mail for each request: the sealed envelope is different every time.
+            key=f"{event.type}:{event.user_id}:{event.expires_at.isoformat()}",
+            type="account.email_verification",
+            template="email_verification",
+            channel=Channel.EMAIL,
+            user_id=event.user_id,
+            recipient=event.email,
+            locale=event.locale,
+            expires_at=event.expires_at,
+            variables={
+                "product_name": self.product.name,
+                "support_url": self.product.support_url,
+                "verification_url": secrets.link,
+                "code": secrets.code,
+                "expires_minutes": minutes_between(now, event.expires_at),
+                "requested_at": now.isoformat(),
+                "ip_address": "",
+            },
+        )
+        await self._queue(transaction, order, now)
+
+    async def email_verified(self, transaction: Transaction, event: EmailVerified) -> None:
+        """Welcome the user by mail, now that the address is known to be theirs."""
+        await remember_verified_email(transaction.connection, event.user_id, event.email, event.verified_at)
+        contact = await contact_of(transaction.connection, event.user_id)
+        order = Order(
+            key=f"{event.type}:{event.user_id}",
+            type="account.welcome",
+            template="welcome",
+            channel=Channel.EMAIL,
+            user_id=event.user_id,
+            recipient=event.email,
+            variables={
+                "name": contact.name,
+                "product_name": self.product.name,
+                "app_url": self.product.app_url,
+                "support_url": self.product.support_url,
+            },
+        )
+        await self._queue(transaction, order, self.clock())
+
+    async def _queue(self, transaction: Transaction, order: Order, now: datetime) -> None:
+        """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""
+        try:
+            await queue_message(transaction, self.desk, order, now)
+        except (UnknownTemplateError, MisfitVariablesError) as error:
+            log.error("message.not_queued", type=order.type, user_id=str(order.user_id), reason=str(error))
+
+
+def minutes_between(now: datetime, then: datetime) -> int:
+    """Whole minutes left, at least one."""
+    return max(1, (then - now) // timedelta(minutes=1))

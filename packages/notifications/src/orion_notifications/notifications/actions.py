@@ -1,0 +1,174 @@
+"""What can be done with notifications."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import RowMapping
+
+from orion_core.database import Database, Transaction
+from orion_core.errors import not_found
+from orion_core.ids import uuid7
+from orion_core.sealing import Keyring
+from orion_core.wakeup import Wakeup
+from orion_notifications.delivery.actions import enqueue, seal_secrets
+from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.notifications import store
+from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.preferences.actions import contact as contact_of
+from orion_notifications.preferences.rules import Contact, wants
+from orion_notifications.templates.actions import PublishedTemplate, published
+from orion_notifications.templates.rules import choose_locale, misfits, secret_names
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What queueing needs besides the database: the key for secrets, and whom to wake."""
+
+    keyring: Keyring
+    queue: Wakeup
+
+
+@dataclass(frozen=True)
+class Order:
+    """A message to one user, from a template. `key` is sent once, for ever."""
+
+    key: str
+    type: str
+    template: str
+    channel: Channel
+    user_id: UUID
+    variables: Mapping[str, Any] = field(repr=False)
+    recipient: str | None = None
+    """An address that goes before the one the user is known by: one that is still to be verified, say."""
+    locale: str | None = None
+    """Goes before the user's own language."""
+    expires_at: datetime | None = None
+
+
+class MisfitVariablesError(ValueError):
+    """The variables are not those that the template declares."""
+
+
+async def queue_message(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> UUID:
+    """Record a message and have it sent; returns its id, or that of the message which the key already stands for.
+
+    What the user has switched off is recorded as REJECTED and not sent. Raises UnknownTemplateError and
+    MisfitVariablesError.
+    """
+    notification_id = uuid7()
+    if not await store.take_key(transaction.connection, order.key, notification_id):
+        return await store.key_holder(transaction.connection, order.key)
+    template = await published(transaction.connection, order.template, order.channel)
+    if names := misfits(template.variables, order.variables):
+        raise MisfitVariablesError(f"template {order.template}: missing or unknown: {', '.join(sorted(names))}")
+    contact = await contact_of(transaction.connection, order.user_id)
+    wanted = wants(contact, template.category, order.channel)
+    values = _record(notification_id, order, template, contact, now) | _secrets(notification_id, order, template, desk)
+    await store.add(transaction.connection, values if wanted else values | _switched_off())
+    if wanted:
+        await enqueue(transaction, desk.queue, notification_id=notification_id, priority=template.priority)
+    return notification_id
+
+
+def _record(
+    notification_id: UUID, order: Order, template: PublishedTemplate, contact: Contact, now: datetime
+) -> dict[str, Any]:
+    recipient = order.recipient or (contact.email if order.channel is Channel.EMAIL else None)
+    is_known = contact.is_email_verified and recipient == contact.email
+    return {
+        "id": notification_id,
+        "user_id": order.user_id,
+        "type": order.type,
+        "category": template.category,
+        "channel": order.channel,
+        "priority": template.priority,
+        "template_id": template.id,
+        "template_version": template.version,
+        "locale": choose_locale(order.locale or contact.locale, template.locales, template.default_locale),
+        "timezone": contact.timezone,
+        "recipient": recipient,
+        # The name is what somebody typed. An address that may be a stranger's is not sent another person's words.
+        "recipient_name": contact.name if is_known else None,
+        "idempotency_key": order.key,
+        "expires_at": order.expires_at,
+        "queued_at": now,
+    }
+
+
+def _secrets(notification_id: UUID, order: Order, template: PublishedTemplate, desk: Desk) -> dict[str, Any]:
+    """The variables, those that are secret apart and sealed."""
+    secret = secret_names(template.variables)
+    sealed = {name: value for name, value in order.variables.items() if name in secret}
+    return {
+        "variables": {name: value for name, value in order.variables.items() if name not in secret},
+        "sealed_variables": seal_secrets(sealed, notification_id, desk.keyring),
+    }
+
+
+def _switched_off() -> dict[str, Any]:
+    return {
+        "status": NotificationStatus.REJECTED,
+        "sealed_variables": None,
+        "error_code": "switched_off",
+        "error_message": "the user does not want messages of this category by this channel",
+    }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A message as its recipient sees it."""
+
+    id: UUID
+    type: str
+    category: Category
+    channel: Channel
+    priority: Priority
+    status: NotificationStatus
+    locale: str | None
+    subject: str | None
+    content: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    seen_at: datetime | None
+    read_at: datetime | None
+    updated_at: datetime
+
+
+async def list_messages(
+    database: Database, user_id: UUID, *, channel: Channel | None, only_unread: bool, before: UUID | None, limit: int
+) -> list[Shown]:
+    """What has reached a user, newest first, older than the message `before`. Only in-app messages can be unread."""
+    async with database.autocommit() as connection:
+        rows = await store.list_of_user(
+            connection, user_id, channel=channel, only_unread=only_unread, before=before, limit=limit
+        )
+    return [Shown(**row) for row in rows]
+
+
+async def read_message(database: Database, user_id: UUID, notification_id: UUID) -> Shown:
+    """One message of a user; a 404 Problem when it is not theirs."""
+    async with database.autocommit() as connection:
+        row = await store.find_of_user(connection, user_id, notification_id)
+    return _shown(row)
+
+
+async def mark_message(
+    database: Database, user_id: UUID, notification_id: UUID, *, is_read: bool, now: datetime
+) -> Shown:
+    """Mark one message of a user as read or unread."""
+    async with database.autocommit() as connection:
+        row = await store.set_read(connection, user_id, notification_id, now if is_read else None)
+    return _shown(row)
+
+
+def _shown(row: RowMapping | None) -> Shown:
+    if row is None:
+        raise not_found("notification")
+    return Shown(**row)

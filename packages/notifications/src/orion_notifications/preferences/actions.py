@@ -1,0 +1,41 @@
+"""What can be done with preferences."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_notifications.kinds import Channel
+from orion_notifications.preferences import store
+from orion_notifications.preferences.rules import Contact
+
+
+async def remember_user(
+    connection: AsyncConnection, *, user_id: UUID, email: str, name: str | None, locale: str, timezone: str
+) -> None:
+    """Keep what auth has told of a new user; every channel is on until they say otherwise."""
+    values = {"user_id": user_id, "email": email, "name": name, "locale": locale, "timezone": timezone}
+    await store.insert_user(connection, values)
+
+
+async def remember_verified_email(
+    connection: AsyncConnection, user_id: UUID, email: str, verified_at: datetime
+) -> None:
+    """Keep that the address is the user's."""
+    await store.set_email_verified(connection, user_id, email, verified_at)
+
+
+async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:
+    """What is known of a user; of an unknown one nothing, and nothing is switched off."""
+    row = await store.find(connection, user_id)
+    if row is None:
+        return Contact()
+    return Contact(
+        name=row["name"] or "",
+        email=row["email"],
+        is_email_verified=row["email_verified_at"] is not None,
+        locale=row["locale"],
+        timezone=row["timezone"],
+        switched_off=frozenset(channel for channel in Channel if not row[f"{channel.name.lower()}_enabled"]),
+        overrides=row["category_channels"],
+    )

@@ -1,0 +1,34 @@
+"""Statements on user_preferences. Every one finds its row by the unique index on user_id."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.ids import uuid7
+from orion_notifications.base import table_of
+from orion_notifications.preferences.tables import UserPreference
+
+PREFERENCES = table_of(UserPreference)
+
+
+async def insert_user(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """A new user's row; one that is already there keeps its switches and gets the address, name, language and zone."""
+    statement = insert(PREFERENCES).values(id=uuid7(), **values)
+    known = {name: statement.excluded[name] for name in values if name != "user_id"}
+    await connection.execute(statement.on_conflict_do_update(index_elements=[PREFERENCES.c.user_id], set_=known))
+
+
+async def set_email_verified(connection: AsyncConnection, user_id: UUID, email: str, verified_at: datetime) -> None:
+    """The user's address is theirs."""
+    change = {"email": email, "email_verified_at": verified_at}
+    await connection.execute(update(PREFERENCES).where(PREFERENCES.c.user_id == user_id).values(change))
+
+
+async def find(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
+    """The row of a user."""
+    statement = select(PREFERENCES).where(PREFERENCES.c.user_id == user_id)
+    return (await connection.execute(statement)).mappings().one_or_none()

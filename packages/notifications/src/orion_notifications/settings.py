@@ -1,0 +1,71 @@
+"""What this service can be told."""
+
+from email.headerregistry import Address
+from email.utils import parseaddr
+
+from pydantic import Field, SecretStr, field_validator
+
+from orion_core.sealing import Keyring
+from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring
+
+
+class NotificationSettings(ServiceSettings):
+    """Settings of notifications; the service and its worker read the same ones."""
+
+    database_url: DatabaseUrl = database_url("NOTIFICATION_DATABASE_URL", "orion_notifications")
+    sealing_keys: Keyring = keyring("NOTIFICATION_SEALING_KEYS")
+    event_sealing_keys: Keyring = keyring("EVENT_SEALING_KEYS")
+    """Shared with auth alone: opens the codes and links in its events."""
+    service_key: SecretStr = Field(validation_alias="NOTIFICATION_SERVICE_KEY", examples=["(made by: orion keys new)"])
+    """What this service shows auth to get a token for its feed."""
+
+    product_name: str = Field(
+        "Orion", min_length=1, max_length=40, validation_alias="NOTIFICATION_PRODUCT_NAME", examples=["Orion"]
+    )
+    app_url: str = Field(
+        "http://127.0.0.1:7101",
+        pattern=r"^https?://",
+        validation_alias="NOTIFICATION_APP_URL",
+        examples=["https://app.example.com/"],
+    )
+    """Where recipients use the product; linked to in mails."""
+    support_url: str = Field(
+        "mailto:support@orion.local",
+        pattern=r"^(https?://|mailto:)",
+        validation_alias="NOTIFICATION_SUPPORT_URL",
+        examples=["https://example.com/help"],
+    )
+
+    mail_from: str = Field(
+        "Orion <no-reply@orion.local>",
+        validation_alias="NOTIFICATION_FROM",
+        examples=["Example <no-reply@example.com>"],
+    )
+    smtp_host: str = Field("127.0.0.1", validation_alias="NOTIFICATION_SMTP_HOST", examples=["smtp.example.com"])
+    smtp_port: int = Field(7125, ge=1, le=65535, validation_alias="NOTIFICATION_SMTP_PORT", examples=["587"])
+    smtp_user: str | None = Field(None, validation_alias="NOTIFICATION_SMTP_USER", examples=["orion"])
+    smtp_password: SecretStr | None = Field(None, validation_alias="NOTIFICATION_SMTP_PASSWORD", examples=["…"])
+    smtp_starttls: bool | None = Field(None, validation_alias="NOTIFICATION_SMTP_STARTTLS", examples=["true"])
+    """True demands encryption, false forbids it; unset: it is used when the server offers it."""
+
+    _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        parse_sender(value)
+        return value
+
+    @property
+    def sender(self) -> Address:
+        """`mail_from` as an address."""
+        return parse_sender(self.mail_from)
+
+
+def parse_sender(text: str) -> Address:
+    """`Name <address>` or an address alone; raises ValueError."""
+    name, address = parseaddr(text)
+    local, at, domain = address.rpartition("@")
+    if not (local and at and domain):
+        raise ValueError("must be an address, or a name and an address in angle brackets")
+    return Address(name, addr_spec=address)

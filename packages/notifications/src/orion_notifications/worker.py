@@ -1,0 +1,60 @@
+"""The worker: sends what is queued. Run as many as wanted, beside the service or on machines of their own."""
+
+import asyncio
+
+from orion_core.clock import Clock, system_clock
+from orion_core.database import Database
+from orion_core.logs import configure_logs
+from orion_core.service import service_role
+from orion_core.wakeup import Wakeup
+from orion_notifications.delivery import in_app
+from orion_notifications.delivery.actions import QUEUE_CHANNEL
+from orion_notifications.delivery.dispatch import Dispatcher, Pace
+from orion_notifications.delivery.email import Server, SmtpChannel
+from orion_notifications.kinds import Channel
+from orion_notifications.settings import NotificationSettings
+
+
+async def run(stop: asyncio.Event) -> None:
+    """Send until `stop`, then finish what is in hand; raises `SettingsError`."""
+    settings = NotificationSettings.load()
+    configure_logs(settings, "notifications worker")
+    await work(settings, stop)
+
+
+async def work(
+    settings: NotificationSettings, stop: asyncio.Event, *, clock: Clock = system_clock, pace: Pace | None = None
+) -> None:
+    """Send as these settings say."""
+    url = settings.database_url
+    role = service_role("notifications")
+    database = Database.connect(url, role=role, application="orion notifications worker", pool_size=4)
+    queue = Wakeup(url, QUEUE_CHANNEL)
+    mail = SmtpChannel(_server(settings), settings.sender, clock)
+    dispatcher = Dispatcher(
+        database=database,
+        queue=queue,
+        keyring=settings.sealing_keys,
+        channels={Channel.EMAIL: mail.send, Channel.IN_APP: in_app.send},
+        clock=clock,
+        pace=pace or Pace(),
+    )
+    listening = asyncio.create_task(queue.run(stop))
+    try:
+        await dispatcher.run(stop)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await mail.close()
+        await database.close()
+
+
+def _server(settings: NotificationSettings) -> Server:
+    password = settings.smtp_password
+    return Server(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        user=settings.smtp_user,
+        password=None if password is None else password.get_secret_value(),
+        starttls=settings.smtp_starttls,
+    )
