@@ -1,0 +1,106 @@
+"""From auth's events to a profile: once, whatever comes twice or at the same time."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
+
+from orion_contracts.events import EmailVerified, IdentityRegistered, UserCreated
+from orion_core.events.follow import EventFailedError
+from orion_core.ids import uuid7
+from orion_core.testing import MovableClock
+from orion_user.roles.actions import MissingRoleError
+from orion_user.users.rules import UserStatus, status_once_verified
+
+if TYPE_CHECKING:
+    from packages.user.tests.conftest import AuthFeed, Query
+
+PROFILE = """
+    SELECT users.email, users.status::text, locale, timezone, roles.name
+    FROM users JOIN user_preferences ON user_preferences.user_id = users.id
+    JOIN user_roles ON user_roles.user_id = users.id JOIN roles ON roles.id = role_id
+"""
+
+
+async def test_a_registration_makes_profile_preferences_role_and_event(auth: "AuthFeed", query: "Query") -> None:
+    user_id = await auth.register("ada@example.com", username="Ada", name="Ada Lovelace")
+    assert await query(PROFILE) == [("ada@example.com", "PENDING", "de", "Europe/Berlin", "user")]
+    ((kind, subject, data),) = await query("SELECT type, subject, data FROM outbox")
+    assert (kind, subject) == (UserCreated.type, str(user_id))
+    assert UserCreated.read(data).username == "ada"
+
+
+async def test_an_event_that_comes_again_changes_nothing(auth: "AuthFeed", query: "Query") -> None:
+    event = IdentityRegistered(
+        user_id=uuid7(), email="ada@example.com", locale="en", timezone="UTC", registered_at=auth.clock()
+    )
+    (envelope,) = await auth.bring(event)
+    await auth.follower().apply(auth.at, [envelope], auth.at + 1)  # the same event under a later page
+    auth.at += 1
+    await auth.bring(event)  # and once more under another id
+    assert await query("SELECT count(*) FROM users") == [(1,)]
+    assert await query("SELECT count(*) FROM outbox") == [(1,)]
+    assert await query("SELECT count(*) FROM user_roles") == [(1,)]
+
+
+async def test_two_copies_of_the_service_apply_a_page_once(auth: "AuthFeed", query: "Query") -> None:
+    events = [
+        IdentityRegistered(
+            user_id=uuid7(), email=f"{n}@example.com", locale="en", timezone="UTC", registered_at=auth.clock()
+        )
+        for n in range(20)
+    ]
+    page = [auth.envelope(event) for event in events]
+    copies = [auth.follower().apply(0, page, 20) for _ in range(4)]
+    assert await asyncio.gather(*copies) == [20] * 4
+    assert await query("SELECT count(*), count(DISTINCT subject) FROM outbox") == [(20, 20)]
+    assert await query("SELECT count(*) FROM users") == [(20,)]
+
+
+async def test_a_page_that_fails_leaves_no_trace(auth: "AuthFeed", query: "Query") -> None:
+    await auth.register("ada@example.com")
+    good, clash = (
+        IdentityRegistered(user_id=uuid7(), email=email, locale="en", timezone="UTC", registered_at=auth.clock())
+        for email in ("bob@example.com", "ada@example.com")
+    )
+    with pytest.raises(EventFailedError) as failure:
+        await auth.bring(good, clash)
+    assert isinstance(failure.value.__cause__, IntegrityError)
+    assert await query("SELECT email FROM users") == [("ada@example.com",)]
+    assert await query("SELECT position FROM inbox_cursors") == [(auth.at,)]
+
+
+async def test_without_seeds_the_feed_waits_and_says_why(auth: "AuthFeed", query: "Query") -> None:
+    await query("DELETE FROM roles WHERE name = 'user'")
+    with pytest.raises(EventFailedError) as failure:
+        await auth.register()
+    assert isinstance(failure.value.__cause__, MissingRoleError)
+    assert await query("SELECT count(*) FROM users") == [(0,)]
+
+
+async def test_a_verified_address_activates(auth: "AuthFeed", query: "Query", clock: MovableClock) -> None:
+    user_id = await auth.register("ada@example.com")
+    event = EmailVerified(user_id=user_id, email="ada@example.com", verified_at=clock())
+    await auth.bring(event)
+    await auth.bring(event.model_copy(update={"verified_at": clock.advance(hours=1)}))
+    found = await query("SELECT status::text, email_verified_at FROM users")
+    assert found == [("ACTIVE", event.verified_at)]
+
+
+async def test_verifying_another_address_or_a_stranger_does_nothing(auth: "AuthFeed", query: "Query") -> None:
+    user_id = await auth.register("ada@example.com")
+    await auth.bring(
+        EmailVerified(user_id=user_id, email="old@example.com", verified_at=auth.clock()),
+        EmailVerified(user_id=uuid7(), email="ada@example.com", verified_at=auth.clock()),
+    )
+    assert await query("SELECT status::text, email_verified_at FROM users") == [("PENDING", None)]
+
+
+@given(st.sampled_from(UserStatus))
+def test_verifying_ends_nothing_but_waiting(status: UserStatus) -> None:
+    after = status_once_verified(status)
+    assert after is (UserStatus.ACTIVE if status is UserStatus.PENDING else status)
+    assert status_once_verified(after) is after
