@@ -40,6 +40,7 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     file = tmp_path / "secrets.env"
     first = environment.ensure_secrets(file, SERVICES, {})
     assert set(first) == {
+        "EVENT_SEALING_KEYS",
         "AUTH_SEALING_KEYS",
         "AUTH_DATABASE_PASSWORD",
         "NOTIFICATION_SEALING_KEYS",
@@ -59,7 +60,8 @@ def test_a_new_service_gets_its_secrets_and_the_old_ones_stay(tmp_path: Path) ->
 
 
 def test_what_the_user_sets_is_not_invented(tmp_path: Path) -> None:
-    made = environment.ensure_secrets(tmp_path / "secrets.env", [AUTH], {"AUTH_SEALING_KEYS": "his:own"})
+    given = {"AUTH_SEALING_KEYS": "his:own", "EVENT_SEALING_KEYS": "his:too"}
+    made = environment.ensure_secrets(tmp_path / "secrets.env", [AUTH], given)
     assert set(made) == {"AUTH_DATABASE_PASSWORD"}
 
 
@@ -81,8 +83,9 @@ def test_addresses_follow_the_ports() -> None:
     }
     assert environment.defaults(ports) == {
         "AUTH_ISSUER": "http://127.0.0.1:8101",
-        "SMTP_HOST": "127.0.0.1",
-        "SMTP_PORT": "8125",
+        "NOTIFICATION_APP_URL": "http://127.0.0.1:8101",
+        "NOTIFICATION_SMTP_HOST": "127.0.0.1",
+        "NOTIFICATION_SMTP_PORT": "8125",
     }
     assert environment.addresses(SERVICES, ports)["mailbox"] == "http://127.0.0.1:7104"
 

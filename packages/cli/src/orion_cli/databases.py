@@ -26,9 +26,8 @@ async def prepare_databases(services: Sequence[Service], environment: Mapping[st
 
     def tell(step: Step) -> None:
         if step.state != "doing":
-            log.say("database", step.what, service=step.service)
+            log.say("database", f"{step.service}: {step.what}")
 
     for target in read_targets(services, environment):
         done = await initialize(target, progress=tell)
-        inserted = sum(done.seeding.inserted.values()) if done.seeding else 0
-        log.say("database", "ready", service=done.service, database=done.database, rows_seeded=inserted)
+        log.say("database", f"{done.service}: ready", database=done.database)

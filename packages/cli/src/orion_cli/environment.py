@@ -23,7 +23,8 @@ ISSUER = "auth"
 
 def generated_variables(services: Sequence[Service]) -> dict[str, Make]:
     """What every installation needs and nobody should have to invent, with how it is made."""
-    made: dict[str, Make] = {}
+    # Auth seals what it tells notifications in events, so the two share this one.
+    made: dict[str, Make] = {"EVENT_SEALING_KEYS": partial(Keyring.new_key, "local")}
     for service in services:
         made[service.sealing_variable] = partial(Keyring.new_key, "local")
         made[password_variable(service)] = new_secret
@@ -83,8 +84,9 @@ def address_variables(services: Sequence[Service], ports: Mapping[str, int]) -> 
 
 def defaults(ports: Mapping[str, int]) -> dict[str, str]:
     """What holds unless the user's environment says otherwise."""
-    issuer = {"AUTH_ISSUER": f"http://{LOOPBACK}:{ports[ISSUER]}"} if ISSUER in ports else {}
-    return issuer | {"SMTP_HOST": LOOPBACK, "SMTP_PORT": str(ports["smtp"])}
+    auth = f"http://{LOOPBACK}:{ports[ISSUER]}" if ISSUER in ports else ""
+    of_auth = {"AUTH_ISSUER": auth, "NOTIFICATION_APP_URL": auth} if auth else {}
+    return of_auth | {"NOTIFICATION_SMTP_HOST": LOOPBACK, "NOTIFICATION_SMTP_PORT": str(ports["smtp"])}
 
 
 def _prefix(service: Service) -> str:

@@ -13,7 +13,9 @@ COMMANDS = {
     "up": "orion_cli.up:up",
     "serve": "orion_cli.serve:serve",
     "worker": "orion_cli.worker:worker",
+    "db": "orion_cli.db:commands",
     "keys": "orion_cli.keys:commands",
+    "api": "orion_cli.api:api",
 }
 """Where each command is: a function, or a Typer application with commands of its own."""
 

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import Annotated, Any
 
+import structlog
 import typer
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.server import Server
@@ -15,7 +16,7 @@ from orion_cli.imports import load
 from orion_cli.log_stream import LogStream
 from orion_cli.services import find_service, service_names
 from orion_cli.supervisor import Supervisor
-from orion_cli.terminal import fail, stop_signals
+from orion_cli.terminal import FAILED, fail, stop_signals
 from orion_core.local.parent import end_soon, exit_with_parent
 from orion_core.local.ports import holder, is_free
 from orion_core.logs import configure_logs
@@ -34,6 +35,8 @@ _GRANIAN_LOGS: dict[str, Any] = {
     "formatters": {},
     "loggers": {name: {"handlers": [], "propagate": True} for name in ("_granian", "granian.access")},
 }
+
+log = structlog.get_logger()
 
 
 def serve(
@@ -54,7 +57,11 @@ def serve(
 def create_application() -> Any:
     """Made by Granian in each of its worker processes: the service's application."""
     _end_with_granian()
-    return load(os.environ[_APPLICATION])()
+    try:
+        return load(os.environ[_APPLICATION])()
+    except SettingsError as error:
+        log.error("settings.wrong", faults=str(error).splitlines())
+        raise SystemExit(FAILED) from None
 
 
 def _serve_one(service: Service, host: str, port: int | None, workers: int) -> None:

@@ -127,7 +127,8 @@ class Session:
         return Summary(
             urls=environment.addresses(self._services, self._ports),
             smtp=f"{LOOPBACK}:{self._ports['smtp']}",
-            database=", ".join(places) + (" (embedded, under .orion/postgres)" if self._server else ""),
+            database=", ".join(places),
+            is_embedded=self._server is not None,
             state_file=str(self._project.state_file),
             seconds=time.monotonic() - self._began,
         )

@@ -19,6 +19,7 @@ class Summary:
     smtp: str
     database: str
     """Where the databases are, without logins."""
+    is_embedded: bool
     state_file: str
     seconds: float
 
@@ -27,6 +28,7 @@ class Summary:
             "urls": self.urls,
             "smtp": self.smtp,
             "database": self.database,
+            "database_is_embedded": self.is_embedded,
             "state_file": self.state_file,
             "sample_users": [user.email for user in SAMPLE_USERS],
             "sample_password": SAMPLE_PASSWORD,
@@ -54,19 +56,19 @@ def _places(summary: Summary) -> Table:
     table = Table.grid(padding=(0, 3))
     for name, url in summary.urls.items():
         table.add_row(f"[bold]{name}[/]", f"[cyan]{url}[/]", _PURPOSES.get(name, ""))
-    table.add_row("[bold]SMTP[/]", summary.smtp, "mail sent here lands in the mailbox")
-    table.add_row("[bold]PostgreSQL[/]", summary.database, "")
+    table.add_row("[bold]SMTP[/]", summary.smtp, "caught by the mailbox")
+    table.add_row("[bold]PostgreSQL[/]", summary.database, "embedded, kept" if summary.is_embedded else "yours")
     table.add_row("", "", "")
     for user in SAMPLE_USERS:
-        table.add_row("[bold]sign in as[/]", user.email, f"{SAMPLE_PASSWORD}   ({user.role.replace('_', ' ')})")
+        table.add_row("[bold]sign in as[/]", user.email, SAMPLE_PASSWORD)
     return table
 
 
 _PURPOSES = {
-    "auth": "who are you",
-    "user": "what may you do",
-    "notifications": "how we reach you",
-    "mailbox": "everything that would have been sent",
+    "auth": "who you are",
+    "user": "what you may do",
+    "notifications": "how you are reached",
+    "mailbox": "all that was sent",
 }
 
 

@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import signal
 
+import orjson
+
 from orion_core.local.mailbox.server import Mailbox
 from orion_core.local.parent import exit_with_parent
 
@@ -14,7 +16,8 @@ async def run(smtp_port: int, http_port: int, host: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Mailbox.running(smtp_port, http_port, host) as mailbox:
-        print(f"mailbox: {mailbox.url} and smtp://{host}:{mailbox.smtp_port}", flush=True)
+        listening = {"event": "mailbox.listening", "http": mailbox.url, "smtp": f"{host}:{mailbox.smtp_port}"}
+        print(orjson.dumps(listening).decode(), flush=True)
         await stop.wait()
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from orion_core.local.mailbox.messages import Channel, Message
 
-TABS = ("html", "text", "headers", "source")
+TABS = {"html": "HTML", "text": "Text", "headers": "Headers", "source": "Source"}
 SHOWN_MESSAGES = 200
 
 
@@ -53,6 +53,14 @@ def render_page(messages: list[Message], selection: Selection) -> str:
 </body></html>"""
 
 
+_CHANNELS = {
+    Channel.EMAIL: "E-mail",
+    Channel.SMS: "SMS",
+    Channel.PUSH: "Push",
+    Channel.SLACK: "Slack",
+    Channel.DISCORD: "Discord",
+    Channel.WEBHOOK: "Webhook",
+}
 _NOTHING = '<li class="nothing">Nothing has been sent yet.</li>'
 _CHOOSE = '<p class="nothing">Choose a message to read it.</p>'
 
@@ -60,7 +68,7 @@ _CHOOSE = '<p class="nothing">Choose a message to read it.</p>'
 def _filters(selection: Selection) -> str:
     links = "".join(
         f'<a href="{selection.address(channel=name, message="")}"{_current(selection.channel == name)}>{label}</a>'
-        for name, label in [("", "All"), *((c.value, c.value.replace("_", " ").capitalize()) for c in Channel)]
+        for name, label in {"": "All", **_CHANNELS}.items()
     )
     hidden = f'<input type="hidden" name="channel" value="{escape(selection.channel)}">' if selection.channel else ""
     return (
@@ -83,7 +91,7 @@ def _message(message: Message, selection: Selection) -> str:
     usable = [tab for tab in TABS if tab != "html" or message.html]
     tab = selection.tab if selection.tab in usable else usable[0]
     tabs = "".join(
-        f'<a href="{selection.address(tab=name)}"{_current(name == tab)}>{name.capitalize()}</a>' for name in usable
+        f'<a href="{selection.address(tab=name)}"{_current(name == tab)}>{TABS[name]}</a>' for name in usable
     )
     sender = f"<dt>From</dt><dd>{escape(message.sender)}</dd>" if message.sender else ""
     return (
