@@ -1,12 +1,11 @@
 """What the tests of auth share: a running application on a database of its own, and what it would have mailed."""
 
-import json
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import httpx
@@ -31,6 +30,8 @@ EVENT_KEYS = f"e1:{b64encode(b'e' * 32).decode()}"
 class Auth:
     """A running auth: a client for it, and a look into its database as the owner."""
 
+    password: ClassVar[str] = PASSWORD
+    service_key: ClassVar[str] = SERVICE_KEY
     application: FastAPI
     http: httpx.AsyncClient
     owner: Database
@@ -41,6 +42,11 @@ class Auth:
         """What a query of the owner's finds."""
         async with self.owner.autocommit() as connection:
             return [dict(row) for row in (await connection.execute(text(query), values)).mappings()]
+
+    async def counts(self) -> dict[str, int]:
+        """How many rows the tables have that the thread writes."""
+        tables = ("identities", "auth_tokens", "two_factor_challenges", "outbox", "session_blacklist")
+        return {table: (await self.rows(f"SELECT count(*) FROM {table}"))[0]["count"] for table in tables}
 
     async def execute(self, statement: str, **values: Any) -> None:
         """Change something as the owner."""
@@ -57,9 +63,7 @@ class Auth:
         [row] = await self.rows(query, type=EmailVerificationRequested.type, email=email)
         event = EmailVerificationRequested.read(row["data"])
         associated = EmailVerificationRequested.associated_data(event.user_id)
-        return VerificationSecrets.model_validate_json(
-            Keyring.parse(EVENT_KEYS).open_text(event.secrets, associated)
-        )
+        return VerificationSecrets.model_validate_json(Keyring.parse(EVENT_KEYS).open_text(event.secrets, associated))
 
     async def verified(self, email: str = "ada@example.com", **fields: Any) -> UUID:
         """A user who has registered and verified the address."""
@@ -78,15 +82,16 @@ class Auth:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return await self.http.post("/auth/oauth2/token", data=form)
 
+    def as_bearer(self, token: str) -> dict[str, str]:
+        """The header that carries an access token."""
+        return {"Authorization": f"Bearer {token}"}
+
     async def service_token(self) -> str:
         """An access token of the user service."""
         answer = await self.http.post(
             "/auth/oauth2/token", data={"grant_type": "client_credentials"}, auth=("user", SERVICE_KEY)
         )
         return answer.json()["access_token"]
-
-
-RunAuth = Callable[..., Awaitable[Auth]]
 
 
 def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
@@ -111,7 +116,7 @@ async def running(database: TestDatabase, clock: MovableClock, *, seeded: bool =
     if seeded:
         async with owner.transaction() as transaction:
             await service.seed(transaction.connection, "reference")
-    transport = httpx.ASGITransport(application, client=("192.0.2.1", 1234))
+    transport = httpx.ASGITransport(application, client=("192.0.2.1", 1234), raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://auth.test") as http,

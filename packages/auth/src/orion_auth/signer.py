@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -28,10 +28,11 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """A signed token and when it ends."""
+    """A signed token."""
 
-    text: str
-    expires_at: datetime
+    text: str = field(repr=False)
+    expires_in: int
+    """Seconds it is good for."""
 
 
 class AccessTokenSigner:
@@ -64,13 +65,14 @@ class AccessTokenSigner:
         return await self._sign(self._claims(name, name, now).model_copy(update={"scope": scope}))
 
     def _claims(self, subject: str, client_id: str, now: datetime) -> AccessClaims:
+        issued_at = int(now.timestamp())
         return AccessClaims(
             iss=self._issuer,
             aud=AUDIENCE,
             sub=subject,
             client_id=client_id,
-            exp=int((now + LIFETIME).timestamp()),
-            iat=int(now.timestamp()),
+            exp=issued_at + int(LIFETIME.total_seconds()),
+            iat=issued_at,
             jti=str(uuid7()),
         )
 
@@ -78,4 +80,4 @@ class AccessTokenSigner:
         active = await self.ready()
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": active.kid}
         text = jwt.encode(header, claims.model_dump(exclude_none=True), active.key, algorithms=[ALGORITHM])
-        return AccessToken(text, datetime.fromtimestamp(claims.exp, tz=UTC))
+        return AccessToken(text, claims.exp - claims.iat)

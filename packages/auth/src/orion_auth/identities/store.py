@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +21,7 @@ _COLUMNS = (
     Identity.locked_until,
     Identity.security_epoch,
 )
+_ACTIVE = literal(IdentityStatus.ACTIVE, Identity.status.type)
 
 
 async def find_by_email(connection: AsyncConnection, email: str) -> AnyRow | None:
@@ -59,7 +60,7 @@ async def set_email_verified(connection: AsyncConnection, identity_id: UUID, ema
         )
         .values(
             email_verified_at=now,
-            status=case((Identity.status == IdentityStatus.PENDING, IdentityStatus.ACTIVE), else_=Identity.status),
+            status=case((Identity.status == IdentityStatus.PENDING, _ACTIVE), else_=Identity.status),
         )
         .returning(Identity.id)
     )

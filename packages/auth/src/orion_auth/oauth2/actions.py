@@ -19,7 +19,7 @@ async def grant_to_service(
     check_service(client, key_hashes)
     granted = granted_scope(scope)
     token = await signer.for_service(client.id, granted, now)
-    return TokenResponse(access_token=token.text, expires_in=_seconds(token.expires_at, now), scope=granted)
+    return TokenResponse(access_token=token.text, expires_in=token.expires_in, scope=granted)
 
 
 async def grant_by_refresh(
@@ -38,10 +38,6 @@ async def grant_by_refresh(
         raise TokenRequestError("invalid_grant", "The refresh token has ended, was used or was revoked; sign in again.")
     return TokenResponse(
         access_token=grant.access_token.text,
-        expires_in=_seconds(grant.access_token.expires_at, now),
+        expires_in=grant.access_token.expires_in,
         refresh_token=grant.refresh_token,
     )
-
-
-def _seconds(moment: datetime, now: datetime) -> int:
-    return int((moment - now).total_seconds())

@@ -75,8 +75,8 @@ async def _grant(form: dict[str, str], authorization: str, wired: Components, co
 def _refused(error: TokenRequestError) -> JSONResponse:
     if error.error == "invalid_client":
         challenge = {"WWW-Authenticate": 'Basic realm="orion", charset="UTF-8"'}
-        return _error(error.error, error.description, HTTPStatus.UNAUTHORIZED, challenge)
-    return _error(error.error, error.description, HTTPStatus.BAD_REQUEST, {})
+        return _error(error.error, error.description, 401, challenge)
+    return _error(error.error, error.description, 400, {})
 
 
 def _error(error: str, description: str, status: int, headers: dict[str, str]) -> JSONResponse:

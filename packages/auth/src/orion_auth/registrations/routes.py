@@ -34,6 +34,6 @@ async def register(body: Registration, request: Request, wired: Wired, context: 
             claim=claim,
             now=wired.clock(),
         )
-        return JSONResponse(ACCEPTED.model_dump(), HTTPStatus.ACCEPTED, state.headers() if state else None)
+        return JSONResponse(ACCEPTED.model_dump(), 202, state.headers() if state else None)
 
     return await wired.idempotency.once(request, "anybody", work)

@@ -34,7 +34,7 @@ async def sign_in(body: SignIn, wired: Wired, context: Context, response: Respon
     response.headers.update(grant.limit.headers() if grant.limit else {})
     return SessionGranted(
         access_token=grant.access_token.text,
-        expires_in=int((grant.access_token.expires_at - now).total_seconds()),
+        expires_in=grant.access_token.expires_in,
         refresh_token=grant.refresh_token,
         refresh_expires_in=int((grant.expires_at - now).total_seconds()),
         session_id=grant.session_id,

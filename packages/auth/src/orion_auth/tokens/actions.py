@@ -1,5 +1,6 @@
 """Giving out opaque tokens, using them up, rotating and revoking them, inside the transactions of other slices."""
 
+import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_auth.base import IpAddress
+from orion_auth.base import AnyRow, IpAddress
 from orion_auth.tokens import store
 from orion_auth.tokens.rules import BearerToken, parse
 from orion_auth.tokens.tables import TokenStatus, TokenType
@@ -87,10 +88,8 @@ async def email_verification_state(
 ) -> Literal["GOOD", "USED", "UNKNOWN"]:
     """What using a verification token would meet; changes nothing. An expired one is as unknown."""
     token = parse(text)
-    found = await store.find(connection, token.selector) if token is not None else None
-    if token is None or found is None or found.token_hash != hash_secret(token.secret):
-        return "UNKNOWN"
-    if found.type is not TokenType.EMAIL_VERIFICATION:
+    found = await _find(connection, token) if token is not None else None
+    if found is None or found.type is not TokenType.EMAIL_VERIFICATION:
         return "UNKNOWN"
     if found.status is TokenStatus.USED:
         return "USED"
@@ -113,9 +112,9 @@ async def issue_refresh(transaction: Transaction, session: NewSession, bearer: B
 
 
 async def refresh_token_owner(connection: AsyncConnection, text: str) -> UUID | None:
-    """Whose refresh token this claims to be; nothing is proved yet."""
+    """Whose refresh token this is or was; None for one that was never given out."""
     token = parse(text)
-    found = await store.find(connection, token.selector) if token is not None else None
+    found = await _find(connection, token) if token is not None else None
     return found.user_id if found is not None and found.type is TokenType.REFRESH else None
 
 
@@ -150,10 +149,8 @@ async def revoke_session(transaction: Transaction, user_id: UUID, session_id: UU
 
 
 async def _replayed(transaction: Transaction, token: BearerToken, now: datetime) -> Replayed | None:
-    found = await store.find(transaction.connection, token.selector)
-    if found is None or found.token_hash != hash_secret(token.secret):
-        return None
-    if found.type is not TokenType.REFRESH or found.status is not TokenStatus.USED:
+    found = await _find(transaction.connection, token)
+    if found is None or found.type is not TokenType.REFRESH or found.status is not TokenStatus.USED:
         return None
     await store.revoke_family(transaction.connection, found.family_id, "REUSE_DETECTED", now)
     return Replayed(found.user_id, found.session_id)
@@ -174,6 +171,14 @@ async def _issue(
     }
     await store.insert_token(transaction.connection, common | values)
     return token.text
+
+
+async def _find(connection: AsyncConnection, token: BearerToken) -> AnyRow | None:
+    """The row of a token whose secret is right; the selector alone finds nothing."""
+    found = await store.find(connection, token.selector)
+    if found is None or not hmac.compare_digest(found.token_hash, hash_secret(token.secret)):
+        return None
+    return found
 
 
 def _new_token() -> BearerToken:

@@ -34,11 +34,11 @@ async def read_verification(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a button. Opening it changes nothing, however often."""
     match await actions.look_up(wired.database, token, wired.clock()):
         case "GOOD":
-            return _html(pages.question(token), HTTPStatus.OK)
+            return _html(pages.question(token), 200)
         case "USED":
-            return _html(pages.used(), HTTPStatus.GONE)
+            return _html(pages.used(), 410)
         case _:
-            return _html(pages.dead(), HTTPStatus.GONE)
+            return _html(pages.dead(), 410)
 
 
 @router.post("/verifications/{token}/confirmation", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
@@ -50,16 +50,16 @@ async def confirm_verification(token: Token, request: Request, wired: Wired) -> 
     except Problem as problem:
         if not wants_page:
             raise
-        return _html(pages.dead(), HTTPStatus(problem.status))
-    return _html(pages.verified(), HTTPStatus.OK) if wants_page else Response(status_code=HTTPStatus.NO_CONTENT)
+        return _html(pages.dead(), problem.status)
+    return _html(pages.verified(), 200) if wants_page else Response(status_code=204)
 
 
 @router.post("/email-verifications", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
 async def confirm_code(body: CodeConfirmation, wired: Wired) -> Response:
     """Verify the address with the code from the mail."""
     state = await actions.confirm_by_code(wired.database, wired.mailing, body.email, body.code, wired.clock())
-    return Response(status_code=HTTPStatus.NO_CONTENT, headers=state.headers() if state else {})
+    return Response(status_code=204, headers=state.headers() if state else {})
 
 
-def _html(page: str, status: HTTPStatus) -> HTMLResponse:
+def _html(page: str, status: int) -> HTMLResponse:
     return HTMLResponse(page, status, headers={"Content-Security-Policy": pages.POLICY})

@@ -1,0 +1,46 @@
+"""The lane for passwords: right, even for nobody, and never longer than its queue."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orion_auth import hashing
+from orion_auth.hashing import HASHER, HashingLane
+from orion_core.errors import Problem
+
+
+async def test_right_wrong_and_nobody() -> None:
+    lane = HashingLane(1)
+    kept = await lane.hash("correct horse")
+    assert kept.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert await lane.verify(kept, "correct horse")
+    assert not await lane.verify(kept, "correct horse ")
+    assert not await lane.verify(None, "correct horse")
+    lane.close()
+
+
+async def test_same_letters_in_other_code_points_are_the_same_password() -> None:
+    lane = HashingLane(1)
+    assert await lane.verify(await lane.hash("caf\u00e9 cr\u00e8me"), "cafe\u0301 cre\u0300me")
+    lane.close()
+
+
+async def test_a_full_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "QUEUE_PER_THREAD", 2)
+    lane = HashingLane(1)
+    results = await asyncio.gather(*(lane.verify(None, "x") for _ in range(10)), return_exceptions=True)
+    refused = [result for result in results if isinstance(result, Problem)]
+    assert len(refused) == 7
+    assert {(problem.status, problem.headers["Retry-After"]) for problem in refused} == {(503, "1")}
+    assert await lane.verify(None, "x") is False, "places are given back"
+    lane.close()
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.text(min_size=8, max_size=256))
+def test_every_password_is_kept_whole(password: str) -> None:
+    kept = HASHER.hash(hashing._normalise(password))
+    assert hashing._matches(kept, hashing._normalise(password))
+    assert not hashing._matches(kept, hashing._normalise(password[:-1] + chr(ord(password[-1]) ^ 1)))
