@@ -30,7 +30,7 @@ async def my_sessions(
 ) -> Page[SessionShape]:
     """Where the user is signed in, the latest sign-in first."""
     listing = f"{LISTING} of {claims.sub}"
-    after = _position(wired.cursors.read(listing, cursor)) if cursor else None
+    after = _position(wired.cursors.read(listing, cursor)) if cursor is not None else None
     rows = await actions.live_sessions(wired.database, user_id(claims), wired.clock(), after, limit + 1)
     page = rows[:limit]
     following = wired.cursors.issue(listing, [page[-1]["started_at"], page[-1]["id"]]) if len(rows) > limit else None
@@ -42,4 +42,4 @@ async def my_sessions(
 
 def _position(values: list[Any]) -> tuple[datetime, UUID]:
     started_at, row_id = values
-    return datetime.fromisoformat(started_at), UUID(row_id)
+    return started_at, row_id

@@ -1,0 +1,232 @@
+"""The routes of `me`, through ASGI, with auth reduced to its keys, its token and a feed that says nothing new."""
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from joserfc import jwt
+from joserfc.jwk import ECKey
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from orion_contracts.claims import AccessClaims
+from orion_contracts.events import SessionStarted
+from orion_core.events.client import NEXT_POSITION
+from orion_core.ids import uuid7
+from orion_core.testing import MovableClock, TestDatabase
+from orion_user.app import build
+from orion_user.settings import UserSettings
+
+if TYPE_CHECKING:
+    from packages.user.tests.conftest import AuthFeed, Query
+
+ISSUER = "http://auth"
+KEY = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig"})
+
+Caller = Callable[[UUID, UUID], httpx.AsyncClient]
+
+
+def fake_auth() -> FastAPI:
+    """The four resources of auth that this service asks for."""
+    auth = FastAPI()
+
+    @auth.get("/auth/.well-known/jwks.json")
+    async def keys() -> dict[str, Any]:
+        return {"keys": [KEY.as_dict(private=False)]}
+
+    @auth.post("/auth/oauth2/token")
+    async def token() -> dict[str, Any]:
+        return {"access_token": "service", "token_type": "Bearer", "expires_in": 600}
+
+    @auth.get("/auth/v1/revocations")
+    async def revocations() -> dict[str, Any]:
+        return {"sessions": [], "position": 0}
+
+    @auth.get("/auth/v1/events")
+    async def events(request: Request) -> Response:
+        await asyncio.sleep(0.2)
+        return JSONResponse([], headers={NEXT_POSITION: request.query_params["after"]})
+
+    return auth
+
+
+def signed(clock: MovableClock, subject: str, session: UUID | None, scope: str = "") -> str:
+    now = int(clock().timestamp())
+    claims = AccessClaims(
+        iss=ISSUER,
+        aud="orion",
+        sub=subject,
+        client_id="orion",
+        sid=None if session is None else str(session),
+        scope=scope,
+        exp=now + 600,
+        iat=now,
+        jti=str(uuid7()),
+    )
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}
+    return jwt.encode(header, claims.model_dump(exclude_none=True), KEY, algorithms=["ES256"])
+
+
+@asynccontextmanager
+async def running(application: FastAPI) -> AsyncGenerator[httpx.ASGITransport]:
+    async with application.router.lifespan_context(application):
+        yield httpx.ASGITransport(application)
+
+
+@pytest.fixture
+async def service(test_database: TestDatabase, clock: MovableClock) -> AsyncGenerator[httpx.ASGITransport]:
+    """The whole service."""
+    values = {
+        "USER_DATABASE_URL": test_database.url,
+        "USER_SEALING_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
+        "USER_SERVICE_KEY": "key",
+        "AUTH_URL": ISSUER,
+        "AUTH_ISSUER": ISSUER,
+    }
+    to_auth = httpx.AsyncClient(transport=httpx.ASGITransport(fake_auth()))
+    async with running(build(UserSettings.model_validate(values), to_auth, clock)) as transport:
+        async with httpx.AsyncClient(transport=transport, base_url="http://user") as client:
+            for _ in range(200):
+                if (await client.get("/readyz")).json()["status"] == "ready":
+                    break
+                await asyncio.sleep(0.02)
+        yield transport
+
+
+@pytest.fixture
+def caller(service: httpx.ASGITransport, clock: MovableClock) -> Caller:
+    """A client that is signed in as a user, in a session."""
+
+    def sign_in(user_id: UUID, session_id: UUID) -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {signed(clock, str(user_id), session_id)}"}
+        return httpx.AsyncClient(transport=service, base_url="http://user", headers=headers)
+
+    return sign_in
+
+
+async def test_me(auth: "AuthFeed", caller: Caller) -> None:
+    user_id = await auth.register("ada@example.com", name="Ada")
+    answer = await caller(user_id, uuid7()).get("/user/v1/me")
+    me = answer.json()
+    assert answer.status_code == 200
+    assert (me["id"], me["email"], me["name"], me["status"]) == (str(user_id), "ada@example.com", "Ada", "PENDING")
+    assert (me["locale"], me["timezone"]) == ("de", "Europe/Berlin")
+    assert [(role["name"], role["through"]) for role in me["roles"]] == [("user", None), ("guest", "user")]
+    assert [each["name"] for each in me["permissions"]] == ["content:read", "permission:read", "role:read", "user:read"]
+
+
+async def test_who_is_asking(service: httpx.ASGITransport, caller: Caller, clock: MovableClock) -> None:
+    async with httpx.AsyncClient(transport=service, base_url="http://user") as anybody:
+        assert (await anybody.get("/user/v1/me")).status_code == 401
+        headers = {"Authorization": f"Bearer {signed(clock, 'notifications', None, 'events:read')}"}
+        assert (await anybody.get("/user/v1/me", headers=headers)).json()["code"] == "user_required"
+        assert (await anybody.get("/user/v1/events", headers=headers)).status_code == 200
+    early = await caller(uuid7(), uuid7()).get("/user/v1/me")
+    assert (early.status_code, early.json()["code"]) == (503, "profile_not_ready")
+    assert early.headers["Retry-After"] == "1"
+    feed = await caller(uuid7(), uuid7()).get("/user/v1/events")
+    assert (feed.status_code, feed.json()["code"]) == (403, "insufficient_scope")
+
+
+async def test_nobody_overwrites_what_they_have_not_seen(auth: "AuthFeed", caller: Caller) -> None:
+    client = caller(await auth.register(), uuid7())
+    tag = (await client.get("/user/v1/me")).headers["ETag"]
+    assert (await client.get("/user/v1/me", headers={"If-None-Match": tag})).status_code == 304
+    assert (await client.patch("/user/v1/me", json={"name": "Ada"})).status_code == 428
+    changes = {"name": " Ada ", "timezone": "Asia/Tokyo", "website": "https://ada.example", "bio": None}
+    changed = await client.patch("/user/v1/me", json=changes, headers={"If-Match": tag})
+    me = changed.json()
+    assert (me["name"], me["timezone"], me["locale"], me["website"]) == (
+        "Ada",
+        "Asia/Tokyo",
+        "de",
+        "https://ada.example/",
+    )
+    late = await client.patch("/user/v1/me", json={"name": "Bob"}, headers={"If-Match": tag})
+    assert (late.status_code, late.headers["ETag"]) == (412, changed.headers["ETag"])
+    assert (await client.get("/user/v1/me")).headers["ETag"] == changed.headers["ETag"]
+
+
+async def test_of_many_changes_from_one_state_one_is_made(auth: "AuthFeed", caller: Caller) -> None:
+    client = caller(await auth.register(), uuid7())
+    tag = (await client.get("/user/v1/me")).headers["ETag"]
+    changes = [client.patch("/user/v1/me", json={"name": f"N{n}"}, headers={"If-Match": tag}) for n in range(8)]
+    assert sorted(answer.status_code for answer in await asyncio.gather(*changes)) == [200] + [412] * 7
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timezone": "Mars/Olympus"},
+        {"timezone": None},
+        {"locale": "not a locale"},
+        {"name": ""},
+        {"name": "x" * 101},
+        {"name": "a\0b"},
+        {"website": "javascript:alert(1)"},
+        {"email": "eve@example.com"},
+        {"status": "ACTIVE"},
+    ],
+)
+async def test_what_cannot_be_changed_to(auth: "AuthFeed", caller: Caller, changes: dict[str, Any]) -> None:
+    client = caller(await auth.register(), uuid7())
+    tag = (await client.get("/user/v1/me")).headers["ETag"]
+    answer = await client.patch("/user/v1/me", json=changes, headers={"If-Match": tag})
+    assert answer.status_code == 422
+    assert (await client.get("/user/v1/me")).headers["ETag"] == tag
+
+
+async def test_my_sessions_page_by_page(auth: "AuthFeed", caller: Caller, clock: MovableClock) -> None:
+    user_id, sessions = await auth.register(), [uuid7() for _ in range(5)]
+    now = clock()
+    for minute, session_id in enumerate([*sessions, uuid7()]):
+        started_at = now - timedelta(hours=1) + timedelta(minutes=minute // 2)  # two of each moment
+        owner = user_id if session_id in sessions else await auth.register("eve@example.com")
+        await auth.bring(
+            SessionStarted(
+                session_id=session_id, user_id=owner, started_at=started_at, expires_at=now + timedelta(days=1)
+            )
+        )
+    client = caller(user_id, sessions[2])
+    seen: list[dict[str, Any]] = []
+    url: str | None = "/user/v1/me/sessions?limit=2"
+    while url is not None:
+        answer = await client.get(url)
+        seen += answer.json()["items"]
+        url = answer.links["next"]["url"] if answer.json()["next"] else None
+    assert {each["id"] for each in seen} == {str(session_id) for session_id in sessions}
+    assert len(seen) == 5
+    assert [each["started_at"] for each in seen] == sorted((each["started_at"] for each in seen), reverse=True)
+    assert [each["id"] for each in seen if each["is_current"]] == [str(sessions[2])]
+
+
+async def test_a_cursor_is_good_for_its_own_list_only(auth: "AuthFeed", caller: Caller, clock: MovableClock) -> None:
+    ada, eve = await auth.register("ada@example.com"), await auth.register("eve@example.com")
+    for _ in range(2):
+        at = clock()
+        await auth.bring(
+            SessionStarted(session_id=uuid7(), user_id=ada, started_at=at, expires_at=at + timedelta(days=1))
+        )
+    cursor = (await caller(ada, uuid7()).get("/user/v1/me/sessions?limit=1")).json()["next"]
+    for stolen in (cursor, "x", cursor[:-2]):
+        answer = await caller(eve, uuid7()).get("/user/v1/me/sessions", params={"cursor": stolen})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+async def test_the_feed_tells_of_new_users(
+    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock, query: "Query"
+) -> None:
+    user_id = await auth.register()
+    headers = {"Authorization": f"Bearer {signed(clock, 'notifications', None, 'events:read')}"}
+    async with httpx.AsyncClient(transport=service, base_url="http://user", headers=headers) as client:
+        (event,) = (await client.get("/user/v1/events")).json()
+    assert (event["type"], event["subject"], event["source"]) == ("orion.user.user.created.v1", str(user_id), "user")
+    assert await query("SELECT count(*) FROM outbox WHERE position IS NULL") == [(0,)]
