@@ -27,9 +27,9 @@ class Transaction:
     """One open transaction: its connection, and what to do once it is durable."""
 
     connection: AsyncConnection
-    _after_commit: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    _after_commit: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
 
-    def after_commit(self, callback: Callable[[], None]) -> None:
+    def after_commit(self, callback: Callable[[], object]) -> None:
         """Call `callback` after the commit; never after a rollback. It must not fail and not block."""
         if callback not in self._after_commit:
             self._after_commit.append(callback)
@@ -55,8 +55,9 @@ class Database:
     def connect(cls, url: str, *, role: str | None, application: str, pool_size: int = 10) -> Self:
         """A pool for `url` whose connections act as `role`. Connects when first used.
 
-        `application` is shown in pg_stat_activity. The timeouts end what a crashed or stuck caller left open. Errors do
-        not carry the values of statements, which may be secrets, into logs.
+        `application` is shown in pg_stat_activity. The timeouts end what a stuck caller left open, and the
+        check ends the statement of one that is gone, with its locks. Errors do not carry the values of statements,
+        which may be secrets, into logs.
         """
         location, options = asyncpg_arguments(url)
         settings = {
@@ -64,6 +65,7 @@ class Database:
             "timezone": "UTC",
             "statement_timeout": "30s",
             "idle_in_transaction_session_timeout": "30s",
+            "client_connection_check_interval": "2s",
         }
         if role is not None:
             settings["role"] = role

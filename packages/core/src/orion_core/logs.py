@@ -82,8 +82,8 @@ def _redacted(name: str, value: Any, levels: int) -> Any:
     if _is_secret(name) or levels == 0:
         return REDACTED
     if isinstance(value, Mapping):
-        items = ((str(key), item) for key, item in value.items())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return {_clean(key): _redacted(key, item, levels - 1) for key, item in items}
+        items = {str(key): item for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return {_clean(key): _redacted(key, item, levels - 1) for key, item in items.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(name, item, levels - 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
     return _clean(value.decode(errors="replace") if isinstance(value, bytes) else str(value))

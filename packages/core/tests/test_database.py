@@ -1,0 +1,340 @@
+"""Every connection acts as the least-privilege role, and gives the next user of it nothing of what was before."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.database import Database, DatabaseUnreachableError, asyncpg_arguments
+from orion_core.service import service_role
+from orion_core.testing import TestDatabase
+
+ADD_CURSOR = text("INSERT INTO inbox_cursors (source, position) VALUES (:source, 1)")
+
+
+@pytest.fixture
+async def single(own_database: TestDatabase) -> AsyncGenerator[Database]:
+    """A pool of one connection, so that who comes next gets the connection that was left."""
+    pool = Database.connect(own_database.url, role=service_role("auth"), application="orion test", pool_size=1)
+    yield pool
+    await pool.close()
+
+
+async def cursors(owner: asyncpg.Connection) -> set[str]:
+    return {row["source"] for row in await owner.fetch("SELECT source FROM inbox_cursors")}
+
+
+async def add_cursors(database: Database, *sources: str, after_commit: Callable[[], object] = list) -> None:
+    async with database.transaction() as transaction:
+        transaction.after_commit(after_commit)
+        for source in sources:
+            await transaction.connection.execute(ADD_CURSOR, {"source": source})
+
+
+async def scalar(connection: AsyncConnection, statement: str) -> Any:
+    return (await connection.execute(text(statement))).scalar_one()
+
+
+# ------------------------------------------------------------------------------------------------------------- the role
+
+
+async def test_connections_act_as_the_service_and_own_nothing(database: Database) -> None:
+    async with database.autocommit() as connection:
+        assert await scalar(connection, "SELECT current_user::text") == "orion_auth_service"
+        assert await scalar(connection, "SELECT count(*) FROM pg_class WHERE relowner = current_user::regrole") == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE mine (id int)",
+        "ALTER TABLE outbox ADD COLUMN mine int",
+        "DROP TABLE outbox",
+        "TRUNCATE outbox",
+        "CREATE INDEX mine ON outbox (type)",
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE SCHEMA mine",
+        "CREATE TEMPORARY TABLE mine (id int)",
+        "SET ROLE orion_auth_owner",
+    ],
+)
+async def test_connections_cannot_change_the_schema(database: Database, statement: str) -> None:
+    async with database.autocommit() as connection:
+        with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+            await connection.execute(text(statement))
+
+
+async def test_connections_are_known_by_name_and_bounded_in_time(database: Database) -> None:
+    async with database.autocommit() as connection:
+        assert await scalar(connection, "SHOW application_name") == "orion test"
+        assert await scalar(connection, "SHOW timezone") == "UTC"
+        assert await scalar(connection, "SHOW statement_timeout") == "30s"
+        assert await scalar(connection, "SHOW idle_in_transaction_session_timeout") == "30s"
+
+
+# ------------------------------------------------------------------------------------------------------- transactions
+
+
+async def test_a_transaction_is_committed_whole_or_not_at_all(database: Database, owner: asyncpg.Connection) -> None:
+    async with database.transaction() as transaction:
+        await transaction.connection.execute(ADD_CURSOR, {"source": "a"})
+        assert await cursors(owner) == set()
+        await transaction.connection.execute(ADD_CURSOR, {"source": "b"})
+    with pytest.raises(IntegrityError):
+        await add_cursors(database, "c", "a")
+    assert await cursors(owner) == {"a", "b"}
+
+
+async def test_in_autocommit_each_statement_stands_by_itself(database: Database, owner: asyncpg.Connection) -> None:
+    async with database.autocommit() as connection:
+        await connection.execute(ADD_CURSOR, {"source": "a"})
+        assert await cursors(owner) == {"a"}
+        with pytest.raises(IntegrityError):
+            await connection.execute(ADD_CURSOR, {"source": "a"})
+        await connection.execute(ADD_CURSOR, {"source": "b"})
+    assert await cursors(owner) == {"a", "b"}
+
+
+async def test_what_follows_a_commit_happens_after_it_and_once(database: Database, owner: asyncpg.Connection) -> None:
+    calls: list[str] = []
+
+    def ring() -> None:
+        calls.append("ring")
+
+    async with database.transaction() as transaction:
+        transaction.after_commit(ring)
+        transaction.after_commit(ring)
+        await transaction.connection.execute(ADD_CURSOR, {"source": "a"})
+        assert calls == []
+    assert calls == ["ring"] and await cursors(owner) == {"a"}
+
+
+async def test_what_follows_a_commit_does_not_happen_without_one(database: Database, owner: asyncpg.Connection) -> None:
+    calls: list[str] = []
+    await owner.execute("ALTER TABLE inbox_cursors ADD CONSTRAINT late UNIQUE (position) DEFERRABLE INITIALLY DEFERRED")
+    for sources in (["a", "a"], ["a", "b"]):  # found wrong by the second statement, and at the COMMIT
+        with pytest.raises(IntegrityError):
+            await add_cursors(database, *sources, after_commit=lambda: calls.append("ring"))
+    assert calls == [] and await cursors(owner) == set()
+
+
+# ------------------------------------------------------------------- what one user of a connection leaves to the next
+
+Breaking = Callable[[Database], Awaitable[None]]
+
+
+async def fail_between_statements(database: Database) -> None:
+    async with database.transaction() as transaction:
+        await transaction.connection.execute(text("SET LOCAL work_mem = '123kB'"))
+        await transaction.connection.execute(ADD_CURSOR, {"source": "broken"})
+        raise KeyError
+
+
+async def fail_in_a_statement(database: Database) -> None:
+    async with database.transaction() as transaction:
+        await transaction.connection.execute(text("SET LOCAL work_mem = '123kB'"))
+        await transaction.connection.execute(ADD_CURSOR, {"source": "broken"})
+        await transaction.connection.execute(text("SELECT 1 / 0"))
+
+
+async def be_cancelled_between_statements(database: Database) -> None:
+    async with asyncio.timeout(0.1), database.transaction() as transaction:
+        await transaction.connection.execute(text("SET LOCAL work_mem = '123kB'"))
+        await transaction.connection.execute(ADD_CURSOR, {"source": "broken"})
+        await asyncio.sleep(60)
+
+
+async def be_cancelled_in_a_statement(database: Database) -> None:
+    async with asyncio.timeout(0.1), database.transaction() as transaction:
+        await transaction.connection.execute(text("SET LOCAL work_mem = '123kB'"))
+        await transaction.connection.execute(ADD_CURSOR, {"source": "broken"})
+        await transaction.connection.execute(text("SELECT pg_sleep(60)"))
+
+
+async def be_cancelled_twice(database: Database) -> None:
+    """The second cancellation hits while the first is being cleaned up."""
+    task = asyncio.create_task(be_cancelled_in_a_statement(database))
+    await asyncio.sleep(0.1)
+    for _ in range(50):
+        task.cancel()
+        await asyncio.sleep(0)
+    await task
+
+
+async def fail_in_autocommit(database: Database) -> None:
+    async with database.autocommit() as connection:
+        await connection.execute(text("SELECT 1 / 0"))
+
+
+async def be_cancelled_in_autocommit(database: Database) -> None:
+    async with asyncio.timeout(0.1), database.autocommit() as connection:
+        await connection.execute(text("SELECT pg_sleep(60)"))
+
+
+async def run_out_of_time_at_the_server(database: Database) -> None:
+    async with database.transaction() as transaction:
+        await transaction.connection.execute(text("SET LOCAL statement_timeout = '50ms'"))
+        await transaction.connection.execute(ADD_CURSOR, {"source": "broken"})
+        await transaction.connection.execute(text("SELECT pg_sleep(60)"))
+
+
+async def be_thrown_out_by_the_server(database: Database) -> None:
+    async with database.transaction() as transaction:
+        await transaction.connection.execute(ADD_CURSOR, {"source": "broken"})
+        await transaction.connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+
+BREAKINGS = [
+    fail_between_statements,
+    fail_in_a_statement,
+    be_cancelled_between_statements,
+    be_cancelled_in_a_statement,
+    be_cancelled_twice,
+    fail_in_autocommit,
+    be_cancelled_in_autocommit,
+    run_out_of_time_at_the_server,
+    be_thrown_out_by_the_server,
+]
+
+
+@pytest.mark.parametrize("breaking", BREAKINGS, ids=lambda breaking: breaking.__name__)
+async def test_the_next_user_of_a_connection_finds_it_clean(
+    breaking: Breaking, single: Database, owner: asyncpg.Connection
+) -> None:
+    async with single.transaction():
+        pass
+    with pytest.raises((KeyError, DBAPIError, TimeoutError, asyncio.CancelledError)):
+        await breaking(single)
+    async with single.autocommit() as connection:
+        assert await scalar(connection, "SHOW work_mem") != "123kB"
+        assert await scalar(connection, "SHOW statement_timeout") == "30s"
+        first, second = [await scalar(connection, "SELECT txid_current()") for _ in range(2)]
+        assert first != second, "there is no open transaction around the two"
+        await connection.execute(ADD_CURSOR, {"source": "after"})
+    async with single.transaction() as transaction:
+        assert await scalar(transaction.connection, "SELECT current_user::text") == "orion_auth_service"
+    assert await cursors(owner) == {"after"}
+    assert await sessions(owner) == [("idle", None)], "no session is left in a transaction or in a statement"
+
+
+async def sessions(owner: asyncpg.Connection) -> list[tuple[str, object]]:
+    """The state of the pool's sessions; one that was just closed is given a moment to go."""
+    query = """
+        SELECT state, backend_xid FROM pg_stat_activity
+        WHERE application_name = 'orion test' AND datname = current_database()
+    """
+    found: list[tuple[str, object]] = []
+    for _ in range(100):
+        found = [(row["state"], row["backend_xid"]) for row in await owner.fetch(query)]
+        if found == [("idle", None)]:
+            break
+        await asyncio.sleep(0.05)
+    return found
+
+
+async def test_a_hundred_cancelled_tasks_leave_the_pool_whole(database: Database, owner: asyncpg.Connection) -> None:
+    async def work(number: int) -> None:
+        async with database.transaction() as transaction:
+            await transaction.connection.execute(ADD_CURSOR, {"source": f"{number}"})
+            await transaction.connection.execute(text("SELECT pg_sleep(0.01)"))
+            raise KeyError
+
+    tasks = [asyncio.create_task(work(number)) for number in range(100)]
+    for number, task in enumerate(tasks):
+        await asyncio.sleep(0.002)
+        if number % 3:
+            task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert await cursors(owner) == set()
+    async with database.autocommit() as one, database.autocommit() as other:
+        assert await scalar(one, "SELECT 1") == await scalar(other, "SELECT 1") == 1
+
+
+async def test_an_error_does_not_carry_the_values_of_its_statement(database: Database) -> None:
+    with pytest.raises(DBAPIError) as error:
+        async with database.autocommit() as connection:
+            await connection.execute(text("SELECT 1 / 0 WHERE :password <> ''"), {"password": "hunter2"})
+    assert "hunter2" not in str(error.value)
+
+
+# ---------------------------------------------------------------------------------------------------- where it connects
+
+
+async def test_a_full_pool_is_waited_for_only_so_long(single: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single._engine.pool, "_timeout", 0.1)
+    async with single.autocommit() as connection:
+        await scalar(connection, "SELECT 1")
+        with pytest.raises(PoolTimeoutError):
+            async with single.autocommit():
+                pass
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@127.0.0.1:1/db",
+        "postgresql://u:p@no-such-host.invalid/db",
+        "postgresql:///db?host=/no/such/folder",
+    ],
+)
+async def test_a_server_that_is_away_is_told_as_such(url: str) -> None:
+    database = Database.connect(url, role=None, application="orion test")
+    with pytest.raises(DatabaseUnreachableError):
+        async with database.transaction():
+            pass
+    with pytest.raises(DatabaseUnreachableError):
+        async with database.autocommit():
+            pass
+    await database.close()
+
+
+@pytest.mark.parametrize("password", ["p@ss/w:rd#1?&=%", "пароль 密码", "a%40b", "'; DROP TABLE x; --", "+ +"])
+async def test_a_password_may_hold_any_character(
+    password: str, own_database: TestDatabase, owner: asyncpg.Connection
+) -> None:
+    login = f"orion_test_{hash(password) & 0xFFFFFFFF}"
+    quoted = await owner.fetchval("SELECT quote_literal($1)", password)
+    await owner.execute(f"CREATE ROLE {login} LOGIN PASSWORD {quoted} IN ROLE orion_auth_service")
+    url = make_url(own_database.url).set(username=login, password=password).render_as_string(hide_password=False)
+    database = Database.connect(url, role=service_role("auth"), application="orion test")
+    try:
+        async with database.autocommit() as connection:
+            assert await scalar(connection, "SELECT session_user::text") == login
+    finally:
+        await database.close()
+        await owner.execute(f"DROP ROLE {login}")
+
+
+async def test_a_socket_is_reached_as_libpq_and_prisma_write_it(own_database: TestDatabase) -> None:
+    url = make_url(own_database.owner_url)
+    async with Database.connect(own_database.owner_url, role=None, application="orion test").autocommit() as connection:
+        folders = await scalar(connection, "SHOW unix_socket_directories")
+    folder = folders.split(",")[0].strip()
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("the server listens on no socket that we can see")
+    for form in (url.set(query={"host": folder}), url.set(host=None, query={"host": folder})):
+        database = Database.connect(form.render_as_string(hide_password=False), role=None, application="orion test")
+        async with database.autocommit() as connection:
+            assert await scalar(connection, "SELECT inet_client_addr() IS NULL")
+        await database.close()
+
+
+def test_parameters_that_are_not_asyncpgs_are_taken_or_left() -> None:
+    tls, prisma = "sslmode=verify-full&sslrootcert=/a b/ca.pem", "schema=public&connection_limit=5&pgbouncer=true"
+    location, options = asyncpg_arguments(f"postgresql://u:p@h:5/db?{tls}&{prisma}")
+    assert location.render_as_string(hide_password=False) == "postgresql+asyncpg://u:p@h:5/db"
+    assert options == {"ssl": "verify-full", "dsn": "postgresql://?sslrootcert=%2Fa+b%2Fca.pem"}
+
+
+@pytest.mark.parametrize("url", ["", "postgresql", "mysql://u:hunter2@h/db", "postgresql://u:hunter2@h:x/db"])
+def test_what_is_no_url_of_postgresql_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ValueError, match="postgresql://") as refusal:
+        asyncpg_arguments(url)
+    assert "hunter2" not in str(refusal.value) and refusal.value.__cause__ is None
