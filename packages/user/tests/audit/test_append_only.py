@@ -37,13 +37,13 @@ async def as_owner(owner: Database, statement: str) -> None:
         await transaction.connection.execute(text(statement))
 
 
-@pytest.mark.parametrize("statement", FORBIDDEN)
-async def test_no_change(query: "Query", owner: Database, statement: str) -> None:
+async def test_no_change(query: "Query", owner: Database) -> None:
     await query(WRITE)
-    with pytest.raises(DBAPIError, match="permission denied"):
-        await query(statement)
-    with pytest.raises(DBAPIError, match=r"append-only|ck_audit_logs_erased"):
-        await as_owner(owner, statement)
+    for statement in FORBIDDEN:
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await query(statement)
+        with pytest.raises(DBAPIError, match=r"append-only|ck_audit_logs_erased"):
+            await as_owner(owner, statement)
 
 
 async def test_a_person_can_be_erased_once(query: "Query", owner: Database) -> None:

@@ -162,25 +162,25 @@ async def test_of_many_changes_from_one_state_one_is_made(auth: "AuthFeed", call
     assert sorted(answer.status_code for answer in await asyncio.gather(*changes)) == [200] + [412] * 7
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"timezone": "Mars/Olympus"},
-        {"timezone": None},
-        {"locale": "not a locale"},
-        {"name": ""},
-        {"name": "x" * 101},
-        {"name": "a\0b"},
-        {"website": "javascript:alert(1)"},
-        {"email": "eve@example.com"},
-        {"status": "ACTIVE"},
-    ],
-)
-async def test_what_cannot_be_changed_to(auth: "AuthFeed", caller: Caller, changes: dict[str, Any]) -> None:
+REFUSED: list[dict[str, Any]] = [
+    {"timezone": "Mars/Olympus"},
+    {"timezone": None},
+    {"locale": "not a locale"},
+    {"name": ""},
+    {"name": "x" * 101},
+    {"name": "a\0b"},
+    {"website": "javascript:alert(1)"},
+    {"email": "eve@example.com"},
+    {"status": "ACTIVE"},
+]
+
+
+async def test_what_cannot_be_changed_to(auth: "AuthFeed", caller: Caller) -> None:
     client = caller(await auth.register(), uuid7())
     tag = (await client.get("/user/v1/me")).headers["ETag"]
-    answer = await client.patch("/user/v1/me", json=changes, headers={"If-Match": tag})
-    assert answer.status_code == 422
+    for changes in REFUSED:
+        answer = await client.patch("/user/v1/me", json=changes, headers={"If-Match": tag})
+        assert answer.status_code == 422, changes
     assert (await client.get("/user/v1/me")).headers["ETag"] == tag
 
 
