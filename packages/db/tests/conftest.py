@@ -92,7 +92,7 @@ class Shop:
 
     @property
     def target(self) -> orion_db.Target:
-        return orion_db.Target(self.service, url=self.url("shop_login", "shop"), owner_url=self.url())
+        return orion_db.Target(self.service, url=self.url("shop_login", "its-secret"), owner_url=self.url())
 
     async def run(self, statement: str, url: str = "") -> list[asyncpg.Record]:
         """One statement, by default as the server's superuser in the shop's database."""

@@ -51,7 +51,7 @@ class SeedProfile(StrEnum):
 
 Services = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SERVICE]…", help="auth, user, notifications or all; default: this directory's, or all."),
+    typer.Argument(metavar="SERVICE", help="auth, user, notifications or all; default: this directory's, or all."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
 Profile = Annotated[

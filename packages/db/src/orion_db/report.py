@@ -69,7 +69,7 @@ def _seeding(seeding: Seeding) -> list[str]:
 
 def _initialization(done: Initialization) -> list[str]:
     lines = [f"created the role {role}" for role in done.roles_made]
-    lines += [f"made {membership} a member" for membership in done.memberships_made]
+    lines += list(done.memberships_made)
     lines += (
         [f"created the database {done.database}"] if done.database_made else [f"the database {done.database} exists"]
     )
@@ -77,7 +77,9 @@ def _initialization(done: Initialization) -> list[str]:
 
 
 def _migration(migration: Migration) -> list[str]:
-    lines = [f"wrote {migration.file}" if migration.file else "the models say nothing that the migrations do not"]
+    lines = [
+        f"wrote {_shown(migration.file)}" if migration.file else "the models say nothing that the migrations do not"
+    ]
     lines = [] if migration.deployment and not migration.file else lines
     lines += [f"left to be written by hand: {difference}" for difference in migration.left_over]
     lines += [f"downgrade() does not take back: {difference}" for difference in migration.irreversible]
@@ -88,8 +90,14 @@ def _migration(migration: Migration) -> list[str]:
 
 def _generation(generation: Generation) -> list[str]:
     words = "stale" if generation.checked else "wrote"
-    changed = [f"{words} {file}" for file in generation.changed]
+    changed = [f"{words} {_shown(file)}" for file in generation.changed]
     return changed or [f"{len(generation.files)} files are as the models say"]
+
+
+def _shown(file: Path) -> Path:
+    """The path from here, where it is below."""
+    here = Path.cwd()
+    return file.relative_to(here) if file.is_relative_to(here) else file
 
 
 def _plain(value: object) -> Any:

@@ -166,4 +166,4 @@ async def _join(connection: AsyncConnection, target: Target, role: str, member: 
         return
     with permissions_explained(f"make {member} a member of {role}", target.login):
         await connection.exec_driver_sql(f"GRANT {quoted(role)} TO {quoted(member)}")
-    made.memberships.append(f"{member} in {role}")
+    made.memberships.append(f"{member} is a member of {role}")

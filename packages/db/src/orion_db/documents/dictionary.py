@@ -6,7 +6,7 @@ from orion_core.service import Service
 from orion_core.tables import ALL_ROWS
 from orion_db.documents.diagram import diagram
 from orion_db.documents.models import Models, foreign_keys, partition_key
-from orion_db.documents.sql_text import checks, computed_text, default_text, index_text, type_text
+from orion_db.documents.sql_text import checks, computed_text, default_text, exclusions, index_text, type_text
 
 
 def dictionary(service: Service) -> str:
@@ -67,6 +67,7 @@ def _keys(table: Table) -> list[str]:
             f"- Foreign key `{key.name}`: `{own}` → `{key.referred_table.name}({referred})`, on delete {action}"
         )
     lines += [_index(index) for index in sorted(table.indexes, key=lambda index: str(index.name))]
+    lines += [f"- Exclusion `{name}`: `{definition}`" for name, definition in exclusions(table)]
     return lines + [f"- Check `{name}`: `{condition}`" for name, condition in checks(table)]
 
 

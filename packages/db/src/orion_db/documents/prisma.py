@@ -7,7 +7,7 @@ from orion_db.documents.models import Models, camel_case, partition_key
 from orion_db.documents.prisma_indexes import block_attributes
 from orion_db.documents.prisma_relations import RelationField, relation_fields
 from orion_db.documents.prisma_types import field_default, field_type
-from orion_db.documents.sql_text import checks, computed_text
+from orion_db.documents.sql_text import checks, computed_text, exclusions
 
 _HEAD = """\
 // {title}: the database {database}, for clients in Node.
@@ -45,6 +45,7 @@ def _model(table: Table, relations: list[RelationField], models: Models) -> str:
     lines += [f"  {line}" for line in _aligned(rows)]
     lines += ["", *(f"  {line}" for line in block_attributes(table))]
     lines += [f"  // CHECK {name}: {condition}" for name, condition in checks(table)]
+    lines += [f"  // {name}: {definition}" for name, definition in exclusions(table)]
     return "\n".join([*lines, f'  @@map("{table.name}")', "}"])
 
 

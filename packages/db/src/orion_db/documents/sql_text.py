@@ -1,8 +1,9 @@
 """Types, defaults, expressions and indexes of the models, as PostgreSQL writes them."""
 
-from sqlalchemy import CheckConstraint, Column, Computed, Index, Table
+from sqlalchemy import Boolean, CheckConstraint, Column, Computed, Index, Integer, Numeric, Table
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, DefaultClause
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.schema import AddConstraint, CreateIndex, DefaultClause
 from sqlalchemy.sql.elements import ClauseElement
 
 _DIALECT = postgresql.dialect()  # pyright: ignore[reportUnknownMemberType]
@@ -21,7 +22,9 @@ def default_text(column: Column[object]) -> str | None:
     default = column.server_default
     if not isinstance(default, DefaultClause) or isinstance(default, Computed):
         return None
-    return expression_text(default.arg) if not isinstance(default.arg, str) else f"'{default.arg}'"
+    if not isinstance(default.arg, str):
+        return expression_text(default.arg)
+    return default.arg if isinstance(column.type, Boolean | Numeric | Integer) else f"'{default.arg}'"
 
 
 def computed_text(column: Column[object]) -> str | None:
@@ -47,6 +50,17 @@ def predicate_text(index: Index) -> str:
     if where is None:
         return ""
     return where if isinstance(where, str) else expression_text(where)
+
+
+def exclusions(table: Table) -> list[tuple[str, str]]:
+    """Names and definitions of the table's EXCLUDE constraints."""
+    found = (constraint for constraint in table.constraints if isinstance(constraint, ExcludeConstraint))
+    return sorted((str(constraint.name), _constraint_text(constraint)) for constraint in found)
+
+
+def _constraint_text(constraint: ExcludeConstraint) -> str:
+    statement = " ".join(str(AddConstraint(constraint).compile(dialect=_DIALECT)).split())
+    return "EXCLUDE " + statement.partition(" EXCLUDE ")[2]
 
 
 def checks(table: Table) -> list[tuple[str, str]]:

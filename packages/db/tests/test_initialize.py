@@ -1,0 +1,166 @@
+"""From nothing to a database, and to a new one: roles, fences, seeds, production."""
+
+import secrets
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+import orion_db
+from orion_db.passwords import scram_verifier
+
+if TYPE_CHECKING:
+    from packages.db.tests.conftest import Shop
+
+
+@pytest.fixture
+async def clerk(shop: "Shop") -> AsyncGenerator[str]:
+    """A login that may create databases and roles, and is no superuser: the one strong login of the seed document."""
+    name = f"clerk_{secrets.token_hex(4)}"
+    await shop.run(f"CREATE ROLE {name} LOGIN CREATEDB CREATEROLE PASSWORD 'strong'", shop.admin_url)
+    await shop.run(f"GRANT orion_shop_owner, orion_shop_service TO {name} WITH ADMIN OPTION", shop.admin_url)
+    yield name
+    await shop.drop()
+    await shop.run(f"DROP OWNED BY {name}", shop.admin_url)
+    await shop.run(f"DROP ROLE {name}", shop.admin_url)
+
+
+async def test_the_second_time_nothing_changes(shop: "Shop") -> None:
+    first = await orion_db.initialize(shop.target)
+    assert first.database_made
+    assert [name for name, _ in first.deployment.applied] == ["0001_goods", "0002_prices"]
+    assert first.seeding is not None
+    assert first.seeding.inserted == {"goods": 2}
+    before = await orion_db.catalog_of(shop.target)
+    rows = await shop.run("SELECT xmin, * FROM goods")
+    second = await orion_db.initialize(shop.target)
+    assert not second.database_made
+    assert (second.roles_made, second.memberships_made, second.deployment.applied) == ((), (), ())
+    assert second.seeding is not None
+    assert (second.seeding.inserted, second.seeding.left_alone) == ({"goods": 0}, {"goods": 2})
+    assert await orion_db.catalog_of(shop.target) == before
+    assert await shop.run("SELECT xmin, * FROM goods") == rows
+
+
+async def test_one_login_that_is_no_superuser_is_enough(shop: "Shop", clerk: str) -> None:
+    url = shop.url(clerk, "strong")
+    target = orion_db.Target(shop.service, url=url, owner_url=url)
+    await orion_db.initialize(target)
+    found = await orion_db.status(target)
+    assert (found.drift, found.exit_code) == ((), orion_db.Exit.OK)
+
+
+async def test_the_service_is_fenced_in(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target)
+    other = replace(shop.service, database="other")
+    database = f"{shop.database}_other"
+    admin = await asyncpg.connect(shop.admin_url)
+    await admin.execute("CREATE ROLE orion_other_owner")
+    await admin.execute("CREATE ROLE orion_other_service")
+    await admin.execute(f"CREATE DATABASE {database} OWNER orion_other_owner")
+    other = replace(other, name="other")
+    elsewhere = orion_db.Target(other, shop.url(database=database), shop.url(database=database))
+    try:
+        async with orion_db_admin(elsewhere) as connection:
+            await orion_db.fence_database(connection, other, database)
+        url = shop.target.url
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await shop.run("SELECT 1", shop.url("shop_login", "its-secret", database))
+        for statement in (
+            "CREATE TABLE mine (id integer)",
+            "ALTER TABLE goods ADD COLUMN mine integer",
+            "DROP TABLE prices",
+            "CREATE SCHEMA mine",
+            "TRUNCATE goods",
+            "DELETE FROM goods",
+            "SELECT * FROM prices",
+            "UPDATE schema_migrations SET applied_at = now()",
+            "SET ROLE orion_shop_owner",
+            "CREATE TEMPORARY TABLE mine (id integer)",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await shop.run(statement, url)
+        assert len(await shop.run("SELECT * FROM goods", url)) == 2
+        assert await shop.run("SELECT * FROM schema_migrations", url)
+        assert not await shop.run(
+            "SELECT FROM pg_shdepend WHERE refobjid = 'orion_shop_service'::regrole AND deptype = 'o'"
+        )
+    finally:
+        await admin.execute(f"DROP DATABASE {database}")
+        await admin.execute("DROP ROLE orion_other_owner, orion_other_service")
+        await admin.close()
+
+
+def orion_db_admin(target: orion_db.Target):
+    from orion_db.connections import maintenance_connection
+
+    return maintenance_connection(target, "test")
+
+
+async def test_the_password_of_the_url_is_the_logins(shop: "Shop") -> None:
+    login = f"käufer_{secrets.token_hex(3)}"
+    password = "pä$$wörd / with spaces"
+    target = replace(shop.target, url=shop.url(login, password))
+    try:
+        await orion_db.initialize(target)
+        assert await shop.run("SELECT current_user", shop.url(login, password))
+        with pytest.raises(orion_db.Problem) as raised:
+            await orion_db.initialize(replace(target, url=shop.url(login, "another")))
+        assert raised.value.code == "wrong_password"
+        assert "SHOP_DATABASE_URL" in raised.value.what
+    finally:
+        await shop.drop()
+        await shop.run(f'DROP ROLE "{login}"', shop.admin_url)
+
+
+def test_verifier_is_the_one_of_rfc_7677() -> None:
+    verifier = scram_verifier("pencil", bytes.fromhex("5b6d99689d123594e01bba3dd6f7dd0e".replace(" ", "")))
+    assert verifier.startswith("SCRAM-SHA-256$4096:")
+    assert verifier == scram_verifier("pencil", bytes.fromhex("5b6d99689d123594e01bba3dd6f7dd0e"))
+    assert "pencil" not in verifier
+
+
+async def test_seeds_in_production_are_reference_data_unless_named(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, production=True)
+    assert [row["name"] for row in await shop.run("SELECT name FROM goods")] == ["apple"]
+    # The mark in the database holds also for whoever comes without ORION_ENV.
+    assert (await orion_db.seed(shop.target)).profile == "reference"
+    assert (await orion_db.seed(shop.target, profile="development")).inserted == {"goods": 1}
+
+
+async def test_seeds_leave_alone_what_was_edited(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target)
+    await shop.run("UPDATE goods SET name = 'pear' WHERE id = 1")
+    await orion_db.seed(shop.target)
+    assert [row["name"] for row in await shop.run("SELECT name FROM goods WHERE id = 1")] == ["pear"]
+
+
+async def test_seeds_wait_for_the_schema(shop: "Shop") -> None:
+    await orion_db.prepare(shop.target)
+    with pytest.raises(orion_db.Problem) as raised:
+        await orion_db.seed(shop.target)
+    assert raised.value.code == "pending_migrations"
+
+
+async def test_reset_wants_the_name_and_begins_anew(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target)
+    await shop.run("DELETE FROM goods")
+    with pytest.raises(orion_db.Problem) as raised:
+        await orion_db.reset(shop.target, confirmation="something else")
+    assert raised.value.code == "not_confirmed"
+    assert await shop.run("SELECT * FROM goods") == []
+    await orion_db.reset(shop.target, confirmation=shop.database)
+    assert len(await shop.run("SELECT * FROM goods")) == 2
+
+
+@pytest.mark.parametrize("marked_by", ["init", "a setting", "the environment"])
+async def test_reset_refuses_in_production(shop: "Shop", marked_by: str) -> None:
+    await orion_db.initialize(shop.target, production=marked_by == "init")
+    if marked_by == "a setting":
+        await shop.run(f"ALTER DATABASE {shop.database} SET orion.environment = 'production'")
+    with pytest.raises(orion_db.Problem) as raised:
+        await orion_db.reset(shop.target, confirmation=shop.database, production=marked_by == "the environment")
+    assert (raised.value.code, raised.value.exit_code) == ("production_database", orion_db.Exit.REFUSED)
+    assert await shop.run("SELECT * FROM goods")
