@@ -128,8 +128,8 @@ def upgrade() -> None:
     )
     op.execute(
         """
-        CREATE INDEX ix_notifications_unread
-            ON notifications (user_id, id) WHERE channel = 'IN_APP' AND read_at IS NULL AND archived_at IS NULL
+        CREATE INDEX ix_notifications_unread ON notifications (user_id, id) INCLUDE (seen_at)
+            WHERE channel = 'IN_APP' AND read_at IS NULL AND archived_at IS NULL
         """
     )
     op.execute("CREATE INDEX ix_notifications_user_id_id ON notifications (user_id, id)")

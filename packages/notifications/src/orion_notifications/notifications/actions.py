@@ -61,12 +61,12 @@ async def queue_message(transaction: Transaction, desk: Desk, order: Order, now:
     What the user has switched off is recorded as REJECTED and not sent. Raises UnknownTemplateError and
     MisfitVariablesError.
     """
-    notification_id = uuid7()
-    if not await store.take_key(transaction.connection, order.key, notification_id):
-        return await store.key_holder(transaction.connection, order.key)
     template = await published(transaction.connection, order.template, order.channel)
     if names := misfits(template.variables, order.variables):
         raise MisfitVariablesError(f"template {order.template}: missing or unknown: {', '.join(sorted(names))}")
+    notification_id = uuid7()
+    if not await store.take_key(transaction.connection, order.key, notification_id):
+        return await store.key_holder(transaction.connection, order.key)
     contact = await contact_of(transaction.connection, order.user_id)
     wanted = wants(contact, template.category, order.channel)
     values = _record(notification_id, order, template, contact, now) | _secrets(notification_id, order, template, desk)

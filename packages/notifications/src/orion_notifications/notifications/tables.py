@@ -101,9 +101,11 @@ class Notification(Identified, Annotated, Timestamped, Table):
         Index("ix_notifications_user_id_status", "user_id", "status"),
         Index("ix_notifications_user_id_id", "user_id", "id"),
         Index(
+            # With seen_at, so that the counters of an inbox (unread, unseen) are answered by the index alone.
             "ix_notifications_unread",
             "user_id",
             "id",
+            postgresql_include=["seen_at"],
             postgresql_where=text("channel = 'IN_APP' AND read_at IS NULL AND archived_at IS NULL"),
         ),
         Index("ix_notifications_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),

@@ -1,0 +1,214 @@
+"""A seeded database of notifications, auth's feed as events that a test hands over, and workers on real SMTP."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from orion_contracts.cloud_event import CloudEvent
+from orion_contracts.events import EmailVerificationRequested, Event, IdentityRegistered, VerificationSecrets
+from orion_core.database import Database
+from orion_core.events.client import FeedClient
+from orion_core.events.follow import Follower
+from orion_core.ids import uuid7
+from orion_core.local.mailbox import Mailbox
+from orion_core.sealing import Keyring
+from orion_core.service_token import ServiceTokens
+from orion_core.testing import MovableClock, TestDatabase
+from orion_core.wakeup import Wakeup
+from orion_notifications.app import consumer
+from orion_notifications.delivery.actions import QUEUE_CHANNEL
+from orion_notifications.delivery.dispatch import Pace
+from orion_notifications.notifications.actions import Desk
+from orion_notifications.service import service
+from orion_notifications.settings import NotificationSettings
+from orion_notifications.worker import work
+
+KEYRING = Keyring.parse(Keyring.new_key("test"))
+EVENT_KEYRING = Keyring.parse(Keyring.new_key("events"))
+MINUTE = timedelta(minutes=1)
+PACE = Pace(slots=16, lease_seconds=4, send_seconds=2, poll_seconds=0.05, give_back_seconds=0.1)
+
+
+@pytest.fixture
+async def test_database(make_database: Callable[[str], Awaitable[TestDatabase]]) -> TestDatabase:
+    """A migrated database with its reference rows."""
+    made = await make_database("notifications")
+    owner = Database.connect(made.owner_url, role=service.owner_role, application="test seed")
+    async with owner.transaction() as transaction:
+        await service.seed(transaction.connection, "reference")
+    await owner.close()
+    return made
+
+
+@pytest.fixture
+async def database(test_database: TestDatabase) -> AsyncGenerator[Database]:
+    """The database as the service sees it."""
+    connected = Database.connect(test_database.url, role=service.service_role, application="test")
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def owner(test_database: TestDatabase) -> AsyncGenerator[Database]:
+    """The database as its owner sees it."""
+    connected = Database.connect(test_database.owner_url, role=service.owner_role, application="test owner")
+    yield connected
+    await connected.close()
+
+
+Query = Callable[..., Awaitable[list[tuple[Any, ...]]]]
+
+
+@pytest.fixture
+def query(database: Database) -> Query:
+    """`await query(sql, **parameters)`: the rows, as the service sees them."""
+
+    async def run(sql: str, **parameters: object) -> list[tuple[Any, ...]]:
+        async with database.autocommit() as connection:
+            result = await connection.execute(text(sql), parameters)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    return run
+
+
+@pytest.fixture
+def queue(test_database: TestDatabase) -> Wakeup:
+    """The queue's bell."""
+    return Wakeup(test_database.url, QUEUE_CHANNEL)
+
+
+@pytest.fixture
+def desk(queue: Wakeup) -> Desk:
+    """What queueing a message needs."""
+    return Desk(KEYRING, queue)
+
+
+MakeSettings = Callable[..., NotificationSettings]
+
+
+@pytest.fixture
+def make_settings(test_database: TestDatabase) -> MakeSettings:
+    """Settings of this test's database; arguments go before."""
+
+    def make(**other: object) -> NotificationSettings:
+        settings = {
+            "NOTIFICATION_DATABASE_URL": test_database.url,
+            "NOTIFICATION_SEALING_KEYS": KEYRING,
+            "EVENT_SEALING_KEYS": EVENT_KEYRING,
+            "NOTIFICATION_SERVICE_KEY": "unused",
+            "NOTIFICATION_APP_URL": "https://app.example/",
+        }
+        return NotificationSettings.model_validate(settings | other)
+
+    return make
+
+
+@dataclass
+class AuthFeed:
+    """Auth's feed: hands over events as they would come, and can hand over the same ones again."""
+
+    database: Database
+    settings: NotificationSettings
+    queue: Wakeup
+    clock: MovableClock
+    positions: "count[int]" = field(default_factory=lambda: count(1))
+    at: int = 0
+
+    def follower(self) -> Follower:
+        """A copy of the service that follows the feed."""
+        http = httpx.AsyncClient()
+        tokens = ServiceTokens(http, "http://auth", "notifications", "", self.clock)
+        handlers = consumer(self.settings, self.queue, self.clock).handlers()
+        return Follower(FeedClient("auth", "http://auth", tokens, http), self.database, self.clock, handlers)
+
+    async def bring(self, *events: Event) -> list[CloudEvent]:
+        """Apply these events, in this order."""
+        envelopes = [
+            CloudEvent(
+                id=uuid7(),
+                source="auth",
+                type=event.type,
+                subject=event.subject,
+                time=self.clock(),
+                position=next(self.positions),
+                data=event.data(),
+            )
+            for event in events
+        ]
+        following = envelopes[-1].position
+        await self.follower().apply(self.at, envelopes, following)
+        self.at = following
+        return envelopes
+
+    async def register(self, email: str = "ada@example.com", **fields: str) -> UUID:
+        """Have somebody register; returns their id."""
+        values = {"locale": "de", "timezone": "Europe/Berlin", **fields}
+        user_id = uuid7()
+        event = {"user_id": user_id, "email": email, "registered_at": self.clock(), **values}
+        await self.bring(IdentityRegistered.model_validate(event))
+        return user_id
+
+    def verification(
+        self, user_id: UUID, email: str = "ada@example.com", locale: str = "de", minutes: float = 30
+    ) -> EmailVerificationRequested:
+        """The event by which auth asks for a verification mail."""
+        secrets = VerificationSecrets(link="https://auth.example/verifications/l1nk?a=1&b=2", code="482913")
+        place = EmailVerificationRequested.associated_data(user_id)
+        return EmailVerificationRequested(
+            user_id=user_id,
+            email=email,
+            locale=locale,
+            expires_at=self.clock() + minutes * MINUTE,
+            secrets=EVENT_KEYRING.seal_text(secrets.model_dump_json(), place),
+        )
+
+
+@pytest.fixture
+def auth(database: Database, make_settings: MakeSettings, queue: Wakeup, clock: MovableClock) -> AuthFeed:
+    """Auth, as far as its feed tells."""
+    return AuthFeed(database, make_settings(), queue, clock)
+
+
+Working = Callable[..., Any]
+
+
+@pytest.fixture
+def working(make_settings: MakeSettings, mailbox: Mailbox, clock: MovableClock) -> Working:
+    """`async with working():` a worker runs meanwhile, and has finished afterwards."""
+
+    @asynccontextmanager
+    async def run(pace: Pace = PACE, smtp_port: int | None = None) -> AsyncGenerator[None]:
+        stop = asyncio.Event()
+        settings = make_settings(NOTIFICATION_SMTP_PORT=smtp_port or mailbox.smtp_port)
+        worker = asyncio.create_task(work(settings, stop, clock=clock, pace=pace))
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.wait_for(worker, 10)
+
+    return run
+
+
+Until = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def until() -> Until:
+    """`await until(condition)`: wait for what becomes true; fails when it does not."""
+
+    async def wait(condition: Callable[[], Awaitable[bool]], seconds: float = 8) -> None:
+        async with asyncio.timeout(seconds):
+            while not await condition():  # noqa: ASYNC110 - what is waited for is in the database
+                await asyncio.sleep(0.02)
+
+    return wait

@@ -1,0 +1,155 @@
+"""Mails as they leave, and what a server's answers mean."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from typing import Any
+
+import aiosmtplib
+import pytest
+from aiosmtpd.smtp import SMTP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orion_core.ids import uuid7
+from orion_core.local.mailbox import Mailbox
+from orion_notifications.delivery.email import Server, SmtpChannel, compose, explain
+from orion_notifications.delivery.messages import Message, NotDeliveredError
+from orion_notifications.delivery.rules import AttemptStatus, Next
+from orion_notifications.kinds import Category
+from orion_notifications.templates.rules import Content
+
+SENDER = Address("Orion", addr_spec="no-reply@orion.example")
+DATE = "Sun, 01 Mar 2026 12:00:00 +0000"
+
+
+def clock() -> datetime:
+    return datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def message(recipient: str = "ada@example.com", **other: Any) -> Message:
+    content = Content("Grüße", "Guten Tag\n", "<p>Guten Tag</p>")
+    fields: dict[str, Any] = {
+        "category": Category.ACCOUNT,
+        "recipient_name": "Ada, née B.",
+        "locale": "de",
+        "content": content,
+    }
+    return Message(id=uuid7(), recipient=recipient, **(fields | other))
+
+
+def channel(port: int, connections: int = 2) -> SmtpChannel:
+    return SmtpChannel(Server("127.0.0.1", port, connections=connections), SENDER, clock)
+
+
+class Refusing:
+    """An SMTP server's behaviour: answers RCPT and DATA as told."""
+
+    def __init__(self, rcpt: str = "250 OK", data: str = "250 OK") -> None:
+        self.rcpt, self.data, self.sessions = rcpt, data, set[int]()
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        self.sessions.add(id(session))
+        if self.rcpt.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.rcpt
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        return self.data
+
+
+@asynccontextmanager
+async def refusing(handler: Refusing) -> AsyncGenerator[int]:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(handler, hostname="test", loop=loop), "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def test_a_mail_arrives_with_text_html_and_headers(mailbox: Mailbox) -> None:
+    sent = message()
+    receipt = await channel(mailbox.smtp_port).send(sent)
+    (mail,) = await mailbox.wait_for("ada@example.com")
+    assert (receipt.next, receipt.status_code) == (Next.SENT, 250)
+    assert (mail.subject, mail.text.strip(), mail.html.strip()) == ("Grüße", "Guten Tag", "<p>Guten Tag</p>")
+    assert mail.header("Message-ID") == receipt.provider_message_id == f"<{sent.id}@orion.example>"
+    assert mail.header("To") == '"Ada, née B." <ada@example.com>'
+    assert mail.header("Content-Language") == "de"
+    assert mail.header("Auto-Submitted") == "auto-generated"
+    assert mail.header("List-Unsubscribe") is None
+
+
+async def test_only_marketing_offers_to_unsubscribe(mailbox: Mailbox) -> None:
+    await channel(mailbox.smtp_port).send(message(category=Category.MARKETING))
+    (mail,) = await mailbox.wait_for("ada@example.com")
+    assert "mailto:no-reply@orion.example?subject=unsubscribe" in (mail.header("List-Unsubscribe") or "")
+
+
+async def test_connections_are_used_again_also_after_a_refusal() -> None:
+    handler = Refusing(rcpt="550 5.1.1 no such user")
+    async with refusing(handler) as port:
+        smtp = channel(port, connections=1)
+        for _ in range(3):
+            with pytest.raises(NotDeliveredError):
+                await smtp.send(message())
+        handler.rcpt = "250 OK"
+        await smtp.send(message())
+        await smtp.close()
+    assert len(handler.sessions) == 1
+
+
+@pytest.mark.parametrize(
+    ("rcpt", "data", "status", "code", "is_permanent"),
+    [
+        ("550 5.1.1 no such user", "", AttemptStatus.FAILURE, "smtp_550", True),
+        ("451 4.3.0 try later", "", AttemptStatus.FAILURE, "smtp_451", False),
+        ("450 4.7.1 slow down", "", AttemptStatus.RATE_LIMITED, "smtp_450", False),
+        ("250 OK", "554 5.7.1 spam", AttemptStatus.FAILURE, "smtp_554", True),
+        ("250 OK", "452 4.2.2 mailbox full", AttemptStatus.FAILURE, "smtp_452", False),
+    ],
+)
+async def test_a_servers_refusal_is_understood(
+    rcpt: str, data: str, status: AttemptStatus, code: str, is_permanent: bool
+) -> None:
+    async with refusing(Refusing(rcpt, data)) as port:
+        with pytest.raises(NotDeliveredError) as refused:
+            await channel(port).send(message())
+    failure = refused.value.failure
+    assert (failure.status, failure.code, failure.is_permanent) == (status, code, is_permanent)
+    assert failure.status_code == int(code.removeprefix("smtp_"))
+
+
+async def test_no_server_is_no_fault_of_the_message() -> None:
+    with pytest.raises(NotDeliveredError) as refused:
+        await channel(1).send(message())
+    assert (refused.value.failure.code, refused.value.failure.is_permanent) == ("smtp_unreachable", False)
+
+
+def test_our_own_login_is_no_fault_of_the_message() -> None:
+    failure = explain(aiosmtplib.SMTPAuthenticationError(535, "no"))
+    assert failure is not None
+    assert not failure.is_permanent
+
+
+def test_a_bug_is_not_taken_for_an_answer() -> None:
+    assert explain(KeyError("x")) is None
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_value_becomes_a_header_of_its_own(name: str, subject: str) -> None:
+    """Header injection: whatever comes in, the mail has the headers it should have, or is not made."""
+    try:
+        mail = compose(message(recipient_name=name, content=Content(subject, "t", None)), SENDER, DATE)
+        source = mail.as_bytes()
+    except ValueError:
+        return
+    names = [line.split(b":")[0] for line in source.split(b"\r\n\r\n")[0].split(b"\r\n") if line[:1] not in b" \t"]
+    assert sorted(names) == sorted(key.encode() for key in mail)
+    assert {key.lower() for key in mail} <= {
+        "from", "to", "subject", "date", "message-id", "auto-submitted", "mime-version", "content-type",
+        "content-transfer-encoding", "content-language",
+    }  # fmt: skip

@@ -1,0 +1,161 @@
+"""The queue: who gets what in which order, and what becomes of it when its worker does not come back."""
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, text
+
+from orion_core.database import Database
+from orion_core.ids import uuid7
+from orion_notifications.delivery import store
+from orion_notifications.delivery.actions import fault
+from orion_notifications.delivery.messages import Outcome
+from orion_notifications.delivery.rules import AttemptStatus, Next
+from orion_notifications.kinds import Priority
+from orion_notifications.templates.rules import Content
+
+if TYPE_CHECKING:
+    from packages.notifications.tests.conftest import Query
+
+
+async def add(database: Database, priority: Priority = Priority.NORMAL, key: str | None = None, **other: Any) -> UUID:
+    """A queued notification with content of its own."""
+    notification_id = uuid7()
+    fields = {"id": notification_id, "type": "t", "category": "SYSTEM", "channel": "EMAIL", "recipient": "a@b.example"}
+    fields |= {"content": "c", "priority": priority.name} | other
+    columns = ", ".join(fields)
+    values = ", ".join(f":{name}" for name in fields)
+    async with database.transaction() as transaction:
+        await transaction.connection.execute(text(f"INSERT INTO notifications ({columns}) VALUES ({values})"), fields)
+        await store.enqueue(transaction.connection, notification_id, priority, None, key)
+    return notification_id
+
+
+async def claim(database: Database, batch: int = 10, lease_seconds: float = 60) -> list[RowMapping]:
+    async with database.autocommit() as connection:
+        return await store.claim(connection, batch, lease_seconds)
+
+
+async def finish(database: Database, row: RowMapping, next_: Next = Next.SENT, **other: Any) -> bool:
+    status = AttemptStatus.SUCCESS if next_ in (Next.SENT, Next.DELIVERED) else AttemptStatus.FAILURE
+    outcome = Outcome(row["id"], row["attempt"], row["attempt_id"], status, next_, **other)
+    async with database.autocommit() as connection:
+        return row["id"] in await store.finish(connection, [outcome])
+
+
+async def give_back(database: Database) -> list[UUID]:
+    async with database.autocommit() as connection:
+        return await store.give_back(connection, 100)
+
+
+async def test_the_most_urgent_and_then_the_oldest_goes_first(database: Database) -> None:
+    order = [Priority.LOW, Priority.URGENT, Priority.NORMAL, Priority.HIGH, Priority.URGENT]
+    added = [(priority, await add(database, priority)) for priority in order]
+    expected = [each for _, each in sorted(added, key=lambda pair: (-pair[0].value, pair[1]))]
+    claimed = [(await claim(database, 1))[0]["id"] for _ in order]
+    assert claimed == expected
+    assert await claim(database) == []
+
+
+async def test_claiming_starts_an_attempt_and_finishing_ends_it(database: Database, query: "Query") -> None:
+    await add(database)
+    (row,) = await claim(database)
+    assert await query("SELECT status, attempts FROM notifications") == [("PROCESSING", 1)]
+    assert await query("SELECT status, completed_at FROM delivery_attempts") == [("PENDING", None)]
+    content = Content("s", "sent", "<p>")
+    assert await finish(
+        database, row, provider="smtp", response="OK", response_time_ms=7, status_code=250, content=content
+    )
+    record = "SELECT status, sent_at IS NOT NULL, provider, subject, content, html_content FROM notifications"
+    assert await query(record) == [("SENT", True, "smtp", "s", "sent", "<p>")]
+    attempt = "SELECT status, provider, response, response_time_ms, status_code FROM delivery_attempts"
+    assert await query(attempt) == [("SUCCESS", "smtp", "OK", 7, 250)]
+    assert await query("SELECT * FROM notification_queue") == []
+
+
+async def test_a_passing_failure_goes_back_and_is_due_later(database: Database, query: "Query") -> None:
+    await add(database)
+    (row,) = await claim(database)
+    assert await finish(database, row, Next.QUEUED, delay=timedelta(seconds=90), error_code="smtp_451")
+    assert await claim(database) == []
+    state = "SELECT status, error_code, round(extract(epoch FROM next_attempt_at - now()) / 10) FROM notifications"
+    assert await query(state) == [("QUEUED", "smtp_451", 9)]
+    await query("UPDATE notification_queue SET due_at = now()")
+    (again,) = await claim(database)
+    assert again["attempt"] == 2
+    assert await finish(database, again, Next.FAILED, error_code="smtp_550")
+    assert await query("SELECT status, error_code, failed_at IS NOT NULL FROM notifications") == [
+        ("FAILED", "smtp_550", True)
+    ]
+
+
+async def test_a_worker_that_does_not_come_back_loses_its_lease(database: Database, query: "Query") -> None:
+    notification_id = await add(database)
+    (late,) = await claim(database, lease_seconds=-1)
+    assert await give_back(database) == [notification_id]
+    assert await query("SELECT status, error_code FROM delivery_attempts") == [("UNKNOWN", "lease_expired")]
+    assert await query("SELECT status FROM notifications") == [("QUEUED",)]
+    (again,) = await claim(database)
+    assert not await finish(database, late, Next.FAILED, error_code="late")
+    assert await finish(database, again)
+    assert await query("SELECT status, error_code FROM notifications") == [("SENT", None)]
+    assert not await finish(database, again)
+
+
+async def test_a_late_worker_is_fenced_off_before_anybody_else_claims(database: Database, query: "Query") -> None:
+    await add(database)
+    (late,) = await claim(database, lease_seconds=-1)
+    await give_back(database)
+    assert not await finish(database, late)
+    assert await query("SELECT status FROM notifications") == [("QUEUED",)]
+
+
+async def test_what_kills_every_worker_is_given_up_in_the_end(database: Database, query: "Query") -> None:
+    await add(database, max_attempts=2)
+    for _ in range(2):
+        await claim(database, lease_seconds=-1)
+        await give_back(database)
+    assert await query("SELECT status, attempts, error_code FROM notifications") == [("FAILED", 2, "lease_expired")]
+    assert await query("SELECT * FROM notification_queue") == []
+
+
+async def test_messages_of_one_ordering_key_leave_one_after_the_other(database: Database) -> None:
+    first, second, third = [
+        await add(database, priority, "ada") for priority in (Priority.LOW, Priority.URGENT, Priority.HIGH)
+    ]
+    other = await add(database)
+    for expected in (first, second, third):
+        claimed = {row["id"]: row for row in await claim(database)}
+        assert set(claimed) - {other} == {expected}
+        await finish(database, claimed[expected])
+
+
+async def test_many_workers_share_without_doubling(database: Database, query: "Query") -> None:
+    added = {await add(database) for _ in range(60)}
+    rounds = [await asyncio.gather(*(claim(database, 7) for _ in range(5))) for _ in range(4)]
+    claimed = [row["id"] for each in rounds for rows in each for row in rows]
+    assert len(claimed) == len(added)
+    assert set(claimed) == added
+    assert await query("SELECT count(*), count(DISTINCT notification_id) FROM delivery_attempts") == [(60, 60)]
+
+
+async def test_words_that_postgresql_cannot_keep_do_no_harm(database: Database, query: "Query") -> None:
+    await add(database)
+    (row,) = await claim(database)
+    assert await finish(database, row, Next.FAILED, error_code="smtp_550", error_message="a\0b\udc80" + "x" * 5000)
+    ((message,),) = await query("SELECT error_message FROM notifications")
+    assert message.startswith("ab?x")
+
+
+async def test_readiness_tells_of_a_broken_queue(database: Database, owner: Database, query: "Query") -> None:
+    assert await fault(database) is None
+    await add(database)
+    assert await fault(database) is None
+    await query("UPDATE notification_queue SET due_at = now() - interval '2 minutes'")
+    assert "has been due for 120 s" in str(await fault(database))
+    await claim(database, lease_seconds=-90)
+    assert "a lease ran out 90 s ago" in str(await fault(database))
+    await query("DELETE FROM notification_queue")
+    assert "1 unqueued" in str(await fault(database))

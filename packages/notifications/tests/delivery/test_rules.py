@@ -1,0 +1,62 @@
+"""Trying again: always later, never too late, never for ever."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orion_notifications.delivery.rules import (
+    FIRST_DELAY,
+    LONGEST_DELAY,
+    SHORTEST_DELAY,
+    AttemptStatus,
+    Failure,
+    Next,
+    after_failure,
+    backoff,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PASSING = Failure(AttemptStatus.FAILURE, "smtp_451", "later", is_permanent=False)
+LASTING = Failure(AttemptStatus.FAILURE, "smtp_550", "no such user", is_permanent=True)
+
+attempts = st.integers(min_value=1, max_value=30)
+chances = st.floats(min_value=0, max_value=1, exclude_max=True)
+expiries = st.none() | st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=2)).map(lambda span: NOON + span)
+
+
+@given(attempts, chances)
+def test_a_pause_is_within_its_bounds(attempt: int, chance: float) -> None:
+    assert SHORTEST_DELAY <= backoff(attempt, chance) <= min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY)
+
+
+@given(attempts, chances, chances)
+def test_pauses_grow_with_the_attempts_and_with_chance(attempt: int, chance: float, other: float) -> None:
+    assert backoff(attempt, chance) <= backoff(attempt + 1, chance)
+    assert backoff(attempt, min(chance, other)) <= backoff(attempt, max(chance, other))
+
+
+def test_jitter_uses_the_whole_interval() -> None:
+    assert backoff(8, 0) == SHORTEST_DELAY
+    assert backoff(8, 0.999) > FIRST_DELAY * 2**7 * 0.99
+
+
+@given(attempts, attempts, expiries, chances)
+def test_no_try_after_expiry_and_none_too_many(
+    attempt: int, max_attempts: int, expires_at: datetime | None, chance: float
+) -> None:
+    verdict = after_failure(
+        PASSING, attempt=attempt, max_attempts=max_attempts, now=NOON, expires_at=expires_at, chance=chance
+    )
+    if verdict.next is Next.QUEUED:
+        assert attempt < max_attempts
+        assert verdict.delay >= SHORTEST_DELAY
+        assert expires_at is None or NOON + verdict.delay < expires_at
+    else:
+        assert verdict.next is Next.EXPIRED or attempt >= max_attempts
+
+
+@given(attempts, expiries, chances)
+def test_a_permanent_failure_is_never_tried_again(attempt: int, expires_at: datetime | None, chance: float) -> None:
+    verdict = after_failure(LASTING, attempt=attempt, max_attempts=99, now=NOON, expires_at=expires_at, chance=chance)
+    assert verdict.next in (Next.FAILED, Next.EXPIRED)

@@ -1,0 +1,217 @@
+"""Workers: on a real queue, a real SMTP server, and through the deaths of workers and servers."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from orion_core.local.mailbox import Mailbox
+from orion_notifications.delivery.dispatch import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from packages.notifications.tests.conftest import AuthFeed, MakeSettings, Query, Until, Working
+
+QUICK = Pace(slots=16, lease_seconds=2.5, send_seconds=1, poll_seconds=0.05, give_back_seconds=0.1)
+
+
+async def undelivered(query: "Query") -> int:
+    return (await query("SELECT count(*) FROM notifications WHERE status IN ('QUEUED', 'PROCESSING')"))[0][0]
+
+
+async def test_two_workers_send_each_message_once(
+    auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
+) -> None:
+    for number in range(25):
+        user_id = await auth.register(f"user{number}@example.com")
+        await auth.bring(auth.verification(user_id, f"user{number}@example.com"))
+
+    async def is_done() -> bool:
+        return await undelivered(query) == 0
+
+    async with working(), working():
+        await until(is_done)
+    assert Counter(recipient for mail in mailbox.box for recipient in mail.to) == {
+        f"user{number}@example.com": 1 for number in range(25)
+    }
+    assert await query("SELECT status, attempt_number, count(*) FROM delivery_attempts GROUP BY 1, 2") == [
+        ("SUCCESS", 1, 50)
+    ]
+    assert await query("SELECT count(*) FROM notifications WHERE sealed_variables IS NOT NULL") == [(0,)]
+
+
+async def test_a_worker_that_is_killed_loses_nothing(
+    auth: "AuthFeed",
+    query: "Query",
+    working: "Working",
+    mailbox: Mailbox,
+    until: "Until",
+    make_settings: "MakeSettings",
+) -> None:
+    """SIGKILL between claim and completion: another worker sends it, and the first attempt says UNKNOWN."""
+    await auth.register()
+    await auth.bring(auth.verification(await auth.register("bob@example.com"), "bob@example.com"))
+    async with silent_server() as port:
+        victim = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", VICTIM, env=_environment(make_settings(), port), stdout=asyncio.subprocess.DEVNULL
+        )
+
+        async def is_claimed() -> bool:
+            return await query("SELECT count(*) FROM notifications WHERE status = 'PROCESSING'") == [(1,)]
+
+        await until(is_claimed, 15)
+        victim.send_signal(signal.SIGKILL)
+        await victim.wait()
+    async with working(QUICK):
+        await mailbox.wait_for("bob@example.com")
+    states = await query(
+        "SELECT attempt_number, status, error_code FROM delivery_attempts "
+        "WHERE provider IS DISTINCT FROM 'inbox' ORDER BY 1"
+    )
+    assert states == [(1, "UNKNOWN", "lease_expired"), (2, "SUCCESS", None)]
+    assert await query("SELECT status, attempts FROM notifications WHERE channel = 'EMAIL'") == [("SENT", 2)]
+
+
+async def test_a_server_that_comes_back_gets_the_mail(
+    auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
+) -> None:
+    await auth.bring(auth.verification(await auth.register()))
+
+    async def has_failed() -> bool:
+        return await query("SELECT error_code FROM delivery_attempts WHERE status = 'FAILURE'") == [
+            ("smtp_unreachable",)
+        ]
+
+    async with working(smtp_port=1):
+        await until(has_failed)
+    assert await query("SELECT status, error_code FROM notifications WHERE channel = 'EMAIL'") == [
+        ("QUEUED", "smtp_unreachable")
+    ]
+    await query("UPDATE notification_queue SET due_at = now()")
+    async with working():
+        await mailbox.wait_for("ada@example.com")
+
+
+async def test_a_server_that_never_answers_is_a_timeout(
+    auth: "AuthFeed", query: "Query", working: "Working", until: "Until"
+) -> None:
+    await auth.bring(auth.verification(await auth.register()))
+
+    async def has_failed() -> bool:
+        return await query("SELECT status, error_code FROM delivery_attempts WHERE status = 'TIMEOUT'") == [
+            ("TIMEOUT", "send_timeout")
+        ]
+
+    async with silent_server() as port, working(QUICK, smtp_port=port):
+        await until(has_failed)
+
+
+async def test_what_expired_meanwhile_is_not_sent(
+    auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
+) -> None:
+    await auth.bring(auth.verification(await auth.register(), minutes=5))
+    auth.clock.advance(minutes=6)
+
+    async def is_over() -> bool:
+        return await undelivered(query) == 0
+
+    async with working():
+        await until(is_over)
+    assert await query("SELECT status, sealed_variables FROM notifications WHERE channel = 'EMAIL'") == [
+        ("EXPIRED", None)
+    ]
+    assert len(mailbox.box) == 0
+
+
+async def test_stopping_finishes_what_is_in_hand(
+    auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
+) -> None:
+    for number in range(20):
+        user_id = await auth.register(f"user{number}@example.com")
+        await auth.bring(auth.verification(user_id, f"user{number}@example.com"))
+
+    async def has_begun() -> bool:
+        return await query("SELECT count(*) > 0 FROM delivery_attempts") == [(True,)]
+
+    async with working():
+        await until(has_begun)
+    assert await query("SELECT count(*) FROM notifications WHERE status = 'PROCESSING'") == [(0,)]
+    assert await query("SELECT count(*) FROM delivery_attempts WHERE status = 'PENDING'") == [(0,)]
+
+
+async def test_a_broken_message_does_not_stop_the_others(
+    auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
+) -> None:
+    await auth.bring(auth.verification(await auth.register("bad@example.com"), "bad@example.com"))
+    await query("UPDATE notifications SET variables = '{}' WHERE channel = 'EMAIL'")
+    await auth.bring(auth.verification(await auth.register("good@example.com"), "good@example.com"))
+
+    async def is_over() -> bool:
+        return await undelivered(query) == 0
+
+    async with working():
+        await until(is_over)
+        await mailbox.wait_for("good@example.com")
+    broken = await query(
+        "SELECT status, error_code, error_message FROM notifications WHERE recipient = 'bad@example.com'"
+    )
+    assert broken == [("FAILED", "template_fault", "UndefinedError")]
+
+
+async def test_secrets_under_a_key_that_is_missing_wait_for_it(
+    auth: "AuthFeed", query: "Query", working: "Working", until: "Until"
+) -> None:
+    await auth.bring(auth.verification(await auth.register()))
+    await query("UPDATE notifications SET sealed_variables = '\\x0105' || sealed_variables WHERE channel = 'EMAIL'")
+
+    async def has_failed() -> bool:
+        return await query("SELECT error_code FROM delivery_attempts WHERE status = 'FAILURE'") == [("secrets_sealed",)]
+
+    async with working():
+        await until(has_failed)
+    assert await query("SELECT status FROM notifications WHERE channel = 'EMAIL'") == [("QUEUED",)]
+
+
+@asynccontextmanager
+async def silent_server() -> "AsyncGenerator[int]":
+    """Takes connections and says nothing."""
+    open_connections: list[asyncio.StreamWriter] = []
+
+    def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_connections.append(writer)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in open_connections:
+            writer.close()
+
+
+VICTIM = """
+import asyncio
+from orion_notifications.delivery.dispatch import Pace
+from orion_notifications.settings import NotificationSettings
+from orion_notifications.worker import work
+asyncio.run(work(NotificationSettings.load(), asyncio.Event(), pace=Pace(lease_seconds=3, send_seconds=30)))
+"""
+
+
+def _environment(settings: Any, smtp_port: int) -> dict[str, str]:
+    def keys(keyring: Any) -> str:
+        from base64 import b64encode
+
+        return ",".join(f"{key_id}:{b64encode(key).decode()}" for key_id, key in keyring.keys.items())
+
+    return os.environ | {
+        "NOTIFICATION_DATABASE_URL": settings.database_url,
+        "NOTIFICATION_SEALING_KEYS": keys(settings.sealing_keys),
+        "EVENT_SEALING_KEYS": keys(settings.event_sealing_keys),
+        "NOTIFICATION_SERVICE_KEY": "unused",
+        "NOTIFICATION_SMTP_PORT": str(smtp_port),
+    }
