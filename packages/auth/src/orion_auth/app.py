@@ -46,6 +46,9 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
     wakeup = Wakeup(url, "outbox")
     components = _components(settings, clock, database, Feed(database, wakeup, "auth"))
 
+    async def signing_key_fault() -> str | None:
+        return components.signer.fault
+
     async def stop() -> None:
         components.lane.close()
 
@@ -56,7 +59,8 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
         database=database,
         components=components,
         routers=[*ROUTERS, *_feed(components)],
-        background=[wakeup.run],
+        background=[wakeup.run, components.signer.run],
+        checks={"signing_key": signing_key_fault},
         on_stop=stop,
     )
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends
-from starlette.requests import Request
+from fastapi import Depends, Request
 
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing

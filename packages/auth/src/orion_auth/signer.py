@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from orion_core.access_tokens import ALGORITHM, TYPE
 from orion_core.ids import uuid7
 
 LIFETIME = timedelta(minutes=10)
+RELOAD_SECONDS = 60
 AUDIENCE = "orion"
 FIRST_PARTY = "orion"
 """`client_id` of the product's own applications, which sign users in with a password."""
@@ -43,12 +45,28 @@ class AccessTokenSigner:
         self._issuer = issuer
         self._key: SigningKey | None = None
         self._loading = asyncio.Lock()
+        self.fault: str | None = None
+        """Why there is no key to sign with, if there is none; for `/readyz`."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Load the key at the start, and again every minute, so that a rotation reaches every process."""
+        while not stop.is_set():
+            await self._reload()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RELOAD_SECONDS)
 
     async def ready(self) -> SigningKey:
         """The active key."""
+        return self._key or await self._reload()
+
+    async def _reload(self) -> SigningKey:
         async with self._loading:
-            if self._key is None:
+            try:
                 self._key = await self._load()
+            except Exception as error:
+                self.fault = None if self._key else f"the signing key cannot be loaded ({type(error).__name__})"
+                raise
+            self.fault = None
             return self._key
 
     async def for_user(

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orion_auth.signer import AccessTokenSigner
 from orion_auth.signing_keys.actions import load_or_create
 from orion_core.sealing import Keyring, SealError
+
+OTHERS = Keyring({"s2": b"x" * 32})
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -36,4 +39,22 @@ async def test_the_wrong_keyring_opens_nothing(auth: "Auth") -> None:
     components = auth.application.state.components
     await components.signer.ready()
     with pytest.raises(SealError):
-        await load_or_create(components.database, Keyring({"s2": b"x" * 32}), auth.clock())
+        await load_or_create(components.database, OTHERS, auth.clock())
+
+
+async def test_a_rotation_reaches_a_running_process(auth: "Auth") -> None:
+    components = auth.application.state.components
+    first = await components.signer.ready()
+    await auth.execute("UPDATE signing_keys SET status = 'RETIRING'")
+    second = await components.signer._reload()
+    assert first.kid != second.kid
+    assert len((await auth.http.get("/auth/.well-known/jwks.json")).json()["keys"]) == 2
+
+
+async def test_it_is_told_when_the_key_cannot_be_opened(auth: "Auth") -> None:
+    await auth.application.state.components.signer.ready()
+    database = auth.application.state.components.database
+    signer = AccessTokenSigner(lambda: load_or_create(database, OTHERS, auth.clock()), "issuer")
+    with pytest.raises(SealError):
+        await signer.ready()
+    assert signer.fault == "the signing key cannot be loaded (SealError)"

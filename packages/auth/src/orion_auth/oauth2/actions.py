@@ -1,6 +1,7 @@
 """Granting tokens to clients."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from orion_auth.oauth2.rules import Client, TokenRequestError, check_service, granted_scope
@@ -10,16 +11,25 @@ from orion_auth.signer import AccessTokenSigner
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Database
 from orion_core.events.outbox import Outbox
+from orion_core.http.rate_limit import RateLimitState
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A token response, and where its receiver stands under the rate limit."""
+
+    response: TokenResponse
+    limit: RateLimitState | None = None
 
 
 async def grant_to_service(
     signer: AccessTokenSigner, key_hashes: Mapping[str, str], client: Client, scope: str | None, now: datetime
-) -> TokenResponse:
+) -> Granted:
     """An access token for a service that shows its key (RFC 6749 §4.4); it gets no refresh token."""
     check_service(client, key_hashes)
     granted = granted_scope(scope)
     token = await signer.for_service(client.id, granted, now)
-    return TokenResponse(access_token=token.text, expires_in=token.expires_in, scope=granted)
+    return Granted(TokenResponse(access_token=token.text, expires_in=token.expires_in, scope=granted))
 
 
 async def grant_by_refresh(
@@ -29,15 +39,16 @@ async def grant_by_refresh(
     refresh_token: str | None,
     bearer: Bearer,
     now: datetime,
-) -> TokenResponse:
+) -> Granted:
     """The next access token of a session, and the next refresh token (RFC 6749 §6)."""
     if refresh_token is None:
         raise TokenRequestError("invalid_request", "refresh_token is missing.")
     grant = await sessions.refresh(database, signer, outbox, refresh_token, bearer, now)
     if grant is None:
         raise TokenRequestError("invalid_grant", "The refresh token has ended, was used or was revoked; sign in again.")
-    return TokenResponse(
+    response = TokenResponse(
         access_token=grant.access_token.text,
         expires_in=grant.access_token.expires_in,
         refresh_token=grant.refresh_token,
     )
+    return Granted(response, grant.limit)

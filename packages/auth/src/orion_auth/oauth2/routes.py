@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from orion_auth.components import Components, Wired
 from orion_auth.oauth2 import actions
+from orion_auth.oauth2.actions import Granted
 from orion_auth.oauth2.rules import TokenRequestError, read_client, read_form
 from orion_auth.oauth2.shapes import TokenError, TokenResponse
 from orion_auth.tokens.actions import Bearer
@@ -52,10 +53,11 @@ async def grant(request: Request, wired: Wired, context: Context) -> JSONRespons
             raise
         # RFC 6749 has no word for this; RFC 8628 §3.5 has.
         return _error("slow_down", problem.detail, problem.status, problem.headers)
-    return JSONResponse(granted.model_dump(exclude_none=True))
+    headers = granted.limit.headers() if granted.limit else None
+    return JSONResponse(granted.response.model_dump(exclude_none=True), headers=headers)
 
 
-async def _grant(form: dict[str, str], authorization: str, wired: Components, context: RequestContext) -> TokenResponse:
+async def _grant(form: dict[str, str], authorization: str, wired: Components, context: RequestContext) -> Granted:
     match form.get("grant_type"):
         case "client_credentials":
             client = read_client(authorization, form)

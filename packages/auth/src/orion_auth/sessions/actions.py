@@ -227,7 +227,7 @@ async def _end(
         "session_id": session_id,
         "user_id": user_id,
         "reason": reason,
-        "revoked_by": str(user_id),
+        "revoked_by": str(user_id) if reason == "SIGNED_OUT" else "auth",
         "revoked_at": now,
         "expires_at": tokens_expire_at,
     }

@@ -1,0 +1,63 @@
+"""Settings from the environment, and what is said when they are wrong."""
+
+from base64 import b64encode
+
+import pytest
+
+from orion_auth.settings import AuthSettings
+from orion_core.settings import SettingsError
+
+KEY = f"s1:{b64encode(b's' * 32).decode()}"
+GOOD = {
+    "AUTH_DATABASE_URL": "postgresql://user:hunter2@localhost:5432/orion_auth",
+    "AUTH_SEALING_KEYS": KEY,
+    "EVENT_SEALING_KEYS": KEY,
+    "AUTH_SERVICE_KEY_HASHES": '{"user": "' + "0" * 64 + '"}',
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> pytest.MonkeyPatch:
+    """Only what a process needs, and no `.env` beside it."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
+    for name in ("AUTH_URL", "AUTH_PUBLIC_URL", *GOOD):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_they_are_read_from_the_environment(environment: pytest.MonkeyPatch) -> None:
+    settings = AuthSettings.load()
+    assert settings.sealing_keys.active_id == "s1"
+    assert settings.service_key_hashes == {"user": "0" * 64}
+    assert settings.link_prefix == "http://127.0.0.1:7101"
+    environment.setenv("AUTH_PUBLIC_URL", "https://auth.example.com/")
+    assert AuthSettings.load().link_prefix == "https://auth.example.com"
+
+
+def test_the_links_of_mails_follow_auth_url(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("AUTH_URL", "http://auth.internal:7101")
+    assert AuthSettings.load().link_prefix == "http://auth.internal:7101"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH_DATABASE_URL", None),
+        ("AUTH_DATABASE_URL", "mysql://hunter2@localhost/x"),
+        ("AUTH_SEALING_KEYS", "hunter2"),
+        ("EVENT_SEALING_KEYS", None),
+        ("AUTH_SERVICE_KEY_HASHES", '{"user": "hunter2"}'),
+        ("AUTH_HASHING_THREADS", "0"),
+    ],
+)
+def test_a_wrong_one_is_named_and_not_repeated(environment: pytest.MonkeyPatch, name: str, value: str | None) -> None:
+    if value is None:
+        environment.delenv(name)
+    else:
+        environment.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"^{name} ") as raised:
+        AuthSettings.load()
+    assert "Example" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
