@@ -99,7 +99,8 @@ def _exception(exception: Any) -> str:
 
 def _printable(text: str) -> str:
     """Without escape sequences: what a stranger put into a log must not move the cursor of who reads it."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    one_line = text.replace("\r", "").replace("\n", " ").replace("\t", " ")
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in one_line)
 
 
 def _dim(text: str, colour: bool) -> str:
