@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
 import pytest
@@ -75,20 +76,26 @@ def _running(directory: Path, log: TextIO, environment: dict[str, str]) -> Gener
         process.stdout.close()
 
 
+@contextmanager
+def _folder() -> Generator[Path]:
+    """A folder that PostgreSQL reaches when root runs the tests; pytest keeps closing its own to all others."""
+    with TemporaryDirectory(prefix="orion-platform-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
 @pytest.fixture
-def start_platform(tmp_path: Path) -> Generator[StartPlatform]:
+def start_platform() -> Generator[StartPlatform]:
     """Start `orion up` in the test's folder, with the given environment variables and nothing else that matters."""
-    with ExitStack() as stack, (tmp_path / "up.log").open("w") as log:
+    with _folder() as folder, (folder / "up.log").open("w") as log, ExitStack() as stack:
 
         def start(**environment: str) -> Platform:
-            return stack.enter_context(_running(tmp_path, log, environment))
+            return stack.enter_context(_running(folder, log, environment))
 
         yield start
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Generator[Platform]:
+def platform() -> Generator[Platform]:
     """One `orion up` for the tests of a module."""
-    directory = tmp_path_factory.mktemp("platform")
-    with (directory / "up.log").open("w") as log, _running(directory, log, {}) as running:
+    with _folder() as folder, (folder / "up.log").open("w") as log, _running(folder, log, {}) as running:
         yield running

@@ -65,9 +65,10 @@ class Killer:
 async def register(http: httpx.AsyncClient, url: str, email: str) -> None:
     """Register until it is acknowledged, as a patient client does."""
     body = {"email": email, "password": PASSWORD, "locale": "en", "timezone": "UTC"}
+    key = {"Idempotency-Key": f"register {email}"}  # so that a lost answer is no second registration
     while True:
         try:
-            answer = await http.post(f"{url}/auth/v1/identities", json=body)
+            answer = await http.post(f"{url}/auth/v1/identities", json=body, headers=key)
         except httpx.HTTPError:
             await asyncio.sleep(0.2)
             continue

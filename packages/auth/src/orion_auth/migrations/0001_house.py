@@ -166,9 +166,9 @@ def _idempotency_keys() -> None:
         CREATE TABLE idempotency_keys (
             key_hash bytea NOT NULL,
             fingerprint bytea NOT NULL,
-            response_status smallint,
+            response_status smallint NOT NULL,
             response_headers jsonb NOT NULL DEFAULT '{}'::jsonb,
-            response_body bytea,
+            response_body bytea NOT NULL,
             expires_at timestamptz NOT NULL,
             created_at timestamptz NOT NULL DEFAULT now(),
             updated_at timestamptz NOT NULL DEFAULT now(),

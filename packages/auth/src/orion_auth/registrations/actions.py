@@ -39,7 +39,7 @@ async def register(
     password: str,
     *,
     bearer: Bearer,
-    claim: Claim,
+    claim: Claim[RateLimitState | None],
     now: datetime,
 ) -> RateLimitState | None:
     """Create a pending identity and have its address verified.
@@ -54,11 +54,11 @@ async def register(
     password_hash = await lane.hash(password)
     new = NewIdentity(email, applicant.username, password_hash, applicant.locale)
     async with evenly(), database.transaction() as transaction:
-        await claim.take(transaction)
         if await identities.username_is_taken(transaction.connection, new.username):
             raise _username_taken()
         if not await _create(transaction, mailing, new, applicant, bearer, now):
             await _repeat(transaction, mailing, email, bearer, now)
+        await claim.settle(transaction, state)
     return state
 
 

@@ -12,6 +12,7 @@ from orion_auth.registrations.shapes import Registration, RegistrationAccepted
 from orion_auth.tokens.actions import Bearer
 from orion_core.http.context import Context
 from orion_core.http.idempotency import Claim
+from orion_core.http.rate_limit import RateLimitState
 
 router = APIRouter(prefix="/auth/v1", tags=["registration"])
 
@@ -23,8 +24,8 @@ async def register(body: Registration, request: Request, wired: Wired, context: 
     """Register. The answer does not tell whether the address has an account already."""
     applicant = Applicant(body.email, body.username, body.name, body.locale, body.timezone)
 
-    async def work(claim: Claim) -> Response:
-        state = await actions.register(
+    async def work(claim: Claim[RateLimitState | None]) -> RateLimitState | None:
+        return await actions.register(
             wired.database,
             wired.lane,
             wired.mailing,
@@ -34,6 +35,9 @@ async def register(body: Registration, request: Request, wired: Wired, context: 
             claim=claim,
             now=wired.clock(),
         )
-        return JSONResponse(ACCEPTED.model_dump(), 202, state.headers() if state else None)
 
-    return await wired.idempotency.once(request, "anybody", work)
+    return await wired.idempotency.once(request, "anybody", work, _accepted)
+
+
+def _accepted(state: RateLimitState | None) -> Response:
+    return JSONResponse(ACCEPTED.model_dump(), HTTPStatus.ACCEPTED, state.headers() if state else None)

@@ -26,7 +26,8 @@ SECURITY_HEADERS = {
 }
 """OWASP ASVS 5.0, chapter 3. A route that answers a page sets its own policy; these fill in what is not set."""
 
-QUIET_PATHS = ("/livez", "/readyz", "/metrics")
+QUIET_PATHS = ("/livez", "/readyz", "/metrics", "/events")
+"""Ends of paths that are asked for all the time by machines: counted, not logged."""
 
 LONGEST_CONTENT_LENGTH = 18
 """Digits that fit 64 bits."""
@@ -135,7 +136,7 @@ class _Exchange:
         seconds = time.perf_counter() - self._started
         method = self._scope["method"] if self._scope["method"] in METHODS else "OTHER"
         metrics.REQUESTS.labels(method, self._route(), str(self._status)).observe(seconds)
-        if self._scope["path"] not in QUIET_PATHS:
+        if not self._scope["path"].endswith(QUIET_PATHS):
             log.info(
                 "request",
                 method=method,
@@ -147,7 +148,8 @@ class _Exchange:
 
     def _route(self) -> str:
         """The pattern of the path, never the path itself: a link in a mail has its secret there."""
-        route: Any = self._scope.get("route")
+        # Where routers are included into one another, the route itself knows only the last part of the path.
+        route: Any = self._scope.get("fastapi", {}).get("effective_route_context") or self._scope.get("route")
         return getattr(route, "path", "unmatched")
 
     def _too_large(self) -> Problem:

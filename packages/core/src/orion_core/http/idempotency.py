@@ -1,20 +1,17 @@
 """`Idempotency-Key`: a POST that is sent again takes effect once and gets the same answer.
 
-The key is claimed in the transaction that makes the change, so a crash at any moment leaves either both or neither. The
-answer is stored afterwards, sealed, since it may hold tokens. (draft-ietf-httpapi-idempotency-key-header)
+The key and the answer are written in the transaction that makes the change, so a crash at any moment leaves all of it
+or nothing. The answer is sealed, since it may hold tokens. (draft-ietf-httpapi-idempotency-key-header)
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import structlog
-from sqlalchemy import MetaData, select, update
+from sqlalchemy import MetaData, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -33,45 +30,29 @@ _tables = MetaData()
 add_tables(_tables)
 KEYS = _tables.tables["idempotency_keys"]
 
-log = structlog.get_logger()
+Result = TypeVar("Result")
+
+
+class KeyTakenError(Exception):
+    """Another request with this key has taken effect meanwhile; the transaction is rolled back."""
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The right to make one change under a key; without a key it asks nothing."""
+class Claim(Generic[Result]):
+    """What an action settles in its transaction, so that the change and its answer are one."""
 
-    key_hash: bytes = b""
-    fingerprint: bytes = b""
-    claimed_at: datetime | None = None
-
-    async def take(self, transaction: Transaction) -> None:
-        """Claim the key in the transaction that makes the change; a 409 Problem when another request has it.
-
-        A concurrent request with the same key waits here for the first one's commit (primary key of idempotency_keys).
-        """
-        if self.claimed_at is None:
-            return
-        values = {
-            "fingerprint": self.fingerprint,
-            "expires_at": self.claimed_at + LIFETIME,
-            "response_status": None,
-            "response_body": None,
-        }
-        claimed = (
-            insert(KEYS)
-            .values(key_hash=self.key_hash, **values)
-            .on_conflict_do_update(
-                index_elements=[KEYS.c.key_hash], set_=values, where=KEYS.c.expires_at <= self.claimed_at
-            )
-            .returning(KEYS.c.key_hash)
-        )
-        if (await transaction.connection.execute(claimed)).one_or_none() is None:
-            raise _in_use()
+    settle: Callable[[Transaction, Result], Awaitable[None]]
+    """Call it last, with what the action returns. Waits for a concurrent request with the same key; its commit wins."""
 
 
-NO_CLAIM = Claim()
+async def _settle_nothing(_: Transaction, __: object) -> None:
+    """There is no key to settle."""
 
-Work = Callable[[Claim], Awaitable[Response]]
+
+NO_CLAIM: Claim[Any] = Claim(_settle_nothing)
+"""For callers without an `Idempotency-Key`."""
+
+Work = Callable[[Claim[Result]], Awaitable[Result]]
 
 
 class IdempotencyKeys:
@@ -82,84 +63,83 @@ class IdempotencyKeys:
         self._keyring = keyring
         self._clock = clock
 
-    async def once(self, request: Request, principal: str, work: Work) -> Response:
-        """Do `work` under the request's key, or give the answer that it got before.
+    async def once(
+        self, request: Request, principal: str, work: Work[Result], answer: Callable[[Result], Response]
+    ) -> Response:
+        """Do `work` and answer with what it returns; under a key that was used before, answer as then and do nothing.
 
         `principal` is who asks, verified: one caller's keys are nothing to another. 422 when the key was used for
-        another request; 409 when that request is still under way, or took effect and its answer was lost.
+        another request. Work that raises settles nothing, so it may be tried again under its key.
         """
         key = request.headers.get("idempotency-key")
         if key is None:
-            return await work(NO_CLAIM)
-        claim = await self._claim(request, principal, key)
-        row = await self._find(claim.key_hash)
-        if row is not None:
-            return self._replay(row, await _content(request), claim)
-        answer = await work(claim)
-        try:
-            await self._store(claim, answer)
-        except (DBAPIError, PoolTimeoutError, ConnectionError) as error:  # it took effect: the caller should know
-            log.warning("idempotency.answer_lost", reason=type(error).__name__)
-        return answer
+            return answer(await work(NO_CLAIM))
+        use = await self._use(request, principal, key)
+        if (replayed := await self._replay(use)) is not None:
+            return replayed
 
-    async def _claim(self, request: Request, principal: str, key: str) -> Claim:
+        async def settle(transaction: Transaction, result: Result) -> None:
+            await self._keep(transaction, use, answer(result))
+
+        try:
+            return answer(await work(Claim(settle)))
+        except KeyTakenError:
+            if (replayed := await self._replay(use)) is not None:
+                return replayed
+            raise
+
+    async def _use(self, request: Request, principal: str, key: str) -> "_Use":
         if not 0 < len(key) <= LONGEST_KEY:
             raise Problem(
                 400, "invalid_idempotency_key", "Invalid Idempotency-Key", "Use 1 to 255 characters, best a UUID."
             )
         name = f"{principal}\0{request.method}\0{request.url.path}\0{key}"
-        return Claim(
-            key_hash=sha256(name.encode()).digest(),  # no key of the ring, which may be rotated meanwhile
-            fingerprint=self._keyring.mac(FINGERPRINT, await _content(request)),
-            claimed_at=self._clock(),
-        )
+        content = request.url.query.encode() + b"\0" + await request.body()
+        return _Use(sha256(name.encode()).digest(), content)
 
-    async def _find(self, key_hash: bytes) -> Any:
-        statement = select(KEYS).where(KEYS.c.key_hash == key_hash, KEYS.c.expires_at > self._clock())
+    async def _replay(self, use: "_Use") -> Response | None:
+        statement = select(KEYS).where(KEYS.c.key_hash == use.key_hash, KEYS.c.expires_at > self._clock())
         async with self._database.autocommit() as connection:
-            return (await connection.execute(statement)).one_or_none()
-
-    def _replay(self, row: Any, content: bytes, claim: Claim) -> Response:
-        if not self._keyring.verify_mac(FINGERPRINT, content, row.fingerprint):
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            return None
+        if not self._keyring.verify_mac(FINGERPRINT, use.content, row.fingerprint):
             detail = "This Idempotency-Key was used for a different request; use a new key for a new request."
             raise Problem(422, "idempotency_key_reused", "Idempotency-Key reused", detail)
-        if row.response_status is None:
-            raise _in_use()
         try:
-            body = self._keyring.open(row.response_body, _place(claim))
+            body = self._keyring.open(row.response_body, use.place)
         except SealError:
-            raise _in_use() from None
-        headers = {**row.response_headers, "Idempotency-Replayed": "true"}
-        return Response(body, row.response_status, headers=headers)
+            detail = "The request took effect, but its answer can no longer be read; read the resource instead."
+            raise Problem(409, "idempotency_answer_lost", "Answer lost", detail) from None
+        return Response(body, row.response_status, headers={**row.response_headers, "Idempotency-Replayed": "true"})
 
-    async def _store(self, claim: Claim, answer: Response) -> None:
-        """Keep the answer of a change that claimed the key; of one that was refused there is no row to keep it in."""
-        headers = {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
+    async def _keep(self, transaction: Transaction, use: "_Use", response: Response) -> None:
+        """Write the key with its answer; an expired use of the same key makes room (primary key of the table)."""
+        now = self._clock()
+        values = {
+            "fingerprint": self._keyring.mac(FINGERPRINT, use.content),
+            "response_status": response.status_code,
+            "response_headers": {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers},
+            "response_body": self._keyring.seal(bytes(response.body), use.place),
+            "expires_at": now + LIFETIME,
+        }
         statement = (
-            update(KEYS)
-            .where(KEYS.c.key_hash == claim.key_hash)
-            .values(
-                response_status=answer.status_code,
-                response_headers=headers,
-                response_body=self._keyring.seal(bytes(answer.body), _place(claim)),
-            )
+            insert(KEYS)
+            .values(key_hash=use.key_hash, **values)
+            .on_conflict_do_update(index_elements=[KEYS.c.key_hash], set_=values, where=KEYS.c.expires_at <= now)
+            .returning(KEYS.c.key_hash)
         )
-        async with self._database.autocommit() as connection:
-            await connection.execute(statement)
+        if (await transaction.connection.execute(statement)).one_or_none() is None:
+            raise KeyTakenError
 
 
-async def _content(request: Request) -> bytes:
-    """What makes a request this one: its query and its body."""
-    return request.url.query.encode() + b"\0" + await request.body()
+@dataclass(frozen=True)
+class _Use:
+    """One use of a key: its name, hashed without any key of the ring, and what makes the request this one."""
 
+    key_hash: bytes
+    content: bytes
 
-def _place(claim: Claim) -> str:
-    return place("idempotency_keys", "response_body", sha256(claim.key_hash).hexdigest())
-
-
-def _in_use() -> Problem:
-    detail = (
-        "A request with this Idempotency-Key is being worked on, or took effect and its answer was lost. "
-        "Wait a moment and repeat it; if this stays, read the resource instead."
-    )
-    return Problem(409, "idempotency_key_in_use", "Idempotency-Key in use", detail, headers={"Retry-After": "1"})
+    @property
+    def place(self) -> str:
+        return place("idempotency_keys", "response_body", self.key_hash.hex())
