@@ -219,8 +219,11 @@ async def test_a_killed_deploy_leaves_no_lock_and_nothing_half_done(shop: "Shop"
 
 async def until_it_sleeps(shop: "Shop") -> None:
     asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-    while not await shop.run(asleep):
+    for _ in range(400):
+        if await shop.run(asleep):
+            return
         await asyncio.sleep(0.05)
+    raise TimeoutError("the deploy never came to its pg_sleep")
 
 
 async def start_deploy(shop: "Shop", tmp_path: Path) -> asyncio.subprocess.Process:
