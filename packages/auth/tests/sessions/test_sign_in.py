@@ -151,24 +151,24 @@ async def test_users_may_not_read_what_is_for_services(auth: "Auth") -> None:
     ).status_code == 403
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"email": "ada@example.com"},
-        {"email": "ada@example.com", "password": "x" * 257},
-        {"email": "ada@example.com", "password": "nul\0"},
-        {"email": ["ada@example.com"], "password": "correct horse"},
-        {"email": "ada@example.com", "password": "correct horse", "remember": True},
-        {"email": "ada@example.com", "password": "correct horse", "device_id": "é"},
-    ],
-)
-async def test_bad_input_is_refused_and_no_attempt(auth: "Auth", body: dict[str, Any]) -> None:
-    assert (await auth.http.post("/auth/v1/sessions", json=body)).status_code == 422
+BAD: list[dict[str, Any]] = [
+    {},
+    {"email": "ada@example.com"},
+    {"email": "ada@example.com", "password": "x" * 257},
+    {"email": "ada@example.com", "password": "nul\0"},
+    {"email": ["ada@example.com"], "password": "correct horse"},
+    {"email": "ada@example.com", "password": "correct horse", "remember": True},
+    {"email": "ada@example.com", "password": "correct horse", "device_id": "é"},
+]
+
+
+async def test_bad_input_is_refused_and_no_attempt(auth: "Auth") -> None:
+    for body in BAD:
+        assert (await auth.http.post("/auth/v1/sessions", json=body)).status_code == 422, body
     assert await auth.rows(ATTEMPTS) == []
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "é", "x" * 9000])
-async def test_foreign_tokens(auth: "Auth", token: str) -> None:
-    headers = {b"Authorization": f"Bearer {token}".encode()}
-    assert (await auth.http.delete("/auth/v1/sessions/current", headers=headers)).status_code == 401
+async def test_foreign_tokens(auth: "Auth") -> None:
+    for token in ("", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "é", "x" * 9000):
+        headers = {b"Authorization": f"Bearer {token}".encode()}
+        assert (await auth.http.delete("/auth/v1/sessions/current", headers=headers)).status_code == 401, token

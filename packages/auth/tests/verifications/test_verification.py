@@ -3,8 +3,6 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest
-
 from orion_contracts.events import EmailVerificationRequested, EmailVerified
 
 if TYPE_CHECKING:
@@ -78,14 +76,12 @@ async def test_a_link_ends(auth: "Auth") -> None:
     assert await status_of(auth) == "PENDING"
 
 
-@pytest.mark.parametrize("token", ["x", "a" * 22 + "." + "b" * 43, "%2e%2e", "<script>", "a" * 500])
-async def test_made_up_links(auth: "Auth", token: str) -> None:
-    for answer in (
-        await auth.http.get(f"/auth/v1/verifications/{token}"),
-        await auth.http.post(f"/auth/v1/verifications/{token}/confirmation"),
-    ):
-        assert answer.status_code in (404, 405, 410, 422), answer.text
-        assert "<script>" not in answer.text
+async def test_made_up_links(auth: "Auth") -> None:
+    for token in ("x", "a" * 22 + "." + "b" * 43, "%2e%2e", "<script>", "a" * 500):
+        page = await auth.http.get(f"/auth/v1/verifications/{token}")
+        press = await auth.http.post(f"/auth/v1/verifications/{token}/confirmation")
+        assert {page.status_code, press.status_code} <= {404, 405, 410, 422}, token
+        assert "<script>" not in page.text + press.text
 
 
 async def test_a_link_does_not_verify_an_address_that_was_changed(auth: "Auth") -> None:
