@@ -10,7 +10,8 @@ import pytest
 from liquid import Environment, StrictUndefined
 
 from orion_notifications.seeds import template_files
-from orion_notifications.seeds.template_files import FILTER_SETTINGS, SeedTemplate, load_templates
+from orion_notifications.seeds.template_files import SeedTemplate, load_templates
+from orion_notifications.templates.rules import FILTER_SETTINGS
 
 TEMPLATES = {template.name: template for template in load_templates()}
 LOCALES = ("de", "en", "es", "fr", "ja")

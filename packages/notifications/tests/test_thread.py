@@ -146,3 +146,12 @@ def test_there_is_always_a_minute_left() -> None:
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert minutes_between(noon, noon + timedelta(minutes=30, seconds=59)) == 30
     assert minutes_between(noon, noon + timedelta(seconds=5)) == 1
+
+
+async def test_a_zone_that_nobody_knows_does_not_cost_the_mail(
+    auth: "AuthFeed", working: "Working", mailbox: Mailbox
+) -> None:
+    await auth.bring(auth.verification(await auth.register(timezone="Mars/Olympus_Mons", locale="x-klingon")))
+    async with working():
+        (mail,) = await mailbox.wait_for("ada@example.com")
+    assert "482913" in mail.text

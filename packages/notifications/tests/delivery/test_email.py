@@ -153,3 +153,11 @@ def test_no_value_becomes_a_header_of_its_own(name: str, subject: str) -> None:
         "from", "to", "subject", "date", "message-id", "auto-submitted", "mime-version", "content-type",
         "content-transfer-encoding", "content-language",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("recipient", ["jörg@example.com", "ada@bücher.example"])
+async def test_addresses_beyond_ascii_are_written_to(mailbox: Mailbox, recipient: str) -> None:
+    """SMTPUTF8 (RFC 6531), which the server must offer."""
+    await channel(mailbox.smtp_port).send(message(recipient))
+    (mail,) = await mailbox.wait_for(recipient)
+    assert mail.subject == "Grüße"

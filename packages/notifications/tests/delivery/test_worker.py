@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from base64 import b64encode
 from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -204,8 +205,6 @@ asyncio.run(work(NotificationSettings.load(), asyncio.Event(), pace=Pace(lease_s
 
 def _environment(settings: Any, smtp_port: int) -> dict[str, str]:
     def keys(keyring: Any) -> str:
-        from base64 import b64encode
-
         return ",".join(f"{key_id}:{b64encode(key).decode()}" for key_id, key in keyring.keys.items())
 
     return os.environ | {

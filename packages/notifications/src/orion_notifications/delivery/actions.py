@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from sqlalchemy.exc import SQLAlchemyError
 
 from orion_core.database import Database, Transaction
 from orion_core.sealing import Keyring, place
@@ -42,8 +43,11 @@ async def enqueue(
 
 async def fault(database: Database) -> str | None:
     """What is wrong with the queue, if anything; for `/readyz`."""
-    async with database.autocommit() as connection:
-        health = await store.health(connection, SAMPLE)
+    try:
+        async with database.autocommit() as connection:
+            health = await store.health(connection, SAMPLE)
+    except (SQLAlchemyError, OSError) as error:
+        return f"it cannot be asked ({type(error).__name__})"
     if health.unqueued or health.finished_in_queue:
         return f"invariants are broken: {health.unqueued} unqueued, {health.finished_in_queue} finished but queued"
     if health.overdue_seconds > LONGEST_OVERDUE_SECONDS:

@@ -130,7 +130,10 @@ def compose(message: Message, sender: Address, date: str) -> EmailMessage:
     """The mail. Its Message-ID is the same at every try, so a receiver can tell a repetition; raises ValueError."""
     mail = EmailMessage(policy=SMTP_POLICY)
     mail["From"] = sender
-    mail["To"] = Address(message.recipient_name, addr_spec=message.recipient)
+    local_part, _, domain = message.recipient.rpartition("@")
+    if not local_part:
+        raise ValueError("the recipient is not an address")
+    mail["To"] = Address(message.recipient_name, local_part, domain)
     mail["Subject"] = message.content.subject
     mail["Date"] = date
     mail["Message-ID"] = f"<{message.id}@{sender.domain}>"

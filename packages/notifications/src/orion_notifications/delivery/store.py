@@ -69,11 +69,13 @@ WITH outcome AS (
     delay_seconds float8, response_time_ms integer, provider text, provider_message_id text, status_code integer,
     response text, error_code text, error_message text, subject text, content text, html_content text
   )
+), again AS MATERIALIZED (
+  SELECT id, attempt, delay_seconds FROM outcome WHERE next = 'QUEUED'
 ), retried AS (
   UPDATE notification_queue q
-  SET lease_until = NULL, due_at = now() + make_interval(secs => o.delay_seconds)
-  FROM outcome o
-  WHERE q.notification_id = o.id AND q.attempt = o.attempt AND q.lease_until IS NOT NULL AND o.next = 'QUEUED'
+  SET lease_until = NULL, due_at = now() + make_interval(secs => again.delay_seconds)
+  FROM again
+  WHERE q.notification_id = again.id AND q.attempt = again.attempt AND q.lease_until IS NOT NULL
   RETURNING q.notification_id, q.due_at
 ), finished AS (
   DELETE FROM notification_queue q USING outcome o

@@ -41,7 +41,6 @@ def upgrade() -> None:
           CONSTRAINT ck_user_preferences_email CHECK (email = lower(email)),
           CONSTRAINT ck_user_preferences_phone CHECK (phone ~ '^\+[1-9][0-9]{1,14}$'),
           CONSTRAINT ck_user_preferences_webhook_url CHECK (webhook_url ~ '^https?://'),
-          CONSTRAINT ck_user_preferences_locale CHECK (locale ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$'),
           CONSTRAINT ck_user_preferences_category_channels CHECK (jsonb_typeof(category_channels) = 'object'),
           CONSTRAINT ck_user_preferences_quiet_hours
             CHECK (NOT quiet_hours_enabled OR coalesce(quiet_hours_start <> quiet_hours_end, false)),

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,8 +14,12 @@ from orion_notifications.preferences.rules import Contact
 async def remember_user(
     connection: AsyncConnection, *, user_id: UUID, email: str, name: str | None, locale: str, timezone: str
 ) -> None:
-    """Keep what auth has told of a new user; every channel is on until they say otherwise."""
-    values = {"user_id": user_id, "email": email, "name": name, "locale": locale, "timezone": timezone}
+    """Keep what auth has told of a new user; every channel is on until they say otherwise.
+
+    A zone that this machine's database of zones does not know (yet) becomes UTC: a wrong hour is better than no mail.
+    """
+    zone = timezone if _is_zone(timezone) else "UTC"
+    values = {"user_id": user_id, "email": email, "name": name, "locale": locale, "timezone": zone}
     await store.insert_user(connection, values)
 
 
@@ -39,3 +44,11 @@ async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:
         switched_off=frozenset(channel for channel in Channel if not row[f"{channel.name.lower()}_enabled"]),
         overrides=row["category_channels"],
     )
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # unknown, not a key, a folder of zones
+        return False
+    return True

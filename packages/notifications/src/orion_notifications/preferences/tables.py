@@ -49,7 +49,6 @@ class UserPreference(Identified, Annotated, Timestamped, Table):
         CheckConstraint("email = lower(email)", "email"),
         CheckConstraint(r"phone ~ '^\+[1-9][0-9]{1,14}$'", "phone"),
         CheckConstraint("webhook_url ~ '^https?://'", "webhook_url"),
-        CheckConstraint("locale ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$'", "locale"),
         CheckConstraint("jsonb_typeof(category_channels) = 'object'", "category_channels"),
         CheckConstraint(
             "NOT quiet_hours_enabled OR coalesce(quiet_hours_start <> quiet_hours_end, false)", "quiet_hours"

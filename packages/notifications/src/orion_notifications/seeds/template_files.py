@@ -5,9 +5,9 @@ A template is a folder: `template.toml` says what it is, `body.mjml` and `body.t
 several templates use, and the meaning of every variable. `[[ word ]]` is replaced here, when the files are read; what
 is left is Liquid, stored as it is and rendered for each notification. Every locale of the result stands for itself.
 
-Rendering needs python-liquid's `datetime` and `unit` filters (`Environment(extra=True, globals=FILTER_SETTINGS)`), the
-context variables `locale` (of the content, as Babel spells it: `de`, `pt_BR`) and `timezone` (IANA), and autoescape for
-the HTML only.
+Rendering needs python-liquid's `datetime` and `unit` filters (`Environment(extra=True)` with the globals of
+`templates.rules`), the context variables `locale` (of the content, as Babel spells it: `de`, `pt_BR`) and `timezone`
+(IANA), and autoescape for the HTML only.
 """
 
 import re
@@ -25,9 +25,6 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 TEMPLATES = Path(__file__).parent / "templates"
 CONTEXT_VARIABLES = frozenset({"locale", "timezone"})
 """What the renderer supplies to every template besides the declared variables."""
-FILTER_SETTINGS = {"input_timezone": "UTC", "input_locale": "en_US", "unit_length": "long", "unit_format": None}
-"""What the two filters look up in the context. They have defaults, but under StrictUndefined asking is an error."""
-
 _WORD = re.compile(r"\[\[ (\w+) \]\]")
 _LIQUID = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 _WORDS = TypeAdapter(dict[str, str])
