@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,13 @@ failing = Service(**{**vars(service), "name": "failing", "worker": "orion_stub:f
 """
 
 ENTRY_POINTS = "[orion.services]\nstub = orion_stub:service\nfailing = orion_stub:failing\n"
+
+
+@pytest.fixture
+def tmp_path() -> Generator[Path]:
+    """A folder outside pytest's own: each further pytest of root closes that one to PostgreSQL, which is not root."""
+    with tempfile.TemporaryDirectory(prefix="orion-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
