@@ -72,7 +72,7 @@ def test_a_neighbours_store_would_be_noticed() -> None:
     ]
 
 
-@pytest.mark.parametrize("path", modules_named("rules"), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", modules_named("rules"), ids=str)
 def test_rules_are_told_the_time_and_wait_for_nothing(path: Path) -> None:
     tree = ast.parse(path.read_text(), filename=str(path))
     found = [
