@@ -73,16 +73,19 @@ async def fetch(url: str, statement: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-@pytest.fixture(scope="session", params=[18, 15], ids=["PostgreSQL 18", "PostgreSQL 15"])
-def server(request: pytest.FixtureRequest, postgres_admin_url: str) -> Generator[Server]:
-    """Each of the oldest and the newest PostgreSQL that are supported."""
-    if request.param == 18:
-        yield Server(18, postgres_admin_url)
-    elif not (DEBIAN_15 / "postgres").exists():
+@pytest.fixture(scope="session")
+def debian_15() -> Generator[Server]:
+    """PostgreSQL 15 of Debian: the oldest that is supported, and a server that is not ours."""
+    if not (DEBIAN_15 / "postgres").exists():
         pytest.skip(f"There is no PostgreSQL 15 in {DEBIAN_15} (Debian: apt-get install postgresql-15).")
-    else:
-        with _debian_server() as url:
-            yield Server(15, url)
+    with _debian_server() as url:
+        yield Server(15, url)
+
+
+@pytest.fixture(scope="session", params=[18, 15], ids=["PostgreSQL 18", "PostgreSQL 15"])
+def server(request: pytest.FixtureRequest, postgres_admin_url: str) -> Server:
+    """Each of the newest and the oldest PostgreSQL that are supported."""
+    return Server(18, postgres_admin_url) if request.param == 18 else request.getfixturevalue("debian_15")
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """The seed document's commands, word for word, from any directory, against an external server."""
 
+import asyncio
 import json
 import os
 import secrets
 import subprocess
-from collections.abc import AsyncGenerator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,15 +45,15 @@ class Operator:
 
 
 @pytest.fixture
-async def operator(server: "Server", tmp_path: Path) -> AsyncGenerator[Operator]:
+def operator(debian_15: "Server", tmp_path: Path) -> Generator[Operator]:
     """One strong login in three URLs, as in the seed document; databases that do not exist yet."""
     if not (SCRIPT.parents[1] / ".venv" / "bin" / "orion").exists():
         pytest.skip("The script runs the command in .venv of the repository, which is not there.")
     suffix = secrets.token_hex(4)
-    targets = [server.target(service, f"{service.database}_{suffix}") for service in installed_services().values()]
+    targets = [debian_15.target(service, f"{service.database}_{suffix}") for service in installed_services().values()]
     yield Operator(tmp_path, {target.service.url_variable: target.owner_url for target in targets})
     for target in targets:
-        await server.drop(target.database)
+        asyncio.run(debian_15.drop(target.database))
 
 
 @pytest.mark.slow

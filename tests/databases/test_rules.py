@@ -49,6 +49,7 @@ NOT_SECRET = {
     # references and moments
     "auth_tokens.parent_token_id", "identities.password_changed_at", "oauth_providers.token_expires_at",
     "two_factor_auth.backup_codes_generated_at", "two_factor_auth.hardware_key_verified_at",
+    "two_factor_auth.totp_verified_at", "two_factor_auth.totp_last_step",
     # where to send what, what is counted, in what order
     "oauth_connections.token_url", "rate_limits.key", "notification_queue.ordering_key", "notification_keys.key",
     # what a stranger tells us or may know: error codes, a client's own idempotency key, public halves of key pairs

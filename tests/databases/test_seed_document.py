@@ -148,7 +148,8 @@ async def test_roles_and_what_they_allow(platform: "Platform") -> None:
         "user",
         """SELECT r.display_name, array(
           SELECT DISTINCT p.name::text FROM role_ancestors AS a
-          JOIN role_permissions ON role_permissions.role_id = a.ancestor_id JOIN permissions AS p ON p.id = permission_id WHERE a.role_id = r.id ORDER BY 1) AS names
+          JOIN role_permissions ON role_permissions.role_id = a.ancestor_id
+          JOIN permissions AS p ON p.id = permission_id WHERE a.role_id = r.id ORDER BY 1) AS names
         FROM roles AS r""",
     )
     allowed = {row["display_name"]: set(row["names"]) for row in rows}
