@@ -15,7 +15,7 @@ from orion_db.errors import Exit, Problem
 from orion_db.initialize import Initialization, initialize, prepare
 from orion_db.progress import Progress, Step
 from orion_db.reset import check_reset, reset
-from orion_db.roles import create_database, drop_database, fence_database
+from orion_db.roles import Preparation, create_database, drop_database, fence_database
 from orion_db.scratch import catalog_of, catalog_of_migrations, catalog_of_models
 from orion_db.seeding import Seeding, seed
 from orion_db.status import Status, status
@@ -26,6 +26,7 @@ __all__ = [
     "Difference",
     "Exit",
     "Initialization",
+    "Preparation",
     "Problem",
     "Progress",
     "Seeding",
