@@ -39,15 +39,8 @@ def eventually(what: str, ask: Callable[[], Any], seconds: float = 10) -> Any:
     return answer
 
 
-def main() -> None:
-    """Walk the whole way."""
-    if not STATE.exists():
-        sys.exit("Nothing is running here: start it with `make up` first.")
-    urls = json.loads(STATE.read_text())["urls"]
-    http = httpx.Client(timeout=10)
-    email = f"first-{secrets.token_hex(4)}@example.com"
-    password = secrets.token_urlsafe(16)
-
+def register(http: httpx.Client, urls: dict[str, str], email: str, password: str) -> None:
+    """Register, take the code from the mail, verify the address with it."""
     step(f"register {email}")
     registration = {
         "email": email,
@@ -72,12 +65,18 @@ def main() -> None:
     step(f"verify the address with the code {code[1]} (the link in the mail does the same)")
     http.post(f"{urls['auth']}/auth/v1/email-verifications", json={"email": email, "code": code[1]}).raise_for_status()
 
+
+def sign_in(http: httpx.Client, urls: dict[str, str], email: str, password: str) -> dict[str, str]:
+    """Sign in; the header that says so from now on."""
     step("sign in")
     credentials = {"email": email, "password": password}
     session = http.post(f"{urls['auth']}/auth/v1/sessions", json=credentials).raise_for_status().json()
     print(f"  session {session['session_id']}, access token for {session['expires_in']} s")
-    signed_in = {"Authorization": f"Bearer {session['access_token']}"}
+    return {"Authorization": f"Bearer {session['access_token']}"}
 
+
+def look_around(http: httpx.Client, urls: dict[str, str], signed_in: dict[str, str]) -> None:
+    """Who am I, what may I do, what have I been told?"""
     step("who am I, and what may I do")
 
     def me() -> Any:
@@ -95,15 +94,35 @@ def main() -> None:
     for message in eventually("messages", messages):
         print(f"  [{message['channel']}] {message['subject']} ({message['status']})")
 
+
+def sign_out(http: httpx.Client, urls: dict[str, str], signed_in: dict[str, str]) -> None:
+    """Sign out, and see that every service knows."""
     step("sign out; within a second no service takes the token any more")
     http.delete(f"{urls['auth']}/auth/v1/sessions/current", headers=signed_in).raise_for_status()
     began = time.monotonic()
-    for url in (
+    protected = [
+        f"{urls['auth']}/auth/v1/sessions/current",
         f"{urls['user']}/user/v1/me",
         f"{urls['notifications']}/notifications/v1/me/notifications",
-    ):
-        eventually("refusal", lambda url=url: http.get(url, headers=signed_in).status_code == 401)
+    ]
+    for url in protected:
+        method = "DELETE" if url.endswith("current") else "GET"
+        eventually("refusal", lambda: http.request(method, url, headers=signed_in).status_code == 401)  # noqa: B023
     print(f"  refused everywhere after {(time.monotonic() - began) * 1000:.0f} ms")
+
+
+def main() -> None:
+    """Walk the whole way."""
+    if not STATE.exists():
+        sys.exit("Nothing is running here: start it with `make up` first.")
+    urls = json.loads(STATE.read_text())["urls"]
+    http = httpx.Client(timeout=10)
+    email = f"first-{secrets.token_hex(4)}@example.com"
+    password = secrets.token_urlsafe(16)
+    register(http, urls, email, password)
+    signed_in = sign_in(http, urls, email, password)
+    look_around(http, urls, signed_in)
+    sign_out(http, urls, signed_in)
 
 
 if __name__ == "__main__":

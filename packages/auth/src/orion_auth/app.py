@@ -12,11 +12,11 @@ from orion_auth.registrations import routes as registrations
 from orion_auth.sessions import routes as sessions
 from orion_auth.sessions.actions import Blacklist
 from orion_auth.settings import AuthSettings
-from orion_auth.signer import AUDIENCE, AccessTokenSigner, SigningKey
+from orion_auth.signer import AccessTokenSigner, SigningKey
 from orion_auth.signing_keys import actions as signing_keys
 from orion_auth.signing_keys import routes as signing_key_routes
 from orion_auth.verifications import routes as verifications
-from orion_core.access_tokens import TokenVerifier
+from orion_core.access_tokens import AUDIENCE, TokenVerifier
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
 from orion_core.events.feed import Feed

@@ -10,12 +10,11 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from orion_contracts.claims import AccessClaims
-from orion_core.access_tokens import ALGORITHM, TYPE
+from orion_core.access_tokens import ALGORITHM, AUDIENCE, TYPE
 from orion_core.ids import uuid7
 
 LIFETIME = timedelta(minutes=10)
 RELOAD_SECONDS = 60
-AUDIENCE = "orion"
 FIRST_PARTY = "orion"
 """`client_id` of the product's own applications, which sign users in with a password."""
 

@@ -56,9 +56,8 @@ def rotate(
         try:
             counts, rows = asyncio.run(_rotate(service, environment))
         except (OSError, SQLAlchemyError) as error:
-            fail(
-                f"{service.name}: the database cannot be reached ({type(error).__name__}). Is {service.url_variable} right?"
-            )
+            reason = type(error).__name__
+            fail(f"{service.name}: the database cannot be reached ({reason}). Is {service.url_variable} right?")
         unreadable = unreadable or bool(rows)
         typer.echo(_report(service, counts, rows, as_json))
     if unreadable:

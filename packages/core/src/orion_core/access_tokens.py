@@ -22,6 +22,9 @@ from orion_core.errors import Problem, unauthenticated, unavailable
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"
+AUDIENCE = "orion"
+"""`aud` of access tokens: one for the three services, which are one product's."""
+
 LEEWAY = timedelta(seconds=5)
 """How far the clocks of two machines may be apart."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import httpx
 
 from orion_contracts.events import Event
-from orion_core.access_tokens import TokenVerifier
+from orion_core.access_tokens import AUDIENCE, TokenVerifier
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.events.client import FeedClient
@@ -16,9 +16,6 @@ from orion_core.http.health import Check
 from orion_core.revocations import FollowedRevocations
 from orion_core.service_token import ServiceTokens
 from orion_core.settings import ServiceSettings
-
-AUDIENCE = "orion"
-"""`aud` of access tokens: one audience for the three services, which one product's tokens are for."""
 
 
 class AuthClient:

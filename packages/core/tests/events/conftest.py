@@ -115,7 +115,7 @@ def feed_application(source: Source) -> FastAPI:
     return create_application(
         name="auth",
         title="Source",
-        settings=ServiceSettings(),
+        settings=ServiceSettings.load(),
         database=source.database,
         components=None,
         routers=[router, _under("/auth/v1", feed_routes(source.feed, source.authenticate))],

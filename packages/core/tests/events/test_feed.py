@@ -90,7 +90,7 @@ async def test_a_transaction_that_commits_late_is_not_skipped(source: "Source") 
 
 
 async def test_events_of_one_subject_keep_their_order(source: "Source", owner: asyncpg.Connection) -> None:
-    """Who changes a subject locks its row first, so that of two such transactions one commits before the other writes."""
+    """Who changes a subject locks its row first, so of two such transactions one commits before the other writes."""
     await owner.execute("INSERT INTO inbox_cursors (source, position) VALUES ('subject', 0)")
     lock = text("UPDATE inbox_cursors SET position = position + 1 WHERE source = 'subject' RETURNING position")
     session_id = uuid7()
@@ -218,7 +218,7 @@ async def test_writers_do_not_notify_in_their_transactions(source: "Source", own
     """A COMMIT that carries a NOTIFY waits for a lock of the whole server."""
     heard: list[str] = []
     listener = await asyncpg.connect(own_database.url)
-    await listener.add_listener("outbox", lambda *_: heard.append("ring"))
+    await listener.add_listener("outbox", lambda _, __, channel, ___: heard.append(channel))
     for _ in range(5):
         await source.record()
     await listener.execute("SELECT 1")
