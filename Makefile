@@ -36,6 +36,7 @@ up: .venv/.runtime ## Start everything: PostgreSQL, three services, worker, mail
 .PHONY: generate
 generate: .venv/.runtime ## Write each service's prisma/schema.prisma and the pages of docs/ that come from the models
 	@$(BIN)/orion db generate
+	@$(BIN)/orion api
 
 ##@ Change
 
