@@ -1,14 +1,18 @@
 """The schema that migrations build is the schema of the models, on the way up, down, and up again."""
 
 import ast
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import orion_db
 from orion_core.service import installed_services
+from orion_db.authoring.draft import draft
 from orion_db.deploy import deploy, rollback
 from orion_db.initialize import prepare
+from orion_db.migrate import migrate
 from orion_db.revisions import read_revisions
 from orion_db.status import status
 
@@ -61,3 +65,28 @@ def test_migrations_are_frozen_history(service: str) -> None:
         functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
         assert {"upgrade", "downgrade"} <= functions, revision.name
         assert ast.get_docstring(tree), f"{revision.name} does not say what it is for"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_tool_would_write_the_whole_schema_by_itself(server: "Server", service: str, tmp_path: Path) -> None:
+    """The hardest case of `migrate --name`: from nothing to everything that the service has, and back."""
+    alone = replace(installed_services()[service], migrations=tmp_path)
+    target = server.target(alone, f"authored_{service}_{server.version}")
+    await server.drop(target.database)
+    try:
+        await prepare(target)
+        empty = await orion_db.catalog_of(target)
+        written = await migrate(target, name="everything")
+        assert (written.left_over, written.irreversible) == ((), ())
+        assert orion_db.compare(await orion_db.catalog_of_models(target), await orion_db.catalog_of(target)) == []
+        await rollback(target)
+        assert orion_db.compare(empty, await orion_db.catalog_of(target)) == []
+    finally:
+        await server.drop(target.database)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_there_is_no_migration_to_write(platform: "Platform", service: str) -> None:
+    target = platform.targets[service]
+    assert await draft(target, read_revisions(target.service.migrations)) is None

@@ -59,7 +59,7 @@ async def draft(target: Target, revisions: list[Revision]) -> Draft | None:
 
 async def _lead(connection: AsyncConnection, body: str, current: Catalog, wanted: Catalog) -> Body:
     """Lead the scratch database from `current` to `wanted` in one transaction, as a migration does; note the steps."""
-    before = statements_before(compare(wanted, current))
+    before = statements_before(compare(wanted, current), wanted)
     await _execute(connection, before)
     if body:
         await connection.run_sync(run_operations, body)

@@ -3,7 +3,6 @@
 import textwrap
 
 from orion_db.authoring.draft import Body, Draft
-from orion_db.catalog import Difference
 
 _TEMPLATE = '''"""{title}.
 
@@ -32,8 +31,8 @@ def file_text(words: str, draft: Draft) -> str:
         title=words.strip().capitalize().replace("_", " ").replace('"', "'").replace("\\", "/").rstrip("."),
         imports=_imports(upgrade + downgrade),
         phase="post" if destroys else "pre",
-        upgrade=textwrap.indent(upgrade, "    "),
-        downgrade=textwrap.indent(downgrade, "    "),
+        upgrade=upgrade,
+        downgrade=downgrade,
     )
 
 
@@ -45,12 +44,12 @@ def _imports(code: str) -> str:
 
 
 def _function(body: Body) -> str:
-    parts = [_execute(statement) for statement in body.before]
-    parts += [body.operations] if body.operations else []
-    parts += [_execute(statement) for statement in body.after]
-    parts += [_left_over(difference) for difference in body.left_over]
-    code = "\n".join(parts)
-    return code if body.before or body.operations or body.after else f"{code}\npass".strip()
+    """The body of a function, indented. Statements of several lines keep their layout: it may be inside a literal."""
+    parts = ["    " + _execute(statement) for statement in body.before]
+    parts += [textwrap.indent(body.operations, "    ")] if body.operations else []
+    parts += ["    " + _execute(statement) for statement in body.after]
+    parts += [f"    # Left to be written by hand: {difference}" for difference in body.left_over]
+    return "\n".join(parts if body.before or body.operations or body.after else [*parts, "    pass"])
 
 
 def _execute(statement: str) -> str:
@@ -70,7 +69,3 @@ def _without_parameters(statement: str) -> str:
         is_parameter = letter == ":" and (after.isalnum() or after == "_") and before not in (":", "\\")
         result.append("\\:" if is_parameter and not (before.isalnum() or before == "_") else letter)
     return "".join(result)
-
-
-def _left_over(difference: Difference) -> str:
-    return f"# Left to be written by hand: {difference}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from orion_core.house import MONTHS_AHEAD
 from orion_db.catalog import Catalog, Difference
+from orion_db.catalog.compare import SOURCE
 from orion_db.catalog.read import Facts
 from orion_db.roles import quoted
 
@@ -22,11 +23,14 @@ _GRANTABLE = {
 _COMMENTED = {"table": "TABLE", "view": "VIEW", "sequence": "SEQUENCE", "function": "FUNCTION", "enum": "TYPE"}
 
 
-def statements_before(differences: Iterable[Difference]) -> list[str]:
+def statements_before(differences: Iterable[Difference], wanted: Catalog) -> list[str]:
     """What tables stand on and must be there first: extensions, enum types and labels, sequences, functions."""
     order = {"extension": 0, "enum": 1, "sequence": 2, "function": 3}
     first = sorted((d for d in differences if d.kind in order), key=lambda d: (order[d.kind], d.name))
-    return [statement for difference in first for statement in _made_first(difference)]
+    made = [statement for difference in first for statement in _made_first(difference, wanted)]
+    # Bodies may speak of tables that come later in the same migration; pg_dump does the same.
+    unchecked = ["SET LOCAL check_function_bodies = off"] if any("definition" in d.expected for d in first) else []
+    return unchecked + made
 
 
 def statements_after(differences: Iterable[Difference], wanted: Catalog, found: Catalog) -> list[str]:
@@ -51,13 +55,14 @@ def monthly_partitions(wanted: Catalog, current: Catalog) -> list[str]:
     ]
 
 
-def _made_first(difference: Difference) -> list[str]:
+def _made_first(difference: Difference, wanted: Catalog) -> list[str]:
     if difference.change == "extra":
         return []
     if difference.kind == "extension":
         return [f"CREATE EXTENSION IF NOT EXISTS {difference.name}"]
     if difference.kind == "function":
-        return [difference.expected["definition"]] if "definition" in difference.expected else []
+        source: str = wanted["function", difference.name][SOURCE]
+        return [source] if "definition" in difference.expected else []
     if difference.kind == "sequence":
         return _sequence(difference)
     return _enum(difference)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+SOURCE = "source"
+"""A fact that is not compared: a function as it was typed, layout and all."""
+
 _CHILDREN = ("column", "constraint", "index", "trigger", "policy", "rule")
 
 
@@ -44,13 +47,14 @@ def compare(
 def _difference(
     key: tuple[str, str], expected: dict[str, Any] | None, found: dict[str, Any] | None
 ) -> Difference | None:
-    if expected == found:
-        return None
     if found is None:
         return Difference(*key, "missing", expected or {}, {})
     if expected is None:
         return Difference(*key, "extra", {}, found)
-    differing = {fact for fact in expected.keys() | found.keys() if expected.get(fact) != found.get(fact)}
+    facts = (expected.keys() | found.keys()) - {SOURCE}
+    differing = {fact for fact in facts if expected.get(fact) != found.get(fact)}
+    if not differing:
+        return None
     return Difference(
         *key,
         "changed",

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_db.catalog.compare import SOURCE
 from orion_db.catalog.partitions import without_regular_partitions
 from orion_db.catalog.queries import QUERIES
 
@@ -28,7 +29,9 @@ async def read_catalog(connection: AsyncConnection) -> Catalog:
     for kind, query in QUERIES.items():
         statement = f"SELECT name, facts::text FROM ({query}\n) AS found (name, facts)"  # noqa: S608 - ours, no input
         for row in await connection.exec_driver_sql(statement):
-            found[kind, str(row.name)] = _normal(json.loads(row.facts))
+            facts: Facts = json.loads(row.facts)
+            source = {SOURCE: facts["definition"]} if kind == "function" else {}
+            found[kind, str(row.name)] = _normal(facts) | source
     await connection.execute(text("SELECT set_config('search_path', :before, true)"), {"before": before})
     return without_regular_partitions(found)
 
