@@ -1,5 +1,6 @@
 """From nothing to a database, and to a new one: roles, fences, seeds, production."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -42,6 +43,13 @@ async def test_the_second_time_nothing_changes(shop: "Shop") -> None:
     assert (second.seeding.inserted, second.seeding.left_alone) == ({"goods": 0}, {"goods": 2})
     assert await orion_db.catalog_of(shop.target) == before
     assert await shop.run("SELECT xmin, * FROM goods") == rows
+
+
+async def test_two_at_once_end_well(shop: "Shop") -> None:
+    done = await asyncio.gather(*(orion_db.initialize(shop.target) for _ in range(4)))
+    assert sum(one.database_made for one in done) == 1
+    assert sum(len(one.deployment.applied) for one in done) == 2
+    assert sum(one.seeding.inserted["goods"] for one in done if one.seeding) == 2
 
 
 async def test_one_login_that_is_no_superuser_is_enough(shop: "Shop", clerk: str) -> None:

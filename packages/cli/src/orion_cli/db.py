@@ -201,6 +201,7 @@ class _Run:
         self.production = is_production(self.environment)
         self._out = Console(highlight=False, soft_wrap=True)
         self._error = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._spinner = self._error.status("")
 
     def services(self, words: Sequence[str] | None) -> list[Service]:
         try:
@@ -245,20 +246,29 @@ class _Run:
         """The name that somebody types; nothing when nobody can."""
         if self.json or not sys.stdin.isatty():
             return ""
+        self._spinner.stop()
         self._error.print(f"This deletes everything in {escape(target.database)} on {target.address()}.")
         return typer.prompt("Type the name of the database to go on", default="", show_default=False, err=True)
 
     async def _over(self, targets: Sequence[Target], work: _Work, results: list[Result]) -> None:
-        for target in targets:  # what is done stands in `results` even when the next one fails
-            result = await work(target, self._tell)
-            results.append(result)
+        try:
+            for target in targets:  # what is done stands in `results` even when the next one fails
+                result = await work(target, self._tell)
+                results.append(result)
+        finally:
+            self._spinner.stop()
 
     def _tell(self, step: Step) -> None:
-        """Progress goes to standard error, so that results can be piped."""
-        if self.json or (step.state == "doing" and not self._error.is_terminal):
+        """Progress goes to standard error, so that results can be piped; in a terminal, what is being done spins."""
+        if self.json:
             return
-        sign = {"doing": "[dim]…[/]", "done": "[green]✓[/]", "waiting": "[yellow]⧗[/]"}[step.state]
-        self._error.print(f"{sign} {step.service}: {escape(step.what)}")
+        words = f"{step.service}: {escape(step.what)}"
+        if step.state == "doing":
+            self._spinner.update(words)
+            self._spinner.start()
+        else:
+            sign = "[green]✓[/]" if step.state == "done" else "[yellow]⧗[/]"
+            self._error.print(f"{sign} {words}")
 
     def _print_result(self, result: Result) -> None:
         first, *rest = in_words(result)

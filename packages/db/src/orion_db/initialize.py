@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import text
+
 from orion_core.seeds import Profile
 from orion_db.connections import maintenance_connection, owner_connection, service_connection
 from orion_db.deploy import Deployment, deploy
+from orion_db.locks import LOCK_KEY
 from orion_db.production import mark
 from orion_db.progress import Progress, Step, silent
 from orion_db.roles import Preparation, prepare_database, prepare_roles, revoke_create_on_public
@@ -30,12 +33,14 @@ async def prepare(target: Target, *, production: bool = False, progress: Progres
     progress(Step(target.service.name, f"preparing {target.database} on {target.address()}"))
     made = Preparation()
     async with maintenance_connection(target, "init") as connection:
+        # One at a time on the whole server: grants of the same object made at once end in "tuple concurrently updated".
+        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
         await prepare_roles(connection, target, made)
         await prepare_database(connection, target, made)
         if production:
             await mark(connection, target.service, target.database)
-    async with owner_connection(target, "init") as connection, connection.begin():
-        await revoke_create_on_public(connection)
+        async with owner_connection(target, "init") as owner, owner.begin():
+            await revoke_create_on_public(owner)
     if made.database:
         progress(Step(target.service.name, f"created {target.database}", "done"))
     return made
