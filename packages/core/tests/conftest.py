@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 
 import asyncpg
 import pytest
+import structlog
 
 from orion_core.database import Database
 from orion_core.sealing import Keyring
@@ -38,3 +39,16 @@ async def owner(own_database: TestDatabase) -> AsyncGenerator[asyncpg.Connection
 def keyring() -> Keyring:
     """A keyring of one key."""
     return Keyring.parse(Keyring.new_key("test"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def logs() -> None:
+    """Short log lines: what structlog prints unless it is told otherwise takes seconds for an exception."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )

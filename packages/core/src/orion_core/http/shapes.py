@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
+DEEPEST = 64
+"""Levels of JSON in a body."""
+
+
 class RequestShape(BaseModel):
     """A body from outside. Unknown fields are refused: what is misspelt should not be silently ignored."""
 
@@ -18,7 +22,7 @@ class RequestShape(BaseModel):
     @classmethod
     def _storable(cls, value: Any) -> Any:
         if not _is_storable(value):
-            raise ValueError("there must be no NUL character, no lone surrogate and no NaN or Infinity in it")
+            raise ValueError(f"no NUL characters, lone surrogates, NaN, Infinity, or nesting beyond {DEEPEST} levels")
         return value
 
 
@@ -29,18 +33,21 @@ class ResponseShape(BaseModel):
 
 
 def _is_storable(value: Any) -> bool:
-    """Whether PostgreSQL's text and jsonb can hold everything in `value`. A loop: JSON nests deeper than calls may."""
-    waiting: list[Any] = [value]
+    """Whether PostgreSQL's text and jsonb can hold everything in `value`, and whoever reads it can follow."""
+    waiting: list[tuple[Any, int]] = [(value, 0)]  # a loop, since JSON may nest deeper than calls
     while waiting:
-        match waiting.pop():
+        part, depth = waiting.pop()
+        match part:
             case str(text) if UNSTORABLE.search(text):
                 return False
             case float(number) if not isfinite(number):
                 return False
+            case dict() | list() if depth == DEEPEST:
+                return False
             case dict(items):  # pyright: ignore[reportUnknownVariableType]
-                waiting += [*items.keys(), *items.values()]
+                waiting += [(item, depth + 1) for pair in items.items() for item in pair]  # pyright: ignore[reportUnknownVariableType]
             case list(items):  # pyright: ignore[reportUnknownVariableType]
-                waiting += items
+                waiting += [(item, depth + 1) for item in items]  # pyright: ignore[reportUnknownVariableType]
             case _:
                 pass
     return True
