@@ -11,7 +11,7 @@ _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 def continue_trace(incoming: str | None) -> str:
     """Take up the caller's trace, or begin one; returns our own `traceparent` within it."""
-    if incoming and TRACEPARENT.match(incoming):
+    if incoming and TRACEPARENT.fullmatch(incoming):
         own = f"{incoming[:36]}{secrets.token_hex(8)}{incoming[52:]}"
     else:
         own = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import MetaData, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -83,7 +84,8 @@ class IdempotencyKeys:
 
         try:
             return answer(await work(Claim(settle)))
-        except KeyTakenError:
+        except (KeyTakenError, Problem, IntegrityError):
+            # The same request, sent twice at once: what stood in our way may be what the other has just done.
             if (replayed := await self._replay(use)) is not None:
                 return replayed
             raise

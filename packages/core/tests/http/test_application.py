@@ -1,0 +1,109 @@
+"""A process says how it is, starts and ends in order, and keeps its background parts running."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from orion_core.database import Database
+from orion_core.http import application as module
+from orion_core.http.application import create_application
+from orion_core.settings import ServiceSettings
+
+
+def make(database: Database, **options: Any) -> FastAPI:
+    return create_application(
+        name="sample",
+        title="Sample",
+        settings=ServiceSettings.load(),
+        database=database,
+        components=None,
+        routers=[],
+        **options,
+    )
+
+
+async def get(application: FastAPI, path: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://sample") as http:
+        return await http.get(path)
+
+
+async def lived(application: FastAPI, meanwhile: Callable[[], Awaitable[object]]) -> None:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(application.router.lifespan_context(application))
+        await meanwhile()
+
+
+async def test_ready_when_all_is_well(database: Database) -> None:
+    answer = await get(make(database), "/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "faults": {}})
+
+
+async def test_what_is_wrong_beside_the_database_is_told_and_takes_nothing_out_of_service(database: Database) -> None:
+    async def fault() -> str:
+        return "auth does not answer"
+
+    async def fine() -> None:
+        return None
+
+    answer = await get(make(database, checks={"auth": fault, "other": fine}), "/readyz")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "degraded", "faults": {"auth": "auth does not answer"}},
+    )
+
+
+async def test_metrics_are_in_prometheus_form(database: Database) -> None:
+    answer = await get(make(database), "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain") and "orion_http_request_seconds" in answer.text
+
+
+async def test_a_process_starts_and_ends_in_order(database: Database) -> None:
+    steps: list[str] = []
+
+    async def start() -> None:
+        steps.append("start")
+
+    async def end() -> None:
+        steps.append("end")
+
+    async def part(stop: asyncio.Event) -> None:
+        steps.append("part begins")
+        await stop.wait()
+        await asyncio.sleep(0.05)  # what it was doing is finished, not cut off
+        steps.append("part ends")
+
+    application = make(database, background=[part], on_start=start, on_stop=end)
+    await lived(application, lambda: asyncio.sleep(0.01))
+    assert steps == ["start", "part begins", "part ends", "end"]
+
+
+async def test_a_part_that_does_not_end_is_cut_off(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.05)
+    ended: list[str] = []
+
+    async def part(_: asyncio.Event) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("part")
+
+    await asyncio.wait_for(lived(make(database, background=[part]), lambda: asyncio.sleep(0.01)), 5)
+    assert ended == ["part"]
+
+
+async def test_a_part_that_fails_is_begun_again(database: Database) -> None:
+    begun: list[int] = []
+
+    async def part(stop: asyncio.Event) -> None:
+        begun.append(1)
+        if len(begun) == 1:
+            raise RuntimeError
+        await stop.wait()
+
+    await lived(make(database, background=[part]), lambda: asyncio.sleep(1.2))
+    assert len(begun) == 2
