@@ -12,6 +12,7 @@ STUB = """
 import os
 from pathlib import Path
 from sqlalchemy import MetaData
+from orion_core.http.embedded import serving
 from orion_core.seeds import SeedReport
 from orion_core.service import Service
 
@@ -33,12 +34,13 @@ def create_app():
         await send({"type": "http.response.body", "body": body})
     return app
 
-async def work(stop):
+async def work(stop, host, port):
     print("working", flush=True)
-    await stop.wait()
+    async with serving(create_app(), host, port):
+        await stop.wait()
     print("worked", flush=True)
 
-async def fail(stop):
+async def fail(stop, host, port):
     raise RuntimeError("no work today")
 
 service = Service(

@@ -27,9 +27,11 @@ def service_child(
     )
 
 
-def worker_child(environment: Mapping[str, str], directory: Path) -> Child:
-    """What all services do in the background."""
-    return Child("worker", (*_PYTHON, "-m", "orion_cli", "worker"), environment, directory)
+def worker_child(service: Service, port: int, environment: Mapping[str, str], directory: Path) -> Child:
+    """What a service does in the background."""
+    command = ("-m", "orion_cli", "worker", service.name, f"--port={port}")
+    ready_url = f"http://{LOOPBACK}:{port}/readyz"
+    return Child("worker", (*_PYTHON, *command), environment, directory, ready_url=ready_url)
 
 
 def mailbox_child(http_port: int, smtp_port: int, environment: Mapping[str, str], directory: Path) -> Child:

@@ -6,7 +6,7 @@ from orion_core.local.ports import holder, is_free
 
 HIGHEST_PORT = 65_535
 
-DEFAULT_PORTS = {"mailbox": 7104, "smtp": 7125, "postgres": 7432}
+DEFAULT_PORTS = {"mailbox": 7104, "worker": 7105, "smtp": 7125, "postgres": 7432}
 """Beside the services, which name their own."""
 
 

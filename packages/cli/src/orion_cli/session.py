@@ -97,8 +97,11 @@ class Session:
                 for service in self._services
             ),
         ]
-        if any(service.worker for service in self._services):
-            started.append(children.worker_child(self._environment, directory))
+        started += [
+            children.worker_child(service, self._ports["worker"], self._environment, directory)
+            for service in self._services
+            if service.worker
+        ]
         for child in started:
             self._supervisor.start(child)
         await wait_until_ready(_ready_urls(started), lambda: self._supervisor.restarts)

@@ -9,7 +9,9 @@ import typer
 from orion_cli.imports import load
 from orion_cli.services import find_service, service_names
 from orion_cli.terminal import FAILED, fail, stop_signals
+from orion_core.http.embedded import PortInUseError
 from orion_core.local.parent import exit_with_parent
+from orion_core.local.ports import LOOPBACK
 from orion_core.logs import configure_logs
 from orion_core.service import Service
 from orion_core.settings import Settings, SettingsError
@@ -19,6 +21,8 @@ log = structlog.get_logger()
 
 def worker(
     names: Annotated[list[str] | None, typer.Argument(help="Services to work for; by default all.")] = None,
+    host: Annotated[str, typer.Option(help="Address at which the health is told.")] = LOOPBACK,
+    port: Annotated[int | None, typer.Option(help="Port of /livez, /readyz and /metrics; 0 takes a free one.")] = None,
 ) -> None:
     """Deliver what waits to be sent, until SIGTERM or Ctrl-C. As many may run as wanted: they share the work."""
     exit_with_parent()
@@ -26,20 +30,27 @@ def worker(
     working = [service for service in services if service.worker]
     if not working:
         fail("None of these services has work to do in the background.")
+    if port and len(working) > 1:
+        raise typer.BadParameter("--port belongs to one service; name it.")
     try:
         configure_logs(Settings.load(), "worker")
-        asyncio.run(_run(working))
+        asyncio.run(_run({service: service.worker_port or 0 if port is None else port for service in working}, host))
     except SettingsError as error:
         fail(str(error))
+    except PortInUseError as error:
+        fail(f"{error} Stop who has it, or name another --port.")
     except Exception:
         log.exception("worker.failed")
         raise typer.Exit(FAILED) from None
 
 
-async def _run(services: list[Service]) -> None:
+async def _run(ports: dict[Service, int], host: str) -> None:
     """All of them end when one fails: a worker that half works looks healthy and is not."""
     stop = stop_signals()
-    tasks = [asyncio.create_task(load(service.worker or "")(stop), name=service.name) for service in services]
+    tasks = [
+        asyncio.create_task(load(service.worker or "")(stop, host, port), name=service.name)
+        for service, port in ports.items()
+    ]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     stop.set()
     await asyncio.gather(*tasks)

@@ -41,7 +41,11 @@ class Service:
     application: str
     """`module:factory` of a function without arguments that returns the ASGI application."""
     worker: str | None = None
-    """`module:function` of an `async def run(stop: asyncio.Event)` that works in the background, if any."""
+    """`module:function` of what works in the background, if anything does: `async def run(stop, host, port)`.
+
+    It works until the event `stop`, and serves its health at `host` and `port`.
+    """
+    worker_port: int | None = None
 
     @property
     def owner_url_variable(self) -> str:

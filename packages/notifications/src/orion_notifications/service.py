@@ -29,4 +29,5 @@ service = Service(
     package=Path(__file__).parents[2],
     application="orion_notifications.app:create_app",
     worker="orion_notifications.worker:run",
+    worker_port=7105,
 )

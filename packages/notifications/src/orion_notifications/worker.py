@@ -4,28 +4,35 @@ import asyncio
 
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
+from orion_core.http.embedded import serving_health
 from orion_core.logs import configure_logs
 from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import in_app
-from orion_notifications.delivery.actions import QUEUE_CHANNEL
+from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
 from orion_notifications.delivery.email import Server, SmtpChannel
 from orion_notifications.kinds import Channel
 from orion_notifications.settings import NotificationSettings
 
 
-async def run(stop: asyncio.Event) -> None:
-    """Send until `stop`, then finish what is in hand; raises `SettingsError`."""
+async def run(stop: asyncio.Event, host: str, port: int) -> None:
+    """Send until `stop`, then finish what is in hand; raises `SettingsError` and `PortInUseError`."""
     settings = NotificationSettings.load()
     configure_logs(settings, "notifications worker")
-    await work(settings, stop)
+    await work(settings, stop, host, port)
 
 
 async def work(
-    settings: NotificationSettings, stop: asyncio.Event, *, clock: Clock = system_clock, pace: Pace | None = None
+    settings: NotificationSettings,
+    stop: asyncio.Event,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    clock: Clock = system_clock,
+    pace: Pace | None = None,
 ) -> None:
-    """Send as these settings say."""
+    """Send as these settings say, and tell at `host` and `port` how it goes."""
     url = settings.database_url
     role = service_role("notifications")
     database = Database.connect(url, role=role, application="orion notifications worker", pool_size=4)
@@ -39,9 +46,14 @@ async def work(
         clock=clock,
         pace=pace or Pace(),
     )
+
+    async def queue_fault() -> str | None:
+        return await fault(database)
+
     listening = asyncio.create_task(queue.run(stop))
     try:
-        await dispatcher.run(stop)
+        async with serving_health(host, port, database, {"queue": queue_fault}):
+            await dispatcher.run(stop)
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
