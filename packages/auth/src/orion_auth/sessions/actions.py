@@ -222,6 +222,7 @@ async def _end(
     transaction: Transaction, outbox: Outbox, user_id: UUID, session_id: UUID, reason: str, now: datetime
 ) -> bool:
     """End a session, once; False when it had ended before."""
+    await tokens.hold_session(transaction, user_id, session_id)
     tokens_expire_at = now + LIFETIME + REFUSAL_MARGIN
     values = {
         "session_id": session_id,

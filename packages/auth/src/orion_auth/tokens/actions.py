@@ -123,6 +123,7 @@ async def rotate(transaction: Transaction, text: str, bearer: Bearer, now: datet
     token = parse(text)
     if token is None:
         return None
+    await store.hold_line(transaction.connection, token.selector)
     successor = _new_token()
     rotated = await store.rotate(
         transaction.connection,
@@ -141,6 +142,14 @@ async def rotate(transaction: Transaction, text: str, bearer: Bearer, now: datet
         return await _replayed(transaction, token, now)
     started_at = datetime.fromisoformat(rotated.metadata["session_started_at"])
     return Refreshed(successor.text, rotated.user_id, rotated.session_id, started_at, rotated.expires_at)
+
+
+async def hold_session(transaction: Transaction, user_id: UUID, session_id: UUID) -> None:
+    """Let no refresh carry the session on until the transaction ends; one that is under way is waited for.
+
+    Without it, a successor that is written while the session ends would be missed, and live on.
+    """
+    await store.hold_session(transaction.connection, user_id, session_id)
 
 
 async def revoke_session(transaction: Transaction, user_id: UUID, session_id: UUID, reason: str, now: datetime) -> None:

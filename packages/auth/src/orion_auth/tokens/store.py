@@ -63,6 +63,31 @@ _ROTATE = text("""
 """One statement decides the race: whoever changes the row from ACTIVE writes the successor; the others do nothing."""
 
 
+_HOLD_LINE = text("""
+    SELECT first.id
+    FROM auth_tokens AS shown                                   -- uq_auth_tokens_token
+    JOIN auth_tokens AS first ON first.id = shown.family_id     -- pk_auth_tokens
+    WHERE shown.token = :selector
+    FOR NO KEY UPDATE OF first
+""")
+
+
+async def hold_line(connection: AsyncConnection, selector: str) -> None:
+    """Keep others from carrying on or ending the line of this refresh token until the transaction ends."""
+    await connection.execute(_HOLD_LINE, {"selector": selector})
+
+
+async def hold_session(connection: AsyncConnection, user_id: UUID, session_id: UUID) -> None:
+    """The same lock, found by the session (ix_auth_tokens_user_id_type_status)."""
+    statement = select(AuthToken.id).where(
+        AuthToken.user_id == user_id,
+        AuthToken.type == TokenType.REFRESH,
+        AuthToken.session_id == session_id,
+        AuthToken.id == AuthToken.family_id,
+    )
+    await connection.execute(statement.with_for_update(key_share=True))
+
+
 async def rotate(connection: AsyncConnection, values: dict[str, Any]) -> AnyRow | None:
     """Replace an active refresh token by its successor; None when it was not active."""
     return (await connection.execute(_ROTATE, values)).one_or_none()
