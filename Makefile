@@ -25,7 +25,7 @@ UV_PIP_INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 # Prisma's own validator reads our generated schemas. Where npm is missing or fails, the tests that need it are skipped and say so.
 NODE_MODULES := $(patsubst %/package.json,%/node_modules/.installed,$(if $(shell command -v npm),\
-	$(wildcard tests/package.json tests/*/package.json packages/*/tests/package.json)))
+	$(wildcard tests/*/*/package.json)))
 
 ##@ Use
 

@@ -53,4 +53,6 @@ async def _run(ports: dict[Service, int], host: str) -> None:
     ]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     stop.set()
-    await asyncio.gather(*tasks)
+    await asyncio.wait(tasks)
+    for task in tasks:
+        task.result()
