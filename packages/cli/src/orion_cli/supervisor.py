@@ -170,7 +170,8 @@ class _Supervised:
         """To the child alone when it is to end its own processes in order; to all of them when killed."""
         if self.pid is None:
             return
-        with suppress(ProcessLookupError):
+        # Nobody is left in the group; macOS answers EPERM instead of ESRCH while they are only dead and not yet buried.
+        with suppress(ProcessLookupError, PermissionError):
             if number == signal.SIGKILL:
                 os.killpg(self.pid, number)
             else:

@@ -124,8 +124,8 @@ def running_postmaster(cluster: Cluster) -> psutil.Process | None:
         process = psutil.Process(pid)
         if process.status() != psutil.STATUS_ZOMBIE and str(cluster.data) in process.cmdline():
             return process
-    except psutil.NoSuchProcess:
-        pass
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        pass  # gone, or somebody else's: macOS tells nobody the command line of a stranger's process
     cluster.pid_file.unlink(missing_ok=True)
     return None
 
