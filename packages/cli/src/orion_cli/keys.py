@@ -76,10 +76,12 @@ async def _rotate(service: Service, environment: dict[str, str]) -> tuple[Counte
     database = Database.connect(url, role=service.service_role, application="orion keys rotate", pool_size=1)
     counts: Counter[str] = Counter(resealed=0, left_alone=0)
     unreadable: list[str] = []
-    async for batch in reseal(database, service.metadata, keyring):
-        counts.update(resealed=batch.resealed, left_alone=batch.left_alone)
-        unreadable += [_name(batch.table, batch.column, row_id) for row_id in batch.unreadable]
-    await database.close()
+    try:
+        async for batch in reseal(database, service.metadata, keyring):
+            counts.update(resealed=batch.resealed, left_alone=batch.left_alone)
+            unreadable += [_name(batch.table, batch.column, row_id) for row_id in batch.unreadable]
+    finally:
+        await database.close()
     return counts, unreadable
 
 

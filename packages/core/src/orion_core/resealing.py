@@ -26,8 +26,9 @@ class Resealed:
     table: str
     column: str
     resealed: int
+    """Brought under the active key, or changed by somebody else just now (then they are under it too)."""
     left_alone: int
-    """Already under the active key, or changed by somebody else just now (then they are under it too)."""
+    """Already under the active key."""
     unreadable: tuple[UUID, ...]
     """Rows whose field no key of the ring opens; they are left as they are."""
 
