@@ -5,7 +5,6 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
-MEDIA_TYPE = "application/cloudevents+json"
 BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
 
 Position = Annotated[int, Field(ge=1), PlainSerializer(str, return_type=str, when_used="json")]

@@ -28,10 +28,6 @@ from orion_contracts.types import (
 )
 
 
-class UnknownEventTypeError(LookupError):
-    """The type is newer than this library, or not Orion's; a consumer passes over such an event."""
-
-
 class Event(BaseModel, ABC):
     """Something that has happened. Immutable; `type` and `subject` are those of its CloudEvent."""
 
@@ -206,13 +202,3 @@ EVENTS: dict[str, type[Event]] = {
     )
 }
 """Every event of Orion by its type."""
-
-
-def parse(event_type: str, data: Mapping[str, Any]) -> Event:
-    """Read the `data` of a CloudEvent of that type.
-
-    Raises `UnknownEventTypeError`, or `pydantic.ValidationError` when the data breaks the contract.
-    """
-    if event_type not in EVENTS:
-        raise UnknownEventTypeError(event_type)
-    return EVENTS[event_type].read(data)
