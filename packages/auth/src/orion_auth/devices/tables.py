@@ -60,6 +60,7 @@ class Device(Identified, Timestamped, Annotated, Table):
 
     __table_args__ = (
         UniqueConstraint("user_id", "device_id"),
+        Index(None, "device_id"),
         Index(None, "fingerprint"),
         Index(None, "user_id", "status"),
         CheckConstraint("fingerprint ~ '^[0-9a-f]{64}$'", name="fingerprint"),

@@ -46,6 +46,7 @@ def upgrade() -> None:
         )
         """
     )
+    op.execute("CREATE INDEX ix_devices_device_id ON devices (device_id)")
     op.execute("CREATE INDEX ix_devices_fingerprint ON devices (fingerprint)")
     op.execute("CREATE INDEX ix_devices_user_id_status ON devices (user_id, status)")
     op.execute("COMMENT ON TABLE devices IS 'The devices a user signs in from'")
