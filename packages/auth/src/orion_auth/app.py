@@ -41,7 +41,7 @@ def create_app() -> FastAPI:
 
 def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
     """The application for these settings."""
-    url = str(settings.database_url)
+    url = settings.database_url
     database = Database.connect(url, role=service_role("auth"), application="orion auth", pool_size=settings.pool_size)
     wakeup = Wakeup(url, "outbox")
     components = _components(settings, clock, database, Feed(database, wakeup, "auth"))

@@ -1,1 +1,1 @@
-"""Passwords: hashing in a bounded lane, and resets."""
+"""Setting a new password when the old one is lost."""

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from orion_auth.identities.rules import Standing
+
 SESSION_LIFETIME = timedelta(days=30)
 """A session ends this long after it began, however often it is refreshed."""
 
 REFUSAL_MARGIN = timedelta(seconds=30)
 """How much longer than its tokens live a session's end is remembered, for clocks that are apart."""
 
-Standing = Literal["GOOD", "UNVERIFIED", "LOCKED", "SUSPENDED"]
 Reason = Literal["UNKNOWN_IDENTITY", "WRONG_PASSWORD", "UNVERIFIED", "LOCKED", "SUSPENDED"]
 
 

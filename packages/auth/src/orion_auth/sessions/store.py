@@ -20,7 +20,10 @@ async def refuse_session(connection: AsyncConnection, values: dict[str, Any]) ->
 
 
 async def is_refused(connection: AsyncConnection, user_id: UUID, session_id: UUID, epoch: int, now: datetime) -> bool:
-    """Whether a session, or the epoch it belongs to, is refused (uq_session_blacklist_session_id, …_user_id)."""
+    """Whether a session, or the epoch it belongs to, is refused.
+
+    By uq_session_blacklist_session_id and ix_session_blacklist_user_id.
+    """
     of_user = (SessionBlacklist.user_id == user_id) & (SessionBlacklist.user_epoch >= epoch)
     refused = exists().where(or_(SessionBlacklist.session_id == session_id, of_user), SessionBlacklist.expires_at > now)
     return bool((await connection.execute(select(refused))).scalar_one())

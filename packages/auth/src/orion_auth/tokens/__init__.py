@@ -1,1 +1,1 @@
-"""Access and refresh tokens: how they are made, rotated and revoked."""
+"""Opaque tokens, for refreshing and for mailed links: given out, used up, rotated and revoked."""

@@ -10,7 +10,7 @@ How it is made believable, so that the columns can be read (`orion audit verify`
   `leaf_ids`, keeps their tree's root, and is signed together with the hash of the checkpoint before it. So
   transactions that commit late are never passed over, and rows need not be updated to be numbered.
 - Erasing a person (GDPR Art. 17) empties salt and personal part and leaves the commitment: without the salt it says
-  nothing, and every proof stays valid. The database lets nobody, its owner included, make any other change to a row.
+  nothing, and every proof stays valid. No other UPDATE or DELETE gets past the trigger, the owner's own included.
 - Retention drops whole partitions; the checkpoints stay and prove what was there.
 """
 
