@@ -169,6 +169,8 @@ REFUSED: list[dict[str, Any]] = [
     {"name": ""},
     {"name": "x" * 101},
     {"name": "a\0b"},
+    {"name": "Ada\r\nBcc: everybody@example.com"},
+    {"location": "Vienna\x85Austria"},
     {"website": "javascript:alert(1)"},
     {"email": "eve@example.com"},
     {"status": "ACTIVE"},

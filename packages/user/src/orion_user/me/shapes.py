@@ -26,7 +26,10 @@ def _short_enough(url: HttpUrl) -> HttpUrl:
     return url
 
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
+]
+"""One line: control characters in a name are nobody's name, and end up in mail headers."""
 Bio = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Url = Annotated[HttpUrl, AfterValidator(_short_enough)]
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_time_zone)]
