@@ -1,5 +1,6 @@
 """The outermost layer of an application: names the request, bounds it, guards its answer, and tells what it took."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -31,6 +32,9 @@ QUIET_PATHS = ("/livez", "/readyz", "/metrics", "/events")
 
 LONGEST_CONTENT_LENGTH = 18
 """Digits that fit 64 bits."""
+
+BODY_SECONDS = 15.0
+"""How long a body may take to arrive. A server has so many connections, and who dawdles on all of them shuts it."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Any other word is counted as OTHER: who calls chooses the method, and must not choose how many series there are."""
@@ -70,6 +74,8 @@ class _Exchange:
         self._send = send
         self._body_limit = body_limit
         self._received = 0
+        self._body_until = asyncio.get_running_loop().time() + BODY_SECONDS
+        self._body_ended = False
         self._status = 0
         self._declared = headers.get("content-length", "0")
         self._started = time.perf_counter()
@@ -112,10 +118,15 @@ class _Exchange:
         await self._problem(problem)(self._scope, self.receive, self.send)
 
     async def receive(self) -> Message:
-        """Hand on the body, counting."""
-        message = await self._receive()
+        """Hand on the body, counting and by the clock. What comes after it, the end of the connection, has time."""
+        try:
+            async with asyncio.timeout_at(None if self._body_ended else self._body_until):
+                message = await self._receive()
+        except TimeoutError:
+            raise ProblemDuringBody(_too_slow()) from None
         if message["type"] == "http.request":
             self._received += len(message.get("body", b""))
+            self._body_ended = not message.get("more_body", False)
             if self._received > self._body_limit:
                 raise ProblemDuringBody(self._too_large())
         return message
@@ -159,3 +170,9 @@ class _Exchange:
 
     def _problem(self, problem: Problem) -> Response:
         return problem_response(problem, self._context.request_id)
+
+
+def _too_slow() -> Problem:
+    """408 (RFC 9110 §15.5.9): whoever wants to may send it again, on another connection."""
+    detail = f"The body did not arrive within {BODY_SECONDS:.0f} seconds."
+    return Problem(408, "body_too_slow", "Body too slow", detail, headers={"Connection": "close"})

@@ -17,6 +17,9 @@ from orion_core.errors import FieldError, Problem, unavailable
 
 MEDIA_TYPE = "application/problem+json"
 
+MOST_ERRORS = 20
+"""Errors told of one request. More help nobody, and a small body of unknown fields would make a huge answer."""
+
 log = structlog.get_logger()
 
 
@@ -61,6 +64,7 @@ async def _validation(request: Request, error: Exception) -> Response:
         return _answer(request, Problem(400, "invalid_json", "Invalid JSON", "The body is not valid JSON."))
     errors = [FieldError(field=_pointer(fault["loc"]), code=fault["type"], detail=fault["msg"]) for fault in faults]
     detail = f"{len(errors)} field{'s are' if len(errors) > 1 else ' is'} wrong; see errors. Nothing was changed."
+    errors = errors[:MOST_ERRORS]
     return _answer(request, Problem(422, "invalid_fields", "Invalid fields", detail, errors=errors))
 
 
