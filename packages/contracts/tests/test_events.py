@@ -33,7 +33,9 @@ EXAMPLES: list[tuple[Event, str]] = [
         str(USER),
     ),
     (
-        EmailVerificationRequested(user_id=USER, email="a@b.example", locale="de", expires_at=NOON, secrets="sealed"),
+        EmailVerificationRequested(
+            user_id=USER, email="a@b.example", locale="de", requested_at=NOON, expires_at=NOON, secrets="sealed"
+        ),
         str(USER),
     ),
     (EmailVerified(user_id=USER, email="a@b.example", verified_at=NOON), str(USER)),

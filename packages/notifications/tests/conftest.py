@@ -167,6 +167,7 @@ class AuthFeed:
             user_id=user_id,
             email=email,
             locale=locale,
+            requested_at=self.clock(),
             expires_at=self.clock() + minutes * MINUTE,
             secrets=EVENT_KEYRING.seal_text(secrets.model_dump_json(), place),
         )

@@ -110,6 +110,9 @@ class EmailVerificationRequested(UserEvent):
 
     email: Email
     locale: Locale
+    requested_at: AwareDatetime
+    ip_address: IpAddress | None = None
+    """From where it was asked for; the mail tells, so that its reader can judge."""
     expires_at: AwareDatetime
     secrets: str = Field(max_length=8000, repr=False)
 

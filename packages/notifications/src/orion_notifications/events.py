@@ -96,8 +96,8 @@ class Consumer:
                 "verification_url": secrets.link,
                 "code": secrets.code,
                 "expires_minutes": minutes_between(now, event.expires_at),
-                "requested_at": now.isoformat(),
-                "ip_address": "",
+                "requested_at": event.requested_at.isoformat(),
+                "ip_address": str(event.ip_address or ""),
             },
         )
         await self._queue(transaction, order, now)

@@ -12,7 +12,7 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
-from orion_auth.verifications.rules import CODE_LIFETIME, LINK_LIFETIME
+from orion_auth.verifications.rules import LIFETIME
 from orion_contracts.events import EmailVerificationRequested, EmailVerified, VerificationSecrets
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
@@ -26,17 +26,21 @@ async def request_mail(
     transaction: Transaction, mailing: Mailing, user_id: UUID, email: str, locale: str, bearer: Bearer, now: datetime
 ) -> None:
     """Have a link and a code mailed, in the transaction of what makes it necessary."""
-    expires_at = now + LINK_LIFETIME
+    expires_at = now + LIFETIME
     token = await tokens.issue_email_verification(transaction, user_id, email, bearer, now=now, expires_at=expires_at)
-    code = await two_factor.open_email_verification(
-        transaction, mailing.keyring, user_id, email, expires_at=now + CODE_LIFETIME
-    )
+    code = await two_factor.open_email_verification(transaction, mailing.keyring, user_id, email, expires_at=expires_at)
     secrets = VerificationSecrets(link=f"{mailing.link_prefix}/auth/v1/verifications/{token}", code=code)
     sealed = mailing.event_keyring.seal_text(
         secrets.model_dump_json(), EmailVerificationRequested.associated_data(user_id)
     )
     event = EmailVerificationRequested(
-        user_id=user_id, email=email, locale=locale, expires_at=expires_at, secrets=sealed
+        user_id=user_id,
+        email=email,
+        locale=locale,
+        requested_at=now,
+        ip_address=bearer.ip_address,
+        expires_at=expires_at,
+        secrets=sealed,
     )
     await mailing.outbox.record(transaction, event, now)
 

@@ -2,6 +2,5 @@
 
 from datetime import timedelta
 
-LINK_LIFETIME = timedelta(hours=24)
-CODE_LIFETIME = timedelta(minutes=30)
-"""Shorter than the link's, since six digits can be guessed and the link cannot."""
+LIFETIME = timedelta(hours=1)
+"""Of the link and of the code, since the mail names one time for both: long enough to find it, short for six digits."""
