@@ -1,0 +1,55 @@
+"""Ending a session while it is being carried on: whoever comes second, the session must not live on."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from orion_auth.tokens import actions as tokens
+from orion_auth.tokens.actions import Bearer, Refreshed
+from orion_core.database import Database
+
+if TYPE_CHECKING:
+    from packages.auth.tests.conftest import Auth
+
+BEARER = Bearer(None, None)
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+ACTIVE = "SELECT id FROM auth_tokens WHERE type = 'REFRESH' AND status = 'ACTIVE'"
+
+
+async def somebody_waits(auth: "Auth") -> None:
+    async with asyncio.timeout(5):
+        while not await auth.rows(WAITING):
+            await asyncio.sleep(0.01)
+
+
+def database_of(auth: "Auth") -> Database:
+    return auth.application.state.components.database
+
+
+async def test_a_thief_who_refreshes_while_the_theft_is_found_out_has_nothing(auth: "Auth") -> None:
+    await auth.verified()
+    stolen = (await auth.sign_in()).json()["refresh_token"]
+    thief = (await auth.refresh(stolen)).json()["refresh_token"]
+    async with database_of(auth).transaction() as refreshing:
+        refreshed = await tokens.rotate(refreshing, thief, BEARER, auth.clock())
+        replay = asyncio.create_task(auth.refresh(stolen))
+        await somebody_waits(auth)
+    assert (await replay).json()["error"] == "invalid_grant"
+    assert await auth.rows(ACTIVE) == []
+    assert isinstance(refreshed, Refreshed)
+
+
+async def test_signing_out_refreshing_and_replaying_at_once_end_it_once(auth: "Auth", another_auth: "Auth") -> None:
+    await auth.verified()
+    for _ in range(5):
+        session = (await auth.sign_in()).json()
+        headers = auth.as_bearer(session["access_token"])
+        successor = (await auth.refresh(session["refresh_token"])).json()["refresh_token"]
+        answers = await asyncio.gather(
+            auth.refresh(successor),
+            another_auth.http.delete("/auth/v1/sessions/current", headers=headers),
+            another_auth.refresh(session["refresh_token"]),
+            auth.http.delete("/auth/v1/sessions/current", headers=headers),
+        )
+        assert all(answer.status_code < 500 for answer in answers)
+        assert await auth.rows(ACTIVE) == []
+        auth.clock.advance(minutes=2)
