@@ -3,7 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from orion_contracts.events import EmailVerificationRequested, IdentityRegistered
+import pytest
+
+from orion_contracts.events import EmailVerificationRequested, EmailVerified, IdentityRegistered
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -50,13 +52,30 @@ async def test_a_known_address_gets_the_same_answer_and_keeps_its_account(auth: 
     assert event == {"event_type": "registration.repeated", "user_id": user_id}
 
 
-async def test_a_pending_address_is_mailed_again_and_keeps_its_first_password(auth: "Auth") -> None:
+@pytest.mark.parametrize("ada_is_first", [False, True])
+async def test_a_link_confirms_the_password_it_was_asked_for_with(auth: "Auth", ada_is_first: bool) -> None:
+    links: dict[str, str] = {}
+    for password in sorted(("of somebody else", auth.password), reverse=not ada_is_first):
+        assert (await auth.register(password=password)).status_code == 202
+        links[password] = (await auth.mailed()).link
+    assert (await auth.http.post(f"{links[auth.password]}/confirmation")).status_code == 204
+    assert (await auth.sign_in(password="of somebody else")).status_code == 401
+    assert (await auth.sign_in()).status_code == 201
+    assert (await auth.http.post(f"{links['of somebody else']}/confirmation")).status_code == 410
+    assert (await auth.sign_in(password="of somebody else")).status_code == 401
+
+
+@pytest.mark.parametrize("way", ["code", "mail that is asked for again"])
+async def test_the_last_registration_counts_for_codes_and_mails_asked_for_again(auth: "Auth", way: str) -> None:
+    await auth.register(password="of somebody else")
     await auth.register()
-    first = await auth.mailed()
-    await auth.http.post("/auth/v1/identities", json={"email": "ada@example.com", "password": "of somebody else"})
-    second = await auth.mailed()
-    assert first.link != second.link
-    assert (await auth.http.post(f"{second.link}/confirmation")).status_code == 204
+    if way == "code":
+        body = {"email": "ada@example.com", "code": (await auth.mailed()).code}
+        answer = await auth.http.post("/auth/v1/email-verifications", json=body)
+    else:
+        await auth.http.post("/auth/v1/verifications", json={"email": "ada@example.com"})
+        answer = await auth.http.post(f"{(await auth.mailed()).link}/confirmation")
+    assert answer.status_code == 204
     assert (await auth.sign_in(password="of somebody else")).status_code == 401
     assert (await auth.sign_in()).status_code == 201
 
@@ -71,8 +90,29 @@ async def test_many_at_once_make_one_identity(auth: "Auth", another_auth: "Auth"
 
 async def test_many_at_once_share_no_username(auth: "Auth") -> None:
     answers = await asyncio.gather(*(auth.register(f"ada{n}@example.com", username="ada") for n in range(5)))
-    assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409, 409]
-    assert await auth.rows("SELECT count(*) FROM identities") == [{"count": 1}]
+    assert {answer.status_code for answer in answers} == {202}
+    assert await auth.rows("SELECT count(*), count(username) AS named FROM identities") == [{"count": 5, "named": 1}]
+
+
+@pytest.mark.parametrize("address_is_known", [True, False])
+async def test_a_username_does_not_tell_whether_an_address_is_known(auth: "Auth", address_is_known: bool) -> None:
+    if address_is_known:
+        await auth.verified("victim@example.com")
+    await auth.register("before@example.com", username="probe")
+    before = await auth.mailed("before@example.com")
+    answers = [await auth.register(f"{name}@example.com", username="probe") for name in ("victim", "after")]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    await auth.http.post(f"{before.link}/confirmation")
+    names = await auth.rows("SELECT email, username FROM identities WHERE email ~ '^(before|after)' ORDER BY email")
+    assert [row["username"] for row in names] == ["probe", None]
+
+
+async def test_a_verified_username_is_taken(auth: "Auth") -> None:
+    await auth.verified("ada@example.com", username="ada")
+    answer = await auth.register("bob@example.com", username="Ada")
+    assert (answer.status_code, answer.json()["code"]) == (409, "username_taken")
+    [event] = await auth.rows("SELECT data FROM outbox WHERE type = :type", type=EmailVerified.type)
+    assert EmailVerified.read(event["data"]).username == "ada"
 
 
 async def test_mails_to_one_address_are_limited(auth: "Auth") -> None:

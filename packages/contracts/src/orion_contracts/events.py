@@ -128,6 +128,8 @@ class EmailVerified(UserEvent):
     type: ClassVar[str] = "orion.auth.email.verified.v1"
 
     email: Email
+    username: Username | None = None
+    """The user's from now on, and nobody else's; before, a registration with the same name could take it."""
     verified_at: AwareDatetime
 
 

@@ -30,7 +30,7 @@ async def test_a_registration_makes_profile_preferences_role_and_event(auth: "Au
     assert await query(PROFILE) == [("ada@example.com", "PENDING", "de", "Europe/Berlin", "user")]
     ((kind, subject, data),) = await query("SELECT type, subject, data FROM outbox")
     assert (kind, subject) == (UserCreated.type, str(user_id))
-    assert UserCreated.read(data).username == "ada"
+    assert UserCreated.read(data).name == "Ada Lovelace"
 
 
 async def test_an_event_that_comes_again_changes_nothing(auth: "AuthFeed", query: "Query") -> None:
@@ -82,12 +82,13 @@ async def test_without_seeds_the_feed_waits_and_says_why(auth: "AuthFeed", query
 
 
 async def test_a_verified_address_activates(auth: "AuthFeed", query: "Query", clock: MovableClock) -> None:
-    user_id = await auth.register("ada@example.com")
-    event = EmailVerified(user_id=user_id, email="ada@example.com", verified_at=clock())
+    user_id = await auth.register("ada@example.com", username="ada")
+    assert await query("SELECT username FROM users") == [(None,)]
+    event = EmailVerified(user_id=user_id, email="ada@example.com", username="ada", verified_at=clock())
     await auth.bring(event)
     await auth.bring(event.model_copy(update={"verified_at": clock.advance(hours=1)}))
-    found = await query("SELECT status::text, email_verified_at FROM users")
-    assert found == [("ACTIVE", event.verified_at)]
+    found = await query("SELECT status::text, username, email_verified_at FROM users")
+    assert found == [("ACTIVE", "ada", event.verified_at)]
 
 
 async def test_verifying_another_address_or_a_stranger_does_nothing(auth: "AuthFeed", query: "Query") -> None:

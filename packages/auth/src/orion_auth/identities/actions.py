@@ -27,6 +27,14 @@ class KnownIdentity:
 
 
 @dataclass(frozen=True)
+class VerifiedIdentity:
+    """An identity whose address has just been verified."""
+
+    username: str | None
+    """From now on nobody else's."""
+
+
+@dataclass(frozen=True)
 class NewIdentity:
     """What somebody registers with, already normalised."""
 
@@ -47,13 +55,20 @@ async def find(connection: AsyncConnection, identity_id: UUID, now: datetime) ->
 
 
 async def username_is_taken(connection: AsyncConnection, username: str | None) -> bool:
-    """Whether somebody has that username."""
+    """Whether a verified identity has that username."""
     return username is not None and await store.username_is_taken(connection, username)
 
 
 async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> UUID | None:
-    """Create a pending identity; None when the address or the username is taken."""
+    """Create a pending identity; None when the address is taken, or the username by a verified identity.
+
+    Until an address is verified, the username beside it is no one's: a later registration takes it. If it kept the
+    name, whoever registered a name twice, the first time with an address of somebody else, would learn from the second
+    answer whether that address was free.
+    """
     identity_id = uuid7()
+    if new.username is not None:
+        await store.release_username(transaction.connection, new.username)
     values: dict[str, Any] = {
         "id": identity_id,
         "email": new.email,
@@ -65,9 +80,20 @@ async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> U
     return identity_id if await store.insert_pending(transaction.connection, values) else None
 
 
-async def verify_email(transaction: Transaction, identity_id: UUID, email: str, now: datetime) -> bool:
-    """Note that the address is the identity's own; False when it was verified before, or is no longer its address."""
-    return await store.set_email_verified(transaction.connection, identity_id, email, now)
+async def set_pending_password(transaction: Transaction, identity_id: UUID, password_hash: str, now: datetime) -> None:
+    """Put the password of the latest registration on a pending identity, for the mail that is asked for again."""
+    await store.set_pending_password(transaction.connection, identity_id, password_hash, now)
+
+
+async def verify_email(
+    transaction: Transaction, identity_id: UUID, email: str, password_hash: str | None, now: datetime
+) -> VerifiedIdentity | None:
+    """Note that the address is the identity's own, and its password the one that was confirmed with it.
+
+    None when it was verified before, or is no longer its address.
+    """
+    row = await store.set_email_verified(transaction.connection, identity_id, email, password_hash, now)
+    return VerifiedIdentity(row.username) if row is not None else None
 
 
 async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, literal, select, update
+from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,9 +37,22 @@ async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
 
 
 async def username_is_taken(connection: AsyncConnection, username: str) -> bool:
-    """Whether a living identity has that username (uq_identities_username)."""
-    statement = select(Identity.id).where(Identity.username == username, Identity.deleted_at.is_(None))
+    """Whether a verified identity has that username (uq_identities_username)."""
+    statement = select(Identity.id).where(
+        Identity.username == username, Identity.deleted_at.is_(None), Identity.email_verified_at.is_not(None)
+    )
     return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def release_username(connection: AsyncConnection, username: str) -> None:
+    """Take a username from a pending identity (uq_identities_username).
+
+    Under a lock until the transaction ends, so that of two who want it at once, the second takes it from the first.
+    """
+    lock = func.pg_advisory_xact_lock(func.hashtextextended(f"username {username}", 0))
+    await connection.execute(select(lock))
+    pending = (Identity.username == username, Identity.deleted_at.is_(None), Identity.email_verified_at.is_(None))
+    await connection.execute(update(Identity).where(*pending).values(username=None))
 
 
 async def insert_pending(connection: AsyncConnection, values: dict[str, Any]) -> bool:
@@ -48,8 +61,18 @@ async def insert_pending(connection: AsyncConnection, values: dict[str, Any]) ->
     return (await connection.execute(statement)).one_or_none() is not None
 
 
-async def set_email_verified(connection: AsyncConnection, identity_id: UUID, email: str, now: datetime) -> bool:
-    """Note that `email` is the identity's own; False when it has been changed or verified meanwhile (primary key)."""
+async def set_pending_password(
+    connection: AsyncConnection, identity_id: UUID, password_hash: str, now: datetime
+) -> None:
+    """Replace the password of an identity that is not verified (primary key)."""
+    statement = update(Identity).where(Identity.id == identity_id, Identity.email_verified_at.is_(None))
+    await connection.execute(statement.values(password_hash=password_hash, password_changed_at=now))
+
+
+async def set_email_verified(
+    connection: AsyncConnection, identity_id: UUID, email: str, password_hash: str | None, now: datetime
+) -> AnyRow | None:
+    """Note that `email` is the identity's own; None when it has been changed or verified meanwhile (primary key)."""
     statement = (
         update(Identity)
         .where(
@@ -60,11 +83,12 @@ async def set_email_verified(connection: AsyncConnection, identity_id: UUID, ema
         )
         .values(
             email_verified_at=now,
+            password_hash=password_hash,
             status=case((Identity.status == IdentityStatus.PENDING, _ACTIVE), else_=Identity.status),
         )
-        .returning(Identity.id)
+        .returning(Identity.username)
     )
-    return (await connection.execute(statement)).one_or_none() is not None
+    return (await connection.execute(statement)).one_or_none()
 
 
 async def add_failed_login(connection: AsyncConnection, identity_id: UUID) -> None:

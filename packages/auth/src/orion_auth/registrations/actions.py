@@ -13,6 +13,7 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.tokens.actions import Bearer
 from orion_auth.verifications import actions as verifications
+from orion_auth.verifications.actions import Waiting
 from orion_contracts.events import IdentityRegistered
 from orion_core.database import Database, Transaction
 from orion_core.errors import FieldError, Problem
@@ -44,8 +45,10 @@ async def register(
 ) -> RateLimitState | None:
     """Create a pending identity and have its address verified.
 
-    For an address that has an account already, the same is answered after the same time, and nothing of the account
-    changes: one that is pending is mailed again, any other gets an entry in its security history.
+    For an address that has an account already, the same is answered after the same time. A verified account does not
+    change; it gets an entry in its security history. A pending one is mailed again, and each mail confirms the
+    registration it was sent for, with the password given there: whoever registers somebody else's address first, to
+    wait for its owner, waits in vain.
     """
     email = normalise_email(applicant.email)
     if email is None:
@@ -57,7 +60,7 @@ async def register(
         if await identities.username_is_taken(transaction.connection, new.username):
             raise _username_taken()
         if not await _create(transaction, mailing, new, applicant, bearer, now):
-            await _repeat(transaction, mailing, email, bearer, now)
+            await _repeat(transaction, mailing, new, bearer, now)
         await claim.settle(transaction, state)
     return state
 
@@ -78,23 +81,31 @@ async def _create(
         registered_at=now,
     )
     await mailing.outbox.record(transaction, registered, now)
-    await verifications.request_mail(transaction, mailing, user_id, new.email, new.locale, bearer, now)
+    waiting = Waiting(user_id, new.email, new.locale, new.password_hash)
+    await verifications.request_mail(transaction, mailing, waiting, bearer, now)
     return True
 
 
-async def _repeat(transaction: Transaction, mailing: Mailing, email: str, bearer: Bearer, now: datetime) -> None:
-    known = await identities.find_by_email(transaction.connection, email, now)
+async def _repeat(transaction: Transaction, mailing: Mailing, new: NewIdentity, bearer: Bearer, now: datetime) -> None:
+    known = await identities.find_by_email(transaction.connection, new.email, now)
     if known is None:
-        # The address is free, so it was the username, taken since we looked.
+        # The address is free, so it was the username, verified since we looked.
         raise _username_taken()
-    await _tell_owner(transaction, mailing, known, bearer, now)
+    await _tell_owner(transaction, mailing, known, new.password_hash, bearer, now)
 
 
 async def _tell_owner(
-    transaction: Transaction, mailing: Mailing, known: KnownIdentity, bearer: Bearer, now: datetime
+    transaction: Transaction,
+    mailing: Mailing,
+    known: KnownIdentity,
+    password_hash: str,
+    bearer: Bearer,
+    now: datetime,
 ) -> None:
     if known.standing == "UNVERIFIED":
-        await verifications.request_mail(transaction, mailing, known.id, known.email, known.locale, bearer, now)
+        await identities.set_pending_password(transaction, known.id, password_hash, now)
+        waiting = Waiting(known.id, known.email, known.locale, password_hash)
+        await verifications.request_mail(transaction, mailing, waiting, bearer, now)
     else:
         await security_events.note_registration_repeated(
             transaction, known.id, ip_address=bearer.ip_address, user_agent=bearer.user_agent, now=now

@@ -1,7 +1,7 @@
 """Giving out opaque tokens, using them up, rotating and revoking them, inside the transactions of other slices."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -38,11 +38,13 @@ class NewSession:
 
 
 @dataclass(frozen=True)
-class UsedToken:
-    """A token that has just done its one work."""
+class Confirmed:
+    """What somebody who gets the mails of an address confirms by its link or its code: the registration it was for."""
 
     user_id: UUID
-    metadata: dict[str, Any]
+    email: str
+    password_hash: str | None = field(repr=False)
+    """Of the password given in that registration."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,15 @@ class Replayed:
 
 
 async def issue_email_verification(
-    transaction: Transaction, user_id: UUID, email: str, bearer: Bearer, *, now: datetime, expires_at: datetime
+    transaction: Transaction, confirmed: Confirmed, bearer: Bearer, *, now: datetime, expires_at: datetime
 ) -> str:
     """A token that verifies this address of this user, once."""
-    values = {"user_id": user_id, "type": TokenType.EMAIL_VERIFICATION, "metadata_": {"email": email}}
+    metadata = {"email": confirmed.email, "password_hash": confirmed.password_hash}
+    values = {"user_id": confirmed.user_id, "type": TokenType.EMAIL_VERIFICATION, "metadata_": metadata}
     return await _issue(transaction, values, bearer, now=now, expires_at=expires_at)
 
 
-async def use_email_verification(transaction: Transaction, text: str, now: datetime) -> UsedToken | None:
+async def use_email_verification(transaction: Transaction, text: str, now: datetime) -> Confirmed | None:
     """Use up a verification token; None when it is not one, has ended or was used."""
     token = parse(text)
     if token is None:
@@ -80,7 +83,9 @@ async def use_email_verification(transaction: Transaction, text: str, now: datet
     found = await store.use(
         transaction.connection, TokenType.EMAIL_VERIFICATION, token.selector, hash_secret(token.secret), now
     )
-    return UsedToken(found.user_id, found.metadata) if found is not None else None
+    if found is None:
+        return None
+    return Confirmed(found.user_id, found.metadata["email"], found.metadata["password_hash"])
 
 
 async def email_verification_state(

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from orion_auth.base import TwoFactorMethod
+from orion_auth.tokens.actions import Confirmed
 from orion_auth.two_factor import store
 from orion_auth.two_factor.tables import ChallengePurpose
 from orion_core.database import Transaction
@@ -17,17 +18,17 @@ PURPOSE = "challenge code"
 
 
 async def open_email_verification(
-    transaction: Transaction, keyring: Keyring, user_id: UUID, email: str, expires_at: datetime
+    transaction: Transaction, keyring: Keyring, confirmed: Confirmed, expires_at: datetime
 ) -> str:
     """A new code for verifying this address; from now on it is the only one that counts."""
     challenge_id, code = uuid7(), new_code()
     values: dict[str, Any] = {
         "id": challenge_id,
-        "user_id": user_id,
+        "user_id": confirmed.user_id,
         "purpose": ChallengePurpose.EMAIL_VERIFICATION,
         "methods": [TwoFactorMethod.EMAIL],
         "code_hash": keyring.mac(PURPOSE, _message(challenge_id, code)),
-        "context": {"email": email},
+        "context": {"email": confirmed.email, "password_hash": confirmed.password_hash},
         "expires_at": expires_at,
     }
     await store.insert_challenge(transaction.connection, values)
@@ -36,8 +37,8 @@ async def open_email_verification(
 
 async def try_email_verification(
     transaction: Transaction, keyring: Keyring, user_id: UUID, code: str, now: datetime
-) -> str | None:
-    """The address that the code verifies, which is then used up; None when it is wrong.
+) -> Confirmed | None:
+    """What the code confirms, which is then used up; None when it is wrong.
 
     A wrong try counts when the transaction is committed; the caller must commit it.
     """
@@ -45,7 +46,7 @@ async def try_email_verification(
     if challenge is None or not keyring.verify_mac(PURPOSE, _message(challenge.id, code), challenge.code_hash):
         return None
     await store.consume(transaction.connection, challenge.id, now)
-    return challenge.context["email"]
+    return Confirmed(user_id, challenge.context["email"], challenge.context["password_hash"])
 
 
 def _message(challenge_id: UUID, code: str) -> bytes:

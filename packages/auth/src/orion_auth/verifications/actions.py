@@ -1,5 +1,6 @@
 """Asking for verification mails, and taking back what they carried."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -10,7 +11,7 @@ from orion_auth.mailing import Mailing
 from orion_auth.pacing import evenly
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.tokens import actions as tokens
-from orion_auth.tokens.actions import Bearer
+from orion_auth.tokens.actions import Bearer, Confirmed
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.verifications.rules import LIFETIME
 from orion_contracts.events import EmailVerificationRequested, EmailVerified, VerificationSecrets
@@ -22,13 +23,24 @@ from orion_core.ids import uuid7
 TokenState = Literal["GOOD", "USED", "UNKNOWN"]
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Whose address waits to be verified, and the password that is theirs once it is."""
+
+    user_id: UUID
+    email: str
+    locale: str
+    password_hash: str | None = field(repr=False)
+
+
 async def request_mail(
-    transaction: Transaction, mailing: Mailing, user_id: UUID, email: str, locale: str, bearer: Bearer, now: datetime
+    transaction: Transaction, mailing: Mailing, waiting: Waiting, bearer: Bearer, now: datetime
 ) -> None:
     """Have a link and a code mailed, in the transaction of what makes it necessary."""
-    expires_at = now + LIFETIME
-    token = await tokens.issue_email_verification(transaction, user_id, email, bearer, now=now, expires_at=expires_at)
-    code = await two_factor.open_email_verification(transaction, mailing.keyring, user_id, email, expires_at=expires_at)
+    expires_at, user_id, email = now + LIFETIME, waiting.user_id, waiting.email
+    confirmed = Confirmed(user_id, email, waiting.password_hash)
+    token = await tokens.issue_email_verification(transaction, confirmed, bearer, now=now, expires_at=expires_at)
+    code = await two_factor.open_email_verification(transaction, mailing.keyring, confirmed, expires_at=expires_at)
     secrets = VerificationSecrets(link=f"{mailing.link_prefix}/auth/v1/verifications/{token}", code=code)
     sealed = mailing.event_keyring.seal_text(
         secrets.model_dump_json(), EmailVerificationRequested.associated_data(user_id)
@@ -36,7 +48,7 @@ async def request_mail(
     event = EmailVerificationRequested(
         user_id=user_id,
         email=email,
-        locale=locale,
+        locale=waiting.locale,
         requested_at=now,
         ip_address=bearer.ip_address,
         expires_at=expires_at,
@@ -54,7 +66,8 @@ async def resend(
     async with evenly(), database.transaction() as transaction:
         identity = await identities.find_by_email(transaction.connection, email, now)
         if identity is not None and identity.standing == "UNVERIFIED":
-            await request_mail(transaction, mailing, identity.id, identity.email, identity.locale, bearer, now)
+            waiting = Waiting(identity.id, identity.email, identity.locale, identity.password_hash)
+            await request_mail(transaction, mailing, waiting, bearer, now)
     return state
 
 
@@ -67,8 +80,8 @@ async def look_up(database: Database, token: str, now: datetime) -> TokenState:
 async def confirm_by_link(database: Database, mailing: Mailing, token: str, now: datetime) -> None:
     """Verify the address that the link was sent to. Of several presses one does it; the others get a 410 Problem."""
     async with database.transaction() as transaction:
-        used = await tokens.use_email_verification(transaction, token, now)
-        if used is None or not await _verify(transaction, mailing, used.user_id, used.metadata["email"], now):
+        confirmed = await tokens.use_email_verification(transaction, token, now)
+        if confirmed is None or not await _verify(transaction, mailing, confirmed, now):
             raise link_is_dead()
 
 
@@ -90,14 +103,18 @@ async def _try_code(transaction: Transaction, mailing: Mailing, email: str | Non
     identity = await identities.find_by_email(transaction.connection, email, now)
     # Nobody's id when there is no such identity, so that the same statements run.
     user_id = identity.id if identity is not None else uuid7()
-    address = await two_factor.try_email_verification(transaction, mailing.keyring, user_id, code, now)
-    return address is not None and await _verify(transaction, mailing, user_id, address, now)
+    confirmed = await two_factor.try_email_verification(transaction, mailing.keyring, user_id, code, now)
+    return confirmed is not None and await _verify(transaction, mailing, confirmed, now)
 
 
-async def _verify(transaction: Transaction, mailing: Mailing, user_id: UUID, email: str, now: datetime) -> bool:
-    if not await identities.verify_email(transaction, user_id, email, now):
+async def _verify(transaction: Transaction, mailing: Mailing, confirmed: Confirmed, now: datetime) -> bool:
+    verified = await identities.verify_email(
+        transaction, confirmed.user_id, confirmed.email, confirmed.password_hash, now
+    )
+    if verified is None:
         return False
-    await mailing.outbox.record(transaction, EmailVerified(user_id=user_id, email=email, verified_at=now), now)
+    event = EmailVerified(user_id=confirmed.user_id, email=confirmed.email, username=verified.username, verified_at=now)
+    await mailing.outbox.record(transaction, event, now)
     return True
 
 

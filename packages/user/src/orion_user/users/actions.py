@@ -19,15 +19,15 @@ from orion_user.users.rules import UserStatus
 async def create(transaction: Transaction, event: IdentityRegistered, outbox: Outbox, now: datetime) -> None:
     """Give a registered identity its profile, preferences and first role, and tell the others.
 
-    Raises IntegrityError when another living user has the address or the name: auth has just promised them to this one,
-    so the two databases contradict each other, and somebody has to look.
+    The username is not the user's before the address is verified. Raises IntegrityError when another living user has
+    the address: auth has just promised it to this one, so the two databases contradict each other, and somebody has to
+    look.
     """
     connection = transaction.connection
     added = await store.insert_user(
         connection,
         event.user_id,
         email=event.email,
-        username=event.username,
         name=event.name,
         phone=event.phone,
         status=UserStatus.PENDING,
@@ -40,7 +40,6 @@ async def create(transaction: Transaction, event: IdentityRegistered, outbox: Ou
     created = UserCreated(
         user_id=event.user_id,
         email=event.email,
-        username=event.username,
         name=event.name,
         locale=event.locale,
         timezone=event.timezone,
@@ -50,12 +49,15 @@ async def create(transaction: Transaction, event: IdentityRegistered, outbox: Ou
 
 
 async def verify_email(transaction: Transaction, event: EmailVerified) -> None:
-    """Note that the user's address is theirs. Does nothing for a user who is gone or has another address by now."""
+    """Note that the user's address is theirs, and their username with it.
+
+    Does nothing for a user who is gone or has another address by now.
+    """
     user = await store.profile(transaction.connection, event.user_id, lock=True)
     if user is None or user["email"] != event.email:
         return
     status = rules.status_once_verified(user["status"])
-    await store.set_email_verified(transaction.connection, event.user_id, status, event.verified_at)
+    await store.set_email_verified(transaction.connection, event.user_id, event.username, status, event.verified_at)
 
 
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:

@@ -50,9 +50,15 @@ async def exists(connection: AsyncConnection, user_id: UUID) -> bool:
     return (await connection.execute(select(User.id).where(User.id == user_id))).one_or_none() is not None
 
 
-async def set_email_verified(connection: AsyncConnection, user_id: UUID, status: UserStatus, at: datetime) -> None:
-    """Note that the present address is verified, the first time it is. By pk_users."""
-    values = {"status": status, "email_verified_at": func.coalesce(User.email_verified_at, at)}
+async def set_email_verified(
+    connection: AsyncConnection, user_id: UUID, username: str | None, status: UserStatus, at: datetime
+) -> None:
+    """Note that the present address is verified, and the username, the first time they are. By pk_users."""
+    values = {
+        "status": status,
+        "username": func.coalesce(User.username, username),
+        "email_verified_at": func.coalesce(User.email_verified_at, at),
+    }
     await connection.execute(update(USERS).where(User.id == user_id).values(values))
 
 
