@@ -59,10 +59,21 @@ async def test_unknown_and_wrong_look_alike(auth: "Auth") -> None:
     assert set(wrong.headers) == set(unknown.headers)
 
 
+async def test_signing_in_does_not_tell_whether_a_registered_address_was_free(auth: "Auth") -> None:
+    await auth.verified()
+    told: list[tuple[int, dict[str, object], set[str]]] = []
+    for email in ("ada@example.com", "bob@example.com"):
+        await auth.register(email, password="of the curious")
+        answer = await auth.sign_in(email, "of the curious")
+        told.append((answer.status_code, answer.json() | {"instance": None}, set(answer.headers)))
+    assert told[0] == told[1]
+    reasons = await auth.rows("SELECT failure_reason FROM login_attempts ORDER BY attempted_at, id")
+    assert [row["failure_reason"] for row in reasons] == ["WRONG_PASSWORD", "UNVERIFIED"]
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ("status = 'PENDING'", "email_unverified"),
         ("status = 'LOCKED'", "account_locked"),
         ("locked_until = now() + interval '1 hour'", "account_locked"),
         ("status = 'SUSPENDED'", "account_suspended"),

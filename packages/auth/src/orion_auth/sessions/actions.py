@@ -57,8 +57,9 @@ async def sign_in(
 ) -> Grant:
     """Begin a session for whoever knows the password of an identity in good standing.
 
-    Every attempt is recorded. A 401 Problem costs the same for an unknown address as for a wrong password; a 403
-    Problem says what is the matter with an account to those who know its password.
+    Every attempt is recorded. A 401 Problem is the same, and costs the same, for an unknown address, a wrong password
+    and an address that is not verified; a 403 Problem says what is the matter with a verified account to those who know
+    its password.
     """
     started = time.perf_counter()
     email = normalise_email(email_text)
@@ -244,16 +245,17 @@ async def _end(
 
 def _refusal(decision: Decision) -> Problem:
     match decision.reason:
-        case "UNVERIFIED":
-            detail = "Verify your e-mail address first; POST /auth/v1/verifications sends another mail."
-            return Problem(403, "email_unverified", "E-mail address not verified", detail)
         case "LOCKED":
             return Problem(403, "account_locked", "Account locked", "This account is locked for now; try again later.")
         case "SUSPENDED":
             detail = "This account was suspended by an administrator; ask for help."
             return Problem(403, "account_suspended", "Account suspended", detail)
         case _:
-            detail = "The e-mail address or the password is wrong."
+            # Also for an unverified address: whoever registers one and signs in would learn whether it was free.
+            detail = (
+                "The e-mail address or the password is wrong, or the address is not verified yet; "
+                "POST /auth/v1/verifications sends another mail."
+            )
             return Problem(401, "invalid_credentials", "Not signed in", detail)
 
 

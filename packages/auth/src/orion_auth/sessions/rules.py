@@ -26,7 +26,7 @@ class Decision:
 def decide(standing: Standing | None, password_is_right: bool) -> Decision:
     """Decide on a sign-in; `standing` is None for an identity that is not there.
 
-    Only somebody who knows the password learns that an account is unverified, locked or suspended.
+    Only somebody who knows the password learns that an account is locked or suspended.
     """
     if standing is None:
         return Decision("FAILED", "UNKNOWN_IDENTITY")
