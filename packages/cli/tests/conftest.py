@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+# As real services do, it imports nothing of the web before an application or a worker is made.
 STUB = """
 import os
 from pathlib import Path
 from sqlalchemy import MetaData
-from orion_core.http.embedded import serving
 from orion_core.seeds import SeedReport
 from orion_core.service import Service
 
@@ -20,6 +20,8 @@ async def seed(connection, profile, *arguments):
     return SeedReport()
 
 def create_app():
+    from orion_core import metrics
+
     async def app(scope, receive, send):
         if scope["type"] == "lifespan":
             while True:
@@ -29,12 +31,18 @@ def create_app():
                     return
         if scope["path"] == "/exit":
             os._exit(9)
+        if scope["path"] == "/count":
+            metrics.EVENTS_APPLIED.labels("stub").inc()
         body = f"{os.getpid()} {os.getppid()}".encode()
+        if scope["path"] == "/metrics":
+            body = metrics.exposition()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
     return app
 
 async def work(stop, host, port):
+    from orion_core.http.embedded import serving
+
     print("working", flush=True)
     async with serving(create_app(), host, port):
         await stop.wait()

@@ -86,6 +86,13 @@ def test_workers_share_the_port_and_replace_each_other(
         until(lambda: len({get(port).split()[0] for _ in range(20)}) == 2)
 
 
+def test_workers_count_together(orion: list[str], stub_environment: dict[str, str], port: int) -> None:
+    with running([*orion, "serve", "stub", f"--port={port}", "--workers=2"], stub_environment) as process:
+        wait_for_server(process, port)
+        assert len({get(port, "/count").split()[0] for _ in range(40)}) == 2
+        assert all('orion_events_applied_total{source="stub"} 40.0' in get(port, "/metrics") for _ in range(10))
+
+
 def test_a_worker_does_not_outlive_its_killed_main_process(
     orion: list[str], stub_environment: dict[str, str], port: int
 ) -> None:

@@ -4,6 +4,9 @@ import asyncio
 import multiprocessing
 import os
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import structlog
@@ -28,6 +31,9 @@ KILL_SECONDS = 15
 
 # Which application the worker processes make; they get it by environment because they may be spawned, not forked.
 _APPLICATION = "ORION_SERVE_APPLICATION"
+
+# prometheus_client looks for it when it is imported, which is in the worker processes only.
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 # Granian's own messages go the way of everybody's, instead of to a handler of their own.
 _GRANIAN_LOGS: dict[str, Any] = {
@@ -75,7 +81,7 @@ def _serve_one(service: Service, host: str, port: int | None, workers: int) -> N
     except SettingsError as error:
         fail(str(error))
     os.environ[_APPLICATION] = service.application
-    Server(
+    server = Server(
         "orion_cli.serve:create_application",
         factory=True,
         address=host,
@@ -90,7 +96,20 @@ def _serve_one(service: Service, host: str, port: int | None, workers: int) -> N
         # One alone is restarted by whoever restarts processes here; several look after each other.
         respawn_failed_workers=workers > 1,
         log_dictconfig=_GRANIAN_LOGS,
-    ).serve()
+    )
+    with _counting_together(workers):
+        server.serve()
+
+
+@contextmanager
+def _counting_together(workers: int) -> Generator[None]:
+    """Several workers count in one folder, so that `/metrics` tells of all of them, whichever is asked."""
+    if workers == 1 or _METRICS_FOLDER in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="orion-metrics-") as folder:
+        os.environ[_METRICS_FOLDER] = folder
+        yield
 
 
 async def _serve_all(host: str, workers: int) -> int:
