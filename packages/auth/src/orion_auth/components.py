@@ -16,6 +16,7 @@ from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.authentication import Authenticator
 from orion_core.http.idempotency import IdempotencyKeys
+from orion_core.http.openapi import BEARER
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ Wired = Annotated[Components, Depends(_components)]
 """The components, as a parameter of a route."""
 
 
-async def _claims(request: Request, wired: Wired) -> AccessClaims:
+async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:
     return await wired.authenticate(request)
 
 

@@ -10,6 +10,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.http.authentication import Authenticate
+from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
 
 
@@ -31,7 +32,7 @@ Wired = Annotated[Components, Depends(_components)]
 """The components, as a parameter of a route."""
 
 
-async def _claims(request: Request, wired: Wired) -> AccessClaims:
+async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:
     return await wired.authenticate(request)
 
 

@@ -12,6 +12,7 @@ from orion_auth.registrations.shapes import Registration, RegistrationAccepted
 from orion_auth.tokens.actions import Bearer
 from orion_core.http.context import Context
 from orion_core.http.idempotency import Claim
+from orion_core.http.openapi import refusals
 from orion_core.http.rate_limit import RateLimitState
 
 router = APIRouter(prefix="/auth/v1", tags=["registration"])
@@ -19,7 +20,12 @@ router = APIRouter(prefix="/auth/v1", tags=["registration"])
 ACCEPTED = RegistrationAccepted(detail="A mail is on its way. Follow its link, or type its code, to begin.")
 
 
-@router.post("/identities", status_code=HTTPStatus.ACCEPTED, response_model=RegistrationAccepted)
+@router.post(
+    "/identities",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=RegistrationAccepted,
+    responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
+)
 async def register(body: Registration, request: Request, wired: Wired, context: Context) -> Response:
     """Register. The answer does not tell whether the address has an account already."""
     applicant = Applicant(body.email, body.username, body.name, body.locale, body.timezone)

@@ -12,12 +12,19 @@ from orion_auth.tokens.actions import Bearer
 from orion_core.http.authentication import require_scope, user_id
 from orion_core.http.context import Context
 from orion_core.http.feed import SCOPE
+from orion_core.http.openapi import refusals
 from orion_core.revocations import RevocationSnapshot
 
 router = APIRouter(prefix="/auth/v1", tags=["sessions"])
 
 
-@router.post("/sessions", status_code=HTTPStatus.CREATED)
+@router.post(
+    "/sessions",
+    status_code=HTTPStatus.CREATED,
+    responses=refusals(
+        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
+    ),
+)
 async def sign_in(body: SignIn, wired: Wired, context: Context, response: Response) -> SessionGranted:
     """Sign in with a password."""
     now = wired.clock()

@@ -1,7 +1,7 @@
 """Verifying an e-mail address, over HTTP."""
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
@@ -12,13 +12,19 @@ from orion_auth.verifications import actions, pages
 from orion_auth.verifications.shapes import CodeConfirmation, VerificationAccepted, VerificationRequest
 from orion_core.errors import Problem
 from orion_core.http.context import Context
+from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1", tags=["verification"])
+
+_PAGE: dict[str, Any] = {
+    "description": "A page, for a browser",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
 
 
-@router.post("/verifications", status_code=HTTPStatus.ACCEPTED)
+@router.post("/verifications", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
 async def request_verification(
     body: VerificationRequest, wired: Wired, context: Context, response: Response
 ) -> VerificationAccepted:
@@ -29,7 +35,7 @@ async def request_verification(
     return VerificationAccepted(detail="If this address waits to be verified, a mail is on its way.")
 
 
-@router.get("/verifications/{token}", response_class=HTMLResponse)
+@router.get("/verifications/{token}", response_class=HTMLResponse, responses={410: _PAGE})
 async def read_verification(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a button. Opening it changes nothing, however often."""
     match await actions.look_up(wired.database, token, wired.clock()):
@@ -41,7 +47,12 @@ async def read_verification(token: Token, wired: Wired) -> HTMLResponse:
             return _html(pages.dead(), 410)
 
 
-@router.post("/verifications/{token}/confirmation", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
+@router.post(
+    "/verifications/{token}/confirmation",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_class=Response,
+    responses={200: _PAGE, 410: _PAGE | {"content": _PAGE["content"] | refusals(HTTPStatus.GONE)[410]["content"]}},
+)
 async def confirm_verification(token: Token, request: Request, wired: Wired) -> Response:
     """Verify the address. 204, or a page for a browser; 410 when the link was used or has ended."""
     wants_page = "text/html" in request.headers.get("accept", "")
@@ -54,7 +65,12 @@ async def confirm_verification(token: Token, request: Request, wired: Wired) -> 
     return _html(pages.verified(), 200) if wants_page else Response(status_code=204)
 
 
-@router.post("/email-verifications", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
+@router.post(
+    "/email-verifications",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_class=Response,
+    responses=refusals(HTTPStatus.TOO_MANY_REQUESTS),
+)
 async def confirm_code(body: CodeConfirmation, wired: Wired) -> Response:
     """Verify the address with the code from the mail."""
     state = await actions.confirm_by_code(wired.database, wired.mailing, body.email, body.code, wired.clock())

@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from orion_core.background import pause
 from orion_core.database import Database
-from orion_core.http import problems
+from orion_core.http import openapi, problems
 from orion_core.http.edge import Edge
 from orion_core.http.health import Check, health_routes
 from orion_core.settings import ServiceSettings
@@ -70,6 +70,7 @@ def create_application(
     problems.install(application)
     for router in (*routers, health_routes(database, checks or {})):
         application.include_router(router)
+    openapi.describe(application)
     limits: dict[str, Any] = {"body_limit": settings.body_limit, "trusted_proxies": settings.trusted_proxies}
     application.add_middleware(Edge, **limits)
     return application

@@ -1,9 +1,10 @@
 """The route that serves a service's events to the others."""
 
+from http import HTTPStatus
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,15 +12,20 @@ from orion_contracts.cloud_event import BATCH_MEDIA_TYPE
 from orion_core.events.client import NEXT_POSITION
 from orion_core.events.feed import Feed
 from orion_core.http.authentication import Authenticate, require_scope
+from orion_core.http.openapi import BEARER, refusals
 
 SCOPE = "events:read"
 
 
 def feed_routes(feed: Feed, authenticate: Authenticate) -> APIRouter:
     """`GET /events`, for services that hold the scope `events:read`."""
-    router = APIRouter(tags=["events"])
+    router = APIRouter(tags=["events"], dependencies=[Depends(BEARER)])
 
-    @router.get("/events", response_class=Response, responses={200: {"content": {BATCH_MEDIA_TYPE: {}}}})
+    @router.get(
+        "/events",
+        response_class=Response,
+        responses={200: {"content": {BATCH_MEDIA_TYPE: {}}}, **refusals(HTTPStatus.CONFLICT)},
+    )
     async def events(
         request: Request,
         after: Annotated[

@@ -1,5 +1,6 @@
 """`/me/notifications`: what has reached the user who asks."""
 
+from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from starlette.requests import Request
 
 from orion_core.http.authentication import user_id
 from orion_core.http.etags import etag
+from orion_core.http.openapi import refusals
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from orion_notifications.components import Claims, Wired
 from orion_notifications.kinds import Channel
@@ -46,7 +48,7 @@ async def list_mine(
     return Page(items=[_shape(message) for message in shown[:limit]], next=following)
 
 
-@router.get("/{notification_id}")
+@router.get("/{notification_id}", responses=refusals(HTTPStatus.NOT_FOUND))
 async def read_mine(response: Response, wired: Wired, claims: Claims, notification_id: UUID) -> NotificationShape:
     """One of my messages."""
     shown = await actions.read_message(wired.database, user_id(claims), notification_id)
@@ -54,7 +56,7 @@ async def read_mine(response: Response, wired: Wired, claims: Claims, notificati
     return _shape(shown)
 
 
-@router.patch("/{notification_id}")
+@router.patch("/{notification_id}", responses=refusals(HTTPStatus.NOT_FOUND))
 async def mark_mine(
     response: Response, wired: Wired, claims: Claims, notification_id: UUID, change: NotificationChange
 ) -> NotificationShape:

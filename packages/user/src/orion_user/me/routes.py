@@ -1,6 +1,7 @@
 """`/me`."""
 
 from functools import partial
+from http import HTTPStatus
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from starlette.responses import Response
 
 from orion_core.http.authentication import user_id
 from orion_core.http.etags import is_unchanged, require_match
+from orion_core.http.openapi import refusals
 from orion_user.components import Claims, Wired
 from orion_user.me import actions
 from orion_user.me.shapes import MeShape, ProfileChanges
@@ -25,7 +27,7 @@ async def me(request: Request, response: Response, wired: Wired, claims: Claims)
     return found
 
 
-@router.patch("/me")
+@router.patch("/me", responses=refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED))
 async def change_me(
     request: Request, response: Response, wired: Wired, claims: Claims, changes: ProfileChanges
 ) -> MeShape:
