@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from liquid import Environment, StrictUndefined
 
@@ -98,9 +99,8 @@ def test_the_templates_of_the_seed_document_exist_in_five_languages() -> None:
 
 
 def test_examples_satisfy_their_schema_and_nothing_else_does() -> None:
-    jsonschema = pytest.importorskip("jsonschema_rs")
     for template in TEMPLATES.values():
-        validator = jsonschema.Draft202012Validator(template.variables, validate_formats=True)
+        validator = jsonschema_rs.Draft202012Validator(template.variables, validate_formats=True)
         for name, schema in template.variables["properties"].items():
             assert schema["description"]
             for example in schema["examples"]:
@@ -110,10 +110,9 @@ def test_examples_satisfy_their_schema_and_nothing_else_does() -> None:
 
 
 def test_addresses_that_run_scripts_are_refused_and_what_opens_an_account_is_marked_secret() -> None:
-    jsonschema = pytest.importorskip("jsonschema_rs")
     secrets: set[str] = set()
     for template in TEMPLATES.values():
-        validator = jsonschema.Draft202012Validator(template.variables)
+        validator = jsonschema_rs.Draft202012Validator(template.variables)
         properties = template.variables["properties"]
         secrets |= {name for name, schema in properties.items() if schema.get("x-secret")}
         for name in properties:

@@ -1,6 +1,12 @@
 """Which ports the parts of `orion up` listen on."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+import fcntl
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 from orion_core.local.ports import holder, is_free
 
@@ -8,6 +14,9 @@ HIGHEST_PORT = 65_535
 
 DEFAULT_PORTS = {"mailbox": 7104, "worker": 7105, "smtp": 7125, "postgres": 7432}
 """Beside the services, which name their own."""
+
+
+_PAUSE_SECONDS = 0.1
 
 
 class NoFreePort(Exception):
@@ -35,3 +44,24 @@ def choose_ports(
         if port != wished:
             moved(name, wished, holder(wished) or "another process", port)
     return chosen
+
+
+@asynccontextmanager
+async def choosing_alone() -> AsyncGenerator[None]:
+    """Let one `orion up` of this user at a time choose ports and listen on them: in between they are anybody's."""
+    path = Path(tempfile.gettempdir()) / f"orion-ports-{os.getuid()}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        while not _locked(descriptor):  # noqa: ASYNC110 - it is another process that is waited for
+            await asyncio.sleep(_PAUSE_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -11,7 +11,7 @@ from orion_cli import children, environment
 from orion_cli.database_server import DatabaseServer
 from orion_cli.databases import embedded_urls, prepare_databases
 from orion_cli.log_stream import LogStream
-from orion_cli.ports import DEFAULT_PORTS, choose_ports
+from orion_cli.ports import DEFAULT_PORTS, choose_ports, choosing_alone
 from orion_cli.project import Project
 from orion_cli.readiness import wait_until_ready
 from orion_cli.summary import Summary
@@ -37,6 +37,10 @@ class Session:
 
     async def start(self) -> Summary:
         """Start everything and return when all of it is ready."""
+        async with choosing_alone():
+            return await self._start()
+
+    async def _start(self) -> Summary:
         self._services = list(installed_services().values())
         given = environment.read_environment(self._project.directory)
         self._ports = self._choose_ports(given)
