@@ -162,6 +162,14 @@ async def test_of_many_changes_from_one_state_one_is_made(auth: "AuthFeed", call
     assert sorted(answer.status_code for answer in await asyncio.gather(*changes)) == [200] + [412] * 7
 
 
+async def test_a_wrong_method_is_told_the_right_ones(service: httpx.ASGITransport) -> None:
+    async with httpx.AsyncClient(transport=service, base_url="http://user.test") as client:
+        answer = await client.put("/user/v1/me")
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, PATCH")
+        answer = await client.delete("/user/v1/me/sessions")
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
 REFUSED: list[dict[str, Any]] = [
     {"timezone": "Mars/Olympus"},
     {"timezone": None},

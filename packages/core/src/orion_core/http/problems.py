@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from orion_core.errors import FieldError, Problem, unavailable
 
@@ -74,8 +75,17 @@ async def _http(request: Request, error: Exception) -> Response:
         return _answer(request, error.problem)
     status = HTTPStatus(error.status_code)
     headers: Mapping[str, str] = error.headers or {}
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {**headers, "Allow": _allowed(request)}
     detail = f"{status.description or status.phrase}."
     return _answer(request, Problem(status, status.name.lower(), status.phrase, detail, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """Every method that the resource has (RFC 9110 §15.5.6); Starlette names those of the first route only."""
+    routes, words = request.app.router.routes, ("DELETE", "GET", "PATCH", "POST", "PUT")
+    scopes = {word: {**request.scope, "method": word} for word in words}
+    return ", ".join(word for word in words if any(route.matches(scopes[word])[0] is Match.FULL for route in routes))
 
 
 async def _database(request: Request, error: Exception) -> Response:
