@@ -40,6 +40,10 @@ class Transaction:
             callback()
 
 
+ANSWER_SECONDS = 40
+"""How long a server may be silent: longer than its own limit on a statement, so only one that is gone is given up."""
+
+
 class DatabaseUnreachableError(ConnectionError):
     """No connection could be made: the server is away, its name is unknown, its socket is missing."""
 
@@ -76,7 +80,12 @@ class Database:
             pool_timeout=10,
             pool_reset_on_return=None,
             hide_parameters=True,
-            connect_args={**options, "server_settings": settings, "timeout": 10},
+            connect_args={
+                **options,
+                "server_settings": settings,
+                "timeout": 10,
+                "command_timeout": ANSWER_SECONDS,
+            },
         )
         return cls(engine)
 

@@ -34,11 +34,14 @@ class Wakeup:
         self._announce()
         self._rung.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Return when somebody rang, at the latest after `seconds`."""
-        news = self._news
+    def next_ring(self) -> asyncio.Event:
+        """What the next ring sets. Take it before looking for something new: a ring while looking is then not lost."""
+        return self._news
+
+    async def wait(self, seconds: float, ring: asyncio.Event | None = None) -> None:
+        """Return when somebody rang (since `ring` was taken, or from now on), at the latest after `seconds`."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), seconds)
+            await asyncio.wait_for((ring or self._news).wait(), seconds)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Carry rings to and from the other processes until `stop`; reconnects for ever."""

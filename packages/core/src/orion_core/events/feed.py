@@ -84,12 +84,13 @@ class Feed:
         deadline = asyncio.get_running_loop().time() + wait
         await self._refuse_future(after)
         while True:
+            ring = self.wakeup.next_ring()
             page = await self._page(after, limit, types)
             remaining = deadline - asyncio.get_running_loop().time()
             if page.events or (page.next == after and remaining <= 0):
                 return page
             if page.next == after:
-                await self.wakeup.wait(min(POLL_SECONDS, remaining))
+                await self.wakeup.wait(min(POLL_SECONDS, remaining), ring)
             elif remaining <= 0:
                 return page
             after = page.next
