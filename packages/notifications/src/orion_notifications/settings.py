@@ -16,7 +16,9 @@ class NotificationSettings(ServiceSettings):
     sealing_keys: Keyring = keyring("NOTIFICATION_SEALING_KEYS")
     event_sealing_keys: Keyring = keyring("EVENT_SEALING_KEYS")
     """Shared with auth alone: opens the codes and links in its events."""
-    service_key: SecretStr = Field(validation_alias="NOTIFICATION_SERVICE_KEY", examples=["(made by: orion keys new)"])
+    service_key: SecretStr = Field(
+        validation_alias="NOTIFICATION_SERVICE_KEY", examples=["(make one with: orion keys service notifications)"]
+    )
     """What this service shows auth to get a token for its feed."""
 
     product_name: str = Field(

@@ -12,7 +12,9 @@ class UserSettings(ServiceSettings):
     database_url: DatabaseUrl = database_url("USER_DATABASE_URL", "orion_users")
     sealing_keys: Keyring = keyring("USER_SEALING_KEYS")
     """What cursors of lists are signed under."""
-    service_key: SecretStr = Field(validation_alias="USER_SERVICE_KEY", examples=["(make one with: orion keys new)"])
+    service_key: SecretStr = Field(
+        validation_alias="USER_SERVICE_KEY", examples=["(make one with: orion keys service user)"]
+    )
     """What this service shows to auth to get its tokens; auth has its SHA-256 in AUTH_SERVICE_KEY_HASHES."""
 
     _parse_keyring = field_validator("sealing_keys", mode="before")(parse_keyring)
