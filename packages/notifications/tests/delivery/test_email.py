@@ -40,8 +40,8 @@ def message(recipient: str = "ada@example.com", **other: Any) -> Message:
     return Message(id=uuid7(), recipient=recipient, **(fields | other))
 
 
-def channel(port: int, connections: int = 2) -> SmtpChannel:
-    return SmtpChannel(Server("127.0.0.1", port, connections=connections), SENDER, clock)
+def channel(port: int) -> SmtpChannel:
+    return SmtpChannel(Server("127.0.0.1", port), SENDER, clock)
 
 
 class Refusing:
@@ -92,7 +92,7 @@ async def test_only_marketing_offers_to_unsubscribe(mailbox: Mailbox) -> None:
 async def test_connections_are_used_again_also_after_a_refusal() -> None:
     handler = Refusing(rcpt="550 5.1.1 no such user")
     async with refusing(handler) as port:
-        smtp = channel(port, connections=1)
+        smtp = channel(port)
         for _ in range(3):
             with pytest.raises(NotDeliveredError):
                 await smtp.send(message())

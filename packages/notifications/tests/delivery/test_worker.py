@@ -9,6 +9,8 @@ from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from aiosmtpd.smtp import SMTP
+
 from orion_core.local.mailbox import Mailbox
 from orion_notifications.delivery.dispatch import Pace
 
@@ -111,6 +113,23 @@ async def test_a_server_that_never_answers_is_a_timeout(
         await until(has_failed)
 
 
+async def test_only_the_provider_can_be_late(
+    auth: "AuthFeed", query: "Query", working: "Working", until: "Until"
+) -> None:
+    """Three rounds through a server that takes most of the time a try has: waiting for one's turn is not part of it."""
+    pace = Pace(send_seconds=1.5, poll_seconds=0.05)
+    for number in range(3 * pace.slots):
+        await auth.bring(auth.verification(await auth.register(f"user{number}@example.com")))
+
+    async def is_over() -> bool:
+        return await undelivered(query) == 0
+
+    async with slow_server(0.8) as port, working(pace, smtp_port=port):
+        await until(is_over)
+    outcomes = "SELECT status, max(response_time_ms) < 1500 FROM delivery_attempts GROUP BY status"
+    assert await query(outcomes) == [("SUCCESS", True)]
+
+
 async def test_what_expired_meanwhile_is_not_sent(
     auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
 ) -> None:
@@ -192,6 +211,28 @@ async def silent_server() -> "AsyncGenerator[int]":
         server.close()
         for writer in open_connections:
             writer.close()
+
+
+class Slow:
+    """Takes every mail, after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        await asyncio.sleep(self.seconds)
+        return "250 OK"
+
+
+@asynccontextmanager
+async def slow_server(seconds: float) -> "AsyncGenerator[int]":
+    """An SMTP server that takes its time over each mail."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(Slow(seconds), hostname="slow", loop=loop), "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
 
 
 VICTIM = """

@@ -20,7 +20,7 @@ from orion_core.database import Database
 from orion_core.sealing import Keyring
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import store
-from orion_notifications.delivery.messages import Claimed, NotDeliveredError, Outcome, Receipt, Send
+from orion_notifications.delivery.messages import Claimed, Message, NotDeliveredError, Outcome, Receipt, Send
 from orion_notifications.delivery.prepare import prepare
 from orion_notifications.delivery.rules import AttemptStatus, Failure, after_failure
 from orion_notifications.kinds import Category, Channel
@@ -30,6 +30,9 @@ from orion_notifications.templates.rules import Content
 LARGEST_WRITE = 500
 DATABASE_PAUSE_SECONDS = 1.0
 
+NOT_PREPARED = Failure(AttemptStatus.FAILURE, "not_prepared", "its template was not to be had", is_permanent=False)
+SEND_TIMEOUT = Failure(AttemptStatus.TIMEOUT, "send_timeout", "the provider took too long", is_permanent=False)
+
 log = structlog.get_logger()
 
 
@@ -37,10 +40,14 @@ log = structlog.get_logger()
 class Pace:
     """How a worker goes about it. A try is cut off well before its lease ends."""
 
-    slots: int = 64
-    """Messages in hand at once."""
+    slots: int = 8
+    """Messages in hand at once, and so connections to a provider at most. None waits for another: one that did would be
+    late through no fault of its provider, could outlive its lease unsent, and would be in doubt if the worker died."""
     lease_seconds: float = 60.0
+    prepare_seconds: float = 10.0
+    """For looking up its template and rendering it."""
     send_seconds: float = 40.0
+    """For the provider to take it, from when it is ready to be handed over."""
     poll_seconds: float = 1.0
     """How late a message is at most when a wake-up was lost, or a retry has become due."""
     give_back_seconds: float = 5.0
@@ -114,44 +121,37 @@ class Dispatcher:
         return [_claimed(dict(row)) for row in rows]
 
     async def _work(self, claimed: Claimed) -> None:
-        began = asyncio.get_running_loop().time()
-        outcome = await self._attempt(claimed)
-        took = round((asyncio.get_running_loop().time() - began) * 1000)
-        self._outcomes.put_nowait(replace(outcome, response_time_ms=took))
-
-    async def _attempt(self, claimed: Claimed) -> Outcome:
+        began: float | None = None
         try:
-            async with asyncio.timeout(self._pace.send_seconds):
-                receipt, content = await self._send(claimed)
+            message, content = await self._prepare(claimed)
+            began = _now()
+            outcome = _sent(claimed, await self._hand_over(claimed.channel, message), content)
         except NotDeliveredError as error:
-            return self._failed(claimed, error.failure, error.provider)
-        except TimeoutError:
-            failure = Failure(AttemptStatus.TIMEOUT, "send_timeout", "the provider took too long", is_permanent=False)
-            return self._failed(claimed, failure)
+            outcome = self._failed(claimed, error.failure, error.provider)
         except Exception as error:
             log.exception("delivery.failed", notification_id=str(claimed.id), channel=claimed.channel.name)
             failure = Failure(AttemptStatus.FAILURE, "internal_error", type(error).__name__, is_permanent=False)
-            return self._failed(claimed, failure)
-        return Outcome(
-            claimed.id,
-            claimed.attempt,
-            claimed.attempt_id,
-            AttemptStatus.SUCCESS,
-            receipt.next,
-            provider=receipt.provider,
-            provider_message_id=receipt.provider_message_id,
-            status_code=receipt.status_code,
-            response=receipt.response,
-            content=content,
-        )
+            outcome = self._failed(claimed, failure)
+        took = None if began is None else round((_now() - began) * 1000)
+        self._outcomes.put_nowait(replace(outcome, response_time_ms=took))
 
-    async def _send(self, claimed: Claimed) -> tuple[Receipt, Content | None]:
+    async def _prepare(self, claimed: Claimed) -> tuple[Message, Content | None]:
         if claimed.expires_at is not None and claimed.expires_at <= self._clock():
             raise _not_delivered("expired", "it was not sent before it expired")
         if claimed.channel not in self._channels:
             raise _not_delivered("no_provider", f"nothing is set up to send by {claimed.channel.name}")
-        message, content = await prepare(claimed, self._library, self._keyring)
-        return await self._channels[claimed.channel](message), content
+        try:
+            async with asyncio.timeout(self._pace.prepare_seconds):
+                return await prepare(claimed, self._library, self._keyring)
+        except TimeoutError as error:
+            raise NotDeliveredError(NOT_PREPARED) from error
+
+    async def _hand_over(self, channel: Channel, message: Message) -> Receipt:
+        try:
+            async with asyncio.timeout(self._pace.send_seconds):
+                return await self._channels[channel](message)
+        except TimeoutError as error:
+            raise NotDeliveredError(SEND_TIMEOUT) from error
 
     def _failed(self, claimed: Claimed, failure: Failure, provider: str | None = None) -> Outcome:
         verdict = after_failure(
@@ -247,6 +247,21 @@ def _claimed(row: dict[str, Any]) -> Claimed:
     return Claimed(**row)
 
 
+def _sent(claimed: Claimed, receipt: Receipt, content: Content | None) -> Outcome:
+    return Outcome(
+        claimed.id,
+        claimed.attempt,
+        claimed.attempt_id,
+        AttemptStatus.SUCCESS,
+        receipt.next,
+        provider=receipt.provider,
+        provider_message_id=receipt.provider_message_id,
+        status_code=receipt.status_code,
+        response=receipt.response,
+        content=content,
+    )
+
+
 def _is_about_values(error: Exception) -> bool:
     """SQLSTATE class 22 (data exception) or 23 (integrity constraint violation): the same again would fail again."""
     state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
@@ -255,6 +270,10 @@ def _is_about_values(error: Exception) -> bool:
 
 def _not_delivered(code: str, message: str) -> NotDeliveredError:
     return NotDeliveredError(Failure(AttemptStatus.FAILURE, code, message, is_permanent=True))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _first(*waiting: Any) -> None:

@@ -37,7 +37,6 @@ class Server:
     password: str | None = None
     starttls: bool | None = None
     """True demands it, False forbids it, None takes it when it is offered."""
-    connections: int = 8
 
 
 @dataclass
@@ -48,13 +47,12 @@ class _Connection:
 
 
 class SmtpChannel:
-    """Sends mail from one address through one server."""
+    """Sends mail from one address through one server. A message being sent has a connection to itself."""
 
     def __init__(self, server: Server, sender: Address, clock: Clock) -> None:
         self._server = server
         self._sender = sender
         self._clock = clock
-        self._slots = asyncio.Semaphore(server.connections)
         self._idle: list[_Connection] = []
 
     async def send(self, message: Message) -> Receipt:
@@ -79,17 +77,16 @@ class SmtpChannel:
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[aiosmtplib.SMTP]:
         """A connection for one message. It is kept when the server stays in a known state: after success or refusal."""
-        async with self._slots:
-            connection = await self._take()
-            try:
-                yield connection.client
-            except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
-                await self._put_back(connection)
-                raise
-            except BaseException:
-                connection.client.close()
-                raise
+        connection = await self._take()
+        try:
+            yield connection.client
+        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
             await self._put_back(connection)
+            raise
+        except BaseException:
+            connection.client.close()
+            raise
+        await self._put_back(connection)
 
     async def _take(self) -> _Connection:
         now = asyncio.get_running_loop().time()

@@ -84,7 +84,8 @@ class Outcome:
     next: Next
     delay: timedelta = timedelta()
     """Until the next try, when it goes back into the queue."""
-    response_time_ms: int = 0
+    response_time_ms: int | None = None
+    """What the channel took; null when it was never asked."""
     provider: str | None = None
     provider_message_id: str | None = None
     status_code: int | None = None
