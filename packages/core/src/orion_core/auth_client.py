@@ -50,7 +50,8 @@ class AuthClient:
         """What `/readyz` tells of auth."""
 
         async def feed() -> str | None:
-            return self.follower.state.fault
+            state = self.follower.state
+            return state.fault or ("auth has not answered yet" if state.contact_at is None else None)
 
         async def revocations() -> str | None:
             return self.revocations.fault
