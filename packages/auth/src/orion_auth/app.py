@@ -1,5 +1,6 @@
 """The only wiring of auth: settings, database, parts, routes."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -26,6 +27,7 @@ from orion_core.http.authentication import Authenticator
 from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.logs import configure_logs
+from orion_core.partitions import keep_partitions_ahead
 from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
 
@@ -59,7 +61,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
         database=database,
         components=components,
         routers=[*ROUTERS, *_feed(components)],
-        background=[wakeup.run, components.signer.run],
+        background=[wakeup.run, components.signer.run, partial(keep_partitions_ahead, database)],
         checks={"signing_key": signing_key_fault},
         on_stop=stop,
     )

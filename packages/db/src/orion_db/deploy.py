@@ -7,8 +7,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.house import MONTHS_AHEAD
+from orion_core.partitions import ENSURE, PARENTS
 from orion_db.apply import LOCK_TIMEOUT_MS, Migrator, Patience
 from orion_db.connections import owner_connection
+from orion_db.default_partitions import Stranded, read_stranded
 from orion_db.errors import Exit, Problem, permissions_explained, sqlstate
 from orion_db.history import compare_history, create_history, read_history, refuse_unless_clean
 from orion_db.locks import WAIT_SECONDS, Watch, exclusive
@@ -28,6 +30,8 @@ class Deployment:
     partitions_made: tuple[tuple[str, int], ...]
     partitions_put_off: tuple[str, ...] = ()
     """Tables whose partitions could not be made because the table was locked; the next deploy does it."""
+    stranded: tuple[Stranded, ...] = ()
+    """Tables with rows in their default partition; a month that has such gets no partition of its own."""
 
 
 async def deploy(
@@ -54,7 +58,9 @@ async def deploy(
         migrator = Migrator(target, connection, Watch(lock), progress, patience or Patience())
         applied = await _apply_all(migrator, pending)
         made, put_off = await _make_partitions(connection)
-    return Deployment(target.service.name, target.database, applied, made, put_off)
+        async with connection.begin():
+            stranded = await read_stranded(connection)
+    return Deployment(target.service.name, target.database, applied, made, put_off, stranded)
 
 
 async def rollback(target: Target, *, keep: int = 0, progress: Progress = silent) -> list[str]:
@@ -108,25 +114,17 @@ async def _pending(connection: AsyncConnection, target: Target, revisions: list[
 async def _make_partitions(connection: AsyncConnection) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
     """Make this month's and the coming months' partitions of every table that is cut by its UUIDv7 key."""
     async with connection.begin():
-        parents = (await connection.execute(_PARENTS)).scalars().all()
+        parents = (await connection.execute(PARENTS)).scalars().all()
     made: list[tuple[str, int]] = []
     put_off: list[str] = []
     for parent in parents:
         try:
             async with connection.begin():
                 await connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-                count = await connection.execute(_ENSURE, {"parent": parent, "months": MONTHS_AHEAD})
+                count = await connection.execute(ENSURE, {"parent": parent, "months": MONTHS_AHEAD})
                 made.append((parent, count.scalar_one()))
         except DBAPIError as error:
             if sqlstate(error) != "55P03":
                 raise
             put_off.append(parent)
     return tuple((parent, count) for parent, count in made if count), tuple(put_off)
-
-
-_PARENTS = text("""
-SELECT oid::regclass::text FROM pg_class
-WHERE relkind = 'p' AND NOT relispartition AND pg_get_partkeydef(oid) = 'RANGE (id)' ORDER BY relname
-""")
-
-_ENSURE = text("SELECT ensure_partitions(to_regclass(:parent), :months)")

@@ -47,7 +47,8 @@ def _status(status: Status) -> list[str]:
     if status.drift is None:
         lines.append(f"drift: not looked for. {status.drift_unknown}")
     lines += [f"drift: {difference}" for difference in status.drift or ()]
-    return lines if len(lines) > 1 or status.drift is None else [f"{lines[0]}; nothing pending, no drift"]
+    clean = len(lines) == 1 and status.drift is not None
+    return ([f"{lines[0]}; nothing pending, no drift"] if clean else lines) + [str(found) for found in status.stranded]
 
 
 def _deployment(deployment: Deployment) -> list[str]:
@@ -55,7 +56,7 @@ def _deployment(deployment: Deployment) -> list[str]:
     lines = [f"{count} migrations applied in {sum(ms for _, ms in deployment.applied)} ms" if count else "up to date"]
     lines += [f"{number} partitions made for {table}" for table, number in deployment.partitions_made]
     lines += [f"partitions of {table} put off: the table was locked" for table in deployment.partitions_put_off]
-    return lines
+    return lines + [str(found) for found in deployment.stranded]
 
 
 def _seeding(seeding: Seeding) -> list[str]:

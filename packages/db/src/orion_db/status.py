@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from orion_db.catalog import Difference, compare
 from orion_db.connections import owner_connection
+from orion_db.default_partitions import Stranded, read_stranded
 from orion_db.errors import Exit, Problem
 from orion_db.history import Applied, compare_history, read_history
 from orion_db.progress import Progress, Step, silent
@@ -26,6 +27,8 @@ class Status:
     drift: tuple[Difference, ...] | None
     """None when it could not be looked for; `drift_unknown` says why."""
     drift_unknown: str = ""
+    stranded: tuple[Stranded, ...] = ()
+    """Tables with rows in their default partition: no drift, but somebody should know."""
 
     @property
     def exit_code(self) -> Exit:
@@ -39,6 +42,7 @@ async def status(target: Target, *, drift: bool = True, progress: Progress = sil
     revisions = read_revisions(target.service.migrations)
     async with owner_connection(target, "status") as connection, connection.begin():
         standing = compare_history(revisions, await read_history(connection))
+        stranded = await read_stranded(connection)
     found: tuple[Difference, ...] | None = None
     why = "It was not asked for."
     if standing.unknown:
@@ -63,4 +67,5 @@ async def status(target: Target, *, drift: bool = True, progress: Progress = sil
         standing.passed_over,
         found,
         why,
+        stranded,
     )

@@ -1,5 +1,7 @@
 """The wiring of notifications: settings, database, auth's feed, routes. The worker that sends is wired in `worker`."""
 
+from functools import partial
+
 import httpx
 from fastapi import APIRouter, FastAPI
 
@@ -11,6 +13,7 @@ from orion_core.http.application import create_application
 from orion_core.http.feed import feed_routes
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
+from orion_core.partitions import keep_partitions_ahead
 from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
 from orion_notifications.components import Components
@@ -52,7 +55,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         database=database,
         components=Components(database, clock, Cursors(settings.sealing_keys), auth.authenticate),
         routers=_routers(feed_routes(feed, auth.authenticate)),
-        background=[feed.wakeup.run, queue.run, *auth.background],
+        background=[feed.wakeup.run, queue.run, partial(keep_partitions_ahead, database), *auth.background],
         checks={**auth.checks, "queue": queue_fault},
         on_stop=http.aclose,
     )

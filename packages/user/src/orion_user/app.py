@@ -1,5 +1,7 @@
 """The wiring of user: settings, database, auth's feed, routes."""
 
+from functools import partial
+
 import httpx
 from fastapi import APIRouter, FastAPI
 
@@ -12,6 +14,7 @@ from orion_core.http.application import create_application
 from orion_core.http.feed import feed_routes
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
+from orion_core.partitions import keep_partitions_ahead
 from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
 from orion_user.components import Components
@@ -44,7 +47,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
         database=database,
         components=Components(settings, database, clock, Cursors(settings.sealing_keys), auth.authenticate),
         routers=_routers(feed_routes(feed, auth.authenticate)),
-        background=[feed.wakeup.run, *auth.background],
+        background=[feed.wakeup.run, partial(keep_partitions_ahead, database), *auth.background],
         checks=auth.checks,
         on_stop=http.aclose,
     )

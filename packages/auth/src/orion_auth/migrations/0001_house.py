@@ -52,7 +52,10 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 DECLARE
   this_month timestamp := date_trunc('month', now() AT TIME ZONE 'UTC');
   first_day timestamp;
+  first_id uuid;
+  next_id uuid;
   partition_name text;
+  passed_over boolean;
   made integer := 0;
 BEGIN
   IF months_ahead NOT BETWEEN 0 AND 24 THEN
@@ -65,14 +68,26 @@ BEGIN
   FOR month IN 0..months_ahead LOOP
     first_day := this_month + make_interval(months => month);
     partition_name := (SELECT relname FROM pg_class WHERE oid = parent) || to_char(first_day, '"_y"YYYY"m"MM');
-    IF to_regclass('public.' || quote_ident(partition_name)) IS NULL THEN
-      EXECUTE format(
-        'CREATE TABLE public.%I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)',
-        partition_name, parent,
-        public.uuidv7_floor(first_day AT TIME ZONE 'UTC'),
-        public.uuidv7_floor((first_day + interval '1 month') AT TIME ZONE 'UTC')
-      );
-      made := made + 1;
+    CONTINUE WHEN to_regclass('public.' || quote_ident(partition_name)) IS NOT NULL;
+    first_id := public.uuidv7_floor(first_day AT TIME ZONE 'UTC');
+    next_id := public.uuidv7_floor((first_day + interval '1 month') AT TIME ZONE 'UTC');
+    -- A month whose rows are in the default partition cannot be cut out of it without deleting them there, which
+    -- foreign keys would cascade and append-only tables refuse. They stay where they are; later months get their own.
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE id >= %L AND id < %L)', parent, first_id, next_id)
+      INTO passed_over;
+    IF NOT passed_over THEN
+      BEGIN
+        EXECUTE format(
+          'CREATE TABLE public.%I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)',
+          partition_name, parent, first_id, next_id
+        );
+        made := made + 1;
+      EXCEPTION WHEN check_violation THEN
+        passed_over := true;  -- a row came between the look and the lock
+      END;
+    END IF;
+    IF passed_over THEN
+      RAISE WARNING '% is not made: the default partition of % has rows of that month', partition_name, parent;
     END IF;
   END LOOP;
   RETURN made;
