@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 import orion_db
+from orion_db.locks import LOCK_KEY
 from orion_db.passwords import scram_verifier
 
 if TYPE_CHECKING:
@@ -50,6 +51,22 @@ async def test_two_at_once_end_well(shop: "Shop") -> None:
     assert sum(one.database_made for one in done) == 1
     assert sum(len(one.deployment.applied) for one in done) == 2
     assert sum(one.seeding.inserted["goods"] for one in done if one.seeding) == 2
+
+
+async def test_who_is_initializing_is_named_and_waited_for(shop: "Shop") -> None:
+    holder = await asyncpg.connect(shop.admin_url, server_settings={"application_name": "an init of tonight"})
+    said: list[str] = []
+    while not await holder.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
+        await asyncio.sleep(0.05)  # another test of the run may be at it
+    with pytest.raises(orion_db.Problem, match="an init of tonight") as raised:
+        await orion_db.prepare(shop.target, wait_seconds=0.3, progress=lambda step: said.append(step.what))
+    assert (raised.value.code, raised.value.exit_code) == ("locked", orion_db.Exit.LOCKED)
+    assert any("an init of tonight" in words for words in said)
+    preparing = asyncio.create_task(orion_db.prepare(shop.target))
+    await asyncio.sleep(0.4)
+    assert not preparing.done()
+    await holder.close()
+    assert (await preparing).database
 
 
 async def test_one_login_that_is_no_superuser_is_enough(shop: "Shop", clerk: str) -> None:

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
-
 from orion_core.seeds import Profile
 from orion_db.connections import maintenance_connection, owner_connection, service_connection
 from orion_db.deploy import Deployment, deploy
-from orion_db.locks import LOCK_KEY
+from orion_db.locks import WAIT_SECONDS, acquire
 from orion_db.production import mark
 from orion_db.progress import Progress, Step, silent
 from orion_db.roles import Preparation, prepare_database, prepare_roles, revoke_create_on_public
@@ -28,13 +26,19 @@ class Initialization:
     seeding: Seeding | None
 
 
-async def prepare(target: Target, *, production: bool = False, progress: Progress = silent) -> Preparation:
-    """Make the roles, the login and the empty database where they are missing, with their grants."""
+async def prepare(
+    target: Target, *, production: bool = False, progress: Progress = silent, wait_seconds: float = WAIT_SECONDS
+) -> Preparation:
+    """Make the roles, the login and the empty database where they are missing, with their grants.
+
+    Raises Problem `locked`, naming who is at it, when another one does not end within `wait_seconds`.
+    """
     progress(Step(target.service.name, f"preparing {target.database} on {target.address()}"))
     made = Preparation()
     async with maintenance_connection(target, "init") as connection:
         # One at a time on the whole server: grants of the same object made at once end in "tuple concurrently updated".
-        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+        doing = f"`orion db init` on {target.address()}"
+        await acquire(connection, target, progress, wait_seconds, doing=doing)
         await prepare_roles(connection, target, made)
         await prepare_database(connection, target, made)
         if production:

@@ -67,11 +67,22 @@ async def exclusive(
     Raises Problem `locked`, naming the holder, when it cannot be had within `wait_seconds`.
     """
     async with owner_connection(target, f"{purpose} (lock)", autocommit=True) as connection:
-        await _acquire(connection, target, progress, wait_seconds)
+        await acquire(connection, target, progress, wait_seconds, doing=f"migration of {target.database!r}")
         yield connection  # closing the connection gives the lock back
 
 
-async def _acquire(connection: AsyncConnection, target: Target, progress: Progress, wait_seconds: float) -> None:
+async def acquire(
+    connection: AsyncConnection,
+    target: Target,
+    progress: Progress,
+    wait_seconds: float = WAIT_SECONDS,
+    *,
+    doing: str,
+) -> None:
+    """Take the lock of the connection's database for as long as the connection lives; it must be an autocommit one.
+
+    Raises Problem `locked`, naming the holder, when it cannot be had within `wait_seconds`.
+    """
     deadline = asyncio.get_running_loop().time() + wait_seconds
     told = False
     while not (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY})).scalar_one():
@@ -80,7 +91,7 @@ async def _acquire(connection: AsyncConnection, target: Target, progress: Progre
             raise Problem(
                 "locked",
                 Exit.LOCKED,
-                f"{target.service.name}: another migration of {target.database!r} is running.",
+                f"{target.service.name}: another {doing} is running.",
                 f"The lock is held by {holder or 'a session that has just ended'}.",
                 "Wait for it and repeat, or end it: SELECT pg_terminate_backend("
                 + (f"{holder.pid}" if holder else "pid")
