@@ -190,3 +190,13 @@ async def test_bad_bodies(auth: "Auth") -> None:
         answer = await auth.http.post("/auth/v1/identities", content=content, headers=headers)
         assert answer.status_code == status
     assert set((await auth.counts()).values()) == {0}
+
+
+async def test_once_verified_only_the_identity_has_a_password_hash(auth: "Auth") -> None:
+    await auth.register()
+    await auth.register(password="another password entirely")
+    await auth.verified()
+    for column in ("auth_tokens.metadata", "two_factor_challenges.context"):
+        table, name = column.split(".")
+        [kept] = await auth.rows(f"SELECT count(*) FROM {table} WHERE {name} ? 'password_hash'")
+        assert kept["count"] == 0, column

@@ -1,6 +1,7 @@
 """Ending a session while it is being carried on: whoever comes second, the session must not live on."""
 
 import asyncio
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from orion_auth.tokens import actions as tokens
@@ -10,7 +11,7 @@ from orion_core.database import Database
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
 
-BEARER = Bearer(None, None)
+BEARER = Bearer(ip_address("192.0.2.1"), None)
 WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 ACTIVE = "SELECT id FROM auth_tokens WHERE type = 'REFRESH' AND status = 'ACTIVE'"
 

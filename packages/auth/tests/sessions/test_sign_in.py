@@ -87,6 +87,26 @@ async def test_what_is_the_matter_is_told_to_the_owner_only(auth: "Auth", change
     assert (await auth.sign_in(password="wrong password")).json()["code"] == "invalid_credentials"
 
 
+@pytest.mark.parametrize("change", ["status = 'SUSPENDED'", "security_epoch = security_epoch + 1"])
+async def test_an_account_that_changes_while_its_password_is_checked_begins_nothing(
+    auth: "Auth", monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    await auth.verified()
+    lane = auth.application.state.components.lane
+    verify = lane.verify
+
+    async def verify_while_it_changes(password_hash: str | None, password: str) -> bool:
+        is_right = await verify(password_hash, password)
+        await auth.execute(f"UPDATE identities SET {change}")
+        return is_right
+
+    monkeypatch.setattr(lane, "verify", verify_while_it_changes)
+    before = await auth.counts()
+    answer = await auth.sign_in()
+    assert (answer.status_code, answer.json()["code"]) == (409, "account_changed")
+    assert await auth.counts() == before
+
+
 async def test_five_tries_a_minute_from_one_place(auth: "Auth") -> None:
     await auth.verified()
     answers = await asyncio.gather(*(auth.sign_in(password="wrong password") for _ in range(20)))

@@ -101,6 +101,11 @@ async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None
     await store.add_failed_login(transaction.connection, identity_id)
 
 
+async def hold(transaction: Transaction, identity_id: UUID, now: datetime) -> KnownIdentity | None:
+    """The identity as it is now, kept so until the transaction ends."""
+    return _known(await store.hold(transaction.connection, identity_id), now)
+
+
 async def note_login(transaction: Transaction, identity_id: UUID) -> None:
     """Forget the wrong passwords of before."""
     await store.reset_failed_logins(transaction.connection, identity_id)

@@ -36,6 +36,12 @@ async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
     return (await connection.execute(statement)).one_or_none()
 
 
+async def hold(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
+    """The living identity of that id, kept from changing until the transaction ends (primary key)."""
+    statement = select(*_COLUMNS).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
+    return (await connection.execute(statement.with_for_update(key_share=True))).one_or_none()
+
+
 async def username_is_taken(connection: AsyncConnection, username: str) -> bool:
     """Whether a verified identity has that username (uq_identities_username)."""
     statement = select(Identity.id).where(

@@ -19,7 +19,7 @@ class Attempt:
     """One attempt with a password, as it is recorded whatever came of it."""
 
     email: str | None
-    ip_address: IpAddress | None
+    ip_address: IpAddress
     user_agent: str | None
     device_id: str | None
     attempted_at: datetime

@@ -73,7 +73,7 @@ async def sign_in(
         await _record_refusal(database, attempt, identity, decision, started)
         raise _refusal(decision)
     session = NewSession(uuid7(), identity.id, now, now + SESSION_LIFETIME, FIRST_PARTY)
-    refresh_token = await _start(database, outbox, session, attempt, bearer, started)
+    refresh_token = await _start(database, outbox, identity, session, attempt, bearer, started)
     access = await signer.for_user(identity.id, session.id, epoch=identity.security_epoch, auth_time=now, now=now)
     return Grant(access, refresh_token, session.id, identity.id, session.expires_at, limit)
 
@@ -140,8 +140,6 @@ class Blacklist:
 
 
 async def _take_limit(database: Database, attempt: Attempt, started: float) -> RateLimitState | None:
-    if attempt.ip_address is None:
-        return None
     try:
         return await rate_limits.take_login(database, attempt.email or "", attempt.ip_address, attempt.attempted_at)
     except Problem:
@@ -170,8 +168,15 @@ async def _record_refusal(
 
 
 async def _start(
-    database: Database, outbox: Outbox, session: NewSession, attempt: Attempt, bearer: Bearer, started: float
+    database: Database,
+    outbox: Outbox,
+    identity: KnownIdentity,
+    session: NewSession,
+    attempt: Attempt,
+    bearer: Bearer,
+    started: float,
 ) -> str:
+    """Begin the session, unless the account has changed while its password was checked."""
     event = SessionStarted(
         session_id=session.id,
         user_id=session.user_id,
@@ -181,6 +186,8 @@ async def _start(
         expires_at=session.expires_at,
     )
     async with database.transaction() as transaction:
+        if await identities.hold(transaction, identity.id, session.started_at) != identity:
+            raise _changed_meanwhile()
         refresh_token = await tokens.issue_refresh(transaction, session, bearer)
         await identities.note_login(transaction, session.user_id)
         await login_attempts.record(
@@ -257,6 +264,11 @@ def _refusal(decision: Decision) -> Problem:
                 "POST /auth/v1/verifications sends another mail."
             )
             return Problem(401, "invalid_credentials", "Not signed in", detail)
+
+
+def _changed_meanwhile() -> Problem:
+    detail = "The account was changed while you signed in. Nothing was begun; sign in again."
+    return Problem(409, "account_changed", "Account changed", detail)
 
 
 def _since(started: float) -> int:

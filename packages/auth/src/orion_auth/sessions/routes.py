@@ -22,7 +22,11 @@ router = APIRouter(prefix="/auth/v1", tags=["sessions"])
     "/sessions",
     status_code=HTTPStatus.CREATED,
     responses=refusals(
-        HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
 async def sign_in(body: SignIn, wired: Wired, context: Context, response: Response) -> SessionGranted:

@@ -21,7 +21,7 @@ from orion_core.secrets import hash_secret, new_secret, new_selector
 class Bearer:
     """Who holds a token, as far as the network told."""
 
-    ip_address: IpAddress | None
+    ip_address: IpAddress
     user_agent: str | None
     device_id: str | None = None
 
@@ -85,7 +85,12 @@ async def use_email_verification(transaction: Transaction, text: str, now: datet
     )
     if found is None:
         return None
-    return Confirmed(found.user_id, found.metadata["email"], found.metadata["password_hash"])
+    return Confirmed(found.user_id, found.metadata["email"], found.metadata.get("password_hash"))
+
+
+async def forget_passwords(transaction: Transaction, user_id: UUID) -> None:
+    """Take the password hashes off a user's verification tokens: one of them is the identity's now."""
+    await store.forget_passwords(transaction.connection, user_id)
 
 
 async def email_verification_state(

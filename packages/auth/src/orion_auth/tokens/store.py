@@ -72,6 +72,12 @@ _HOLD_LINE = text("""
 """)
 
 
+async def forget_passwords(connection: AsyncConnection, user_id: UUID) -> None:
+    """Drop `password_hash` from a user's verification tokens (ix_auth_tokens_user_id_type_status)."""
+    statement = update(AuthToken).where(AuthToken.user_id == user_id, AuthToken.type == TokenType.EMAIL_VERIFICATION)
+    await connection.execute(statement.values(metadata_=AuthToken.metadata_.op("-")("password_hash")))
+
+
 async def hold_line(connection: AsyncConnection, selector: str) -> None:
     """Keep others from carrying on or ending the line of this refresh token until the transaction ends."""
     await connection.execute(_HOLD_LINE, {"selector": selector})

@@ -46,7 +46,12 @@ async def try_email_verification(
     if challenge is None or not keyring.verify_mac(PURPOSE, _message(challenge.id, code), challenge.code_hash):
         return None
     await store.consume(transaction.connection, challenge.id, now)
-    return Confirmed(user_id, challenge.context["email"], challenge.context["password_hash"])
+    return Confirmed(user_id, challenge.context["email"], challenge.context.get("password_hash"))
+
+
+async def forget_passwords(transaction: Transaction, user_id: UUID) -> None:
+    """Take the password hashes off a user's verification codes: one of them is the identity's now."""
+    await store.forget_passwords(transaction.connection, user_id, ChallengePurpose.EMAIL_VERIFICATION)
 
 
 def _message(challenge_id: UUID, code: str) -> bytes:

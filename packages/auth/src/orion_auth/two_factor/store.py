@@ -52,3 +52,11 @@ async def consume(connection: AsyncConnection, challenge_id: UUID, now: datetime
     """Close a challenge that was met (primary key)."""
     statement = update(TwoFactorChallenge).where(TwoFactorChallenge.id == challenge_id)
     await connection.execute(statement.values(consumed_at=now))
+
+
+async def forget_passwords(connection: AsyncConnection, user_id: UUID, purpose: ChallengePurpose) -> None:
+    """Drop `password_hash` from a user's challenges (ix_two_factor_challenges_user_id_purpose)."""
+    statement = update(TwoFactorChallenge).where(
+        TwoFactorChallenge.user_id == user_id, TwoFactorChallenge.purpose == purpose
+    )
+    await connection.execute(statement.values(context=TwoFactorChallenge.context.op("-")("password_hash")))

@@ -113,6 +113,8 @@ async def _verify(transaction: Transaction, mailing: Mailing, confirmed: Confirm
     )
     if verified is None:
         return False
+    await tokens.forget_passwords(transaction, confirmed.user_id)
+    await two_factor.forget_passwords(transaction, confirmed.user_id)
     event = EmailVerified(user_id=confirmed.user_id, email=confirmed.email, username=verified.username, verified_at=now)
     await mailing.outbox.record(transaction, event, now)
     return True
