@@ -48,7 +48,14 @@ class Refusing:
     """An SMTP server's behaviour: answers RCPT and DATA as told."""
 
     def __init__(self, rcpt: str = "250 OK", data: str = "250 OK") -> None:
-        self.rcpt, self.data, self.sessions = rcpt, data, set[int]()
+        self.rcpt, self.data, self.sessions, self.names = rcpt, data, set[int](), set[str]()
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        self.names.add(hostname)
+        return responses
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         self.sessions.add(id(session))
@@ -100,6 +107,27 @@ async def test_connections_are_used_again_also_after_a_refusal() -> None:
         await smtp.send(message())
         await smtp.close()
     assert len(handler.sessions) == 1
+    assert handler.names == {"orion.example"}
+
+
+async def test_a_connection_is_closed_when_nobody_waits_for_it_any_more() -> None:
+    connected, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def greet_never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        await reader.read()
+        hung_up.set()
+        writer.close()
+
+    async with await asyncio.start_server(greet_never, "127.0.0.1", 0) as server:
+        smtp = channel(server.sockets[0].getsockname()[1])
+        sending = asyncio.create_task(smtp.send(message()))
+        await connected.wait()
+        await asyncio.sleep(0.1)  # until the client has noticed too, and waits to be greeted
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        await asyncio.wait_for(hung_up.wait(), 2)
 
 
 @pytest.mark.parametrize(

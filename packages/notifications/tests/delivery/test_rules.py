@@ -12,6 +12,7 @@ from orion_notifications.delivery.rules import (
     AttemptStatus,
     Failure,
     Next,
+    Verdict,
     after_failure,
     backoff,
 )
@@ -46,7 +47,7 @@ def test_no_try_after_expiry_and_none_too_many(
     attempt: int, max_attempts: int, expires_at: datetime | None, chance: float
 ) -> None:
     verdict = after_failure(
-        PASSING, attempt=attempt, max_attempts=max_attempts, now=NOON, expires_at=expires_at, chance=chance
+        PASSING, attempts=attempt, max_attempts=max_attempts, now=NOON, expires_at=expires_at, chance=chance
     )
     if verdict.next is Next.QUEUED:
         assert attempt < max_attempts
@@ -58,5 +59,17 @@ def test_no_try_after_expiry_and_none_too_many(
 
 @given(attempts, expiries, chances)
 def test_a_permanent_failure_is_never_tried_again(attempt: int, expires_at: datetime | None, chance: float) -> None:
-    verdict = after_failure(LASTING, attempt=attempt, max_attempts=99, now=NOON, expires_at=expires_at, chance=chance)
+    verdict = after_failure(LASTING, attempts=attempt, max_attempts=99, now=NOON, expires_at=expires_at, chance=chance)
     assert verdict.next in (Next.FAILED, Next.EXPIRED)
+
+
+def test_what_a_stopped_worker_hands_back_is_due_at_once() -> None:
+    not_tried = Failure(AttemptStatus.NOT_TRIED, "worker_stopped", "", is_permanent=False)
+    unknown = Failure(AttemptStatus.UNKNOWN, "worker_stopped", "", is_permanent=False)
+
+    def verdict(failure: Failure, attempts: int) -> Verdict:
+        return after_failure(failure, attempts=attempts, max_attempts=3, now=NOON, expires_at=None, chance=0.9)
+
+    assert verdict(unknown, 2) == Verdict(Next.QUEUED)
+    assert verdict(unknown, 3) == Verdict(Next.FAILED)
+    assert verdict(not_tried, 3) == Verdict(Next.QUEUED)

@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import SMTP
+from sqlalchemy import text
 
+from orion_core.database import Database
 from orion_core.local.mailbox import Mailbox
 from orion_notifications.delivery.dispatch import Pace
 
@@ -161,6 +163,62 @@ async def test_stopping_finishes_what_is_in_hand(
         await until(has_begun)
     assert await query("SELECT count(*) FROM notifications WHERE status = 'PROCESSING'") == [(0,)]
     assert await query("SELECT count(*) FROM delivery_attempts WHERE status = 'PENDING'") == [(0,)]
+
+
+async def test_a_stopped_worker_hands_back_what_is_still_on_its_way(
+    auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
+) -> None:
+    pace = Pace(slots=4, poll_seconds=0.05, stop_seconds=0.5)
+    for number in range(6):
+        await auth.bring(auth.verification(await auth.register(), f"user{number}@example.com"))
+
+    async def are_under_way() -> bool:
+        return await query("SELECT count(*) FROM notifications WHERE status = 'PROCESSING'") == [(4,)]
+
+    async with slow_server(60) as port:
+        async with working(pace, smtp_port=port):
+            await until(are_under_way)
+            await asyncio.sleep(0.5)  # so that they are on the wire
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 4
+    assert await query("SELECT status, count(*) FROM notifications WHERE channel = 'EMAIL' GROUP BY 1") == [
+        ("QUEUED", 6)
+    ]
+    of_mails = "provider IS DISTINCT FROM 'inbox'"
+    assert await query(
+        f"SELECT status, error_code, count(*) FROM delivery_attempts WHERE {of_mails} GROUP BY 1, 2"
+    ) == [("UNKNOWN", "worker_stopped", 4)]
+    assert await query("SELECT count(*) FROM notification_queue WHERE lease_until IS NOT NULL OR due_at > now()") == [
+        (0,)
+    ]
+    async with working():
+        await mailbox.wait_for("user0@example.com")
+
+
+async def test_what_a_stopped_worker_had_not_begun_is_not_counted(
+    auth: "AuthFeed", query: "Query", owner: Database, working: "Working", mailbox: Mailbox, until: "Until"
+) -> None:
+    await auth.bring(auth.verification(await auth.register()))
+    await query("UPDATE notifications SET max_attempts = 1")
+
+    async def is_claimed() -> bool:
+        return await query("SELECT count(*) FROM notifications WHERE channel = 'EMAIL' AND status = 'PROCESSING'") == [
+            (1,)
+        ]
+
+    async with owner.transaction() as transaction:  # its template cannot be read meanwhile
+        await transaction.connection.execute(text("LOCK templates, template_versions IN ACCESS EXCLUSIVE MODE"))
+        async with working(Pace(poll_seconds=0.05, stop_seconds=0.3)):
+            await until(is_claimed)
+    state = "SELECT status, attempts FROM notifications WHERE channel = 'EMAIL'"
+    assert await query(state) == [("QUEUED", 0)]
+    async with working():
+        await mailbox.wait_for("ada@example.com")
+    assert await query(state) == [("SENT", 1)]
+    attempts = (
+        "SELECT a.attempt_number, a.status FROM delivery_attempts a JOIN notifications n ON n.id = notification_id "
+    )
+    assert await query(attempts + "WHERE n.channel = 'EMAIL' ORDER BY 1") == [(1, "NOT_TRIED"), (2, "SUCCESS")]
 
 
 async def test_a_broken_message_does_not_stop_the_others(

@@ -29,8 +29,15 @@ from orion_notifications.templates.rules import Content
 
 LARGEST_WRITE = 500
 DATABASE_PAUSE_SECONDS = 1.0
+CANCEL_SECONDS = 0.5
+WRITE_SECONDS = 1.5
+"""For the last results to be written when the worker stops; what is not is left to its lease."""
 
 NOT_PREPARED = Failure(AttemptStatus.FAILURE, "not_prepared", "its template was not to be had", is_permanent=False)
+NOT_TRIED = Failure(AttemptStatus.NOT_TRIED, "worker_stopped", "the worker was stopped before", is_permanent=False)
+INTERRUPTED = Failure(
+    AttemptStatus.UNKNOWN, "worker_stopped", "the worker was stopped meanwhile; it may have left", is_permanent=False
+)
 SEND_TIMEOUT = Failure(AttemptStatus.TIMEOUT, "send_timeout", "the provider took too long", is_permanent=False)
 
 log = structlog.get_logger()
@@ -51,6 +58,8 @@ class Pace:
     poll_seconds: float = 1.0
     """How late a message is at most when a wake-up was lost, or a retry has become due."""
     give_back_seconds: float = 5.0
+    stop_seconds: float = 6.0
+    """For messages that are on their way when the worker is to stop. Who stops processes kills them after ten."""
 
 
 class Dispatcher:
@@ -77,20 +86,36 @@ class Dispatcher:
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         self._slots_changed = asyncio.Event()
         self._in_hand = 0
+        self._is_stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then finish what is in hand."""
-        writing = asyncio.create_task(self._write_back())
-        giving_back = asyncio.create_task(self._give_back(stop))
+        """Work until `stop`; then end within `stop_seconds` and a little, with nothing left in hand."""
+        others = [asyncio.create_task(self._write_back()), asyncio.create_task(self._give_back(stop))]
+        taking = asyncio.create_task(self._take_until(stop))
+        stopped = asyncio.create_task(stop.wait())
         try:
-            while not stop.is_set():
-                await self._take(stop)
+            await asyncio.wait([taking, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await asyncio.gather(*self._sending)
-            await self._drain()
-            writing.cancel()
-            giving_back.cancel()
-            await asyncio.gather(writing, giving_back, return_exceptions=True)
+            await self._wind_up(taking)
+            await _cancel(stopped, *others)
+        if not taking.cancelled():
+            taking.result()
+
+    async def _take_until(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await self._take(stop)
+
+    async def _wind_up(self, taking: asyncio.Task[None]) -> None:
+        """Let what is on its way arrive, and hand the rest back rather than leave it to its lease."""
+        self._is_stopping = True
+        await asyncio.wait([taking, *self._sending], timeout=self._pace.stop_seconds)
+        await _cancel(taking)
+        await _cancel(*self._sending)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WRITE_SECONDS):
+                while self._in_hand:
+                    self._slots_changed.clear()
+                    await self._slots_changed.wait()
 
     async def _take(self, stop: asyncio.Event) -> None:
         """Claim as much as there is room for; wait when there is no room, or nothing to do."""
@@ -128,6 +153,8 @@ class Dispatcher:
             outcome = _sent(claimed, await self._hand_over(claimed.channel, message), content)
         except NotDeliveredError as error:
             outcome = self._failed(claimed, error.failure, error.provider)
+        except asyncio.CancelledError:  # by `_wind_up` alone, which wants to know what has become of it
+            outcome = self._failed(claimed, NOT_TRIED if began is None else INTERRUPTED)
         except Exception as error:
             log.exception("delivery.failed", notification_id=str(claimed.id), channel=claimed.channel.name)
             failure = Failure(AttemptStatus.FAILURE, "internal_error", type(error).__name__, is_permanent=False)
@@ -136,6 +163,8 @@ class Dispatcher:
         self._outcomes.put_nowait(replace(outcome, response_time_ms=took))
 
     async def _prepare(self, claimed: Claimed) -> tuple[Message, Content | None]:
+        if self._is_stopping:
+            raise NotDeliveredError(NOT_TRIED)
         if claimed.expires_at is not None and claimed.expires_at <= self._clock():
             raise _not_delivered("expired", "it was not sent before it expired")
         if claimed.channel not in self._channels:
@@ -156,7 +185,7 @@ class Dispatcher:
     def _failed(self, claimed: Claimed, failure: Failure, provider: str | None = None) -> Outcome:
         verdict = after_failure(
             failure,
-            attempt=claimed.attempt,
+            attempts=claimed.attempts,
             max_attempts=claimed.max_attempts,
             now=self._clock(),
             expires_at=claimed.expires_at,
@@ -232,14 +261,6 @@ class Dispatcher:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._pace.give_back_seconds)
 
-    async def _drain(self) -> None:
-        """Wait for the results to be written, as long as their leases last; after that they are others' business."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._pace.lease_seconds - self._pace.send_seconds):
-                while self._in_hand:
-                    self._slots_changed.clear()
-                    await self._slots_changed.wait()
-
 
 def _claimed(row: dict[str, Any]) -> Claimed:
     row["channel"] = Channel[row["channel"]]
@@ -274,6 +295,14 @@ def _not_delivered(code: str, message: str) -> NotDeliveredError:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    """End these; again, if need be: before Python 3.12 `wait_for` loses a cancellation that comes with its result."""
+    while alive := [task for task in tasks if not task.done()]:
+        for task in alive:
+            task.cancel()
+        await asyncio.wait(alive, timeout=CANCEL_SECONDS)
 
 
 async def _first(*waiting: Any) -> None:

@@ -1,7 +1,6 @@
 """The channel EMAIL over SMTP (RFC 5321), with connections that are kept."""
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -71,8 +70,8 @@ class SmtpChannel:
 
     async def close(self) -> None:
         """Take leave of the server on every idle connection."""
-        while self._idle:
-            await _quit(self._idle.pop().client)
+        leaving, self._idle = self._idle, []
+        await asyncio.gather(*(_quit(connection.client) for connection in leaving))
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[aiosmtplib.SMTP]:
@@ -101,10 +100,15 @@ class SmtpChannel:
             username=self._server.user,
             password=self._server.password,
             start_tls=self._server.starttls,
-            local_hostname=socket.gethostname(),  # getfqdn(), the default, may wait for a resolver
+            # The default asks a resolver, which may be slow, for a name that is no business of the receiver's.
+            local_hostname=self._sender.domain.encode("idna").decode(),
             timeout=COMMAND_SECONDS,
         )
-        await client.connect()
+        try:
+            await client.connect()
+        except BaseException:
+            client.close()
+            raise
         return _Connection(client)
 
     async def _put_back(self, connection: _Connection) -> None:

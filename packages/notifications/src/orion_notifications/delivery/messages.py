@@ -17,6 +17,9 @@ class Claimed:
 
     id: UUID
     attempt: int
+    """The number of the claim, which is the fence."""
+    attempts: int
+    """How often it has been tried, with this time."""
     attempt_id: UUID
     user_id: UUID | None
     type: str

@@ -13,7 +13,11 @@ SECRETS_COLUMN = ("notifications", "sealed_variables")
 
 
 class AttemptStatus(Enum):
-    """What came of one try. UNKNOWN: the worker died or lost its lease, so the message may or may not have left."""
+    """What came of one try.
+
+    UNKNOWN: the worker died, lost its lease or was stopped meanwhile, so the message may or may not have left.
+    NOT_TRIED: the worker was stopped before it began, so it has not left, and this does not count as a try.
+    """
 
     PENDING = auto()
     SUCCESS = auto()
@@ -21,6 +25,7 @@ class AttemptStatus(Enum):
     TIMEOUT = auto()
     RATE_LIMITED = auto()
     UNKNOWN = auto()
+    NOT_TRIED = auto()
 
 
 class Next(Enum):
@@ -53,14 +58,21 @@ class Verdict:
 
 
 def after_failure(
-    failure: Failure, *, attempt: int, max_attempts: int, now: datetime, expires_at: datetime | None, chance: float
+    failure: Failure, *, attempts: int, max_attempts: int, now: datetime, expires_at: datetime | None, chance: float
 ) -> Verdict:
-    """Try again, or give up: at once when it is permanent, else after `max_attempts` or when it would come too late."""
+    """Try again, or give up: at once when it is permanent, else after `max_attempts` or when it would come too late.
+
+    What a stopped worker hands back is due at once: nobody has refused it.
+    """
     if expires_at is not None and now >= expires_at:
         return Verdict(Next.EXPIRED)
-    if failure.is_permanent or attempt >= max_attempts:
+    if failure.status is AttemptStatus.NOT_TRIED:
+        return Verdict(Next.QUEUED)
+    if failure.is_permanent or attempts >= max_attempts:
         return Verdict(Next.FAILED)
-    delay = backoff(attempt, chance)
+    if failure.status is AttemptStatus.UNKNOWN:
+        return Verdict(Next.QUEUED)
+    delay = backoff(attempts, chance)
     if expires_at is not None and now + delay >= expires_at:
         return Verdict(Next.EXPIRED)
     return Verdict(Next.QUEUED, delay)

@@ -47,7 +47,7 @@ WITH due AS (
   RETURNING q.notification_id, q.attempt
 ), started AS (
   UPDATE notifications n
-  SET status = 'PROCESSING', processing_at = now(), attempts = leased.attempt, next_attempt_at = NULL
+  SET status = 'PROCESSING', processing_at = now(), attempts = n.attempts + 1, next_attempt_at = NULL
   FROM leased WHERE n.id = leased.notification_id
   RETURNING n.*, leased.attempt
 ), attempted AS (
@@ -55,7 +55,7 @@ WITH due AS (
   SELECT id, attempt FROM started
   RETURNING id, notification_id
 )
-SELECT s.id, s.attempt, a.id AS attempt_id, s.user_id, s.type, s.channel::text AS channel,
+SELECT s.id, s.attempt, s.attempts, a.id AS attempt_id, s.user_id, s.type, s.channel::text AS channel,
   s.category::text AS category, s.recipient, s.recipient_name, s.template_id, s.template_version, s.locale, s.timezone,
   s.subject, s.content, s.html_content, s.variables, s.sealed_variables, s.max_attempts, s.expires_at
 FROM started s JOIN attempted a ON a.notification_id = s.id
@@ -92,6 +92,7 @@ WITH outcome AS (
 )
 UPDATE notifications n
 SET status = o.next, next_attempt_at = held.due_at,
+  attempts = n.attempts - CASE WHEN o.attempt_status = 'NOT_TRIED' THEN 1 ELSE 0 END,
   sent_at = CASE WHEN o.next IN ('SENT', 'DELIVERED') THEN now() END,
   delivered_at = CASE WHEN o.next = 'DELIVERED' THEN now() END,
   failed_at = CASE WHEN o.next = 'FAILED' THEN now() END,

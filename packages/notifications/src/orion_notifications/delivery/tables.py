@@ -16,8 +16,9 @@ from orion_notifications.kinds import Priority
 class QueuedNotification(Table):
     """One undelivered notification. The row exists exactly as long as the record is QUEUED or PROCESSING.
 
-    `lease_until` is set while a worker has it; `attempt` counts claims and is the fence: who completes must name the
-    number of the claim it holds. Rows of one `ordering_key` leave one after the other, in the order of their ids.
+    `lease_until` is set while a worker has it; `attempt` counts claims, tried or not, and is the fence: who completes
+    must name the number of the claim it holds. Rows of one `ordering_key` leave one after the other, in the order of
+    their ids.
 
     Apart from the record, so that claiming touches 100 bytes and two small indexes instead of a kilobyte and eight. It
     has no timestamps of its own: they are the record's.
@@ -58,7 +59,11 @@ after_create(QueuedNotification, QUEUE_STORAGE)
 
 
 class DeliveryAttempt(Identified, Timestamped, Table):
-    """One try at handing a notification to a provider: written when it is claimed, finished when the answer is in."""
+    """One try at handing a notification to a provider: written when it is claimed, finished when the answer is in.
+
+    `attempt_number` is that of the claim. A claim whose worker was stopped before it began is NOT_TRIED, and does not
+    count among the notification's `attempts`.
+    """
 
     __tablename__ = "delivery_attempts"
 
@@ -86,7 +91,7 @@ class DeliveryAttempt(Identified, Timestamped, Table):
         Index(
             "ix_delivery_attempts_failures",
             "attempted_at",
-            postgresql_where=text("status NOT IN ('PENDING', 'SUCCESS')"),
+            postgresql_where=text("status NOT IN ('PENDING', 'SUCCESS', 'NOT_TRIED')"),
         ),
         {"postgresql_partition_by": "RANGE (id)", "info": {"grants": NEVER_DELETED}},
     )

@@ -54,7 +54,9 @@ def upgrade() -> None:
     # delivery_attempts
     op.execute(
         """
-        CREATE TYPE attempt_status AS ENUM ('PENDING', 'SUCCESS', 'FAILURE', 'TIMEOUT', 'RATE_LIMITED', 'UNKNOWN')
+        CREATE TYPE attempt_status AS ENUM (
+          'PENDING', 'SUCCESS', 'FAILURE', 'TIMEOUT', 'RATE_LIMITED', 'UNKNOWN', 'NOT_TRIED'
+        )
         """
     )
     op.execute(
@@ -89,7 +91,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE INDEX ix_delivery_attempts_failures
-            ON delivery_attempts (attempted_at) WHERE status NOT IN ('PENDING', 'SUCCESS')
+            ON delivery_attempts (attempted_at) WHERE status NOT IN ('PENDING', 'SUCCESS', 'NOT_TRIED')
         """
     )
     op.execute("CREATE INDEX ix_delivery_attempts_notification_id ON delivery_attempts (notification_id)")
