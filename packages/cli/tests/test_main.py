@@ -23,6 +23,14 @@ def test_help_names_every_command(orion: list[str]) -> None:
     assert "No such command" in done.stderr
 
 
+@pytest.mark.parametrize("words", [("db", "nonsense"), ("db", "--nonsense"), ("db", "status", "--nonsense")])
+def test_wrong_use_of_db_is_no_drift(orion: list[str], words: tuple[str, ...]) -> None:
+    """`orion db status` ends with 2 when a schema has drifted; a script must be able to tell its own typing error."""
+    done = run(orion, *words)
+    assert done.returncode == 3
+    assert "nonsense" in done.stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_there_alone(name: str) -> None:
     application = build([name])

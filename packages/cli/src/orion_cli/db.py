@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn
 
@@ -11,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from orion_core import seeds
 from orion_core.service import Service
@@ -34,7 +35,36 @@ from orion_db.targets import (
     select_services,
 )
 
+
+@contextmanager
+def _wrong_use() -> Generator[None]:
+    """Typer ends with 2 on wrong use, which is what `status` says of drift; here it is 3."""
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "exit_code") and not isinstance(error, typer.Exit):
+            vars(error)["exit_code"] = int(Exit.USAGE)
+        raise
+
+
+class _Command(TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _wrong_use():
+            return super().parse_args(ctx, args)
+
+
+class _Commands(TyperGroup):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _wrong_use():
+            return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        with _wrong_use():
+            return super().resolve_command(ctx, args)
+
+
 commands = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
     help="Create, migrate, compare, seed and document the databases of the services.",
     epilog="Exit codes: 0 done; status: 1 pending, 2 drifted, edited or newer than the code; generate --check: 1; "
@@ -61,18 +91,6 @@ Profile = Annotated[
     ),
 ]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for another migration to end.")]
-
-
-class _Command(TyperCommand):
-    """Typer ends with 2 on wrong use, which is what `status` says of drift; here it is 3."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            if hasattr(error, "exit_code") and not isinstance(error, typer.Exit):
-                vars(error)["exit_code"] = int(Exit.USAGE)
-            raise
 
 
 _Work = Callable[[Target, Progress], Awaitable[Result]]
