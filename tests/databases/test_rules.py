@@ -103,7 +103,8 @@ class TestEveryDatabase:
 
     async def test_every_string_has_a_length(self, platform: "Platform", service: str) -> None:
         endless = f"""SELECT t.relname || '.' || a.attname FROM {COLUMNS}
-          AND a.atttypid IN ('text'::regtype, 'varchar'::regtype) AND a.atttypmod = -1 AND a.attgenerated = ''"""
+          AND a.atttypid IN ('text'::regtype, 'varchar'::regtype, 'text[]'::regtype, 'varchar[]'::regtype)
+          AND a.atttypmod = -1 AND a.attgenerated = ''"""
         assert await platform.column(service, endless) == []
 
     async def test_times_have_a_zone_and_json_is_binary(self, platform: "Platform", service: str) -> None:

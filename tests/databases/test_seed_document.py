@@ -47,6 +47,7 @@ INDEXES = [
     ("auth", "login_attempts", "email status attempted_at"),
     ("auth", "login_attempts", "ip_address attempted_at"),
     ("auth", "devices", "user_id device_id"),
+    ("auth", "devices", "device_id"),
     ("auth", "devices", "fingerprint"),
     ("auth", "rate_limits", "key"),
     ("auth", "rate_limits", "reset_at"),

@@ -26,7 +26,7 @@ def upgrade() -> None:
             parent_token_id uuid,
             rotated_from_id uuid,
             refresh_count integer NOT NULL DEFAULT 0,
-            scopes text[] NOT NULL DEFAULT '{}',
+            scopes varchar(121)[] NOT NULL DEFAULT '{}',
             audience varchar(255),
             issuer varchar(255),
             client_id varchar(255),

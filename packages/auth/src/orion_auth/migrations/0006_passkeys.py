@@ -16,7 +16,7 @@ def upgrade() -> None:
             credential_id bytea NOT NULL,
             public_key bytea NOT NULL,
             sign_count bigint NOT NULL DEFAULT 0,
-            transports text[] NOT NULL DEFAULT '{}',
+            transports varchar(40)[] NOT NULL DEFAULT '{}',
             aaguid uuid,
             backup_eligible boolean NOT NULL DEFAULT false,
             backed_up boolean NOT NULL DEFAULT false,

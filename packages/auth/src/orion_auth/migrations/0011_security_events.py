@@ -27,7 +27,7 @@ def upgrade() -> None:
             session_id uuid,
             was_blocked boolean NOT NULL DEFAULT false,
             was_notified boolean NOT NULL DEFAULT false,
-            tags text[] NOT NULL DEFAULT '{}',
+            tags varchar(50)[] NOT NULL DEFAULT '{}',
             occurred_at timestamptz NOT NULL DEFAULT now(),
             ip_address inet,
             user_agent varchar(512),

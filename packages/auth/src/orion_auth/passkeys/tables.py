@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,7 +20,7 @@ class WebAuthnCredential(Identified, Timestamped, Table):
     credential_id: Mapped[bytes] = mapped_column(LargeBinary)
     public_key: Mapped[bytes] = mapped_column(LargeBinary, comment="COSE_Key (RFC 9052)")
     sign_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    transports: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    transports: Mapped[list[str]] = mapped_column(ARRAY(String(40)), server_default=text("'{}'"))
     aaguid: Mapped[UUID | None]
     backup_eligible: Mapped[bool] = mapped_column(server_default=text("false"))
     backed_up: Mapped[bool] = mapped_column(server_default=text("false"))

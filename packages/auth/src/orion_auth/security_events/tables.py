@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String, Text, func, text
+from sqlalchemy import Index, String, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -55,7 +55,7 @@ class SecurityEvent(Identified, Origin, Place, Timestamped, Annotated, Table):
     was_notified: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="A notice to the user was asked for in the same transaction"
     )
-    tags: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    tags: Mapped[list[str]] = mapped_column(ARRAY(String(50)), server_default=text("'{}'"))
     occurred_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     __table_args__ = (

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,7 +35,7 @@ class OAuthConnection(Identified, Timestamped, Annotated, Table):
     token_url: Mapped[str | None] = mapped_column(String(500))
     userinfo_url: Mapped[str | None] = mapped_column(String(500))
     jwks_url: Mapped[str | None] = mapped_column(String(500))
-    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String(255)), server_default=text("'{}'"))
     claim_mapping: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     is_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
 
@@ -64,7 +64,7 @@ class OAuthProvider(Identified, Timestamped, Annotated, Table):
     access_token: Mapped[bytes | None] = sealed()
     refresh_token: Mapped[bytes | None] = sealed()
     token_expires_at: Mapped[datetime | None]
-    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String(255)), server_default=text("'{}'"))
     profile: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     is_primary: Mapped[bool] = mapped_column(server_default=text("false"))
     last_used_at: Mapped[datetime | None]

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, func, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -52,7 +52,7 @@ class AuthToken(Identified, Origin, Timestamped, Annotated, Table):
         ForeignKey("auth_tokens.id", ondelete="SET NULL"), comment="The token this one replaced"
     )
     refresh_count: Mapped[int] = mapped_column(server_default=text("0"))
-    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String(121)), server_default=text("'{}'"))
     audience: Mapped[str | None] = mapped_column(String(255))
     issuer: Mapped[str | None] = mapped_column(String(255))
     client_id: Mapped[str | None] = mapped_column(String(255))
