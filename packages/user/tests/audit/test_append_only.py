@@ -23,6 +23,8 @@ ERASE = """
 """
 FORBIDDEN = [
     "DELETE FROM audit_logs",
+    "TRUNCATE audit_logs",
+    "TRUNCATE audit_checkpoints",
     "UPDATE audit_logs SET action = 'user.read'",
     "UPDATE audit_logs SET old_values = '{}'",
     "UPDATE audit_logs SET salt = NULL, erased_at = now()",

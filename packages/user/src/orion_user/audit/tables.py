@@ -11,7 +11,8 @@ How it is made believable, so that the columns can be read (`orion audit verify`
   transactions that commit late are never passed over, and rows need not be updated to be numbered.
 - Erasing a person (GDPR Art. 17) empties salt and personal part and leaves the commitment: without the salt it says
   nothing, and every proof stays valid. No other UPDATE or DELETE gets past the trigger, the owner's own included.
-- Retention drops whole partitions; the checkpoints stay and prove what was there.
+- A TRUNCATE of either table is refused too. Retention drops whole partitions; the checkpoints stay and prove what was
+  there.
 """
 
 from datetime import datetime
@@ -121,10 +122,24 @@ BEGIN
 END
 $$
 """
+REFUSE_TRUNCATE = """
+CREATE FUNCTION refuse_audit_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING
+    ERRCODE = 'restrict_violation',
+    HINT = 'Retention detaches partitions of audit_logs; the checkpoints stay.';
+END
+$$
+"""
+REFUSE_TRUNCATE_OF = (
+    "CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_truncate()"
+)
 after_create(
     AuditLog,
     REFUSE_CHANGE,
     trigger("refuse_change", "BEFORE UPDATE OR DELETE", "audit_logs", "refuse_audit_log_change"),
+    REFUSE_TRUNCATE,
+    REFUSE_TRUNCATE_OF.format("audit_logs"),
 )
 
 
@@ -154,3 +169,6 @@ class AuditCheckpoint(Identified, Timestamped, Table):
         *(CheckConstraint(digest_check(column), name=column) for column in ("root_hash", "previous_hash", "hash")),
         {"info": {"grants": APPEND_ONLY}},
     )
+
+
+after_create(AuditCheckpoint, REFUSE_TRUNCATE_OF.format("audit_checkpoints"))

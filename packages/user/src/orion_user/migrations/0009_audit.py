@@ -1,7 +1,7 @@
 """Add the audit trail, cut into months by id, and its signed checkpoints.
 
 The service may add rows to both and read them. A trigger refuses everybody, the owner included, any change to the trail
-but the erasure of a person; what a superuser does past it shows in the checkpoints.
+but the erasure of a person, and emptying either table; what a superuser does past it shows in the checkpoints.
 """
 
 from alembic import op
@@ -32,6 +32,16 @@ BEGIN
     ERRCODE = 'restrict_violation',
     HINT = 'The one change allowed is to erase: set erased_at, empty salt and personal columns. '
            'Retention detaches partitions.';
+END
+$$
+"""
+
+REFUSE_TRUNCATE = """
+CREATE FUNCTION refuse_audit_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING
+    ERRCODE = 'restrict_violation',
+    HINT = 'Retention detaches partitions of audit_logs; the checkpoints stay.';
 END
 $$
 """
@@ -105,6 +115,11 @@ def _audit_logs() -> None:
         "CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON audit_logs"
         " FOR EACH ROW EXECUTE FUNCTION refuse_audit_log_change()"
     )
+    op.execute(REFUSE_TRUNCATE)
+    op.execute(
+        "CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON audit_logs"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_truncate()"
+    )
     op.execute(
         "CREATE TRIGGER set_updated_at BEFORE UPDATE ON audit_logs FOR EACH ROW EXECUTE FUNCTION set_updated_at()"
     )
@@ -148,12 +163,17 @@ def _audit_checkpoints() -> None:
         "CREATE TRIGGER set_updated_at BEFORE UPDATE ON audit_checkpoints"
         " FOR EACH ROW EXECUTE FUNCTION set_updated_at()"
     )
+    op.execute(
+        "CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON audit_checkpoints"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_truncate()"
+    )
     op.execute("GRANT SELECT, INSERT ON audit_checkpoints TO orion_user_service")
 
 
 def downgrade() -> None:
     op.execute("DROP TABLE audit_checkpoints")
     op.execute("DROP TABLE audit_logs")
+    op.execute("DROP FUNCTION refuse_audit_truncate()")
     op.execute("DROP FUNCTION refuse_audit_log_change()")
     op.execute("DROP TYPE audit_status")
     op.execute("DROP TYPE actor_type")
