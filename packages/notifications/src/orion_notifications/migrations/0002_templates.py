@@ -70,6 +70,7 @@ def upgrade() -> None:
     )
     op.execute("CREATE INDEX ix_templates_category ON templates (category)")
     op.execute("CREATE INDEX ix_templates_channel ON templates (channel)")
+    op.execute("CREATE INDEX ix_templates_deleted_at ON templates (deleted_at) WHERE deleted_at IS NOT NULL")
     op.execute("CREATE INDEX ix_templates_tags ON templates USING gin (tags)")
     op.execute("CREATE UNIQUE INDEX uq_templates_name_channel ON templates (name, channel) WHERE deleted_at IS NULL")
     op.execute(REQUIRE_PUBLISHED_VERSION)

@@ -40,6 +40,7 @@ class Template(Identified, Annotated, Timestamped, SoftDeleted, Table):
         Index("uq_templates_name_channel", "name", "channel", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_templates_category", "category"),
         Index("ix_templates_channel", "channel"),
+        Index("ix_templates_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("ix_templates_tags", "tags", postgresql_using="gin"),
     )
 
