@@ -29,8 +29,3 @@ SUCCESSORS: dict[NotificationStatus, frozenset[NotificationStatus]] = {
     # What providers report later. Whatever is not listed is final, so a late or repeated report changes nothing.
     _S.SENT: frozenset({_S.DELIVERED, _S.FAILED, _S.BOUNCED, _S.REJECTED}),
 }
-
-
-def may_follow(present: NotificationStatus, following: NotificationStatus) -> bool:
-    """Whether a notification may go from one status to another; staying is always allowed."""
-    return present is following or following in SUCCESSORS.get(present, frozenset())

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
 from orion_notifications.base import NEVER_DELETED, Table, after_create
 from orion_notifications.kinds import Category, Channel, Priority
-from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.notifications.rules import SUCCESSORS, NotificationStatus
 
 
 class Notification(Identified, Annotated, Timestamped, Table):
@@ -143,14 +143,22 @@ END
 $$
 """
 
+
+def _lawful() -> str:
+    """`SUCCESSORS` as an expression; labels in the order of the enum, so that it is the same text every time."""
+    cases = (
+        f"WHEN '{present.name}' THEN NEW.status IN ("
+        + ", ".join(f"'{status.name}'" for status in NotificationStatus if status in following)
+        + ")"
+        for present, following in SUCCESSORS.items()
+    )
+    return f"CASE OLD.status {' '.join(cases)} ELSE false END"
+
+
 # The condition is evaluated by the executor, so a lawful update never enters PL/pgSQL.
-STATUS_TRANSITION = """
+STATUS_TRANSITION = f"""
 CREATE TRIGGER refuse_notification_status BEFORE UPDATE OF status ON notifications FOR EACH ROW
-WHEN (OLD.status <> NEW.status AND NOT CASE OLD.status
-  WHEN 'QUEUED' THEN NEW.status IN ('PROCESSING', 'FAILED', 'REJECTED', 'CANCELLED', 'EXPIRED')
-  WHEN 'PROCESSING' THEN NEW.status IN ('QUEUED', 'SENT', 'DELIVERED', 'FAILED', 'BOUNCED', 'REJECTED', 'EXPIRED')
-  WHEN 'SENT' THEN NEW.status IN ('DELIVERED', 'FAILED', 'BOUNCED', 'REJECTED')
-  ELSE false END)
+WHEN (OLD.status <> NEW.status AND NOT {_lawful()})
 EXECUTE FUNCTION refuse_notification_status()
 """
 
