@@ -81,7 +81,7 @@ class Consumer:
         place = event.associated_data(event.user_id)
         secrets = VerificationSecrets.model_validate_json(self.event_keyring.open_text(event.secrets, place))
         order = Order(
-            # One mail for each request: the sealed envelope is different every time.
+            # One mail for each request: another request's link and code expire at another time.
             key=f"{event.type}:{event.user_id}:{event.expires_at.isoformat()}",
             type="account.email_verification",
             template="email_verification",
