@@ -12,10 +12,11 @@ from sqlalchemy import RowMapping
 from orion_core.database import Database, Transaction
 from orion_core.errors import not_found
 from orion_core.ids import uuid7
+from orion_core.paging import Cursors
 from orion_core.sealing import Keyring
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery.actions import enqueue, seal_secrets
-from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.kinds import Channel
 from orion_notifications.notifications import store
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.preferences.actions import contact as contact_of
@@ -121,54 +122,56 @@ def _switched_off() -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A message as its recipient sees it."""
+class Listing:
+    """Which messages of a user are asked for; `cursor` is that of the page before."""
 
-    id: UUID
-    type: str
-    category: Category
-    channel: Channel
-    priority: Priority
-    status: NotificationStatus
-    locale: str | None
-    subject: str | None
-    content: str | None
-    created_at: datetime
-    sent_at: datetime | None
-    delivered_at: datetime | None
-    seen_at: datetime | None
-    read_at: datetime | None
-    updated_at: datetime
+    user_id: UUID
+    channel: Channel | None
+    only_unread: bool
+    cursor: str | None
+    limit: int
+
+    @property
+    def name(self) -> str:
+        """What its cursors are good for."""
+        return f"me/notifications {self.user_id} {self.channel and self.channel.name} {self.only_unread}"
 
 
-async def list_messages(
-    database: Database, user_id: UUID, *, channel: Channel | None, only_unread: bool, before: UUID | None, limit: int
-) -> list[Shown]:
-    """What has reached a user, newest first, older than the message `before`. Only in-app messages can be unread."""
+async def list_messages(database: Database, cursors: Cursors, listing: Listing) -> tuple[list[RowMapping], str | None]:
+    """What has reached a user, newest first, and the cursor of the next page.
+
+    A 400 Problem when the cursor is not of this listing.
+    """
+    before = None if listing.cursor is None else cursors.read(listing.name, listing.cursor)[0]
     async with database.autocommit() as connection:
         rows = await store.list_of_user(
-            connection, user_id, channel=channel, only_unread=only_unread, before=before, limit=limit
+            connection,
+            listing.user_id,
+            channel=listing.channel,
+            only_unread=listing.only_unread,
+            before=before,
+            limit=listing.limit + 1,  # one more tells whether there is a further page
         )
-    return [Shown(**row) for row in rows]
+    page = rows[: listing.limit]
+    following = cursors.issue(listing.name, [page[-1]["id"]]) if len(rows) > listing.limit else None
+    return page, following
 
 
-async def read_message(database: Database, user_id: UUID, notification_id: UUID) -> Shown:
+async def read_message(database: Database, user_id: UUID, notification_id: UUID) -> RowMapping:
     """One message of a user; a 404 Problem when it is not theirs."""
     async with database.autocommit() as connection:
-        row = await store.find_of_user(connection, user_id, notification_id)
-    return _shown(row)
+        return _found(await store.find_of_user(connection, user_id, notification_id))
 
 
 async def mark_message(
     database: Database, user_id: UUID, notification_id: UUID, *, is_read: bool, now: datetime
-) -> Shown:
-    """Mark one message of a user as read or unread."""
+) -> RowMapping:
+    """Mark one message of a user as read or unread; a 404 Problem when it is not theirs."""
     async with database.autocommit() as connection:
-        row = await store.set_read(connection, user_id, notification_id, now if is_read else None)
-    return _shown(row)
+        return _found(await store.set_read(connection, user_id, notification_id, now if is_read else None))
 
 
-def _shown(row: RowMapping | None) -> Shown:
+def _found(row: RowMapping | None) -> RowMapping:
     if row is None:
         raise not_found("notification")
-    return Shown(**row)
+    return row

@@ -1,7 +1,8 @@
 """`/me/notifications`: what has reached the user who asks."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -14,7 +15,7 @@ from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from orion_notifications.components import Claims, Wired
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications import actions
-from orion_notifications.notifications.actions import Shown
+from orion_notifications.notifications.actions import Listing
 from orion_notifications.notifications.shapes import ChannelLabel, NotificationChange, NotificationShape
 
 router = APIRouter(prefix="/me/notifications", tags=["my notifications"])
@@ -32,28 +33,18 @@ async def list_mine(
     limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT)] = DEFAULT_LIMIT,
 ) -> Page[NotificationShape]:
     """My messages, newest first. A further page is asked for with `cursor` and the same filters."""
-    listing = f"me/notifications {user_id(claims)} {channel} {unread}"
-    shown = await actions.list_messages(
-        wired.database,
-        user_id(claims),
-        channel=None if channel is None else Channel[channel],
-        only_unread=unread,
-        before=None if cursor is None else UUID(wired.cursors.read(listing, cursor)[0]),
-        limit=limit + 1,
-    )
-    following = wired.cursors.issue(listing, [str(shown[limit - 1].id)]) if len(shown) > limit else None
+    listing = Listing(user_id(claims), None if channel is None else Channel[channel], unread, cursor, limit)
+    messages, following = await actions.list_messages(wired.database, wired.cursors, listing)
     if following is not None:
         url = request.url.include_query_params(cursor=following)
         response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return Page(items=[_shape(message) for message in shown[:limit]], next=following)
+    return Page(items=[NotificationShape.model_validate(dict(message)) for message in messages], next=following)
 
 
 @router.get("/{notification_id}", responses=refusals(HTTPStatus.NOT_FOUND))
 async def read_mine(response: Response, wired: Wired, claims: Claims, notification_id: UUID) -> NotificationShape:
     """One of my messages."""
-    shown = await actions.read_message(wired.database, user_id(claims), notification_id)
-    response.headers["ETag"] = etag(shown.id, shown.updated_at)
-    return _shape(shown)
+    return _shown(response, await actions.read_message(wired.database, user_id(claims), notification_id))
 
 
 @router.patch("/{notification_id}", responses=refusals(HTTPStatus.NOT_FOUND))
@@ -61,27 +52,12 @@ async def mark_mine(
     response: Response, wired: Wired, claims: Claims, notification_id: UUID, change: NotificationChange
 ) -> NotificationShape:
     """Mark one of my messages as read or unread. Asks for no If-Match: there is nothing of others to overwrite."""
-    shown = await actions.mark_message(
+    message = await actions.mark_message(
         wired.database, user_id(claims), notification_id, is_read=change.read, now=wired.clock()
     )
-    response.headers["ETag"] = etag(shown.id, shown.updated_at)
-    return _shape(shown)
+    return _shown(response, message)
 
 
-def _shape(shown: Shown) -> NotificationShape:
-    return NotificationShape(
-        id=shown.id,
-        type=shown.type,
-        category=shown.category.name,
-        channel=shown.channel.name,
-        priority=shown.priority.name,
-        status=shown.status.name,
-        locale=shown.locale,
-        subject=shown.subject,
-        content=shown.content,
-        created_at=shown.created_at,
-        sent_at=shown.sent_at,
-        delivered_at=shown.delivered_at,
-        seen_at=shown.seen_at,
-        read_at=shown.read_at,
-    )
+def _shown(response: Response, message: Mapping[Any, Any]) -> NotificationShape:
+    response.headers["ETag"] = etag(message["id"], message["updated_at"])
+    return NotificationShape.model_validate(dict(message))

@@ -1,12 +1,23 @@
 """Bodies of the routes of notifications."""
 
 from datetime import datetime
-from typing import Literal
+from enum import Enum
+from typing import Annotated, Literal
 from uuid import UUID
+
+from pydantic import BeforeValidator
 
 from orion_core.http.shapes import RequestShape, ResponseShape
 
 ChannelLabel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
+
+
+def _label(value: object) -> object:
+    """An enum goes out by its label, as the database writes it."""
+    return value.name if isinstance(value, Enum) else value
+
+
+Label = Annotated[str, BeforeValidator(_label)]
 
 
 class NotificationShape(ResponseShape):
@@ -14,10 +25,10 @@ class NotificationShape(ResponseShape):
 
     id: UUID
     type: str
-    category: str
-    channel: ChannelLabel
-    priority: str
-    status: str
+    category: Label
+    channel: Annotated[ChannelLabel, BeforeValidator(_label)]
+    priority: Label
+    status: Label
     locale: str | None
     subject: str | None
     content: str | None
