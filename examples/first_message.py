@@ -117,6 +117,10 @@ def main() -> None:
         sys.exit("Nothing is running here: start it with `make up` first.")
     urls = json.loads(STATE.read_text())["urls"]
     http = httpx.Client(timeout=10)
+    try:
+        http.get(f"{urls['auth']}/livez")
+    except httpx.TransportError:
+        sys.exit(f"{STATE} is of a run that has ended: start it with `make up`.")
     email = f"first-{secrets.token_hex(4)}@example.com"
     password = secrets.token_urlsafe(16)
     register(http, urls, email, password)

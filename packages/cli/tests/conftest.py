@@ -54,7 +54,7 @@ async def fail(stop, host, port):
 service = Service(
     name="stub", title="Stub", database="orion_stub", url_variable="STUB_DATABASE_URL", port=7191,
     metadata=MetaData(), migrations=Path(__file__).parent / "migrations", seed=seed, package=Path(__file__).parent,
-    application="orion_stub:create_app", worker="orion_stub:work",
+    application="orion_stub:create_app", settings="orion_core.settings:Settings", worker="orion_stub:work",
 )
 failing = Service(**{**vars(service), "name": "failing", "worker": "orion_stub:fail"})
 """

@@ -126,7 +126,7 @@ def test_a_wrong_setting_is_named_without_a_traceback(orion: list[str], stub_env
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("ORION_LOG_LEVEL is wrong")
+    assert done.stderr.startswith("stub cannot start:\nORION_LOG_LEVEL is wrong")
 
 
 def test_the_worker_works_until_it_is_asked_to_stop(orion: list[str], stub_environment: dict[str, str]) -> None:

@@ -257,6 +257,18 @@ async def test_a_hundred_cancelled_tasks_leave_the_pool_whole(database: Database
         assert await scalar(one, "SELECT 1") == await scalar(other, "SELECT 1") == 1
 
 
+async def test_connections_that_the_server_closed_meanwhile_are_replaced_unnoticed(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    async with database.autocommit() as connection:
+        pid = await scalar(connection, "SELECT pg_backend_pid()")
+    await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'orion_test_auth'")
+    while await owner.fetchval("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    async with database.autocommit() as connection:
+        assert await scalar(connection, "SELECT pg_backend_pid()") != pid
+
+
 async def test_an_error_does_not_carry_the_values_of_its_statement(database: Database) -> None:
     with pytest.raises(DBAPIError) as error:
         async with database.autocommit() as connection:

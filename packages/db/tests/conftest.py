@@ -88,6 +88,7 @@ class Shop:
             seed=_seed,
             package=self.folder.parent,
             application="shop.app:create_app",
+            settings="",
         )
 
     @property

@@ -45,4 +45,5 @@ service = Service(
     seed=seeds.seed,
     package=Path(__file__).parents[2],
     application="orion_auth.app:create_app",
+    settings="orion_auth.settings:AuthSettings",
 )

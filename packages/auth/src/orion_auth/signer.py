@@ -2,19 +2,25 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from orion_contracts.claims import AccessClaims
 from orion_core.access_tokens import ALGORITHM, AUDIENCE, TYPE
+from orion_core.background import pause
+from orion_core.errors import unavailable
 from orion_core.ids import uuid7
+from orion_core.sealing import SealError
+
+log = structlog.get_logger()
 
 LIFETIME = timedelta(minutes=10)
 RELOAD_SECONDS = 60
+RETRY_SECONDS = 1
 FIRST_PARTY = "orion"
 """`client_id` of the product's own applications, which sign users in with a password."""
 
@@ -50,23 +56,38 @@ class AccessTokenSigner:
     async def run(self, stop: asyncio.Event) -> None:
         """Load the key at the start, and again every minute, so that a rotation reaches every process."""
         while not stop.is_set():
-            await self._reload()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), RELOAD_SECONDS)
+            try:
+                await self._reload()
+            except Exception:  # noted by _reload, whatever it was
+                await pause(stop, RETRY_SECONDS)
+            else:
+                await pause(stop, RELOAD_SECONDS)
 
     async def ready(self) -> SigningKey:
-        """The active key."""
-        return self._key or await self._reload()
+        """The active key; a 503 Problem when it cannot be opened."""
+        try:
+            return self._key or await self._reload()
+        except SealError:
+            detail = "The server's signing key cannot be opened; an operator has to put its sealing key back."
+            raise unavailable("signing_key_unusable", detail, RELOAD_SECONDS) from None
 
     async def _reload(self) -> SigningKey:
         async with self._loading:
             try:
                 self._key = await self._load()
             except Exception as error:
-                self.fault = None if self._key else f"the signing key cannot be loaded ({type(error).__name__})"
+                self._note(error)
                 raise
             self.fault = None
             return self._key
+
+    def _note(self, error: Exception) -> None:
+        """Say once what is wrong. A key loaded before still signs."""
+        reason = str(error) if isinstance(error, SealError) else type(error).__name__
+        fault = None if self._key else f"the signing key cannot be loaded: {reason}"
+        if fault != self.fault:
+            log.error("signing_key.unusable", reason=fault, hint="is AUTH_SEALING_KEYS the one it was sealed under?")
+        self.fault = fault
 
     async def for_user(
         self, user_id: object, session_id: object, *, epoch: int, auth_time: datetime, now: datetime

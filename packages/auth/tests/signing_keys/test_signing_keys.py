@@ -7,6 +7,7 @@ import pytest
 
 from orion_auth.signer import AccessTokenSigner
 from orion_auth.signing_keys.actions import load_or_create
+from orion_core.errors import Problem
 from orion_core.sealing import Keyring, SealError
 
 OTHERS = Keyring({"s2": b"x" * 32})
@@ -55,6 +56,8 @@ async def test_it_is_told_when_the_key_cannot_be_opened(auth: "Auth") -> None:
     await auth.application.state.components.signer.ready()
     database = auth.application.state.components.database
     signer = AccessTokenSigner(lambda: load_or_create(database, OTHERS, auth.clock()), "issuer")
-    with pytest.raises(SealError):
+    with pytest.raises(Problem) as refused:
         await signer.ready()
-    assert signer.fault == "the signing key cannot be loaded (SealError)"
+    assert (refused.value.status, refused.value.code) == (503, "signing_key_unusable")
+    assert signer.fault is not None
+    assert signer.fault.startswith("the signing key cannot be loaded: ")

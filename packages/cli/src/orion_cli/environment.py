@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 
 import orjson
 from dotenv import dotenv_values
@@ -24,13 +24,18 @@ ISSUER = "auth"
 def generated_variables(services: Sequence[Service]) -> dict[str, Make]:
     """What every installation needs and nobody should have to invent, with how it is made."""
     # Auth seals what it tells notifications in events, so the two share this one.
-    made: dict[str, Make] = {"EVENT_SEALING_KEYS": partial(Keyring.new_key, "local")}
+    made: dict[str, Make] = {"EVENT_SEALING_KEYS": _new_key}
     for service in services:
-        made[service.sealing_variable] = partial(Keyring.new_key, "local")
+        made[service.sealing_variable] = _new_key
         made[password_variable(service)] = new_secret
         if service.name != ISSUER:
             made[_prefix(service) + "_SERVICE_KEY"] = new_secret
     return made
+
+
+def _new_key() -> str:
+    """A sealing key under an id of its own, so that another installation's key is told from a damaged seal."""
+    return Keyring.new_key(f"local-{token_hex(4)}")
 
 
 def password_variable(service: Service) -> str:
@@ -43,9 +48,14 @@ def read_environment(directory: Path) -> dict[str, str]:
     return _read(directory / ".env") | dict(os.environ)
 
 
+def read_secrets(file: Path) -> dict[str, str]:
+    """The generated variables that `file` keeps."""
+    return _read(file)
+
+
 def ensure_secrets(file: Path, services: Sequence[Service], environment: Mapping[str, str]) -> dict[str, str]:
     """The generated variables: those in `file`, and new ones for what neither it nor the environment has."""
-    kept = _read(file)
+    kept = read_secrets(file)
     missing = {
         variable: make()
         for variable, make in generated_variables(services).items()

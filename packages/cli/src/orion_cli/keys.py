@@ -1,8 +1,10 @@
 """`orion keys`: the keys under which fields are sealed, and the keys by which services know each other."""
 
 import asyncio
+import re
 from collections import Counter
 from hashlib import sha256
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,6 +12,8 @@ import orjson
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from orion_cli.environment import read_secrets
+from orion_cli.project import Project
 from orion_cli.services import find_service, service_names
 from orion_cli.terminal import fail
 from orion_core.database import Database
@@ -17,9 +21,11 @@ from orion_core.resealing import reseal
 from orion_core.sealing import Keyring
 from orion_core.secrets import new_secret
 from orion_core.service import Service
-from orion_db.targets import read_environment
+from orion_db.targets import read_environment, read_up_state
 
 UNREADABLE = 4
+
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 commands = typer.Typer(help="Make and rotate keys.", no_args_is_help=True)
 
@@ -27,6 +33,8 @@ commands = typer.Typer(help="Make and rotate keys.", no_args_is_help=True)
 @commands.command()
 def new(key_id: Annotated[str, typer.Argument(help="A name for the key; the year and a letter do well.")]) -> None:
     """Print a new sealing key. Put it first in a *_SEALING_KEYS variable, before a comma and the present keys."""
+    if not KEY_ID.fullmatch(key_id):
+        raise typer.BadParameter("An id is of 1 to 32 letters, digits, dots, hyphens and underscores.")
     typer.echo(Keyring.new_key(key_id))
 
 
@@ -50,7 +58,9 @@ def rotate(
 
     Ends with code 4 when some field cannot be opened by any key of the ring; such fields are named and left alone.
     """
-    environment = read_environment()
+    # What `orion up` made for this folder counts where nobody has said anything else.
+    made = read_secrets(Project(Path.cwd()).secrets_file)
+    environment = made | read_up_state() | read_environment()
     unreadable = False
     for service in map(find_service, names or service_names()):
         try:

@@ -48,7 +48,9 @@ log = structlog.get_logger()
 def serve(
     name: Annotated[str, typer.Argument(help="auth, user, notifications, or all.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Port to listen on; each service has its own by default.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; each service has its own by default.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
 ) -> None:
     """Serve one service, or all of them, until SIGTERM or Ctrl-C."""
@@ -73,13 +75,8 @@ def create_application() -> Any:
 def _serve_one(service: Service, host: str, port: int | None, workers: int) -> None:
     exit_with_parent()
     chosen = service.port if port is None else port
-    # Granian listens with SO_REUSEPORT: a second server on the port would silently take half of the requests.
-    if not is_free(chosen, host):
-        fail(f"Port {chosen} is in use by {holder(chosen) or 'another process'}. Stop it, or name another --port.")
-    try:
-        configure_logs(Settings.load(), service.name)
-    except SettingsError as error:
-        fail(str(error))
+    _refuse_what_cannot_start(service, host, chosen)
+    configure_logs(Settings.load(), service.name)
     os.environ[_APPLICATION] = service.application
     server = Server(
         "orion_cli.serve:create_application",
@@ -112,7 +109,21 @@ def _counting_together(workers: int) -> Generator[None]:
         yield
 
 
+def _refuse_what_cannot_start(service: Service, host: str, port: int) -> None:
+    """End with the reason, in words, for what starting again would not cure."""
+    # Granian listens with SO_REUSEPORT: a second server on the port would silently take half of the requests.
+    if not is_free(port, host):
+        fail(f"Port {port} is in use by {holder(port) or 'another process'}. Stop it, or name another --port.")
+    try:
+        load(service.settings).load()
+    except SettingsError as error:
+        fail(f"{service.name} cannot start:\n{error}")
+
+
 async def _serve_all(host: str, workers: int) -> int:
+    for name in service_names():
+        service = find_service(name)
+        _refuse_what_cannot_start(service, host, service.port)
     supervisor = Supervisor(LogStream())
     stop = stop_signals(on_second=supervisor.kill)
     for name in service_names():

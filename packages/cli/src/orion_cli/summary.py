@@ -78,7 +78,7 @@ def _next_steps(summary: Summary) -> list[str]:
     return [
         "",
         "[bold]Try next[/]",
-        "  python examples/first_message.py     register, receive the mail, sign in, read the welcome message",
+        "  .venv/bin/python examples/first_message.py   register, receive the mail, sign in, read the welcome message",
         f"  curl -s {auth}/auth/v1/sessions -H 'Content-Type: application/json' \\\n    -d '{body}'",
         f"  open {summary.urls['mailbox']}",
         "",

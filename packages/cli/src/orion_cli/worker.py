@@ -22,7 +22,10 @@ log = structlog.get_logger()
 def worker(
     names: Annotated[list[str] | None, typer.Argument(help="Services to work for; by default all.")] = None,
     host: Annotated[str, typer.Option(help="Address at which the health is told.")] = LOOPBACK,
-    port: Annotated[int | None, typer.Option(help="Port of /livez, /readyz and /metrics; 0 takes a free one.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of /livez, /readyz and /metrics; 0 takes a free one."),
+    ] = None,
 ) -> None:
     """Deliver what waits to be sent, until SIGTERM or Ctrl-C. As many may run as wanted: they share the work."""
     exit_with_parent()

@@ -40,6 +40,8 @@ class Service:
     """Root of the service's distribution in the source tree (`packages/auth`); generated files are written below it."""
     application: str
     """`module:factory` of a function without arguments that returns the ASGI application."""
+    settings: str
+    """`module:class` of the `Settings` that the application reads."""
     worker: str | None = None
     """`module:function` of what works in the background, if anything does: `async def run(stop, host, port)`.
 

@@ -79,7 +79,7 @@ def database_url(variable: str, example_database: str) -> Any:
 
 def keyring(variable: str) -> Any:
     """A required keyring from `variable`: `id:base64,…`, the first key seals, all of them open."""
-    return Field(validation_alias=variable, examples=[f"{Keyring.example()} (make one with: orion keys new)"])
+    return Field(validation_alias=variable, examples=[f"{Keyring.example()} (make one with: orion keys new 2026a)"])
 
 
 def parse_keyring(value: object, info: ValidationInfo) -> object:
@@ -91,7 +91,7 @@ def parse_keyring(value: object, info: ValidationInfo) -> object:
     keys = Keyring.parse(value)
     published = Keyring.parse(Keyring.example()).keys.values()
     if info.data.get("environment") == "production" and not set(published).isdisjoint(keys.keys.values()):
-        raise ValueError("it holds the key of the example; make one with: orion keys new")
+        raise ValueError("it holds the key of the example; make one with: orion keys new 2026a")
     return keys
 
 

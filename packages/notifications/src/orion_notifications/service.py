@@ -28,6 +28,7 @@ service = Service(
     seed=seeds.seed,
     package=Path(__file__).parents[2],
     application="orion_notifications.app:create_app",
+    settings="orion_notifications.settings:NotificationSettings",
     worker="orion_notifications.worker:run",
     worker_port=7105,
 )

@@ -29,4 +29,5 @@ service = Service(
     seed=seeds.seed,
     package=Path(__file__).parents[2],
     application="orion_user.app:create_app",
+    settings="orion_user.settings:UserSettings",
 )

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -91,7 +92,13 @@ class Follower:
     async def _step(self, limit: int) -> None:
         if not self.state.position:
             self.state.position = await self._cursor()
-        page = await self._client.read(self.state.position, limit=limit)
+        try:
+            page = await self._client.read(self.state.position, limit=limit)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != HTTPStatus.CONFLICT:
+                raise
+            await self._begin_again()
+            return
         self.state.contact_at = self._clock()
         if page.next > self.state.position:
             self.state.position = await self.apply(self.state.position, page.events, page.next)
@@ -112,6 +119,15 @@ class Follower:
             )
         EVENTS_APPLIED.labels(self.source).inc(len(events))
         return next_position
+
+    async def _begin_again(self) -> None:
+        """The feed is behind us: its database was restored or made anew. The inbox knows what was applied before."""
+        async with self._database.transaction() as transaction:
+            if await self._lock_cursor(transaction) == self.state.position:
+                again = update(CURSORS).where(CURSORS.c.source == self.source).values(position=0)
+                await transaction.connection.execute(again)
+        log.warning("feed.begun_again", source=self.source, position=self.state.position)
+        self.state.position = 0
 
     async def _apply_one(self, transaction: Transaction, event: CloudEvent) -> None:
         if event.type not in self._handlers:
@@ -155,6 +171,7 @@ class Follower:
                 "feed.stopped", source=self.source, position=self.state.position, reason=fault, exc_info=unexpected
             )
         self.state.fault = fault
+        self.state.position = 0  # our own database may have been restored too: ask it again
         FEED_STOPPED.labels(self.source).set(1)
 
 
@@ -164,8 +181,17 @@ def _fault(source: str, error: Exception) -> str:
         case EventFailedError():
             return f"{error} ({type(error.__cause__).__name__})"
         case httpx.HTTPStatusError():
-            return f"{source} answered {error.response.status_code}"
+            return f"{source} answered {error.response.status_code}{_code(error.response)}"
         case httpx.HTTPError():
             return f"{source} does not answer ({type(error).__name__})"
         case _:
             return f"the feed of {source} could not be applied ({type(error).__name__})"
+
+
+def _code(response: httpx.Response) -> str:
+    """The stable word of problem details, in parentheses, where there is one."""
+    try:
+        code = response.json()["code"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f" ({code})" if isinstance(code, str) else ""
