@@ -244,7 +244,7 @@ async def start_deploy(shop: "Shop", tmp_path: Path) -> asyncio.subprocess.Proce
         from orion_core.service import Service
         folder = pathlib.Path({str(shop.folder)!r})
         service = Service(name="shop", title="", database="orion_shop", url_variable="SHOP_DATABASE_URL", port=7199,
-            metadata=MetaData(), migrations=folder, seed=None, package=folder, application="")
+            metadata=MetaData(), migrations=folder, seed=None, package=folder, application="", settings="")
         target = orion_db.Target(service, {shop.url()!r}, {shop.url()!r})
         print(len(asyncio.run(orion_db.deploy(target)).applied))
     """)
