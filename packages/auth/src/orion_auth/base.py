@@ -10,7 +10,6 @@ Two decisions hold for every table of this database:
 """
 
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +17,7 @@ from sqlalchemy import ForeignKey, LargeBinary, Row, String
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from orion_core.tables import TYPES, service_metadata
-
-IpAddress = IPv4Address | IPv6Address
+from orion_core.tables import TYPES, IpAddress, service_metadata
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of a store's statement, whose columns stand in that statement."""
@@ -67,11 +64,6 @@ class Place:
 def sealed() -> Mapped[bytes | None]:
     """A secret that must be read back: AES-256-GCM ciphertext bound to its row, never clear text."""
     return mapped_column(LargeBinary, info={"sealed": True})
-
-
-def hash_check(column: str) -> str:
-    """CHECK that a column holds a 32-byte digest and nothing longer or shorter, such as the secret itself."""
-    return f"octet_length({column}) = 32"
 
 
 PHONE_CHECK = r"{} ~ '^\+[1-9][0-9]{{1,14}}$'"

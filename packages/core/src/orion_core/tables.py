@@ -6,12 +6,13 @@ functions, tables, triggers, partitions and grants.
 
 from datetime import datetime
 from enum import Enum as PythonEnum
-from typing import Any
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, DateTime, Enum, MetaData, Table, Uuid, event, func, text
+from sqlalchemy import DDL, Connection, DateTime, Enum, MetaData, Table, Uuid, event, func, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from orion_core import house
 from orion_core.ids import uuid7
@@ -35,6 +36,9 @@ TYPES: dict[Any, Any] = {
     list[Any]: JSONB(),
 }
 """`type_annotation_map` of every declarative base."""
+
+IpAddress = IPv4Address | IPv6Address
+"""What an `inet` column holds when it has no network part."""
 
 
 def service_metadata(service: str) -> MetaData:
@@ -112,6 +116,22 @@ class Annotated:
     """`metadata`: what the outside world notes on a row; `metadata_` in Python, where declarative has the name."""
 
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'::jsonb"), sort_order=99)
+
+
+def table_of(model: type[DeclarativeBase]) -> Table[Any]:
+    """The table of a model, for statements that SQLAlchemy's typing would otherwise take for any selectable."""
+    return cast("Table[Any]", model.__table__)
+
+
+def after_create(model: type[DeclarativeBase], *statements: str) -> None:
+    """Have DDL that SQLAlchemy cannot express (functions, triggers) run once the table of `model` is there."""
+    for statement in statements:
+        event.listen(table_of(model), "after_create", DDL(statement.replace("%", "%%")))
+
+
+def digest_check(column: str) -> str:
+    """CHECK that a column holds the 32 bytes of a SHA-256 digest, and so neither more nor the secret itself."""
+    return f"octet_length({column}) = 32"
 
 
 def native_enum(labels: type[PythonEnum]) -> Enum:

@@ -9,8 +9,8 @@ from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, func, t
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_auth.base import IpAddress, Table, owner
-from orion_core.tables import Annotated, Identified, Timestamped, native_enum
+from orion_auth.base import Table, owner
+from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, native_enum
 
 
 class DeviceType(Enum):

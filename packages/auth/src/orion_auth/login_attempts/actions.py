@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_auth.base import IpAddress
 from orion_auth.login_attempts import store
 from orion_auth.login_attempts.tables import LoginAttemptStatus, LoginMethod
+from orion_core.tables import IpAddress
 
 Outcome = Literal["SUCCESS", "FAILED", "BLOCKED"]
 

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, SmallInteger, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_auth.base import Origin, Table, hash_check, owner
-from orion_core.tables import Identified, Timestamped
+from orion_auth.base import Origin, Table, owner
+from orion_core.tables import Identified, Timestamped, digest_check
 
 
 class PasswordReset(Identified, Origin, Timestamped, Table):
@@ -31,7 +31,7 @@ class PasswordReset(Identified, Origin, Timestamped, Table):
         Index(None, "user_id", "requested_at"),
         Index(None, "expires_at"),
         CheckConstraint("email = lower(email)", name="email"),
-        CheckConstraint(hash_check("token_hash"), name="token_hash"),
+        CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("requested_at < expires_at", name="lifetime"),
         CheckConstraint("attempts_count BETWEEN 0 AND max_attempts", name="attempts"),
         {"comment": "Requests to set a new password"},

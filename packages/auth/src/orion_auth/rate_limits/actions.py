@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from orion_auth.base import IpAddress
 from orion_auth.rate_limits import store
 from orion_auth.rate_limits.rules import RateLimitKeyType, from_somewhere, seconds_until
 from orion_core.database import Database
 from orion_core.http.rate_limit import RateLimitState, too_many_requests
 from orion_core.ids import uuid7
+from orion_core.tables import IpAddress
 
 Endpoint = Literal["login", "refresh", "password_reset", "email_verification", "two_factor_verification"]
 

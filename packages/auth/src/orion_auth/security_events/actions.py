@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from orion_auth.base import IpAddress
 from orion_auth.security_events import store
 from orion_auth.security_events.tables import SecurityEventCategory, SecurityEventSeverity
 from orion_core.database import Transaction
+from orion_core.tables import IpAddress
 
 
 async def note_token_reused(

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_auth.base import Table, hash_check
-from orion_core.tables import Identified, Timestamped
+from orion_auth.base import Table
+from orion_core.tables import Identified, Timestamped, digest_check
 
 
 class SessionBlacklist(Identified, Timestamped, Table):
@@ -34,7 +34,7 @@ class SessionBlacklist(Identified, Timestamped, Table):
         Index(None, "expires_at"),
         CheckConstraint("num_nonnulls(token_hash, session_id, user_epoch) = 1", name="what"),
         CheckConstraint("user_epoch IS NULL OR user_id IS NOT NULL", name="whose"),
-        CheckConstraint(hash_check("token_hash"), name="token_hash"),
+        CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("revoked_at < expires_at", name="lifetime"),
         {"comment": "Tokens, sessions and epochs refused before their time"},
     )

@@ -8,13 +8,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_auth.base import AnyRow, IpAddress
+from orion_auth.base import AnyRow
 from orion_auth.tokens import store
 from orion_auth.tokens.rules import BearerToken, parse
 from orion_auth.tokens.tables import TokenStatus, TokenType
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
 from orion_core.secrets import hash_secret, new_secret, new_selector
+from orion_core.tables import IpAddress
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, 
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_auth.base import Origin, Table, hash_check, owner
-from orion_core.tables import Annotated, Identified, Timestamped, native_enum
+from orion_auth.base import Origin, Table, owner
+from orion_core.tables import Annotated, Identified, Timestamped, digest_check, native_enum
 
 
 class TokenType(Enum):
@@ -74,7 +74,7 @@ class AuthToken(Identified, Origin, Timestamped, Annotated, Table):
         Index(None, "family_id"),
         Index(None, "parent_token_id"),
         Index("ix_auth_tokens_expires_at", "expires_at", postgresql_where=text("status = 'ACTIVE'")),
-        CheckConstraint(hash_check("token_hash"), name="token_hash"),
+        CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("issued_at < expires_at", name="lifetime"),
         CheckConstraint("(status = 'REVOKED') = (revoked_at IS NOT NULL)", name="revoked"),
         CheckConstraint("type <> 'REFRESH' OR family_id IS NOT NULL", name="family"),

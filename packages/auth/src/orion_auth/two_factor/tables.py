@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInt
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_auth.base import PHONE_CHECK, Origin, Table, TwoFactorMethod, hash_check, owner, sealed
-from orion_core.tables import Identified, Timestamped, native_enum
+from orion_auth.base import PHONE_CHECK, Origin, Table, TwoFactorMethod, owner, sealed
+from orion_core.tables import Identified, Timestamped, digest_check, native_enum
 
 
 class TwoFactorAuth(Identified, Timestamped, Table):
@@ -61,7 +61,7 @@ class TwoFactorBackupCode(Identified, Origin, Timestamped, Table):
     __table_args__ = (
         UniqueConstraint("user_id", "code_hash"),
         Index("ix_two_factor_backup_codes_unused", "user_id", postgresql_where=text("used_at IS NULL")),
-        CheckConstraint(hash_check("code_hash"), name="code_hash"),
+        CheckConstraint(digest_check("code_hash"), name="code_hash"),
         {"comment": "Recovery codes, each good once"},
     )
 
@@ -94,7 +94,7 @@ class TwoFactorChallenge(Identified, Timestamped, Table):
     __table_args__ = (
         Index(None, "user_id", "purpose"),
         Index(None, "expires_at"),
-        CheckConstraint(hash_check("code_hash"), name="code_hash"),
+        CheckConstraint(digest_check("code_hash"), name="code_hash"),
         CheckConstraint("attempts BETWEEN 0 AND max_attempts", name="attempts"),
         CheckConstraint("cardinality(methods) > 0", name="methods"),
         {"comment": "Codes sent out and half-finished sign-ins"},

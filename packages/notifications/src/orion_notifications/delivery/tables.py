@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.tables import Identified, Timestamped, native_enum
-from orion_notifications.base import NEVER_DELETED, Table, after_create
+from orion_core.tables import Identified, Timestamped, after_create, native_enum
+from orion_notifications.base import NEVER_DELETED, Table
 from orion_notifications.delivery.rules import AttemptStatus
 from orion_notifications.kinds import Priority
 

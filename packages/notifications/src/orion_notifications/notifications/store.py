@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_notifications.base import table_of
+from orion_core.tables import table_of
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.notifications.tables import Notification, NotificationKey

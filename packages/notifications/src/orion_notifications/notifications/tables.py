@@ -8,8 +8,8 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
-from orion_notifications.base import NEVER_DELETED, Table, after_create
+from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, after_create, native_enum
+from orion_notifications.base import NEVER_DELETED, Table
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications.rules import SUCCESSORS, NotificationStatus
 

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.ids import uuid7
-from orion_notifications.base import table_of
+from orion_core.tables import table_of
 from orion_notifications.preferences.tables import UserPreference
 
 PREFERENCES = table_of(UserPreference)

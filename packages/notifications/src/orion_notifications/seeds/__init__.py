@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.seeds import SAMPLE_USERS, Profile, SampleUser, SeedReport
-from orion_notifications.base import table_of
+from orion_core.tables import table_of
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.preferences.tables import UserPreference
 from orion_notifications.seeds.template_files import SeedTemplate, load_templates

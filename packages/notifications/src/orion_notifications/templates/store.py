@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_notifications.base import table_of
+from orion_core.tables import table_of
 from orion_notifications.kinds import Channel
 from orion_notifications.templates.tables import TemplateVersion
 

@@ -8,8 +8,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped
-from orion_notifications.base import Table, after_create
+from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, after_create
+from orion_notifications.base import Table
 from orion_notifications.kinds import Category, Channel, Priority
 
 

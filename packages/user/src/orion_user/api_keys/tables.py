@@ -7,8 +7,8 @@ from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, La
 from sqlalchemy.dialects.postgresql import CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.tables import Annotated, Identified, Timestamped
-from orion_user.base import IpAddress, Table, digest_check, object_check
+from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, digest_check
+from orion_user.base import Table, object_check
 
 
 class ApiKey(Identified, Timestamped, Annotated, Table):

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.tables import table_of
 from orion_user.assignments.tables import UserRole
-from orion_user.base import table_of
 
 USER_ROLES = table_of(UserRole)
 

@@ -24,8 +24,8 @@ from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, LargeBinary, S
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.tables import APPEND_ONLY, Identified, Timestamped, native_enum
-from orion_user.base import IpAddress, Table, after_create, digest_check, trigger
+from orion_core.tables import APPEND_ONLY, Identified, IpAddress, Timestamped, after_create, digest_check, native_enum
+from orion_user.base import Table, trigger
 
 PERSONAL = ("old_values", "new_values", "error", "ip_address", "user_agent")
 """Columns that can tell about a person beyond ids without meaning."""

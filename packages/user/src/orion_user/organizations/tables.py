@@ -16,8 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, native_enum
-from orion_user.base import EMAIL_CHECK, Table, after_create, digest_check, object_check, trigger
+from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, after_create, digest_check, native_enum
+from orion_user.base import EMAIL_CHECK, Table, object_check, trigger
 
 SLUG_CHECK = "slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'"
 

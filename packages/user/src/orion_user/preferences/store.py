@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_user.base import table_of
+from orion_core.tables import table_of
 from orion_user.preferences.tables import UserPreferences
 
 PREFERENCES = table_of(UserPreferences)

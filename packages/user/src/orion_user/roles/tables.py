@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.tables import Annotated, Identified, Timestamped, native_enum
-from orion_user.base import Table, after_create, object_check, trigger
+from orion_core.tables import Annotated, Identified, Timestamped, after_create, native_enum
+from orion_user.base import Table, object_check, trigger
 
 
 class RoleType(Enum):

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.seeds import SAMPLE_USERS, Profile, SeedReport
+from orion_core.tables import table_of
 from orion_user.assignments.tables import UserRole
-from orion_user.base import table_of
 from orion_user.permissions.tables import Permission, RolePermission
 from orion_user.preferences.tables import UserPreferences
 from orion_user.roles.tables import Role, RoleInheritance, RoleType

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_user.base import table_of
+from orion_core.tables import table_of
 from orion_user.sessions.tables import Session
 
 SESSIONS = table_of(Session)

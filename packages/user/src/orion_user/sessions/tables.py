@@ -7,8 +7,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.tables import Identified, Timestamped
-from orion_user.base import IpAddress, Table
+from orion_core.tables import Identified, IpAddress, Timestamped
+from orion_user.base import Table
 
 
 class Session(Identified, Timestamped, Table):

@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_user.base import table_of
+from orion_core.tables import table_of
 from orion_user.users.rules import UserStatus
 from orion_user.users.tables import User
 
