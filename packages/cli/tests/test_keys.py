@@ -1,0 +1,66 @@
+"""`orion keys`, as an operator types it."""
+
+import os
+import subprocess
+import sys
+
+import asyncpg
+import pytest
+
+from orion_core.ids import uuid7
+from orion_core.sealing import Keyring, place, sealing_key_id
+from orion_core.testing.plugin import MakeDatabase
+
+
+def orion(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "orion_cli", "keys", *words],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_new_key_is_one_that_a_keyring_reads() -> None:
+    made = orion("new", "2026a")
+    assert Keyring.parse(made.stdout.strip()).active_id == "2026a"
+
+
+@pytest.mark.parametrize("key_id", ["a,b", "a:b", "", "x" * 33])
+def test_an_id_that_a_keyring_could_not_read_is_refused(key_id: str) -> None:
+    refused = orion("new", key_id)
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+
+
+async def test_rotating_brings_the_signing_key_under_the_new_key(make_database: MakeDatabase) -> None:
+    database = await make_database("auth")
+    old, new = Keyring.new_key("old"), Keyring.new_key("new")
+    key_id = uuid7()
+    owner: asyncpg.Connection = await asyncpg.connect(database.owner_url)
+    where = place("signing_keys", "private_key", key_id)
+    await owner.execute(
+        "INSERT INTO signing_keys (id, kid, algorithm, public_jwk, private_key, status, activated_at)"
+        " VALUES ($1, 'k', 'ES256', '{}', $2, 'ACTIVE', now())",
+        key_id,
+        Keyring.parse(old).seal(b"the key", where),
+    )
+    given = {"AUTH_DATABASE_URL": database.url, "AUTH_SEALING_KEYS": f"{new},{old}"}
+    done = orion("rotate", "auth", "--json", **given)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == '{"service":"auth","resealed":1,"left_alone":0,"unreadable":[]}'
+    envelope = await owner.fetchval("SELECT private_key FROM signing_keys")
+    assert sealing_key_id(envelope) == "new"
+    assert Keyring.parse(new).open(envelope, where) == b"the key"
+
+    lost = orion("rotate", "auth", **given | {"AUTH_SEALING_KEYS": Keyring.new_key("another")})
+    assert lost.returncode == 4
+    assert f"cannot be opened: signing_keys.private_key of {key_id}" in lost.stdout
+    await owner.close()
+
+
+def test_what_is_not_set_is_named() -> None:
+    refused = orion("rotate", "auth", AUTH_DATABASE_URL="postgresql://localhost/x", AUTH_SEALING_KEYS="")
+    assert refused.returncode == 1
+    assert "AUTH_SEALING_KEYS is not set" in refused.stderr
