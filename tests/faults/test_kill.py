@@ -42,21 +42,31 @@ UNFINISHED = "SELECT count(*) FROM notifications WHERE status IN ('QUEUED', 'PRO
 
 
 class Killer:
-    """Kills one process of the platform after the other, of every kind, until told to stop."""
+    """Kills one process of the platform after the other, of every kind, in the midst of registrations."""
 
     def __init__(self, platform: "Platform") -> None:
         self.platform = platform
         self.killed: Counter[str] = Counter()
         self.random = random.Random(20261123)
+        self._names: list[str] = []
+        self._patience = 0
 
-    async def run(self, done: asyncio.Event) -> None:
-        """Every second or so something dies; the supervisor brings it back."""
-        names = ["postgres", "worker", "auth", "user", "notifications", "mailbox", "worker", "worker"]
-        while not done.is_set():
-            await asyncio.sleep(self.random.uniform(0.3, 1.6))
-            name = self.random.choice(names)
-            if (pid := self.platform.state["pids"].get(name)) is not None:
-                self._kill(pid, name)
+    def registered(self) -> None:
+        """One more is acknowledged. Every so many, something dies a moment later; the supervisor brings it back."""
+        self._patience -= 1
+        if self._patience <= 0:
+            self._patience = self.random.randint(5, 30)
+            asyncio.get_running_loop().call_later(self.random.uniform(0, 0.3), self._kill_next)
+
+    def _kill_next(self) -> None:
+        if not self._names:
+            self._names = ["postgres", "worker", "auth", "user", "notifications", "mailbox", "worker"]
+            self.random.shuffle(self._names)
+        name = self._names.pop()
+        if self.platform.process.poll() is not None:
+            return  # the process ids that it has left may be somebody else's by now
+        if (pid := self.platform.state["pids"].get(name)) is not None:
+            self._kill(pid, name)
 
     def _kill(self, pid: int, name: str) -> None:
         try:
@@ -92,12 +102,13 @@ async def rows(url: str, query: str) -> list[Any]:
         await connection.close()
 
 
-async def register_many(platform: "Platform", emails: list[str]) -> None:
+async def register_many(killer: Killer, emails: list[str]) -> None:
     waiting = iter(emails)
 
     async def client(http: httpx.AsyncClient) -> None:
         for email in waiting:
-            await register(http, platform.urls["auth"], email)
+            await register(http, killer.platform.urls["auth"], email)
+            killer.registered()
 
     async with httpx.AsyncClient(timeout=20) as http:
         await asyncio.gather(*(client(http) for _ in range(CLIENTS)))
@@ -121,23 +132,17 @@ async def test_every_acknowledged_registration_survives_any_kill(start_platform:
     async with Mailbox.running() as sink:
         smtp = {"NOTIFICATION_SMTP_HOST": "127.0.0.1", "NOTIFICATION_SMTP_PORT": str(sink.smtp_port)}
         platform = start_platform(**smtp)
-        killer, done = Killer(platform), asyncio.Event()
-        killing = asyncio.create_task(killer.run(done))
+        killer = Killer(platform)
         emails = [f"kill{number}@example.com" for number in range(REGISTRATIONS)]
         half = REGISTRATIONS // 2
-        await register_many(platform, emails[:half])
-        done.set()
-        await killing
+        await register_many(killer, emails[:half])
 
         # The one that starts all others: everything goes with it, and a second `orion up` takes over.
         platform.process.kill()
         await asyncio.to_thread(platform.process.wait)
         platform = start_platform(**smtp)
-        killer.platform, done = platform, asyncio.Event()
-        killing = asyncio.create_task(killer.run(done))
-        await register_many(platform, emails[half:])
-        done.set()
-        await killing
+        killer.platform = platform
+        await register_many(killer, emails[half:])
 
         found = await settled(platform, REGISTRATIONS)
         assert found["unfinished"] == 0
