@@ -1,17 +1,19 @@
 """Nobody overwrites what they have not seen, and nobody is sent what they already have."""
 
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
-
 import pytest
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from orion_core.errors import Problem
 from orion_core.http.etags import etag, is_unchanged, require_match
 
-ROW = UUID(int=1)
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CURRENT = etag(ROW, NOW)
+
+class Shown(BaseModel):
+    name: str
+    roles: list[str]
+
+
+CURRENT = etag(Shown(name="Ada", roles=["user"]))
 
 
 def request(**headers: str) -> Request:
@@ -19,9 +21,10 @@ def request(**headers: str) -> Request:
     return Request({"type": "http", "headers": raw})
 
 
-def test_each_state_of_each_row_has_an_etag_of_its_own() -> None:
-    others = {etag(ROW, NOW + timedelta(microseconds=1)), etag(UUID(int=2), NOW), CURRENT}
-    assert len(others) == 3 and etag(ROW, NOW) == CURRENT and CURRENT[0] == CURRENT[-1] == '"'
+def test_each_answer_has_an_etag_of_its_own() -> None:
+    others = {etag(Shown(name="Ada", roles=["admin"])), etag(Shown(name="Bob", roles=["user"])), CURRENT}
+    assert len(others) == 3 and etag(Shown(name="Ada", roles=["user"])) == CURRENT
+    assert CURRENT[0] == CURRENT[-1] == '"'
 
 
 def test_a_change_needs_to_say_what_it_changes() -> None:

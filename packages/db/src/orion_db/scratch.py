@@ -50,12 +50,6 @@ async def migrate_scratch(scratch: Target, revisions: list[Revision]) -> None:
             await migrator.apply(revision)
 
 
-async def revert_scratch(scratch: Target, revision: Revision) -> None:
-    """Take the revision back in the scratch database."""
-    async with owner_connection(scratch, "scratch database") as connection:
-        await Migrator(scratch, connection).revert(revision)
-
-
 async def create_from_models(scratch: Target) -> None:
     """Build what the models say, in the scratch database."""
     async with owner_connection(scratch, "scratch database") as connection, connection.begin():

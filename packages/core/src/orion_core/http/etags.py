@@ -1,19 +1,16 @@
 """ETags of mutable resources: nobody overwrites what they have not seen (RFC 9110 §13)."""
 
-from base64 import urlsafe_b64encode
-from datetime import datetime
 from hashlib import sha256
-from uuid import UUID
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from orion_core.errors import Problem
 
 
-def etag(row_id: UUID, updated_at: datetime) -> str:
-    """The strong ETag of a row; `updated_at` is the database's, so every change makes another."""
-    digest = sha256(f"{row_id}|{updated_at.isoformat()}".encode()).digest()
-    return f'"{urlsafe_b64encode(digest[:12]).decode()}"'
+def etag(shown: BaseModel) -> str:
+    """The strong ETag of an answer: of all that is shown, since it may change without its main row changing."""
+    return f'"{sha256(shown.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
 def require_match(request: Request, current: str) -> None:

@@ -59,5 +59,6 @@ async def mark_mine(
 
 
 def _shown(response: Response, message: Mapping[Any, Any]) -> NotificationShape:
-    response.headers["ETag"] = etag(message["id"], message["updated_at"])
-    return NotificationShape.model_validate(dict(message))
+    shown = NotificationShape.model_validate(dict(message))
+    response.headers["ETag"] = etag(shown)
+    return shown

@@ -18,7 +18,7 @@ KEYS = table_of(NotificationKey)
 SHOWN: tuple[ColumnElement[Any], ...] = (
     *(NOTIFICATIONS.c[name] for name in ("id", "type", "category", "channel", "priority", "status", "locale")),
     *(NOTIFICATIONS.c[name] for name in ("subject", "content", "created_at", "sent_at", "delivered_at")),
-    *(NOTIFICATIONS.c[name] for name in ("seen_at", "read_at", "updated_at")),
+    *(NOTIFICATIONS.c[name] for name in ("seen_at", "read_at")),
 )
 REACHED = (NotificationStatus.SENT, NotificationStatus.DELIVERED)
 

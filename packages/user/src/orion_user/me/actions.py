@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Database
 from orion_core.errors import unavailable
+from orion_core.http.etags import etag
 from orion_user.access import actions as access
 from orion_user.access.shapes import PermissionShape, RoleShape
 from orion_user.me.shapes import MeShape, ProfileChanges
@@ -29,7 +30,7 @@ async def change(
     async with database.transaction() as transaction:
         connection = transaction.connection
         before = await _me(connection, user_id, now, lock=True)
-        require(before.etag())
+        require(etag(before))
         await users.change_profile(connection, user_id, changes.of_profile())
         await preferences.change(connection, user_id, changes.of_preferences())
         return await _me(connection, user_id, now)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orion_core.http.authentication import user_id
-from orion_core.http.etags import is_unchanged, require_match
+from orion_core.http.etags import etag, is_unchanged, require_match
 from orion_core.http.openapi import refusals
 from orion_user.components import Claims, Wired
 from orion_user.me import actions
@@ -21,9 +21,9 @@ router = APIRouter(tags=["me"])
 async def me(request: Request, response: Response, wired: Wired, claims: Claims) -> MeShape | Response:
     """The profile of the user who is signed in, their roles and how they got them, and what they may do now."""
     found = await actions.read(wired.database, user_id(claims), wired.clock())
-    response.headers["ETag"] = found.etag()
-    if is_unchanged(request, found.etag()):
-        return Response(status_code=304, headers={"ETag": found.etag()})
+    response.headers["ETag"] = etag(found)
+    if is_unchanged(request, etag(found)):
+        return Response(status_code=304, headers={"ETag": etag(found)})
     return found
 
 
@@ -34,5 +34,5 @@ async def change_me(
     """Change the profile. `If-Match` with the ETag of `GET /me` is required: 428 without it, 412 if it is outdated."""
     require = partial(require_match, request)
     changed = await actions.change(wired.database, user_id(claims), changes, wired.clock(), require)
-    response.headers["ETag"] = changed.etag()
+    response.headers["ETag"] = etag(changed)
     return changed
