@@ -13,7 +13,6 @@ import orion_db
 from orion_core.database import Database
 from orion_core.partitions import keep_partitions_ahead, make_partitions
 from orion_core.service import installed_services
-from orion_db.report import in_words
 
 if TYPE_CHECKING:
     from tests.databases.conftest import Server
@@ -130,7 +129,7 @@ async def test_it_is_said_that_rows_stand_in_a_default_partition(neglected: Negl
     await neglected.run(*(ROWS[parent] for parent in neglected.parents))
     month = f"{datetime.now(UTC):%Y-%m}"
     for result in (await orion_db.deploy(neglected.target), await orion_db.status(neglected.target)):
-        words = [line for line in in_words(result) if "default partition" in line]
+        words = [line for line in result.in_words() if "default partition" in line]
         assert [line.split(":")[0] for line in words] == sorted(neglected.parents)
         assert all(f"rows of {month} are" in line for line in words)
     found = await orion_db.status(neglected.target)

@@ -15,15 +15,15 @@ from orion_db.errors import Exit, Problem, permissions_explained, sqlstate
 from orion_db.history import compare_history, create_history, read_history, refuse_unless_clean
 from orion_db.locks import WAIT_SECONDS, Watch, exclusive
 from orion_db.progress import Progress, Step, silent
+from orion_db.result import Result
 from orion_db.revisions import Revision, read_revisions
 from orion_db.targets import Target
 
 
 @dataclass(frozen=True)
-class Deployment:
+class Deployment(Result):
     """What a deploy did to one database."""
 
-    service: str
     database: str
     applied: tuple[tuple[str, int], ...]
     """Names and durations in milliseconds, in order. Those that another deploy applied meanwhile are not ours."""
@@ -32,6 +32,13 @@ class Deployment:
     """Tables whose partitions could not be made because the table was locked; the next deploy does it."""
     stranded: tuple[Stranded, ...] = ()
     """Tables with rows in their default partition; a month that has such gets no partition of its own."""
+
+    def in_words(self) -> list[str]:
+        count, milliseconds = len(self.applied), sum(duration for _, duration in self.applied)
+        lines = [f"{count} migrations applied in {milliseconds} ms" if count else "up to date"]
+        lines += [f"{number} partitions made for {table}" for table, number in self.partitions_made]
+        lines += [f"partitions of {table} put off: the table was locked" for table in self.partitions_put_off]
+        return lines + [str(found) for found in self.stranded]
 
 
 async def deploy(

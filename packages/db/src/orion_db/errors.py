@@ -12,10 +12,11 @@ from sqlalchemy.exc import DBAPIError
 
 
 class Exit(IntEnum):
-    """Exit codes of `orion db`: 1 and 2 are what `status` found; 1 is also a stale file of `generate --check`."""
+    """Exit codes of `orion db`. 1 and 2 are no failures: the command worked, and found something to be looked at."""
 
     OK = 0
-    PENDING = 1
+    FOUND = 1
+    """Pending migrations, stale documents, findings of a check."""
     DRIFTED = 2
     USAGE = 3
     """A wrong word, a variable that is not set or cannot be read."""

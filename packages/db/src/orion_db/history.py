@@ -10,7 +10,8 @@ from orion_core.service import Service
 from orion_db.errors import Exit, Problem
 from orion_db.revisions import Revision
 
-TABLE = "schema_migrations"
+KEPT = frozenset({"schema_migrations"})
+"""Tables that this tool keeps in a database for itself: in no migration and no model, and never drift."""
 
 
 @dataclass(frozen=True)

@@ -8,22 +8,30 @@ from orion_db.deploy import Deployment, deploy
 from orion_db.locks import WAIT_SECONDS, acquire
 from orion_db.production import mark
 from orion_db.progress import Progress, Step, silent
+from orion_db.result import Result
 from orion_db.roles import Preparation, prepare_database, prepare_roles, revoke_create_on_public
 from orion_db.seeding import Seeding, seed
 from orion_db.targets import Target
 
 
 @dataclass(frozen=True)
-class Initialization:
+class Initialization(Result):
     """What `init` made, in one database. A second run makes nothing."""
 
-    service: str
     database: str
     roles_made: tuple[str, ...]
     memberships_made: tuple[str, ...]
     database_made: bool
     deployment: Deployment
     seeding: Seeding | None
+
+    def in_words(self) -> list[str]:
+        lines = [f"created the role {role}" for role in self.roles_made]
+        lines += self.memberships_made
+        lines += [
+            f"created the database {self.database}" if self.database_made else f"the database {self.database} exists"
+        ]
+        return lines + self.deployment.in_words() + (self.seeding.in_words() if self.seeding else [])
 
 
 async def prepare(

@@ -8,15 +8,15 @@ from orion_db.authoring.file import file_text
 from orion_db.deploy import Deployment, deploy
 from orion_db.errors import Exit, Problem
 from orion_db.progress import Progress, Step, silent
+from orion_db.result import Result, shown
 from orion_db.revisions import next_name, read_revisions
 from orion_db.targets import Target
 
 
 @dataclass(frozen=True)
-class Migration:
+class Migration(Result):
     """What `migrate` wrote and applied."""
 
-    service: str
     file: Path | None
     """The file written; None when the models say nothing that the migrations do not."""
     left_over: tuple[str, ...]
@@ -24,6 +24,17 @@ class Migration:
     irreversible: tuple[str, ...]
     """What `downgrade()` does not take back, such as a label added to an enum."""
     deployment: Deployment | None
+
+    def in_words(self) -> list[str]:
+        if self.file:
+            lines = [f"wrote {shown(self.file)}"]
+        else:
+            lines = [] if self.deployment else ["the models say nothing that the migrations do not"]
+        lines += [f"left to be written by hand: {difference}" for difference in self.left_over]
+        lines += [f"downgrade() does not take back: {difference}" for difference in self.irreversible]
+        if self.left_over:
+            lines.append("not applied: complete the file, then run `orion db migrate`")
+        return lines + (self.deployment.in_words() if self.deployment else [])
 
 
 async def migrate(

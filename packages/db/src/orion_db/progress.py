@@ -12,6 +12,8 @@ class Step:
     service: str
     what: str
     state: Literal["doing", "done", "waiting"] = "doing"
+    share: float | None = None
+    """Of long work: how much of it is done, from 0 to 1."""
 
 
 Progress = Callable[[Step], None]

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql import asyncpg as postgresql_asyncpg
 
 from orion_db.errors import Exit, Problem
+
+Direction = Literal["upgrade", "downgrade"]
+
+Phase = Literal["pre", "post"]
 
 _FILE_NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9]+(?:_[a-z0-9]+)*")
 
@@ -38,6 +43,28 @@ class Revision:
 
     def downgrade(self, connection: Connection) -> None:
         _run(self._load(), "downgrade", connection)
+
+    def statements(self, direction: Direction = "upgrade") -> list[str]:
+        """The SQL of a direction, one statement each without semicolon, written down without a database.
+
+        An `autocommit_block()` stands in it between the statements COMMIT and BEGIN. Raises Problem
+        `revision_unusable` when the file asks the database something, as then nobody can know its SQL beforehand.
+        """
+        found = _Statements()
+        context = MigrationContext.configure(
+            dialect=postgresql_asyncpg.dialect(),
+            opts={"as_sql": True, "output_buffer": found, "transactional_ddl": True},
+        )
+        try:
+            _call(self._load(), direction, Operations(context))
+        except (AttributeError, TypeError) as error:
+            raise _unusable(self.file, f"Its SQL cannot be known without a database: {error}") from error
+        return found.statements
+
+    @property
+    def phase(self) -> Phase:
+        """When it is applied in a rolling deploy: before (`pre`) or after (`post`) the new code runs everywhere."""
+        return "post" if getattr(self._load(), "phase", "pre") == "post" else "pre"
 
     def purpose(self) -> str:
         """First line of the file's docstring."""
@@ -97,17 +124,34 @@ def checksum(file: Path) -> str:
     return hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
-def _run(module: ModuleType, direction: str, connection: Connection) -> None:
+class _Statements:
+    """What Alembic writes its SQL to: one call of `write` is one statement."""
+
+    def __init__(self) -> None:
+        self.statements: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.statements.append(text.strip().removesuffix(";"))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _run(module: ModuleType, direction: Direction, connection: Connection) -> None:
+    context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
+    _call(module, direction, Operations(context))
+
+
+def _call(module: ModuleType, direction: Direction, op: Operations) -> None:
     """Call `upgrade` or `downgrade` with an `op` of its own.
 
-    Alembic's `op` is one per process; the module's name `op` is bound to operations on this connection instead, so
+    Alembic's `op` is one per process; the module's name `op` is bound to these operations instead, so
     that several databases can be migrated at the same time.
     """
     step: Callable[[], Any] | None = getattr(module, direction, None)
     if step is None:
         raise _unusable(Path(module.__file__ or module.__name__), f"It has no function {direction}().")
-    context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
-    module.__dict__["op"] = Operations(context)
+    module.__dict__["op"] = op
     step()
 
 

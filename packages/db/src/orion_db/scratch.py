@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_db.apply import Migrator
 from orion_db.catalog import Catalog, read_catalog
 from orion_db.connections import maintenance_connection, owner_connection
-from orion_db.history import TABLE, create_history
+from orion_db.history import KEPT, create_history
 from orion_db.revisions import Revision
 from orion_db.roles import create_database, drop_database
 from orion_db.targets import Target
@@ -57,7 +57,7 @@ async def create_from_models(scratch: Target) -> None:
 
 
 async def catalog_of(target: Target) -> Catalog:
-    """The catalog of a database, less the history of migrations, which only migrated databases have."""
+    """The catalog of a database, less the tables that this tool keeps for itself."""
     async with owner_connection(target, "catalog") as connection, connection.begin():
         return await catalog_in(connection)
 
@@ -65,7 +65,7 @@ async def catalog_of(target: Target) -> Catalog:
 async def catalog_in(connection: AsyncConnection) -> Catalog:
     """The same, as the connection's transaction sees it."""
     found = await read_catalog(connection)
-    return {key: facts for key, facts in found.items() if TABLE not in (key[1], facts.get("table"))}
+    return {key: facts for key, facts in found.items() if KEPT.isdisjoint((key[1], facts.get("table")))}
 
 
 async def catalog_of_migrations(target: Target, revisions: list[Revision]) -> Catalog:

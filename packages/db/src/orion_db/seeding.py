@@ -10,19 +10,25 @@ from orion_db.errors import Exit, Problem, reason
 from orion_db.history import compare_history, read_history, refuse_unless_clean
 from orion_db.production import is_marked
 from orion_db.progress import Progress, Step, silent
+from orion_db.result import Result
 from orion_db.revisions import read_revisions
 from orion_db.targets import Target
 
 
 @dataclass(frozen=True)
-class Seeding:
+class Seeding(Result):
     """What a seed did to one database: rows by table."""
 
-    service: str
     profile: Profile
     inserted: dict[str, int]
     left_alone: dict[str, int]
     """Rows that were there already; whatever an operator made of them is kept."""
+
+    def in_words(self) -> list[str]:
+        return [f"seeded with profile {self.profile}"] + [
+            f"{table}: {self.inserted.get(table, 0)} inserted, {self.left_alone.get(table, 0)} left alone"
+            for table in sorted(self.inserted.keys() | self.left_alone.keys())
+        ]
 
 
 async def seed(

@@ -8,16 +8,16 @@ from orion_db.default_partitions import Stranded, read_stranded
 from orion_db.errors import Exit, Problem
 from orion_db.history import Applied, compare_history, read_history
 from orion_db.progress import Progress, Step, silent
+from orion_db.result import Result
 from orion_db.revisions import read_revisions
 from orion_db.scratch import catalog_of, catalog_of_migrations
 from orion_db.targets import Target
 
 
 @dataclass(frozen=True)
-class Status:
+class Status(Result):
     """Applied and pending revisions, and how the live schema differs from the one that the applied ones make."""
 
-    service: str
     database: str
     applied: tuple[Applied, ...]
     pending: tuple[str, ...]
@@ -34,7 +34,22 @@ class Status:
     def exit_code(self) -> Exit:
         if self.edited or self.unknown or self.passed_over or self.drift:
             return Exit.DRIFTED
-        return Exit.PENDING if self.pending else Exit.OK
+        return Exit.FOUND if self.pending else Exit.OK
+
+    def in_words(self) -> list[str]:
+        last = f", the last is {self.applied[-1].name}" if self.applied else ""
+        lines = [f"{len(self.applied)} applied{last}"]
+        lines += [f"pending: {name}" for name in self.pending if name not in self.passed_over]
+        lines += [f"passed over: {name} is not applied, though later ones are" for name in self.passed_over]
+        lines += [f"edited after it was applied: {name}" for name in self.edited]
+        lines += [f"applied, but not in this code: {name}" for name in self.unknown]
+        if self.drift is None:
+            lines.append(f"drift: not looked for. {self.drift_unknown}")
+        lines += [f"drift: {difference}" for difference in self.drift or ()]
+        clean = len(lines) == 1 and self.drift is not None
+        return ([f"{lines[0]}; nothing pending, no drift"] if clean else lines) + [
+            str(found) for found in self.stranded
+        ]
 
 
 async def status(target: Target, *, drift: bool = True, progress: Progress = silent) -> Status:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import SchemaItem
 
 from orion_db.catalog import Catalog, Key
-from orion_db.history import TABLE
+from orion_db.history import KEPT
 
 _KINDS = {
     "column": "column",
@@ -26,7 +26,7 @@ _KINDS = {
 
 def operations(connection: Connection, metadata: MetaData, current: Catalog, wanted: Catalog) -> tuple[str, str]:
     """Bodies of `upgrade()` and `downgrade()` that lead from the connection's database to the models."""
-    unmanaged = {TABLE, *connection.execute(text("SELECT relname FROM pg_class WHERE relispartition")).scalars()}
+    unmanaged = {*KEPT, *connection.execute(text("SELECT relname FROM pg_class WHERE relispartition")).scalars()}
 
     def is_ours(name: str | None, kind: str, _: object) -> bool:
         return kind != "table" or name not in unmanaged

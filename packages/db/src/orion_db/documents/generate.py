@@ -7,17 +7,25 @@ from orion_core.service import Service
 from orion_db.documents.dictionary import dictionary
 from orion_db.documents.prisma import prisma_schema
 from orion_db.errors import Exit, Problem
+from orion_db.result import Result, shown
 
 
 @dataclass(frozen=True)
-class Generation:
+class Generation(Result):
     """The files of one service, and those among them that were not as they should be."""
 
-    service: str
     files: tuple[Path, ...]
     changed: tuple[Path, ...]
     """Written; or, when only checked, stale or missing."""
     checked: bool
+
+    @property
+    def exit_code(self) -> Exit:
+        return Exit.FOUND if self.checked and self.changed else Exit.OK
+
+    def in_words(self) -> list[str]:
+        words = "stale" if self.checked else "wrote"
+        return [f"{words} {shown(file)}" for file in self.changed] or [f"{len(self.files)} files are as the models say"]
 
 
 def generate(service: Service, *, check: bool = False) -> Generation:

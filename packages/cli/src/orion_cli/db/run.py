@@ -1,0 +1,135 @@
+"""One run of a command: over which databases it works, and how it speaks and ends."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
+
+from orion_core.service import Service
+from orion_db.errors import Exit, Problem, reason
+from orion_db.progress import Progress, Step
+from orion_db.result import Result
+from orion_db.targets import (
+    Target,
+    is_production,
+    read_environment,
+    read_targets,
+    read_up_state,
+    select_services,
+)
+
+Work = Callable[[Target, Progress], Awaitable[Result]]
+"""What a command does to one database."""
+
+
+class Run:
+    """One command: its words, its environment, and how it speaks."""
+
+    def __init__(self, action: str, json: bool) -> None:
+        self.action = action
+        self.json = json
+        self.environment = read_environment()
+        self.production = is_production(self.environment)
+        self._out = Console(highlight=False, soft_wrap=True)
+        self._error = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._spinner = self._error.status("")
+
+    def services(self, words: Sequence[str] | None) -> list[Service]:
+        try:
+            return select_services(words or [])
+        except Problem as problem:
+            self.fail(problem)
+
+    def over(self, words: Sequence[str] | None, work: Work) -> NoReturn:
+        """Do the work on one database after the other, and end. The first Problem ends it; what is done stays done."""
+        results: list[Result] = []
+        try:
+            targets = read_targets(self.services(words), self.environment, read_up_state())
+            asyncio.run(self._over(targets, work, results))
+        except Problem as problem:
+            self.fail(problem, results)
+        except (SQLAlchemyError, OSError) as error:
+            self.fail(_unforeseen(error), results)
+        self.end(results)
+
+    def end(self, results: Sequence[Result]) -> NoReturn:
+        """Tell the results, and end with the worst of their exit codes."""
+        code = max((result.exit_code for result in results), default=Exit.OK)
+        if self.json:
+            self._print_json(results, code, None)
+        else:
+            for result in results:
+                self._print_result(result)
+        raise typer.Exit(code)
+
+    def fail(self, problem: Problem, results: Sequence[Result] = ()) -> NoReturn:
+        if self.json:
+            self._print_json(results, problem.exit_code, problem)
+            raise typer.Exit(problem.exit_code)
+        for result in results:
+            self._print_result(result)
+        self._error.print(f"[bold red]Error:[/] {escape(problem.what)}")
+        for label, words in (("Why", problem.why), ("Do", problem.todo)):
+            if words:
+                self._error.print(f"  [bold]{label}:[/] {escape(words)}")
+        raise typer.Exit(problem.exit_code)
+
+    def ask_name(self, target: Target) -> str:
+        """The name that somebody types; nothing when nobody can."""
+        if self.json or not sys.stdin.isatty():
+            return ""
+        self._spinner.stop()
+        self._error.print(f"This deletes everything in {escape(target.database)} on {target.address()}.")
+        return typer.prompt("Type the name of the database to go on", default="", show_default=False, err=True)
+
+    async def _over(self, targets: Sequence[Target], work: Work, results: list[Result]) -> None:
+        try:
+            for target in targets:  # what is done stands in `results` even when the next one fails
+                result = await work(target, self._tell)
+                results.append(result)
+        finally:
+            self._spinner.stop()
+
+    def _tell(self, step: Step) -> None:
+        """Progress goes to standard error, so that results can be piped; in a terminal, what is being done spins."""
+        if self.json:
+            return
+        share = "" if step.share is None else f" ({step.share:.0%})"
+        words = f"{step.service}: {escape(step.what)}{share}"
+        if step.state == "doing":
+            self._spinner.update(words)
+            self._spinner.start()
+        else:
+            sign = "[green]✓[/]" if step.state == "done" else "[yellow]⧗[/]"
+            self._error.print(f"{sign} {words}")
+
+    def _print_result(self, result: Result) -> None:
+        first, *rest = result.in_words()
+        self._out.print(f"[bold]{result.service}[/]: {escape(first)}")
+        for line in rest:
+            self._out.print(f"  {escape(line)}")
+
+    def _print_json(self, results: Sequence[Result], code: Exit, problem: Problem | None) -> None:
+        document: dict[str, Any] = {
+            "action": self.action,
+            "exit_code": int(code),
+            "services": [result.as_json() for result in results],
+            "problem": problem.as_json() if problem else None,
+        }
+        sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _unforeseen(error: Exception) -> Problem:
+    return Problem(
+        "database_error",
+        Exit.FAILED,
+        "The database ended the work with an error that has no advice of its own.",
+        reason(error),
+        "Look into the server's log; what was not committed has been rolled back, and the command can be repeated.",
+    )
