@@ -10,7 +10,7 @@ from orion_core.service import Service
 from orion_db.errors import Exit, Problem
 from orion_db.revisions import Revision
 
-KEPT = frozenset({"schema_migrations"})
+KEPT = frozenset({"schema_migrations", "schema_checkups"})
 """Tables that this tool keeps in a database for itself: in no migration and no model, and never drift."""
 
 
