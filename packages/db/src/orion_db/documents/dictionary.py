@@ -17,6 +17,8 @@ def dictionary(service: Service) -> str:
         "",
         f"Written by `orion db generate {service.name}` from the models; do not edit.",
         f"`{service.owner_role}` owns everything, `{service.service_role}` has the grants named below.",
+        f"All columns in one picture: [{service.name}.svg]({service.name}.svg).",
+        f"Rows as Python types: `{service.migrations.parent.name}.generated.rows`.",
         "",
         "```mermaid",
         diagram(models),

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from orion_core.service import Service
 from orion_db.documents.dictionary import dictionary
+from orion_db.documents.models import Models
+from orion_db.documents.picture import picture
 from orion_db.documents.prisma import prisma_schema
+from orion_db.documents.rows import rows
 from orion_db.errors import Exit, Problem
 from orion_db.result import Result, shown
 
@@ -29,7 +32,7 @@ class Generation(Result):
 
 
 def generate(service: Service, *, check: bool = False) -> Generation:
-    """Write `prisma/schema.prisma` and `docs/databases/<service>.md`, where they are not as they should be."""
+    """Write what is not as it should be: Prisma's schema, the dictionary, its picture, the rows' types."""
     contents = documents(service)
     changed = [file for file, content in contents.items() if not _is(file, content)]
     for file in changed:
@@ -49,10 +52,14 @@ def documents(service: Service) -> dict[Path, str]:
             f"It is not installed from a source tree: there is no {service.package / 'pyproject.toml'}.",
             "Run this in a clone of the repository.",
         )
-    root = service.package.parents[1]
+    documents = service.package.parents[1] / "docs" / "databases"
+    generated = service.migrations.parent / "generated"
     return {
         service.package / "prisma" / "schema.prisma": prisma_schema(service),
-        root / "docs" / "databases" / f"{service.name}.md": dictionary(service),
+        documents / f"{service.name}.md": dictionary(service),
+        documents / f"{service.name}.svg": picture(Models(service.metadata)),
+        generated / "__init__.py": f'"""What `orion db generate {service.name}` writes from the models."""\n',
+        generated / "rows.py": rows(service),
     }
 
 

@@ -1,0 +1,1 @@
+"""What `orion db generate auth` writes from the models."""

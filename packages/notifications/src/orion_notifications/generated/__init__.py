@@ -1,0 +1,1 @@
+"""What `orion db generate notifications` writes from the models."""

@@ -1,0 +1,716 @@
+"""Orion notifications: the rows of orion_notifications, as `orion db generate` reads the models."""
+
+from datetime import datetime, time
+from typing import Any, Literal, TypedDict
+from uuid import UUID
+
+AttemptStatus = Literal["PENDING", "SUCCESS", "FAILURE", "TIMEOUT", "RATE_LIMITED", "UNKNOWN", "NOT_TRIED"]
+
+
+BatchStatus = Literal["DRAFT", "SCHEDULED", "RUNNING", "PAUSED", "COMPLETED", "CANCELLED", "FAILED"]
+
+
+Category = Literal["TRANSACTIONAL", "MARKETING", "SECURITY", "SYSTEM", "ACCOUNT", "SOCIAL"]
+
+
+Channel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
+
+
+NotificationStatus = Literal[
+    "QUEUED",
+    "PROCESSING",
+    "SENT",
+    "DELIVERED",
+    "FAILED",
+    "BOUNCED",
+    "REJECTED",
+    "CANCELLED",
+    "EXPIRED",
+]
+
+
+Priority = Literal["LOW", "NORMAL", "HIGH", "URGENT"]
+
+
+ProviderHealth = Literal["HEALTHY", "DEGRADED", "DOWN"]
+
+
+PushPlatform = Literal["WEB", "FCM", "APNS"]
+
+
+SuppressionReason = Literal["BOUNCE", "COMPLAINT", "UNSUBSCRIBE", "MANUAL"]
+
+
+class DeliveryAttempt(TypedDict):
+    """One try at handing a notification to a provider: written when it is claimed, finished when the answer is in."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    notification_id: UUID
+    """uuid NOT NULL."""
+
+    attempt_number: int
+    """smallint NOT NULL."""
+
+    status: AttemptStatus
+    """attempt_status NOT NULL DEFAULT 'PENDING'."""
+
+    provider: str | None
+    """varchar(60)."""
+
+    provider_message_id: str | None
+    """varchar(255)."""
+
+    status_code: int | None
+    """integer."""
+
+    response_time_ms: int | None
+    """integer."""
+
+    response: str | None
+    """varchar(2000)."""
+
+    error_code: str | None
+    """varchar(100)."""
+
+    error_message: str | None
+    """varchar(2000)."""
+
+    error_details: dict[str, Any] | None
+    """jsonb."""
+
+    attempted_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    completed_at: datetime | None
+    """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class IdempotencyKey(TypedDict):
+    """Requests that took effect under an Idempotency-Key, with their sealed answers"""
+
+    key_hash: bytes
+    """bytea NOT NULL."""
+
+    fingerprint: bytes
+    """bytea NOT NULL."""
+
+    response_status: int
+    """smallint NOT NULL."""
+
+    response_headers: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    response_body: bytes
+    """bytea NOT NULL."""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Inbox(TypedDict):
+    """Events of other services whose effect is in this database"""
+
+    source: str
+    """varchar(60) NOT NULL."""
+
+    id: UUID
+    """uuid NOT NULL."""
+
+    type: str
+    """varchar(120) NOT NULL."""
+
+    position: int
+    """bigint NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class InboxCursor(TypedDict):
+    """How far each feed has been applied; moves in the transaction that applies"""
+
+    source: str
+    """varchar(60) NOT NULL."""
+
+    position: int
+    """bigint NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class NotificationBatch(TypedDict):
+    """One template sent to an audience; `audience` is the query or the upload that names it."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    name: str
+    """varchar(200) NOT NULL."""
+
+    template_id: UUID | None
+    """uuid."""
+
+    template_version: int | None
+    """integer."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    priority: Priority
+    """priority NOT NULL DEFAULT 'LOW'."""
+
+    status: BatchStatus
+    """batch_status NOT NULL DEFAULT 'DRAFT'."""
+
+    audience: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    recipient_count: int
+    """integer NOT NULL DEFAULT 0."""
+
+    total_queued: int
+    """integer NOT NULL DEFAULT 0."""
+
+    total_sent: int
+    """integer NOT NULL DEFAULT 0."""
+
+    total_delivered: int
+    """integer NOT NULL DEFAULT 0."""
+
+    total_failed: int
+    """integer NOT NULL DEFAULT 0."""
+
+    total_skipped: int
+    """integer NOT NULL DEFAULT 0."""
+
+    scheduled_at: datetime | None
+    """timestamptz."""
+
+    started_at: datetime | None
+    """timestamptz."""
+
+    completed_at: datetime | None
+    """timestamptz."""
+
+    created_by: UUID | None
+    """uuid."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class NotificationKey(TypedDict):
+    """Which notification an idempotency key stands for, for ever."""
+
+    key: str
+    """varchar(255) NOT NULL."""
+
+    notification_id: UUID
+    """uuid NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class QueuedNotification(TypedDict):
+    """One undelivered notification. The row exists exactly as long as the record is QUEUED or PROCESSING."""
+
+    notification_id: UUID
+    """uuid NOT NULL."""
+
+    priority: Priority
+    """priority NOT NULL."""
+
+    attempt: int
+    """smallint NOT NULL DEFAULT 0."""
+
+    due_at: datetime
+    """timestamptz NOT NULL."""
+
+    lease_until: datetime | None
+    """timestamptz."""
+
+    ordering_key: str | None
+    """varchar(255)."""
+
+
+class Notification(TypedDict):
+    """One message to one recipient through one channel."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID | None
+    """uuid."""
+
+    type: str
+    """varchar(100) NOT NULL."""
+
+    category: Category
+    """category NOT NULL."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    priority: Priority
+    """priority NOT NULL DEFAULT 'NORMAL'."""
+
+    status: NotificationStatus
+    """notification_status NOT NULL DEFAULT 'QUEUED'."""
+
+    template_id: UUID | None
+    """uuid."""
+
+    template_version: int | None
+    """integer."""
+
+    locale: str | None
+    """varchar(35)."""
+
+    timezone: str | None
+    """varchar(64)."""
+
+    subject: str | None
+    """varchar(998)."""
+
+    content: str | None
+    """varchar(100000)."""
+
+    html_content: str | None
+    """varchar(1000000)."""
+
+    recipient: str | None
+    """varchar(2048)."""
+
+    recipient_name: str | None
+    """varchar(200)."""
+
+    variables: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    sealed_variables: bytes | None
+    """bytea."""
+
+    attempts: int
+    """integer NOT NULL DEFAULT 0."""
+
+    max_attempts: int
+    """integer NOT NULL DEFAULT 8."""
+
+    next_attempt_at: datetime | None
+    """timestamptz."""
+
+    scheduled_at: datetime | None
+    """timestamptz."""
+
+    deferred_reason: str | None
+    """varchar(200)."""
+
+    expires_at: datetime | None
+    """timestamptz."""
+
+    queued_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    processing_at: datetime | None
+    """timestamptz."""
+
+    sent_at: datetime | None
+    """timestamptz."""
+
+    delivered_at: datetime | None
+    """timestamptz."""
+
+    failed_at: datetime | None
+    """timestamptz."""
+
+    cancelled_at: datetime | None
+    """timestamptz."""
+
+    read_at: datetime | None
+    """timestamptz."""
+
+    seen_at: datetime | None
+    """timestamptz."""
+
+    archived_at: datetime | None
+    """timestamptz."""
+
+    error_code: str | None
+    """varchar(100)."""
+
+    error_message: str | None
+    """varchar(2000)."""
+
+    provider: str | None
+    """varchar(60)."""
+
+    provider_message_id: str | None
+    """varchar(255)."""
+
+    provider_response: dict[str, Any] | None
+    """jsonb."""
+
+    batch_id: UUID | None
+    """uuid."""
+
+    idempotency_key: str | None
+    """varchar(255)."""
+
+    tags: list[str]
+    """varchar(50)[] NOT NULL DEFAULT '{}'."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Outbox(TypedDict):
+    """Events written in the transaction that caused them; position is given after the commit"""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    sequence: int
+    """bigint NOT NULL DEFAULT nextval('outbox_sequence')."""
+
+    position: int | None
+    """bigint."""
+
+    type: str
+    """varchar(120) NOT NULL."""
+
+    subject: str
+    """varchar(255) NOT NULL."""
+
+    data: dict[str, Any]
+    """jsonb NOT NULL."""
+
+    traceparent: str | None
+    """varchar(55)."""
+
+    occurred_at: datetime
+    """timestamptz NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class ProviderAccount(TypedDict):
+    """An account with somebody who carries messages. Accounts of one channel share its load by `weight`."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    provider: str
+    """varchar(60) NOT NULL."""
+
+    name: str
+    """varchar(100) NOT NULL."""
+
+    sealed_credentials: bytes | None
+    """bytea."""
+
+    weight: int
+    """smallint NOT NULL DEFAULT 1."""
+
+    rate_limit: int | None
+    """integer."""
+
+    rate_limit_seconds: int
+    """smallint NOT NULL DEFAULT 1."""
+
+    is_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    health: ProviderHealth
+    """provider_health NOT NULL DEFAULT 'HEALTHY'."""
+
+    health_changed_at: datetime | None
+    """timestamptz."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class PushSubscription(TypedDict):
+    """A browser or device that a user has allowed to be called."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    platform: PushPlatform
+    """push_platform NOT NULL."""
+
+    token: str
+    """varchar(2048) NOT NULL."""
+
+    sealed_keys: bytes | None
+    """bytea."""
+
+    user_agent: str | None
+    """varchar(512)."""
+
+    last_success_at: datetime | None
+    """timestamptz."""
+
+    disabled_at: datetime | None
+    """timestamptz."""
+
+    disabled_reason: str | None
+    """varchar(200)."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Suppression(TypedDict):
+    """An address that gets nothing through this channel; of one category, or of any where `category` is null."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    recipient_hash: bytes
+    """bytea NOT NULL."""
+
+    category: Category | None
+    """category."""
+
+    reason: SuppressionReason
+    """suppression_reason NOT NULL."""
+
+    expires_at: datetime | None
+    """timestamptz."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class TemplateVersion(TypedDict):
+    """One edition of a template in all its languages; immutable once `published_at` is set."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    template_id: UUID
+    """uuid NOT NULL."""
+
+    version: int
+    """integer NOT NULL."""
+
+    locales: dict[str, Any]
+    """jsonb NOT NULL."""
+
+    changelog: str
+    """varchar(1000) NOT NULL DEFAULT ''."""
+
+    created_by: UUID | None
+    """uuid."""
+
+    published_at: datetime | None
+    """timestamptz."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Template(TypedDict):
+    """What a kind of message says through one channel."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    name: str
+    """varchar(100) NOT NULL."""
+
+    display_name: str
+    """varchar(200) NOT NULL."""
+
+    description: str
+    """varchar(1000) NOT NULL DEFAULT ''."""
+
+    category: Category
+    """category NOT NULL."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    priority: Priority
+    """priority NOT NULL DEFAULT 'NORMAL'."""
+
+    default_locale: str
+    """varchar(35) NOT NULL DEFAULT 'en'."""
+
+    variables: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    published_version: int | None
+    """integer."""
+
+    is_active: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    tags: list[str]
+    """varchar(50)[] NOT NULL DEFAULT '{}'."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    deleted_at: datetime | None
+    """timestamptz."""
+
+
+class UserPreference(TypedDict):
+    """What one user wants, and where to reach them."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    name: str | None
+    """varchar(200)."""
+
+    email: str | None
+    """varchar(255)."""
+
+    email_verified_at: datetime | None
+    """timestamptz."""
+
+    phone: str | None
+    """varchar(16)."""
+
+    webhook_url: str | None
+    """varchar(2048)."""
+
+    locale: str
+    """varchar(35) NOT NULL DEFAULT 'en'."""
+
+    timezone: str
+    """varchar(64) NOT NULL DEFAULT 'UTC'."""
+
+    email_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    sms_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    push_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    in_app_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    webhook_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    slack_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    discord_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    category_channels: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    quiet_hours_enabled: bool
+    """boolean NOT NULL DEFAULT false."""
+
+    quiet_hours_start: time | None
+    """time."""
+
+    quiet_hours_end: time | None
+    """time."""
+
+    quiet_hours_timezone: str | None
+    """varchar(64)."""
+
+    quiet_hours_days: list[int]
+    """smallint[] NOT NULL DEFAULT '{1,2,3,4,5,6,7}'."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""

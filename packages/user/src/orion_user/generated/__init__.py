@@ -1,0 +1,1 @@
+"""What `orion db generate user` writes from the models."""
