@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.dialects.postgresql import asyncpg as postgresql_asyncpg
+from sqlalchemy.exc import SQLAlchemyError
 
 from orion_db.errors import Exit, Problem
 
@@ -48,7 +50,7 @@ class Revision:
         """The SQL of a direction, one statement each without semicolon, written down without a database.
 
         An `autocommit_block()` stands in it between the statements COMMIT and BEGIN. Raises Problem
-        `revision_unusable` when the file asks the database something, as then nobody can know its SQL beforehand.
+        `sql_unknown` when the file asks the database something, as then nobody can know its SQL beforehand.
         """
         found = _Statements()
         context = MigrationContext.configure(
@@ -57,14 +59,28 @@ class Revision:
         )
         try:
             _call(self._load(), direction, Operations(context))
-        except (AttributeError, TypeError) as error:
-            raise _unusable(self.file, f"Its SQL cannot be known without a database: {error}") from error
+        except (AttributeError, TypeError, SQLAlchemyError, CommandError) as error:
+            raise Problem(
+                "sql_unknown",
+                Exit.REFUSED,
+                f"The SQL of the migration {self.file.name} cannot be known beforehand.",
+                f"It asks the database: {error}",
+                "Write its SQL down, if it should be looked through before it runs.",
+            ) from error
         return found.statements
 
     @property
     def phase(self) -> Phase:
         """When it is applied in a rolling deploy: before (`pre`) or after (`post`) the new code runs everywhere."""
         return "post" if getattr(self._load(), "phase", "pre") == "post" else "pre"
+
+    @property
+    def backfill(self) -> str | None:
+        """An UPDATE of a batch of rows, to be repeated until it finds none: the file's constant `backfill`."""
+        found: object = getattr(self._load(), "backfill", None)
+        if found is not None and not isinstance(found, str):
+            raise _unusable(self.file, "Its `backfill` is not a string with one UPDATE of a batch of rows.")
+        return found
 
     def purpose(self) -> str:
         """First line of the file's docstring."""
