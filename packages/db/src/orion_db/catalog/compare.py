@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 SOURCE = "source"
-"""A fact that is not compared: a function as it was typed, layout and all."""
+"""A function as it was typed, layout and all."""
+
+NOT_COMPARED = frozenset({SOURCE, "sql", "on", "whole", "index", "at", "number", "needs", "default needs", "months"})
+"""Facts that say how to write an object, and not what it is."""
 
 _CHILDREN = ("column", "constraint", "index", "trigger", "policy", "rule")
 
@@ -48,10 +51,10 @@ def _difference(
     key: tuple[str, str], expected: dict[str, Any] | None, found: dict[str, Any] | None
 ) -> Difference | None:
     if found is None:
-        return Difference(*key, "missing", expected or {}, {})
+        return Difference(*key, "missing", compared(expected or {}), {})
     if expected is None:
-        return Difference(*key, "extra", {}, found)
-    facts = (expected.keys() | found.keys()) - {SOURCE}
+        return Difference(*key, "extra", {}, compared(found))
+    facts = (expected.keys() | found.keys()) - NOT_COMPARED
     differing = {fact for fact in facts if expected.get(fact) != found.get(fact)}
     if not differing:
         return None
@@ -61,6 +64,11 @@ def _difference(
         {fact: value for fact, value in expected.items() if fact in differing},
         {fact: value for fact, value in found.items() if fact in differing},
     )
+
+
+def compared(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts by which an object is compared."""
+    return {name: value for name, value in facts.items() if name not in NOT_COMPARED}
 
 
 def _is_implied(difference: Difference, whole: set[tuple[str, str]], constraints: set[tuple[str, str]]) -> bool:

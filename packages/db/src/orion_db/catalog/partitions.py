@@ -12,13 +12,18 @@ _NAME = re.compile(r"(?P<parent>.+)_y(?P<year>\d{4})m(?P<month>\d{2})")
 def without_regular_partitions(catalog: dict[tuple[str, str], dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
     """The catalog less the partitions that `ensure_partitions` would have made just so.
 
-    One with another bound, owner, grant or option than the rule says stays, and so shows up as different.
+    One with another bound, owner, grant or option than the rule says stays, and so shows up as different. The parent's
+    fact `months` names those that were left out.
     """
-    return {
-        key: facts
-        for key, facts in catalog.items()
-        if not (key[0] == "table" and _is_regular(key[1], facts, catalog.get(("table", _parent(key[1])))))
-    }
+    regular = sorted(
+        name
+        for (kind, name), facts in catalog.items()
+        if kind == "table" and _is_regular(name, facts, catalog.get(("table", parent_of(name))))
+    )
+    kept = {key: facts for key, facts in catalog.items() if key[0] != "table" or key[1] not in regular}
+    for name in regular:
+        kept["table", parent_of(name)].setdefault("months", []).append(name)
+    return kept
 
 
 def expected_bound(name: str) -> str | None:
@@ -32,7 +37,8 @@ def expected_bound(name: str) -> str | None:
     return f"FOR VALUES FROM ('{first}') TO ('{next_first}')"
 
 
-def _parent(name: str) -> str:
+def parent_of(name: str) -> str:
+    """The table whose monthly partition the name says it is; "" when it is no such name."""
     match = _NAME.fullmatch(name)
     return match["parent"] if match else ""
 

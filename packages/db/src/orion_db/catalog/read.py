@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.catalog.compare import SOURCE
 from orion_db.catalog.partitions import without_regular_partitions
-from orion_db.catalog.queries import QUERIES
+from orion_db.catalog.queries import DEPENDENCIES, QUERIES
 
 Key = tuple[str, str]
 """Kind and name: ("column", "users.email")."""
@@ -32,8 +32,23 @@ async def read_catalog(connection: AsyncConnection) -> Catalog:
             facts: Facts = json.loads(row.facts)
             source = {SOURCE: facts["definition"]} if kind == "function" else {}
             found[kind, str(row.name)] = _normal(facts) | source
+    _add_needs(found, [(row.object, row.needs) for row in await connection.exec_driver_sql(DEPENDENCIES)])
     await connection.execute(text("SELECT set_config('search_path', :before, true)"), {"before": before})
     return without_regular_partitions(found)
+
+
+def _add_needs(catalog: Catalog, dependencies: list[tuple[str, str]]) -> None:
+    """Give each object the fact `needs`: keys of what must be there before it. `default needs` is its default's."""
+    keys = {facts["at"]: key for key, facts in catalog.items() if "at" in facts}
+    for object_, needs in dependencies:
+        is_default = object_.startswith("default:")
+        key = keys.get(object_.replace("default:", "pg_class:"))
+        needed = keys.get(needs) or keys.get(needs.rpartition(":")[0] + ":0")
+        if key is not None and needed is not None and key != needed:
+            catalog[key].setdefault("default needs" if is_default else "needs", []).append(needed)
+    for facts in catalog.values():
+        for fact in ("needs", "default needs"):
+            facts[fact] = sorted(facts.get(fact, []))
 
 
 def _normal(facts: Facts) -> Facts:
