@@ -1,12 +1,12 @@
 """Connections of the tool to PostgreSQL, and what it says when there is none to be had."""
 
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 import asyncpg
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from orion_db.errors import Exit, Problem, reason
@@ -56,6 +56,46 @@ async def service_connection(target: Target, purpose: str) -> AsyncGenerator[Asy
         autocommit=False,
     ) as connection:
         yield connection
+
+
+@asynccontextmanager
+async def owner_engine(target: Target, purpose: str, settings: Mapping[str, str]) -> AsyncGenerator[AsyncEngine]:
+    """Short-lived connections to the service's database that act as the owner role, each with these settings."""
+
+    async def open_connection() -> asyncpg.Connection:
+        connection = await _open(target.owner_url, target.database, target.service.owner_role, target, purpose)
+        for name, value in settings.items():
+            await connection.execute("SELECT set_config($1, $2, false)", name, value)
+        return connection
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=open_connection, poolclass=NullPool)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def login_connection(target: Target, purpose: str) -> AsyncGenerator[AsyncConnection]:
+    """An autocommit connection of the login itself to the service's database: it may see what the owner may not.
+
+    A login that does not inherit the owner role's rights acts as that role instead.
+    """
+    async with _connection(
+        target.owner_url, database=target.database, role=None, target=target, purpose=purpose, autocommit=True
+    ) as connection:
+        owner = target.service.owner_role
+        inherits = await connection.execute(_INHERITS, {"owner": owner})
+        if not inherits.scalar_one():
+            await connection.execute(text("SELECT set_config('role', :owner, false)"), {"owner": owner})
+        yield connection
+
+
+_INHERITS = text("""
+SELECT coalesce(pg_has_role(oid, 'USAGE'), true) FROM (
+  SELECT (SELECT oid FROM pg_roles WHERE rolname = :owner) AS oid
+) AS owner
+""")
 
 
 @asynccontextmanager
