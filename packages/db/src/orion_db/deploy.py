@@ -8,16 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.house import MONTHS_AHEAD
 from orion_core.partitions import ENSURE, PARENTS
-from orion_db.apply import LOCK_TIMEOUT_MS, Migrator, Patience
+from orion_db.apply import Migrator
+from orion_db.attempts import LOCK_TIMEOUT_MS, Patience
 from orion_db.connections import owner_connection
 from orion_db.default_partitions import Stranded, read_stranded
 from orion_db.errors import Exit, Problem, permissions_explained, sqlstate
 from orion_db.history import compare_history, create_history, read_history, refuse_unless_clean
-from orion_db.locks import WAIT_SECONDS, Watch, exclusive
+from orion_db.locks import WAIT_SECONDS, exclusive
 from orion_db.progress import Progress, Step, silent
 from orion_db.result import Result
 from orion_db.revisions import Revision, read_revisions
 from orion_db.targets import Target
+from orion_db.watch import Watch
 
 
 @dataclass(frozen=True)

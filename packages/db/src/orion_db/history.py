@@ -1,5 +1,6 @@
 """The table `schema_migrations`: which revisions a database has, in what form, since when, and by whom."""
 
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from orion_core.service import Service
 from orion_db.errors import Exit, Problem
 from orion_db.revisions import Revision
 
-KEPT = frozenset({"schema_migrations", "schema_checkups"})
+KEPT = frozenset({"schema_migrations", "schema_migration_progress", "schema_checkups", "studio_changes"})
 """Tables that this tool keeps in a database for itself: in no migration and no model, and never drift."""
 
 
@@ -24,20 +25,64 @@ class Applied:
     applied_by: str
     """The login that applied it."""
     duration_ms: int
+    applied_from: str | None = None
+    """The host that it was applied from; None for what was applied before this was recorded."""
+    steps: int | None = None
+    """In how many steps; None as before."""
+
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+  name varchar(80) CONSTRAINT pk_schema_migrations PRIMARY KEY,
+  checksum varchar(64) NOT NULL CONSTRAINT ck_schema_migrations_checksum CHECK (checksum ~ '^[0-9a-f]{64}$'),
+  applied_at timestamptz NOT NULL DEFAULT now(),
+  applied_by varchar(63) NOT NULL DEFAULT session_user,
+  duration_ms integer NOT NULL CONSTRAINT ck_schema_migrations_duration CHECK (duration_ms >= 0),
+  applied_from varchar(255),
+  steps integer
+)"""
+
+# By way of JSON, since `status` may meet a table that no deploy has brought up to date yet.
+_READ = text("""
+SELECT name, checksum, applied_at, applied_by, duration_ms, facts ->> 'applied_from', (facts ->> 'steps')::integer
+FROM public.schema_migrations AS applied, to_jsonb(applied) AS facts
+ORDER BY name
+""")
+
+_IS_OF_TODAY = """
+SELECT count(*) = 2 FROM pg_attribute
+WHERE attrelid = to_regclass('schema_migrations') AND attname IN ('applied_from', 'steps') AND NOT attisdropped
+"""
+
+# Looked for first: ALTER TABLE locks services out that are reading the table, if there is something to add or not.
+_UPGRADE = """
+ALTER TABLE schema_migrations
+  ADD COLUMN IF NOT EXISTS applied_from varchar(255),
+  ADD COLUMN IF NOT EXISTS steps integer
+"""
+
+_CREATE_PROGRESS = """
+CREATE TABLE IF NOT EXISTS schema_migration_progress (
+  name varchar(80) CONSTRAINT pk_schema_migration_progress PRIMARY KEY,
+  checksum varchar(64) NOT NULL,
+  direction varchar(9) NOT NULL
+    CONSTRAINT ck_schema_migration_progress_direction CHECK (direction IN ('upgrade', 'downgrade')),
+  steps jsonb NOT NULL,
+  done integer NOT NULL DEFAULT 0,
+  rows bigint NOT NULL DEFAULT 0,
+  duration_ms integer NOT NULL DEFAULT 0,
+  started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  started_by varchar(63) NOT NULL DEFAULT session_user,
+  started_from varchar(255)
+)"""
 
 
 async def create_history(connection: AsyncConnection, service: Service) -> None:
     """Make the table where there is none. Call it as the owner, under the lock: IF NOT EXISTS alone can still race."""
-    await connection.execute(
-        text("""
-        CREATE TABLE IF NOT EXISTS schema_migrations (
-          name varchar(80) CONSTRAINT pk_schema_migrations PRIMARY KEY,
-          checksum varchar(64) NOT NULL CONSTRAINT ck_schema_migrations_checksum CHECK (checksum ~ '^[0-9a-f]{64}$'),
-          applied_at timestamptz NOT NULL DEFAULT now(),
-          applied_by varchar(63) NOT NULL DEFAULT session_user,
-          duration_ms integer NOT NULL CONSTRAINT ck_schema_migrations_duration CHECK (duration_ms >= 0)
-        )""")
-    )
+    for statement in (_CREATE, _CREATE_PROGRESS):
+        await connection.execute(text(statement))
+    if not (await connection.execute(text(_IS_OF_TODAY))).scalar_one():
+        await connection.execute(text(_UPGRADE))
     await connection.execute(
         text("COMMENT ON TABLE schema_migrations IS 'Migrations applied to this database; kept by orion db'")
     )
@@ -51,19 +96,23 @@ async def read_history(connection: AsyncConnection) -> list[Applied]:
     )
     if not exists.scalar_one():
         return []
-    rows = await connection.execute(
-        text("SELECT name, checksum, applied_at, applied_by, duration_ms FROM public.schema_migrations ORDER BY name")
-    )
+    rows = await connection.execute(_READ)
     return [Applied(*row) for row in rows]
 
 
-async def record(connection: AsyncConnection, revision: Revision, duration_ms: int) -> None:
+async def record(connection: AsyncConnection, revision: Revision, duration_ms: int, steps: int | None = 1) -> None:
     """Note that the revision is applied. The clock is read, so that revisions of one run keep their order in time."""
     await connection.execute(
         text("""
-        INSERT INTO public.schema_migrations (name, checksum, applied_at, duration_ms)
-        VALUES (:name, :checksum, clock_timestamp(), :duration_ms)"""),
-        {"name": revision.name, "checksum": revision.checksum, "duration_ms": duration_ms},
+        INSERT INTO public.schema_migrations (name, checksum, applied_at, duration_ms, applied_from, steps)
+        VALUES (:name, :checksum, clock_timestamp(), :duration_ms, :host, :steps)"""),
+        {
+            "name": revision.name,
+            "checksum": revision.checksum,
+            "duration_ms": duration_ms,
+            "host": socket.gethostname()[:255],
+            "steps": steps,
+        },
     )
 
 

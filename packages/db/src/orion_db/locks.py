@@ -8,7 +8,7 @@ leaves nothing behind.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,12 +16,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.connections import owner_connection
-from orion_db.errors import Exit, Problem, reason
+from orion_db.errors import Exit, Problem
 from orion_db.progress import Progress, Step
 from orion_db.targets import Target
 
 LOCK_KEY = int.from_bytes(b"oriondb")
 """The advisory lock's key, the same in every database: advisory locks are per database."""
+
+STEP_LOCK_KEY = LOCK_KEY + 1
+"""Held by a session for the time of a step outside of a transaction: after a crash, nobody goes on beside a step that
+is still running on the server."""
 
 WAIT_SECONDS = 300.0
 """How long a deploy waits for another one, by default."""
@@ -52,11 +56,6 @@ FROM pg_stat_activity WHERE pid IN (
     AND (classid::bigint << 32) | objid::bigint = :key)
 """)
 
-_BLOCKERS = text("""
-SELECT pid, usename, application_name, coalesce(xact_start, query_start, backend_start), left(query, 200)
-FROM pg_stat_activity WHERE pid = ANY(pg_blocking_pids(:pid))
-""")
-
 
 @asynccontextmanager
 async def exclusive(
@@ -78,6 +77,7 @@ async def acquire(
     wait_seconds: float = WAIT_SECONDS,
     *,
     doing: str,
+    key: int = LOCK_KEY,
 ) -> None:
     """Take the lock of the connection's database for as long as the connection lives; it must be an autocommit one.
 
@@ -85,8 +85,8 @@ async def acquire(
     """
     deadline = asyncio.get_running_loop().time() + wait_seconds
     told = False
-    while not (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY})).scalar_one():
-        holder = await lock_holder(connection)
+    while not (await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})).scalar_one():
+        holder = await lock_holder(connection, key)
         if asyncio.get_running_loop().time() >= deadline:
             raise Problem(
                 "locked",
@@ -103,43 +103,7 @@ async def acquire(
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def lock_holder(connection: AsyncConnection) -> Holder | None:
-    """Who holds the migration lock of the connection's database."""
-    row = (await connection.execute(_HOLDERS, {"key": LOCK_KEY})).first()
+async def lock_holder(connection: AsyncConnection, key: int = LOCK_KEY) -> Holder | None:
+    """Who holds the migration lock (or another advisory lock) of the connection's database."""
+    row = (await connection.execute(_HOLDERS, {"key": key})).first()
     return Holder(*row) if row else None
-
-
-class Watch:
-    """Looks, from the lock's connection, at who blocks a migrating session, while it runs."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-        self.blockers: list[Holder] = []
-        """Who blocked the session when it was last seen waiting."""
-
-    @asynccontextmanager
-    async def over(self, pid: int) -> AsyncGenerator[None]:
-        """Watch the session for as long as the block runs. Raises Problem `lock_lost` at its end if the lock was."""
-        self.blockers = []
-        ended = asyncio.Event()
-        task = asyncio.create_task(self._look(pid, ended))
-        try:
-            yield
-        finally:
-            ended.set()
-            await asyncio.wait([task])
-        if task.exception():
-            raise Problem(
-                "lock_lost",
-                Exit.LOCKED,
-                "The connection that holds the migration lock was lost; the step was rolled back.",
-                reason(task.exception() or Exception()),
-                "Repeat when the server is well.",
-            )
-
-    async def _look(self, pid: int, ended: asyncio.Event) -> None:
-        while not ended.is_set():
-            rows = await self._connection.execute(_BLOCKERS, {"pid": pid})
-            self.blockers = [Holder(*row) for row in rows] or self.blockers
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), _POLL_SECONDS)
