@@ -46,11 +46,17 @@ class Run:
         except Problem as problem:
             self.fail(problem)
 
+    def targets(self, words: Sequence[str] | None) -> list[Target]:
+        try:
+            return read_targets(select_services(words or []), self.environment, read_up_state())
+        except Problem as problem:
+            self.fail(problem)
+
     def over(self, words: Sequence[str] | None, work: Work) -> NoReturn:
         """Do the work on one database after the other, and end. The first Problem ends it; what is done stays done."""
         results: list[Result] = []
+        targets = self.targets(words)
         try:
-            targets = read_targets(self.services(words), self.environment, read_up_state())
             asyncio.run(self._over(targets, work, results))
         except Problem as problem:
             self.fail(problem, results)
@@ -87,6 +93,16 @@ class Run:
         self._spinner.stop()
         self._error.print(f"This deletes everything in {escape(target.database)} on {target.address()}.")
         return typer.prompt("Type the name of the database to go on", default="", show_default=False, err=True)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer."""
+        return not self.json and sys.stdin.isatty()
+
+    def confirm(self, question: str) -> bool:
+        """Yes or no, no by default."""
+        self._spinner.stop()
+        return typer.confirm(question, default=False, err=True)
 
     async def _over(self, targets: Sequence[Target], work: Work, results: list[Result]) -> None:
         try:

@@ -33,6 +33,10 @@ class Models:
         declared = self._classes.get(table.name)
         return declared.__name__ if declared else pascal_case(_singular(table.name))
 
+    def is_declared(self, table: Table) -> bool:
+        """Whether a class of the service declares it; the tables of the house have none."""
+        return table.name in self._classes
+
     def meaning(self, table: Table) -> str:
         """What the table is for: its class's docstring up to the first empty line, or its comment."""
         declared = self._classes.get(table.name)

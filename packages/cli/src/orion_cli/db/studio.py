@@ -1,0 +1,56 @@
+"""The data browser."""
+
+import asyncio
+import signal
+import webbrowser
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from orion_cli.db.options import Services
+from orion_cli.db.run import Run
+from orion_cli.db.usage import Command
+from orion_core.http.embedded import PortInUseError, serving
+from orion_db.errors import Exit, Problem
+from orion_db.studio.application import studio
+from orion_db.targets import Target
+
+PORT = 7106
+
+commands = typer.Typer()
+
+
+@commands.command("studio", cls=Command)
+def open_studio(
+    services: Services = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Allow changes; each is kept in the table studio_changes.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any that is free.")] = PORT,
+    browser: Annotated[bool, typer.Option(help="Open the link in this machine's browser.")] = True,
+) -> None:
+    """Browse the rows of the databases, on this machine alone, until Ctrl-C. Read-only; secrets are masked."""
+    run = Run("studio", json=False)
+    targets = run.targets(services)
+    try:
+        asyncio.run(_serve(targets, writable=write, port=port, browser=browser))
+    except Problem as problem:
+        run.fail(problem)
+    except PortInUseError as error:
+        run.fail(Problem("port_in_use", Exit.USAGE, str(error), "", "Name another one: --port 0 takes any."))
+
+
+async def _serve(targets: Sequence[Target], *, writable: bool, port: int, browser: bool) -> None:
+    stop = asyncio.Event()
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    async with (
+        studio(targets, writable=writable) as application,
+        serving(application, "127.0.0.1", port) as chosen,
+    ):
+        link = application.link(chosen)
+        typer.echo(f"This link opens the studio once; Ctrl-C ends it:\n{link}")
+        if browser:
+            await asyncio.to_thread(webbrowser.open, link)
+        await stop.wait()

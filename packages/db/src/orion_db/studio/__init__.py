@@ -1,0 +1,1 @@
+"""A data browser over the databases of the services, for one person on one machine."""
