@@ -44,7 +44,9 @@ class Databases:
             if service.name not in self._ready:
                 await self._ensure_template(connection, service, template)
                 self._ready.add(service.name)
-            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {service.owner_role}")
+            # The files are copied as they are: to write each page to the log takes seven times as long, and nobody replays it.
+            create = f"CREATE DATABASE {name} TEMPLATE {template} OWNER {service.owner_role} STRATEGY file_copy"
+            await connection.execute(create)
             await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC")
             await connection.execute(f"GRANT CONNECT ON DATABASE {name} TO {service.service_role}")
         try:
