@@ -44,7 +44,7 @@ class Databases:
             if service.name not in self._ready:
                 await self._ensure_template(connection, service, template)
                 self._ready.add(service.name)
-            # The files are copied as they are: to write each page to the log takes seven times as long, and nobody replays it.
+            # The files are copied as they are: to log every page takes longer, and nobody replays the log.
             create = f"CREATE DATABASE {name} TEMPLATE {template} OWNER {service.owner_role} STRATEGY file_copy"
             await connection.execute(create)
             await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC")
