@@ -1,0 +1,1 @@
+"""What a deploy would do, said before it does it."""
