@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from orion_core.service import Service
 from orion_db.catalog import Catalog
-from orion_db.plan.definitions import IndexParts, primary_key, read_foreign_keys, read_indexes
 from orion_db.lint.finding import Finding, finding
 from orion_db.plan.compatibility import compatibility
+from orion_db.plan.definitions import IndexParts, primary_key, read_foreign_keys, read_indexes
 from orion_db.trace import Trace
 
 Fault = tuple[str, str, str]
