@@ -34,7 +34,7 @@ async def scratch_database(target: Target) -> AsyncGenerator[Target]:
         await _drop_left_overs(connection, target)
         await create_database(connection, target.service, name, target.login)
     try:
-        yield _pointed_at(target, name)
+        yield pointed_at(target, name)
     finally:
         async with maintenance_connection(target, "scratch database") as connection:
             await drop_database(connection, name, target.login)
@@ -82,7 +82,8 @@ async def catalog_of_models(target: Target) -> Catalog:
         return await catalog_of(scratch)
 
 
-def _pointed_at(target: Target, database: str) -> Target:
+def pointed_at(target: Target, database: str) -> Target:
+    """The target with another database on the same server."""
     owner_url, url = (
         make_url(address).set(database=database).render_as_string(hide_password=False)
         for address in (target.owner_url, target.url)
