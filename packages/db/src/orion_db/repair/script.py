@@ -1,0 +1,28 @@
+"""The statements of a repair as one script: for psql, and for any driver that takes several statements at once."""
+
+from itertools import groupby
+
+from orion_db.repair.statement import Repair, Statement
+
+# Whoever waits for a lock makes all others wait behind it, so the script gives up soon. Bodies of functions may speak
+# of tables that come later in the script; pg_dump does the same.
+_BEGIN = "BEGIN;\nSET LOCAL lock_timeout = '5s';\nSET LOCAL check_function_bodies = off;"
+
+
+def script(repair: Repair, title: str) -> str:
+    """The repair as SQL text: in a transaction, except for what cannot run in one. By hand: as comments on top."""
+    lines = [_comment(title), *(_comment(f"Left to be done by hand: {entry}") for entry in repair.by_hand)]
+    for alone, group in groupby(repair.statements, key=lambda statement: statement.alone):
+        texts = [_text(statement) for statement in group]
+        lines += texts if alone else [_BEGIN, *texts, "COMMIT;"]
+    return "\n".join(lines) + "\n"
+
+
+def _text(statement: Statement) -> str:
+    notes = [f"Destroys {statement.destroys}"] if statement.destroys else []
+    notes += [statement.note] if statement.note else []
+    return "\n".join([*(_comment(note) for note in notes), f"{statement.sql.rstrip().removesuffix(';')};"])
+
+
+def _comment(text: str) -> str:
+    return "\n".join(f"-- {line}" for line in text.splitlines())
