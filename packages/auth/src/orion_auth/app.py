@@ -10,6 +10,7 @@ from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
 from orion_auth.registrations import routes as registrations
+from orion_auth.service import service
 from orion_auth.sessions import routes as sessions
 from orion_auth.sessions.actions import Blacklist
 from orion_auth.settings import AuthSettings
@@ -28,7 +29,9 @@ from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.logs import configure_logs
 from orion_core.partitions import keep_partitions_ahead
+from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
+from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 
 ROUTERS = (registrations.router, verifications.router, sessions.router, oauth2.router, signing_key_routes.router)
@@ -43,6 +46,7 @@ def create_app() -> FastAPI:
 
 def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
     """The application for these settings."""
+    policy = retention_policy(service, settings.retention)
     url = settings.database_url
     database = Database.connect(url, role=service_role("auth"), application="orion auth", pool_size=settings.pool_size)
     wakeup = Wakeup(url, "outbox")
@@ -61,7 +65,12 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
         database=database,
         components=components,
         routers=[*ROUTERS, *_feed(components)],
-        background=[wakeup.run, components.signer.run, partial(keep_partitions_ahead, database)],
+        background=[
+            wakeup.run,
+            components.signer.run,
+            partial(keep_partitions_ahead, database),
+            partial(keep_pruned, database, policy),
+        ],
         checks={"signing_key": signing_key_fault},
         on_stop=stop,
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, field_validator
 
 from orion_core.sealing import Keyring
-from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring
+from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -31,6 +31,8 @@ class AuthSettings(ServiceSettings):
         default=os.cpu_count() or 1, ge=1, le=256, validation_alias="AUTH_HASHING_THREADS", examples=["2"]
     )
     """Passwords hashed at the same moment by one process; each costs a core and 19 MiB meanwhile."""
+    retention: dict[str, str] = retention("AUTH_RETENTION")
+    """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
     _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
 

@@ -4,6 +4,8 @@ The SQL here is what the models say; the first migration of each service holds t
 test compares the two catalogs.
 """
 
+from datetime import timedelta
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -21,6 +23,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from orion_core.retention.declarations import Forever, Months, Rows
 
 UUIDV7 = """
 CREATE FUNCTION uuidv7() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $$
@@ -101,14 +105,83 @@ END
 $$
 """
 
+DROP_OLDEST_PARTITION = """
+CREATE FUNCTION drop_oldest_partition(parent regclass, before timestamptz) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  minimum interval := public.retention_minimum(parent);
+  bounds constant text := '^FOR VALUES FROM [(]''([0-9a-f-]{36})''[)] TO [(]''([0-9a-f-]{36})''[)]';
+  month record;
+  referrer record;
+  referred_to boolean;
+BEGIN
+  IF minimum IS NULL THEN
+    RAISE EXCEPTION 'the months of % are kept for ever', parent USING ERRCODE = '22023';
+  END IF;
+  IF (before <= now() - minimum) IS NOT TRUE THEN
+    RAISE EXCEPTION 'the months of % are kept for at least %; those before % stay', parent, minimum, before
+      USING ERRCODE = '22023';
+  END IF;
+  <<months>>
+  FOR month IN
+    SELECT c.relname, c.oid::regclass AS name, found.bound[1]::uuid AS first_id, found.bound[2]::uuid AS next_id
+    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid,
+      regexp_match(pg_get_expr(c.relpartbound, c.oid), bounds) AS found (bound)
+    WHERE i.inhparent = parent AND NOT i.inhdetachpending AND found.bound IS NOT NULL
+    ORDER BY 4
+  LOOP
+    EXIT WHEN month.next_id > public.uuidv7_floor(before);
+    -- Looked for without a lock, by the index of the foreign key. DETACH looks again, having locked both tables.
+    FOR referrer IN
+      SELECT k.conrelid::regclass AS name, a.attname
+      FROM pg_constraint AS k JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+      WHERE k.contype = 'f' AND k.confrelid = parent AND k.conparentid = 0
+    LOOP
+      EXECUTE format('SELECT EXISTS (SELECT FROM %1$s WHERE %2$I >= %3$L AND %2$I < %4$L)',
+        referrer.name, referrer.attname, month.first_id, month.next_id) INTO referred_to;
+      IF referred_to THEN
+        RAISE WARNING '% stays: % refers to rows of it', month.name, referrer.name;
+        CONTINUE months;
+      END IF;
+    END LOOP;
+    EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, month.name);
+    EXECUTE format('DROP TABLE %s', month.name);
+    RETURN month.relname;
+  END LOOP;
+  RETURN NULL;
+END
+$$
+"""
+"""Detaches and drops the oldest partition whose rows were all made before a moment, and says its name.
+
+One at a time, so that its lock, which keeps everybody from the table, is held for one month's files only.
+"""
+
 MONTHS_AHEAD = 3
 """Partitions beyond the present month that are kept ready: by migrations, deploys, and every service daily."""
+
+OUTBOX_RETENTION = Months(
+    keep=timedelta(days=30),
+    at_least=timedelta(days=7),
+    why="a reader that was away for longer has to be filled anew; who reads, and how far, a feed does not know",
+)
+
+INBOX_RETENTION = Rows(
+    column="created_at",
+    keep=timedelta(days=180),
+    at_least=timedelta(days=62),
+    why="tells an event that is read again, which it is when a feed was restored from a backup; so it is longer than "
+    "feeds keep their events, by the age of the oldest backup",
+)
+
+FOR_THE_SERVICE = ("ensure_partitions(regclass, integer)", "drop_oldest_partition(regclass, timestamp with time zone)")
+"""Functions that run with their owner's rights, which the service's role may call and nobody else."""
 
 
 def functions(server_version: int) -> list[str]:
     """CREATE FUNCTION statements for a server of that `server_version_num`; PostgreSQL 18 has its own uuidv7()."""
     missing = [] if server_version >= 180000 else [UUIDV7]
-    return [*missing, UUIDV7_FLOOR, SET_UPDATED_AT, ENSURE_PARTITIONS]
+    return [*missing, UUIDV7_FLOOR, SET_UPDATED_AT, ENSURE_PARTITIONS, DROP_OLDEST_PARTITION]
 
 
 def add_tables(metadata: MetaData) -> None:
@@ -141,6 +214,7 @@ def _outbox(metadata: MetaData) -> None:
         Column("occurred_at", DateTime(timezone=True), nullable=False),
         *timestamps(),
         postgresql_partition_by="RANGE (id)",
+        info={"retention": OUTBOX_RETENTION},
         comment="Events written in the transaction that caused them; position is given after the commit",
     )
     Index("ix_outbox_position", table.c.position, postgresql_where=table.c.position.is_not(None))
@@ -149,7 +223,7 @@ def _outbox(metadata: MetaData) -> None:
 
 
 def _inbox(metadata: MetaData) -> None:
-    Table(
+    table = Table(
         "inbox",
         metadata,
         Column("source", String(60), nullable=False),
@@ -158,14 +232,17 @@ def _inbox(metadata: MetaData) -> None:
         Column("position", BigInteger, nullable=False),
         *timestamps(),
         PrimaryKeyConstraint("source", "id"),
+        info={"retention": INBOX_RETENTION},
         comment="Events of other services whose effect is in this database",
     )
+    Index("ix_inbox_created_at", table.c.created_at)
     Table(
         "inbox_cursors",
         metadata,
         Column("source", String(60), primary_key=True),
         Column("position", BigInteger, nullable=False),
         *timestamps(),
+        info={"retention": Forever("one row for each feed that is followed")},
         comment="How far each feed has been applied; moves in the transaction that applies",
     )
 
@@ -181,6 +258,7 @@ def _idempotency_keys(metadata: MetaData) -> None:
         Column("response_body", LargeBinary, nullable=False),
         Column("expires_at", DateTime(timezone=True), nullable=False),
         *timestamps(),
+        info={"retention": Rows("expires_at", timedelta(), "an answer is repeated for a day, and never after that")},
         comment="Requests that took effect under an Idempotency-Key, with their sealed answers",
     )
     Index("ix_idempotency_keys_expires_at", table.c.expires_at)

@@ -24,6 +24,22 @@ FEED_STOPPED = Gauge(
     registry=REGISTRY,
     multiprocess_mode="max",
 )
+ROWS_PRUNED = Counter(
+    "orion_rows_pruned_total", "Rows removed because their time was over.", ["table"], registry=REGISTRY
+)
+ROWS_DUE = Gauge(
+    "orion_rows_due",
+    "Rows whose time is over and that were still there after the last run (counted up to 100,000).",
+    ["table"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+TABLES_PRUNED_AT = Gauge(
+    "orion_tables_pruned_timestamp_seconds",
+    "When this process, or another one of this service here, last went through all tables.",
+    registry=REGISTRY,
+    multiprocess_mode="max",
+)
 
 
 def exposition() -> bytes:

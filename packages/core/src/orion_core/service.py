@@ -60,6 +60,11 @@ class Service:
         return self.url_variable.removesuffix("_DATABASE_URL") + "_SEALING_KEYS"
 
     @property
+    def retention_variable(self) -> str:
+        """Environment variable that says how long tables keep their rows: `AUTH_RETENTION`."""
+        return self.url_variable.removesuffix("_DATABASE_URL") + "_RETENTION"
+
+    @property
     def owner_role(self) -> str:
         """The role that owns the database and everything in it; migrations run as it."""
         return f"orion_{self.name}_owner"

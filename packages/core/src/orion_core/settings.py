@@ -1,6 +1,7 @@
 """Settings from the environment and `.env`, read once, with errors that a person can act on."""
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +11,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UndecodableError
 
 from orion_core.database import asyncpg_arguments
+from orion_core.retention.policy import Policy, read_policy
 from orion_core.sealing import Keyring
+from orion_core.service import Service
+
+_RETENTION_EXAMPLE = '{"outbox": "60 days"}'
 
 Environment = Literal["development", "test", "production"]
 
@@ -80,6 +85,20 @@ def database_url(variable: str, example_database: str) -> Any:
 def keyring(variable: str) -> Any:
     """A required keyring from `variable`: `id:base64,…`, the first key seals, all of them open."""
     return Field(validation_alias=variable, examples=[f"{Keyring.example()} (make one with: orion keys new 2026a)"])
+
+
+def retention(variable: str) -> Any:
+    """How long tables keep their rows, where it is not what they declare, from `variable`: `{"table": "90 days"}`."""
+    return Field(default=dict[str, str](), validation_alias=variable, examples=[_RETENTION_EXAMPLE])
+
+
+def retention_policy(service: Service, overrides: Mapping[str, str]) -> Policy:
+    """What goes from the tables of `service` under its setting of retention. Raises `SettingsError`."""
+    try:
+        return read_policy(service.metadata, overrides)
+    except ValueError as error:
+        variable = service.retention_variable
+        raise SettingsError(f"{variable} is wrong: {error}. Example: {variable}={_RETENTION_EXAMPLE}") from None
 
 
 def parse_keyring(value: object, info: ValidationInfo) -> object:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from orion_core import house
 from orion_core.ids import uuid7
+from orion_core.retention.declarations import retention_minimum
 from orion_core.service import service_role
 
 NAMING_CONVENTION = {
@@ -49,6 +50,7 @@ def service_metadata(service: str) -> MetaData:
     def create_functions(_: MetaData, connection: Connection, **__: Any) -> None:
         for statement in house.functions(_server_version(connection)):
             connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(retention_minimum(metadata))
 
     def finish_tables(_: MetaData, connection: Connection, **__: Any) -> None:
         for statement in finishing_statements(metadata, service_role(service)):
@@ -66,8 +68,8 @@ def _server_version(connection: Connection) -> int:
 def finishing_statements(metadata: MetaData, role: str) -> list[str]:
     """Triggers, partitions and grants of all tables, for the least-privilege role `role`."""
     statements = [
-        "REVOKE EXECUTE ON FUNCTION ensure_partitions(regclass, integer) FROM PUBLIC",
-        f"GRANT EXECUTE ON FUNCTION ensure_partitions(regclass, integer) TO {role}",
+        *(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC" for function in house.FOR_THE_SERVICE),
+        *(f"GRANT EXECUTE ON FUNCTION {function} TO {role}" for function in house.FOR_THE_SERVICE),
         f"GRANT USAGE, SELECT ON SEQUENCE outbox_sequence, outbox_position TO {role}",
     ]
     for table in metadata.sorted_tables:

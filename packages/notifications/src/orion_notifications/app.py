@@ -14,13 +14,16 @@ from orion_core.http.feed import feed_routes
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
+from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
+from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.events import Consumer, Product
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
+from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
 
 PREFIX = "/notifications/v1"
@@ -35,6 +38,7 @@ def create_app() -> FastAPI:
 
 def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock = system_clock) -> FastAPI:
     """The service of these settings, which reaches auth through `http` and closes it at the end."""
+    policy = retention_policy(service, settings.retention)
     url = settings.database_url
     role = service_role("notifications")
     database = Database.connect(url, role=role, application="orion notifications", pool_size=settings.pool_size)
@@ -55,7 +59,13 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         database=database,
         components=Components(database, clock, Cursors(settings.sealing_keys), auth.authenticate),
         routers=_routers(feed_routes(feed, auth.authenticate)),
-        background=[feed.wakeup.run, queue.run, partial(keep_partitions_ahead, database), *auth.background],
+        background=[
+            feed.wakeup.run,
+            queue.run,
+            partial(keep_partitions_ahead, database),
+            partial(keep_pruned, database, policy),
+            *auth.background,
+        ],
         checks={**auth.checks, "queue": queue_fault},
         on_stop=http.aclose,
     )

@@ -6,7 +6,7 @@ from email.utils import parseaddr
 from pydantic import Field, SecretStr, field_validator
 
 from orion_core.sealing import Keyring
-from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring
+from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
 
 
 class NotificationSettings(ServiceSettings):
@@ -49,6 +49,8 @@ class NotificationSettings(ServiceSettings):
     smtp_password: SecretStr | None = Field(None, validation_alias="NOTIFICATION_SMTP_PASSWORD", examples=["…"])
     smtp_starttls: bool | None = Field(None, validation_alias="NOTIFICATION_SMTP_STARTTLS", examples=["true"])
     """True demands encryption, false forbids it; unset: it is used when the server offers it."""
+    retention: dict[str, str] = retention("NOTIFICATION_RETENTION")
+    """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
     _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
 

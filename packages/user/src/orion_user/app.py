@@ -15,11 +15,14 @@ from orion_core.http.feed import feed_routes
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
+from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
+from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_user.components import Components
 from orion_user.events import handlers
 from orion_user.me import routes as me
+from orion_user.service import service
 from orion_user.sessions import routes as sessions
 from orion_user.settings import UserSettings
 
@@ -35,6 +38,7 @@ def create_app() -> FastAPI:
 
 def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system_clock) -> FastAPI:
     """The service of these settings, which reaches auth through `http` and closes it at the end."""
+    policy = retention_policy(service, settings.retention)
     url = settings.database_url
     database = Database.connect(url, role=service_role("user"), application="orion user", pool_size=settings.pool_size)
     feed = Feed(database, Wakeup(url, "outbox"), source="user")
@@ -47,7 +51,12 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
         database=database,
         components=Components(settings, database, clock, Cursors(settings.sealing_keys), auth.authenticate),
         routers=_routers(feed_routes(feed, auth.authenticate)),
-        background=[feed.wakeup.run, partial(keep_partitions_ahead, database), *auth.background],
+        background=[
+            feed.wakeup.run,
+            partial(keep_partitions_ahead, database),
+            partial(keep_pruned, database, policy),
+            *auth.background,
+        ],
         checks=auth.checks,
         on_stop=http.aclose,
     )

@@ -3,7 +3,7 @@
 from pydantic import Field, SecretStr, field_validator
 
 from orion_core.sealing import Keyring
-from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring
+from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
 
 
 class UserSettings(ServiceSettings):
@@ -16,5 +16,7 @@ class UserSettings(ServiceSettings):
         validation_alias="USER_SERVICE_KEY", examples=["(make one with: orion keys service user)"]
     )
     """What this service shows to auth to get its tokens; auth has its SHA-256 in AUTH_SERVICE_KEY_HASHES."""
+    retention: dict[str, str] = retention("USER_RETENTION")
+    """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
     _parse_keyring = field_validator("sealing_keys", mode="before")(parse_keyring)

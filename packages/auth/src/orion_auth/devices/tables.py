@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table, owner
+from orion_core.retention.declarations import Follows
 from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, native_enum
 
 
@@ -67,5 +68,8 @@ class Device(Identified, Timestamped, Annotated, Table):
         CheckConstraint("first_seen_at <= last_seen_at", name="seen"),
         CheckConstraint("login_count >= 0", name="login_count"),
         CheckConstraint("status <> 'TRUSTED' OR verified_at IS NOT NULL", name="trusted"),
-        {"comment": "The devices a user signs in from"},
+        {
+            "info": {"retention": Follows("identities", "what a user is known by; a device may come back after years")},
+            "comment": "The devices a user signs in from",
+        },
     )

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import PHONE_CHECK, Table
 from orion_auth.identities.rules import IdentityStatus
+from orion_core.retention.declarations import Forever
 from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, native_enum
 
 
@@ -45,5 +46,12 @@ class Identity(Identified, SoftDeleted, Timestamped, Annotated, Table):
         Index("uq_identities_username", "username", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("uq_identities_phone", "phone", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_identities_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
-        {"comment": "What auth knows of a user; id is the user id in every service"},
+        {
+            "info": {
+                "retention": Forever(
+                    "a deleted user's row keeps the id taken; erasing people on request comes with its own command"
+                )
+            },
+            "comment": "What auth knows of a user; id is the user id in every service",
+        },
     )

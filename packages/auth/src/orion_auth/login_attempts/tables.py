@@ -1,6 +1,6 @@
 """Every attempt to sign in: append-only, partitioned by month."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, Index, SmallInteger, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Origin, Place, Table, TwoFactorMethod
+from orion_core.retention.declarations import Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
 
 
@@ -62,7 +63,14 @@ class LoginAttempt(Identified, Origin, Place, Timestamped, Annotated, Table):
         CheckConstraint("status <> 'FAILED' OR failure_reason IS NOT NULL", name="failure_reason"),
         {
             "postgresql_partition_by": "RANGE (id)",
-            "info": {"grants": APPEND_ONLY},
+            "info": {
+                "retention": Months(
+                    keep=timedelta(days=180),
+                    at_least=timedelta(days=30),
+                    why="half a year of attempts shows every pattern",
+                ),
+                "grants": APPEND_ONLY,
+            },
             "comment": "Every attempt to sign in, append-only",
         },
     )

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table, owner
+from orion_core.retention.declarations import Follows
 from orion_core.tables import Identified, Timestamped
 
 
@@ -33,5 +34,8 @@ class WebAuthnCredential(Identified, Timestamped, Table):
         CheckConstraint("octet_length(credential_id) BETWEEN 16 AND 1023", name="credential_id"),
         CheckConstraint("sign_count BETWEEN 0 AND 4294967295", name="sign_count"),
         CheckConstraint("backup_eligible OR NOT backed_up", name="backup"),
-        {"comment": "WebAuthn credentials: hardware keys and passkeys"},
+        {
+            "info": {"retention": Follows("identities", "worthless without its user")},
+            "comment": "WebAuthn credentials: hardware keys and passkeys",
+        },
     )

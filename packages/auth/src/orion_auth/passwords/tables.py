@@ -1,12 +1,13 @@
 """Requests to set a new password."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, LargeBinary, SmallInteger, String, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Origin, Table, owner
+from orion_core.retention.declarations import Rows
 from orion_core.tables import Identified, Timestamped, digest_check
 
 
@@ -34,5 +35,8 @@ class PasswordReset(Identified, Origin, Timestamped, Table):
         CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("requested_at < expires_at", name="lifetime"),
         CheckConstraint("attempts_count BETWEEN 0 AND max_attempts", name="attempts"),
-        {"comment": "Requests to set a new password"},
+        {
+            "info": {"retention": Rows("expires_at", timedelta(days=30), "long enough to answer who asked for a link")},
+            "comment": "Requests to set a new password",
+        },
     )

@@ -1,12 +1,13 @@
 """How often something may be tried, and how often it has been."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table
 from orion_auth.rate_limits.rules import RateLimitKeyType
+from orion_core.retention.declarations import Forever, Rows
 from orion_core.tables import Identified, Timestamped, native_enum
 
 
@@ -34,7 +35,18 @@ class RateLimit(Identified, Timestamped, Table):
         CheckConstraint('"limit" > 0', name="limit"),
         CheckConstraint("window_seconds > 0", name="window_seconds"),
         CheckConstraint("count >= 0", name="count"),
-        {"prefixes": ["UNLOGGED"], "comment": "Counters of the rate limits; lost on a crash, which is harmless"},
+        {
+            "info": {
+                "retention": Rows(
+                    "reset_at",
+                    timedelta(hours=1),
+                    "a window that is over counts nothing",
+                    "blocked_until IS NULL OR blocked_until < :before",
+                )
+            },
+            "prefixes": ["UNLOGGED"],
+            "comment": "Counters of the rate limits; lost on a crash, which is harmless",
+        },
     )
 
 
@@ -54,5 +66,5 @@ class RateLimitPolicy(Identified, Timestamped, Table):
         CheckConstraint('"limit" > 0', name="limit"),
         CheckConstraint("window_seconds > 0", name="window_seconds"),
         CheckConstraint("block_seconds >= 0", name="block_seconds"),
-        {"comment": "How often something may be tried"},
+        {"info": {"retention": Forever("settings")}, "comment": "How often something may be tried"},
     )

@@ -1,6 +1,6 @@
 """The security history of accounts: append-only, partitioned by month."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Origin, Place, Table
+from orion_core.retention.declarations import Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
 
 
@@ -64,7 +65,14 @@ class SecurityEvent(Identified, Origin, Place, Timestamped, Annotated, Table):
         Index("ix_security_events_tags", "tags", postgresql_using="gin"),
         {
             "postgresql_partition_by": "RANGE (id)",
-            "info": {"grants": APPEND_ONLY},
+            "info": {
+                "retention": Months(
+                    keep=timedelta(days=365),
+                    at_least=timedelta(days=90),
+                    why="a year of an account's history, for its owner and for inquiries",
+                ),
+                "grants": APPEND_ONLY,
+            },
             "comment": "The security history of accounts, append-only",
         },
     )

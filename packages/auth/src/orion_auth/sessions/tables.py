@@ -1,12 +1,13 @@
 """What is refused before its time has run out."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table
+from orion_core.retention.declarations import Rows
 from orion_core.tables import Identified, Timestamped, digest_check
 
 
@@ -36,5 +37,15 @@ class SessionBlacklist(Identified, Timestamped, Table):
         CheckConstraint("user_epoch IS NULL OR user_id IS NOT NULL", name="whose"),
         CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("revoked_at < expires_at", name="lifetime"),
-        {"comment": "Tokens, sessions and epochs refused before their time"},
+        {
+            "info": {
+                "retention": Rows(
+                    "expires_at",
+                    timedelta(days=1),
+                    "what it refuses has died by itself; a day for clocks that differ",
+                    at_least=timedelta(hours=1),
+                )
+            },
+            "comment": "Tokens, sessions and epochs refused before their time",
+        },
     )

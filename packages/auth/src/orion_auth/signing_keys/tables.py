@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstr
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table
+from orion_core.retention.declarations import Forever
 from orion_core.tables import Identified, Timestamped, native_enum
 
 
@@ -39,5 +40,8 @@ class SigningKey(Identified, Timestamped, Table):
         Index("uq_signing_keys_active", "algorithm", unique=True, postgresql_where=text("status = 'ACTIVE'")),
         CheckConstraint("NOT public_jwk ?| ARRAY['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']", name="public_jwk"),
         CheckConstraint("status = 'PENDING' OR activated_at IS NOT NULL", name="activated"),
-        {"comment": "The keys that sign access tokens"},
+        {
+            "info": {"retention": Forever("a few rows a year; which key signed an old token can be told")},
+            "comment": "The keys that sign access tokens",
+        },
     )

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table, owner, sealed
+from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
 
 
@@ -45,7 +46,7 @@ class OAuthConnection(Identified, Timestamped, Annotated, Table):
         CheckConstraint(
             "protocol <> 'OAUTH2' OR num_nulls(authorization_url, token_url, userinfo_url) = 0", name="oauth2"
         ),
-        {"comment": "Configured sign-in providers"},
+        {"info": {"retention": Forever("settings")}, "comment": "Configured sign-in providers"},
     )
 
 
@@ -80,5 +81,8 @@ class OAuthProvider(Identified, Timestamped, Annotated, Table):
             postgresql_where=text("refresh_token IS NOT NULL"),
         ),
         CheckConstraint("provider_email = lower(provider_email)", name="provider_email"),
-        {"comment": "Accounts elsewhere that users have linked"},
+        {
+            "info": {"retention": Follows("identities", "a linked account, until it is unlinked")},
+            "comment": "Accounts elsewhere that users have linked",
+        },
     )

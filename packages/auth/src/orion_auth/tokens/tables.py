@@ -1,6 +1,6 @@
 """Every token auth has given out, by its public selector and the hash of its secret."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Origin, Table, owner
+from orion_core.retention.declarations import Rows
 from orion_core.tables import Annotated, Identified, Timestamped, digest_check, native_enum
 
 
@@ -73,11 +74,21 @@ class AuthToken(Identified, Origin, Timestamped, Annotated, Table):
         Index(None, "user_id", "type", "status"),
         Index(None, "family_id"),
         Index(None, "parent_token_id"),
-        Index("ix_auth_tokens_expires_at", "expires_at", postgresql_where=text("status = 'ACTIVE'")),
+        Index("ix_auth_tokens_expiry", "expires_at"),
         CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("issued_at < expires_at", name="lifetime"),
         CheckConstraint("(status = 'REVOKED') = (revoked_at IS NOT NULL)", name="revoked"),
         CheckConstraint("type <> 'REFRESH' OR family_id IS NOT NULL", name="family"),
         CheckConstraint("refresh_count >= 0 AND usage_count >= 0", name="counts"),
-        {"comment": "Every token given out, by public selector and hash of the secret"},
+        {
+            "info": {
+                "retention": Rows(
+                    "expires_at",
+                    timedelta(days=30),
+                    "used ones too: by them reuse is told, and a line of refresh tokens has one end",
+                    at_least=timedelta(days=1),
+                )
+            },
+            "comment": "Every token given out, by public selector and hash of the secret",
+        },
     )

@@ -1,6 +1,6 @@
 """Second factors: how a user shows them, his recovery codes, and what is half finished."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import PHONE_CHECK, Origin, Table, TwoFactorMethod, owner, sealed
+from orion_core.retention.declarations import Follows, Rows
 from orion_core.tables import Identified, Timestamped, digest_check, native_enum
 
 
@@ -44,7 +45,10 @@ class TwoFactorAuth(Identified, Timestamped, Table):
         CheckConstraint(PHONE_CHECK.format("sms_phone"), name="sms_phone"),
         CheckConstraint(PHONE_CHECK.format("recovery_phone"), name="recovery_phone"),
         CheckConstraint("recovery_email = lower(recovery_email)", name="recovery_email"),
-        {"comment": "The second factors of one user"},
+        {
+            "info": {"retention": Follows("identities", "worthless without its user")},
+            "comment": "The second factors of one user",
+        },
     )
 
 
@@ -61,8 +65,16 @@ class TwoFactorBackupCode(Identified, Origin, Timestamped, Table):
     __table_args__ = (
         UniqueConstraint("user_id", "code_hash"),
         Index("ix_two_factor_backup_codes_unused", "user_id", postgresql_where=text("used_at IS NULL")),
+        Index("ix_two_factor_backup_codes_used_at", "used_at", postgresql_where=text("used_at IS NOT NULL")),
         CheckConstraint(digest_check("code_hash"), name="code_hash"),
-        {"comment": "Recovery codes, each good once"},
+        {
+            "info": {
+                "retention": Rows(
+                    "used_at", timedelta(days=90), "a used code is worth nothing; unused ones go with their user"
+                )
+            },
+            "comment": "Recovery codes, each good once",
+        },
     )
 
 
@@ -97,5 +109,8 @@ class TwoFactorChallenge(Identified, Timestamped, Table):
         CheckConstraint(digest_check("code_hash"), name="code_hash"),
         CheckConstraint("attempts BETWEEN 0 AND max_attempts", name="attempts"),
         CheckConstraint("cardinality(methods) > 0", name="methods"),
-        {"comment": "Codes sent out and half-finished sign-ins"},
+        {
+            "info": {"retention": Rows("expires_at", timedelta(days=30), "long enough to answer who asked for a code")},
+            "comment": "Codes sent out and half-finished sign-ins",
+        },
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Forever
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
 from orion_notifications.base import Table
 from orion_notifications.batches.rules import BatchStatus
@@ -54,4 +55,5 @@ class NotificationBatch(Identified, Annotated, Timestamped, Table):
         Index("ix_notification_batches_status", "status"),
         Index("ix_notification_batches_scheduled_at", "scheduled_at"),
         Index("ix_notification_batches_template_id_template_version", "template_id", "template_version"),
+        {"info": {"retention": Forever("one row a campaign, and its figures")}},
     )

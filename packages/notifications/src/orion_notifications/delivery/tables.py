@@ -1,12 +1,13 @@
 """Tables of delivery: the queue, which is narrow and hot, and the attempts, which only grow."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Follows, Months
 from orion_core.tables import Identified, Timestamped, after_create, native_enum
 from orion_notifications.base import NEVER_DELETED, Table
 from orion_notifications.delivery.rules import AttemptStatus
@@ -43,6 +44,7 @@ class QueuedNotification(Table):
             "notification_id",
             postgresql_where=text("ordering_key IS NOT NULL"),
         ),
+        {"info": {"retention": Follows("notifications", "it is there only until the message has left")}},
     )
 
 
@@ -93,5 +95,15 @@ class DeliveryAttempt(Identified, Timestamped, Table):
             "attempted_at",
             postgresql_where=text("status NOT IN ('PENDING', 'SUCCESS', 'NOT_TRIED')"),
         ),
-        {"postgresql_partition_by": "RANGE (id)", "info": {"grants": NEVER_DELETED}},
+        {
+            "postgresql_partition_by": "RANGE (id)",
+            "info": {
+                "retention": Months(
+                    keep=timedelta(days=90),
+                    at_least=timedelta(days=7),
+                    why="how a message was delivered is asked within weeks",
+                ),
+                "grants": NEVER_DELETED,
+            },
+        },
     )

@@ -1,6 +1,6 @@
 """Tables of the messages: the record, and the keys that make sending the same thing twice impossible."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Forever, Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, after_create, native_enum
 from orion_notifications.base import NEVER_DELETED, Table
 from orion_notifications.kinds import Category, Channel, Priority
@@ -116,7 +117,17 @@ class Notification(Identified, Annotated, Timestamped, Table):
         ),
         Index("ix_notifications_batch_id", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
         Index("ix_notifications_template_id_template_version", "template_id", "template_version"),
-        {"postgresql_partition_by": "RANGE (id)", "info": {"grants": NEVER_DELETED}},
+        {
+            "postgresql_partition_by": "RANGE (id)",
+            "info": {
+                "retention": Months(
+                    keep=timedelta(days=180),
+                    at_least=timedelta(days=30),
+                    why="half a year of messages, read or not; a month stays while one of them has not left",
+                ),
+                "grants": NEVER_DELETED,
+            },
+        },
     )
 
 
@@ -128,7 +139,7 @@ class NotificationKey(Timestamped, Table):
     """
 
     __tablename__ = "notification_keys"
-    __table_args__ = {"info": {"grants": APPEND_ONLY}}  # noqa: RUF012 - SQLAlchemy's own form
+    __table_args__ = {"info": {"retention": Forever("a key sends once, also years later"), "grants": APPEND_ONLY}}  # noqa: RUF012 - SQLAlchemy's own form
 
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     notification_id: Mapped[UUID]

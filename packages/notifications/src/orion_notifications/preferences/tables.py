@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, SmallInteger, String, UniqueConstraint, 
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Forever
 from orion_core.tables import Annotated, Identified, Timestamped
 from orion_notifications.base import Table
 
@@ -54,4 +55,5 @@ class UserPreference(Identified, Annotated, Timestamped, Table):
             "NOT quiet_hours_enabled OR coalesce(quiet_hours_start <> quiet_hours_end, false)", "quiet_hours"
         ),
         CheckConstraint("quiet_hours_days <@ '{1,2,3,4,5,6,7}'::smallint[]", "quiet_hours_days"),
+        {"info": {"retention": Forever("one row a user; erasing people on request comes with its own command")}},
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, LargeBinary, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Forever
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
 from orion_notifications.base import Table
 from orion_notifications.kinds import Channel
@@ -32,4 +33,5 @@ class ProviderAccount(Identified, Annotated, Timestamped, Table):
         UniqueConstraint("channel", "name"),
         CheckConstraint("weight BETWEEN 0 AND 1000", "weight"),
         CheckConstraint("rate_limit > 0 AND rate_limit_seconds > 0", "rate_limit"),
+        {"info": {"retention": Forever("settings")}},
     )

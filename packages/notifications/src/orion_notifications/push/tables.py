@@ -1,11 +1,12 @@
 """Table of push subscriptions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Rows
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
 from orion_notifications.base import Table
 from orion_notifications.push.rules import PushPlatform
@@ -36,4 +37,14 @@ class PushSubscription(Identified, Annotated, Timestamped, Table):
         CheckConstraint("octet_length(token) <= 2048", "token"),
         CheckConstraint("(disabled_at IS NULL) = (disabled_reason IS NULL)", "disabled"),
         Index("ix_push_subscriptions_user_id", "user_id"),
+        Index("ix_push_subscriptions_disabled_at", "disabled_at", postgresql_where=text("disabled_at IS NOT NULL")),
+        {
+            "info": {
+                "retention": Rows(
+                    "disabled_at",
+                    timedelta(days=30),
+                    "the push service says that nobody is there; one that returns registers anew",
+                )
+            }
+        },
     )

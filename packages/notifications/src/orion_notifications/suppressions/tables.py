@@ -1,10 +1,11 @@
 """Table of suppressions."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, LargeBinary, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Rows
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
 from orion_notifications.base import Table
 from orion_notifications.kinds import Category, Channel
@@ -30,4 +31,10 @@ class Suppression(Identified, Annotated, Timestamped, Table):
         UniqueConstraint("channel", "recipient_hash", "category", postgresql_nulls_not_distinct=True),
         CheckConstraint("octet_length(recipient_hash) = 32", "recipient_hash"),
         CheckConstraint("expires_at > created_at", "expires_at"),
+        Index("ix_suppressions_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
+        {
+            "info": {
+                "retention": Rows("expires_at", timedelta(days=30), "it suppresses no more; those without an end stay")
+            }
+        },
     )

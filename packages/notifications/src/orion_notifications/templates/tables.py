@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Forever
 from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, after_create
 from orion_notifications.base import Table
 from orion_notifications.kinds import Category, Channel, Priority
@@ -42,6 +43,7 @@ class Template(Identified, Annotated, Timestamped, SoftDeleted, Table):
         Index("ix_templates_channel", "channel"),
         Index("ix_templates_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("ix_templates_tags", "tags", postgresql_using="gin"),
+        {"info": {"retention": Forever("messages refer to them")}},
     )
 
 
@@ -64,6 +66,7 @@ class TemplateVersion(Identified, Annotated, Timestamped, Table):
         UniqueConstraint("template_id", "version"),
         CheckConstraint("version >= 1", "version"),
         CheckConstraint("jsonb_typeof(locales) = 'object' AND locales <> '{}'", "locales"),
+        {"info": {"retention": Forever("what a message said can be shown as long as there is the message")}},
     )
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, La
 from sqlalchemy.dialects.postgresql import CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Forever
 from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, digest_check
 from orion_user.base import Table, object_check
 
@@ -51,4 +52,5 @@ class ApiKey(Identified, Timestamped, Annotated, Table):
         Index("ix_api_keys_service", "service", postgresql_where=text("service IS NOT NULL")),
         Index("ix_api_keys_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
         Index("ix_api_keys_rotated_from_id", "rotated_from_id", postgresql_where=text("rotated_from_id IS NOT NULL")),
+        {"info": {"retention": Forever("few, and the audit trail names them; a user's go with the user")}},
     )

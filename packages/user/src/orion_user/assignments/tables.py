@@ -5,6 +5,7 @@ time has not begun is deleted.
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, String, text
@@ -12,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
+from orion_core.retention.declarations import Follows
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
 from orion_user.base import Table, object_check
 from orion_user.permissions.rules import PermissionEffect, PermissionScope
@@ -23,7 +25,7 @@ def _scope_id_of(kind: str) -> Computed:
     return Computed(f"CASE WHEN scope = '{kind}' THEN scope_id END", persisted=True)
 
 
-def _constraints(table: str, *granted: str) -> tuple[SchemaItem, ...]:
+def _constraints(table: str, *granted: str) -> tuple[SchemaItem | dict[str, Any], ...]:
     return (
         CheckConstraint("(scope = 'GLOBAL') = (scope_id IS NULL)", name="scope_id"),
         CheckConstraint("starts_at < expires_at", name="period"),
@@ -44,6 +46,7 @@ def _constraints(table: str, *granted: str) -> tuple[SchemaItem, ...]:
             Index(f"ix_{table}_{column}", column, postgresql_where=text(f"{column} IS NOT NULL"))
             for column in ("expires_at", "assigned_by", "scope_organization_id", "scope_team_id", "scope_user_id")
         ),
+        {"info": {"retention": Follows("users", "also what has ended: who could do what, and when, can be told")}},
     )
 
 

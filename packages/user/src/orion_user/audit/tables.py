@@ -15,7 +15,7 @@ How it is made believable, so that the columns can be read (`orion audit verify`
   there.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, LargeBinary, S
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Forever, Months
 from orion_core.tables import APPEND_ONLY, Identified, IpAddress, Timestamped, after_create, digest_check, native_enum
 from orion_user.base import Table, trigger
 
@@ -93,7 +94,17 @@ class AuditLog(Identified, Timestamped, Table):
         Index(None, "resource_type", "resource_id", "timestamp"),
         # A row's place in the table follows both, so a few pages of summary stand for an index of the whole.
         Index("ix_audit_logs_brin", "timestamp", "transaction_id", postgresql_using="brin"),
-        {"postgresql_partition_by": "RANGE (id)", "info": {"grants": APPEND_ONLY}},
+        {
+            "postgresql_partition_by": "RANGE (id)",
+            "info": {
+                "retention": Months(
+                    keep=timedelta(days=2555),
+                    at_least=timedelta(days=365),
+                    why="seven years, the longest that is commonly asked of business records",
+                ),
+                "grants": APPEND_ONLY,
+            },
+        },
     )
 
 
@@ -167,7 +178,14 @@ class AuditCheckpoint(Identified, Timestamped, Table):
         CheckConstraint("cardinality(leaf_ids) BETWEEN 1 AND 10000", name="leaf_ids"),
         CheckConstraint("tree_size >= cardinality(leaf_ids)", name="tree_size"),
         *(CheckConstraint(digest_check(column), name=column) for column in ("root_hash", "previous_hash", "hash")),
-        {"info": {"grants": APPEND_ONLY}},
+        {
+            "info": {
+                "retention": Forever(
+                    "the chain of signatures proves what the trail had, also once its months are gone"
+                ),
+                "grants": APPEND_ONLY,
+            }
+        },
     )
 
 

@@ -1,6 +1,6 @@
 """Organizations, teams inside them, and memberships: the ORG and TEAM that permission scopes speak of."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Follows, Forever, Rows
 from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, after_create, digest_check, native_enum
 from orion_user.base import EMAIL_CHECK, Table, object_check, trigger
 
@@ -39,6 +40,7 @@ class Organization(Identified, SoftDeleted, Timestamped, Annotated, Table):
         CheckConstraint(object_check("metadata"), name="metadata"),
         Index("uq_organizations_slug", "slug", unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_organizations_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+        {"info": {"retention": Forever("a deleted organization can be restored")}},
     )
 
 
@@ -64,6 +66,7 @@ class Team(Identified, Timestamped, Annotated, Table):
             ["organization_id", "parent_team_id"], ["teams.organization_id", "teams.id"], ondelete="CASCADE"
         ),
         Index(None, "organization_id", "parent_team_id"),
+        {"info": {"retention": Follows("organizations", "a part of it")}},
     )
 
 
@@ -164,4 +167,14 @@ class Membership(Identified, Timestamped, Annotated, Table):
         Index("ix_memberships_role_id", "role_id", postgresql_where=text("role_id IS NOT NULL")),
         Index("ix_memberships_invited_by", "invited_by", postgresql_where=text("invited_by IS NOT NULL")),
         Index("ix_memberships_expires_at", "expires_at", postgresql_where=text("status = 'INVITED'")),
+        {
+            "info": {
+                "retention": Rows(
+                    "expires_at",
+                    timedelta(days=30),
+                    "an invitation that nobody accepted; what became a membership is history and stays",
+                    "status = 'INVITED'",
+                )
+            }
+        },
     )

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
 from orion_user.base import Table, object_check
 from orion_user.permissions.rules import PermissionEffect, PermissionScope
@@ -29,6 +30,7 @@ class Permission(Identified, Timestamped, Annotated, Table):
         CheckConstraint("resource ~ '^[a-z][a-z0-9_]*$' AND action ~ '^[a-z][a-z0-9_]*$'", name="words"),
         CheckConstraint(object_check("metadata"), name="metadata"),
         UniqueConstraint("resource", "action"),
+        {"info": {"retention": Forever("reference data")}},
     )
 
 
@@ -45,4 +47,5 @@ class RolePermission(Identified, Timestamped, Table):
     __table_args__ = (
         CheckConstraint("condition <> ''", name="condition"),
         UniqueConstraint("role_id", "permission_id"),
+        {"info": {"retention": Follows("roles", "a part of it")}},
     )

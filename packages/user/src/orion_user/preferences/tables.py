@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Follows
 from orion_core.tables import Identified, Timestamped
 from orion_user.base import Table, object_check
 
@@ -25,4 +26,7 @@ class UserPreferences(Identified, Timestamped, Table):
     locale: Mapped[str] = mapped_column(String(35), server_default="en", comment="BCP 47")
     timezone: Mapped[str] = mapped_column(String(64), server_default="UTC", comment="IANA name")
 
-    __table_args__ = tuple(CheckConstraint(object_check(kind), name=kind) for kind in KINDS)
+    __table_args__ = (
+        *(CheckConstraint(object_check(kind), name=kind) for kind in KINDS),
+        {"info": {"retention": Follows("users", "what its user has chosen")}},
+    )

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, SmallInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, Timestamped, after_create, native_enum
 from orion_user.base import Table, object_check, trigger
 
@@ -35,6 +36,7 @@ class Role(Identified, Timestamped, Annotated, Table):
         CheckConstraint("type = 'CUSTOM' OR organization_id IS NULL", name="system"),
         CheckConstraint(object_check("metadata"), name="metadata"),
         UniqueConstraint("organization_id", "name", postgresql_nulls_not_distinct=True),
+        {"info": {"retention": Forever("reference data, and few")}},
     )
 
 
@@ -53,7 +55,7 @@ class RoleInheritance(Identified, Timestamped, Table):
         CheckConstraint("parent_role_id <> child_role_id", name="circle"),
         UniqueConstraint("child_role_id", "parent_role_id"),
         Index(None, "parent_role_id"),
-        {"info": {"grants": "SELECT, INSERT, DELETE"}},
+        {"info": {"retention": Follows("roles", "a part of it"), "grants": "SELECT, INSERT, DELETE"}},
     )
 
 
@@ -73,7 +75,7 @@ class RoleAncestor(Timestamped, Table):
         PrimaryKeyConstraint("role_id", "ancestor_id"),
         CheckConstraint("(depth = 0) = (role_id = ancestor_id) AND depth >= 0", name="depth"),
         Index(None, "ancestor_id", "role_id"),
-        {"info": {"grants": "SELECT"}},
+        {"info": {"retention": Follows("roles", "kept by triggers"), "grants": "SELECT"}},
     )
 
 

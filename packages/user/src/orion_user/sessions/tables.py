@@ -1,12 +1,13 @@
 """Where a user is signed in."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Rows
 from orion_core.tables import Identified, IpAddress, Timestamped
 from orion_user.base import Table
 
@@ -37,4 +38,11 @@ class Session(Identified, Timestamped, Table):
         Index(None, "user_id", "started_at", "id"),
         Index("ix_sessions_live", "user_id", "expires_at", postgresql_where=text("ended_at IS NULL")),
         Index(None, "expires_at"),
+        {
+            "info": {
+                "retention": Rows(
+                    "expires_at", timedelta(days=30), "a user sees where he was signed in of late; ended ones too"
+                )
+            }
+        },
     )

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.retention.declarations import Forever
 from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, native_enum
 from orion_user.base import EMAIL_CHECK, PHONE_CHECK, Table, object_check
 from orion_user.users.rules import UserStatus
@@ -67,5 +68,12 @@ class User(Identified, SoftDeleted, Timestamped, Annotated, Table):
             postgresql_using="gin",
             postgresql_ops={"name": "gin_trgm_ops", "email": "gin_trgm_ops", "username": "gin_trgm_ops"},
         ),
-        {"comment": "Profiles; id is the user id in every service"},
+        {
+            "info": {
+                "retention": Forever(
+                    "a deleted user can be restored; erasing people after purge_after comes with its own command"
+                )
+            },
+            "comment": "Profiles; id is the user id in every service",
+        },
     )
