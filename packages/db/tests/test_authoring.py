@@ -37,8 +37,7 @@ async def test_the_whole_house_is_written_applied_and_taken_down(shop: "Shop", h
     await orion_db.prepare(shop.target)
     before = await orion_db.catalog_of(shop.target)
     written = await migrate(shop.target, name="The whole house")
-    assert written.file is not None
-    assert written.file.name == "0001_the_whole_house.py"
+    assert [entry.file.name for entry in written.written] == ["0001_the_whole_house.py"]
     assert (written.left_over, written.irreversible) == ((), ())
     await catalogs_agree(shop)
     assert len(await shop.run("SELECT FROM pg_class WHERE relname ~ '^visits_y' AND relkind = 'r'")) == 4
@@ -55,7 +54,7 @@ async def test_without_a_change_nothing_is_written(shop: "Shop", house: Callable
     await orion_db.prepare(shop.target)
     await migrate(shop.target, name="house")
     again = await migrate(shop.target, name="again")
-    assert again.file is None
+    assert again.written == ()
     assert [file.name for file in shop.folder.glob("*.py")] == ["0001_house.py"]
 
 
@@ -85,8 +84,7 @@ async def test_what_alembic_does_not_see_is_written_too(shop: "Shop", house: Cal
     visits = shop.metadata.tables["visits"]
     visits.append_column(Column("mood", Enum(MoodLater, name="mood"), nullable=False, server_default="GOOD"))
     later = await migrate(shop.target, name="later", create_only=True)
-    assert later.file is not None
-    assert "ADD VALUE IF NOT EXISTS 'FAIR' AFTER 'GOOD'" in later.file.read_text(encoding="utf-8")
+    assert "ADD VALUE IF NOT EXISTS 'FAIR' AFTER 'GOOD'" in later.written[0].file.read_text(encoding="utf-8")
     assert later.deployment is None
     assert any("changed enum mood" in line for line in later.irreversible)
     assert "mood" in {row["typname"] for row in await shop.run("SELECT typname FROM pg_type")}
@@ -97,7 +95,7 @@ async def test_create_only_writes_and_touches_nothing(shop: "Shop", house: Calla
     shop.metadata = house()
     await orion_db.prepare(shop.target)
     written = await migrate(shop.target, name="house", create_only=True)
-    assert written.file is not None
+    assert len(written.written) == 1
     assert written.deployment is None
     assert await shop.run("SELECT FROM pg_tables WHERE schemaname = 'public'") == []
     assert (await orion_db.status(shop.target)).pending == ("0001_house",)

@@ -3,72 +3,160 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from orion_db.authoring.draft import Draft, draft
+from orion_db.authoring.draft import Draft, Drafts, draft
 from orion_db.authoring.file import file_text
+from orion_db.authoring.prove import prove
+from orion_db.authoring.renaming import Answers
+from orion_db.connections import owner_connection
 from orion_db.deploy import Deployment, deploy
 from orion_db.errors import Exit, Problem
+from orion_db.history import compare_history, read_history, refuse_unless_clean
 from orion_db.progress import Progress, Step, silent
 from orion_db.result import Result, shown
-from orion_db.revisions import next_name, read_revisions
+from orion_db.revisions import Phase, Revision, next_name, read_revisions
 from orion_db.targets import Target
+
+
+@dataclass(frozen=True)
+class Written:
+    """One migration that `migrate` wrote, or with a dry run would write."""
+
+    file: Path
+    phase: Phase
+    breaks: tuple[str, ...]
+    """What running code loses by it; see `orion_db.plan`."""
+    renames: tuple[str, ...]
+    left_over: tuple[str, ...]
+    """Differences that stand in the file as comments, for a hand to write."""
+    irreversible: tuple[str, ...]
+    """What `downgrade()` does not take back, such as a label added to an enum."""
+    text: str
+
+    def in_words(self, verb: str) -> list[str]:
+        lines = [f"{verb} {shown(self.file)} (phase {self.phase})"]
+        lines += [f"renames {rename}" for rename in self.renames]
+        lines += [f"breaks running code: {found}" for found in self.breaks]
+        lines += [f"left to be written by hand: {difference}" for difference in self.left_over]
+        return lines + [f"downgrade() does not take back: {difference}" for difference in self.irreversible]
 
 
 @dataclass(frozen=True)
 class Migration(Result):
     """What `migrate` wrote and applied."""
 
-    file: Path | None
-    """The file written; None when the models say nothing that the migrations do not."""
-    left_over: tuple[str, ...]
-    """Differences that stand in the file as comments, for a hand to write."""
-    irreversible: tuple[str, ...]
-    """What `downgrade()` does not take back, such as a label added to an enum."""
+    written: tuple[Written, ...]
+    """In order; nothing when the models say nothing that the migrations do not."""
+    dry_run: bool
+    not_divided: bool
+    """Whether it should have been two files, of which the first could not be proved."""
     deployment: Deployment | None
 
+    @property
+    def left_over(self) -> tuple[str, ...]:
+        return tuple(difference for written in self.written for difference in written.left_over)
+
+    @property
+    def irreversible(self) -> tuple[str, ...]:
+        return tuple(difference for written in self.written for difference in written.irreversible)
+
     def in_words(self) -> list[str]:
-        if self.file:
-            lines = [f"wrote {shown(self.file)}"]
-        else:
-            lines = [] if self.deployment else ["the models say nothing that the migrations do not"]
-        lines += [f"left to be written by hand: {difference}" for difference in self.left_over]
-        lines += [f"downgrade() does not take back: {difference}" for difference in self.irreversible]
-        if self.left_over:
+        verb = "would write" if self.dry_run else "wrote"
+        lines = [line for written in self.written for line in written.in_words(verb)]
+        if self.not_divided:
+            lines.append(
+                "adds and takes away in one file: the half that adds does not work by itself; divide it by hand"
+            )
+        if self.dry_run:
+            lines += [line for written in self.written for line in written.text.splitlines()]
+        elif self.left_over:
             lines.append("not applied: complete the file, then run `orion db migrate`")
-        return lines + (self.deployment.in_words() if self.deployment else [])
+        lines += self.deployment.in_words() if self.deployment else []
+        return lines or ["the models say nothing that the migrations do not"]
 
 
 async def migrate(
-    target: Target, *, name: str | None = None, create_only: bool = False, progress: Progress = silent
+    target: Target,
+    *,
+    name: str | None = None,
+    create_only: bool = False,
+    dry_run: bool = False,
+    answers: Answers | None = None,
+    progress: Progress = silent,
 ) -> Migration:
-    """With a name: write the migration that the models' changes need. Then apply what is pending, unless `create_only`.
+    """With a name: write the migrations that the models' changes need. Then apply what is pending.
 
-    A file with something left to write by hand is not applied. Data of the target take no part in the writing.
+    A file with something left to write by hand is not applied. Data of the target take no part in the writing. Raises
+    Problem: those of `draft` and `deploy`, and `not_writable`.
     """
+    service = target.service
     if name is None:
-        return Migration(target.service.name, None, (), (), await deploy(target, progress=progress))
-    progress(Step(target.service.name, "comparing the models with the migrations"))
-    revisions = read_revisions(target.service.migrations)
-    stem = next_name(revisions, name)
-    found = await draft(target, revisions)
-    file = _write(target.service.migrations / f"{stem}.py", name, found) if found else None
-    left_over = tuple(str(difference) for difference in found.upgrade.left_over) if found else ()
-    irreversible = tuple(str(difference) for difference in found.downgrade.left_over) if found else ()
-    if file:
-        progress(Step(target.service.name, f"wrote {file.name}", "done"))
-    deployment = None if create_only or left_over else await deploy(target, progress=progress)
-    return Migration(target.service.name, file, left_over, irreversible, deployment)
+        return Migration(service.name, (), False, False, await deploy(target, progress=progress))
+    revisions = read_revisions(service.migrations)
+    next_name(revisions, name)
+    await _check_standing(target, revisions)
+    progress(Step(service.name, "comparing the models with the migrations"))
+    found = await draft(target, revisions, answers)
+    written = _texts(service.migrations, revisions, name, found) if found else ()
+    if written:
+        progress(Step(service.name, "proving what is to be written, up and down"))
+        await prove(
+            target, revisions, {entry.file.stem: entry.text for entry in written}, found.drafts if found else ()
+        )
+    for entry in written if not dry_run else ():
+        _write(entry)
+        progress(Step(service.name, f"wrote {entry.file.name}", "done"))
+    by_hand = any(entry.left_over for entry in written)
+    deployment = None if create_only or dry_run or by_hand else await deploy(target, progress=progress)
+    return Migration(service.name, written, dry_run, bool(found and found.not_divided), deployment)
 
 
-def _write(file: Path, name: str, found: Draft) -> Path:
+async def _check_standing(target: Target, revisions: list[Revision]) -> None:
+    """Refuse while the database says other than the files: what would be written might stand on sand."""
     try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(file_text(name, found))
+        async with owner_connection(target, "migrate") as connection, connection.begin():
+            standing = compare_history(revisions, await read_history(connection))
+    except Problem as problem:
+        if problem.code in ("database_missing", "role_missing"):  # nothing is applied anywhere yet
+            return
+        raise
+    refuse_unless_clean(target.service, standing)
+
+
+def _texts(folder: Path, revisions: list[Revision], name: str, found: Drafts) -> tuple[Written, ...]:
+    titles = [name, f"{name} cleanup"][: len(found.drafts)]
+    known = list(revisions)
+    written: list[Written] = []
+    for title, drafted in zip(titles, found.drafts, strict=True):
+        stem = next_name(known, title)
+        previous = known[-1].name if known else None
+        text = file_text(stem, previous, title, drafted, not_divided=found.not_divided)
+        renames = () if written else tuple(map(str, found.renaming.renames))
+        written.append(_written(folder / f"{stem}.py", drafted, renames, text))
+        known.append(Revision(stem, folder / f"{stem}.py", ""))
+    return tuple(written)
+
+
+def _written(file: Path, drafted: Draft, renames: tuple[str, ...], text: str) -> Written:
+    return Written(
+        file,
+        drafted.phase,
+        tuple(map(str, drafted.breaks)),
+        renames,
+        tuple(map(str, drafted.upgrade.left_over)),
+        tuple(map(str, drafted.downgrade.left_over)),
+        text,
+    )
+
+
+def _write(entry: Written) -> None:
+    try:
+        with entry.file.open("x", encoding="utf-8") as opened:
+            opened.write(entry.text)
     except OSError as error:
         raise Problem(
             "not_writable",
             Exit.FAILED,
-            f"The migration {file.name} could not be written.",
-            f"{error.strerror} ({file.parent}).",
+            f"The migration {entry.file.name} could not be written.",
+            f"{error.strerror} ({entry.file.parent}).",
             "Migrations are written in a source tree: run this in a clone of the repository.",
         ) from error
-    return file

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.authoring.operations import operations, run_operations
+from orion_db.authoring.code import executed
+from orion_db.authoring.operations import operations, run_on, run_operations
+from orion_db.authoring.phases import between
+from orion_db.authoring.renaming import Answers, Renaming, rename_on
 from orion_db.authoring.statements import monthly_partitions, statements_after, statements_before
 from orion_db.catalog import Catalog, Difference, compare
 from orion_db.connections import owner_connection
 from orion_db.errors import Exit, Problem, reason, sqlstate
-from orion_db.revisions import Revision
+from orion_db.plan.compatibility import Break, compatibility
+from orion_db.revisions import Phase, Revision
 from orion_db.scratch import catalog_in, catalog_of, catalog_of_models, migrate_scratch, scratch_database
 from orion_db.targets import Target
 
@@ -21,24 +25,45 @@ from orion_db.targets import Target
 class Body:
     """What one direction of a migration does, and what it could not be made to do."""
 
-    before: list[str]
-    operations: str
-    after: list[str]
+    code: str
     left_over: list[Difference]
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Both directions of a migration."""
+    """Both directions of a migration, and the catalogs that it leads from and to."""
 
     upgrade: Body
     downgrade: Body
+    before: Catalog
+    after: Catalog
+
+    @property
+    def breaks(self) -> tuple[Break, ...]:
+        """What running code loses by it."""
+        return compatibility(self.before, self.after)
+
+    @property
+    def phase(self) -> Phase:
+        """After the new code when that runs without it and the old code does not run with it; otherwise before."""
+        return "post" if self.breaks and not compatibility(self.after, self.before) else "pre"
 
 
-async def draft(target: Target, revisions: list[Revision]) -> Draft | None:
-    """The migration that leads from the revisions to the models; None when there is nothing to lead to.
+@dataclass(frozen=True)
+class Drafts:
+    """The one or two migrations that a change needs."""
 
-    The target itself is not touched: scratch databases on its server are.
+    drafts: tuple[Draft, ...]
+    renaming: Renaming
+    not_divided: bool = False
+    """Whether it should be two migrations, of which the first could not be proved."""
+
+
+async def draft(target: Target, revisions: list[Revision], answers: Answers | None = None) -> Drafts | None:
+    """What leads from the revisions to the models; None when there is nothing to lead to.
+
+    What both adds and takes away becomes two: between them old and new code work. The target itself is not touched:
+    scratch databases on its server are. Raises Problem `draft_failed` and those of `rename_on`.
     """
     wanted = await catalog_of_models(target)
     async with scratch_database(target) as scratch:
@@ -46,15 +71,62 @@ async def draft(target: Target, revisions: list[Revision]) -> Draft | None:
         current = await catalog_of(scratch)
         if not compare(wanted, current):
             return None
-        async with owner_connection(scratch, "migrate") as connection:
-            up, down = await connection.run_sync(operations, target.service.metadata, current, wanted)
         with _explained(target):
-            async with owner_connection(scratch, "migrate") as connection:
-                async with connection.begin():
-                    upgrade = await _lead(connection, up, current, wanted)
-                async with connection.begin():
-                    downgrade = await _lead(connection, down, await catalog_in(connection), current)
-        return Draft(upgrade, downgrade)
+            renaming = await rename_on(scratch, wanted, answers or Answers(no_others=True))
+            renamed = await catalog_of(scratch)
+            middle = between(renamed, wanted)
+            if middle is None:
+                return Drafts(await _lead_over(scratch, current, renamed, [wanted], renaming), renaming)
+            divided = await _try_both(scratch, current, renamed, [middle, wanted], renaming)
+    if divided:
+        return Drafts(divided, renaming)
+    async with scratch_database(target) as scratch:
+        await migrate_scratch(scratch, revisions)
+        with _explained(target):
+            await run_on(scratch, renaming.upgrade)
+            return Drafts(await _lead_over(scratch, current, renamed, [wanted], renaming), renaming, not_divided=True)
+
+
+async def _try_both(
+    scratch: Target, current: Catalog, renamed: Catalog, goals: list[Catalog], renaming: Renaming
+) -> tuple[Draft, ...]:
+    """Both steps; none when the first cannot be made just so."""
+    try:
+        both = await _lead_over(scratch, current, renamed, goals, renaming)
+    except DBAPIError:
+        return ()
+    return () if both[0].upgrade.left_over else both
+
+
+async def _lead_over(
+    scratch: Target, current: Catalog, renamed: Catalog, goals: list[Catalog], renaming: Renaming
+) -> tuple[Draft, ...]:
+    """One draft for each goal, from the scratch database with its renames made; renames are part of the first."""
+    found: list[Draft] = []
+    here = renamed
+    for goal in goals:
+        drafted = await _lead_there_and_back(scratch, here, goal)
+        await run_on(scratch, drafted.upgrade.code)
+        found.append(drafted)
+        here = await catalog_of(scratch)
+    if not renaming.upgrade:
+        return tuple(found)
+    first = found[0]
+    upgrade = Body(_joined(renaming.upgrade, first.upgrade.code), first.upgrade.left_over)
+    downgrade = Body(_joined(first.downgrade.code, renaming.downgrade), first.downgrade.left_over)
+    return (Draft(upgrade, downgrade, current, first.after), *found[1:])
+
+
+async def _lead_there_and_back(scratch: Target, here: Catalog, goal: Catalog) -> Draft:
+    async with owner_connection(scratch, "migrate") as connection:
+        up, down = await connection.run_sync(operations, scratch.service.metadata, here, goal)
+    async with owner_connection(scratch, "migrate") as connection:
+        async with connection.begin():
+            upgrade = await _lead(connection, up, here, goal)
+        async with connection.begin():
+            after = await catalog_in(connection)
+            downgrade = await _lead(connection, down, after, here)
+    return Draft(upgrade, downgrade, here, after)
 
 
 async def _lead(connection: AsyncConnection, body: str, current: Catalog, wanted: Catalog) -> Body:
@@ -70,12 +142,17 @@ async def _lead(connection: AsyncConnection, body: str, current: Catalog, wanted
     # What was just made has the grants that PostgreSQL gives by itself; those that are wanted come last.
     last = statements_after(compare(wanted, now), wanted, now)
     await _execute(connection, last)
-    return Body(before, body, after + last, compare(wanted, await catalog_in(connection)))
+    code = _joined(*map(executed, before), body, *map(executed, after + last))
+    return Body(code, compare(wanted, await catalog_in(connection)))
 
 
 async def _execute(connection: AsyncConnection, statements: list[str]) -> None:
     for statement in statements:
         await connection.exec_driver_sql(statement)
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)
 
 
 @contextmanager

@@ -1,71 +1,69 @@
-"""The text of a migration file."""
+"""The text of a migration file, as ruff would leave it."""
 
 import textwrap
 
+from orion_db.authoring.code import laid_out, names_in
 from orion_db.authoring.draft import Body, Draft
 
-_TEMPLATE = '''"""{title}.
+_WRITTEN = "Written by `orion db migrate` from the models. Review it, and say here why the change is made."
 
-Written by `orion db migrate` from the models. Review it, and say here why the change is made.
-"""
+_POST = (
+    "It is applied after the new code runs everywhere. Code that still needs what goes must be gone by then; if there "
+    "is such code, deploy one that does without it first."
+)
 
-{imports}
+_PRE = (
+    "Code from before this does not run after it, and code from after it does not run before it. Stop the service "
+    "while it is applied, or go in two steps: expand (add the new beside the old, write both, copy what is there), and "
+    "when all code uses the new, contract (take the old away in a migration of phase post)."
+)
 
-phase = "{phase}"
+_NOT_DIVIDED = (
+    "It adds and takes away, which should be two migrations; the first could not be made to work by itself on a "
+    "scratch database. Divide it by hand."
+)
 
-
-def upgrade() -> None:
-{upgrade}
-
-
-def downgrade() -> None:
-{downgrade}
-'''
-
-
-def file_text(words: str, draft: Draft) -> str:
-    """The whole file. `phase` is "post" when it takes something away that running code may still use."""
-    upgrade, downgrade = _function(draft.upgrade), _function(draft.downgrade)
-    destroys = "op.drop_table(" in upgrade or "op.drop_column(" in upgrade
-    return _TEMPLATE.format(
-        title=words.strip().capitalize().replace("_", " ").replace('"', "'").replace("\\", "/").rstrip("."),
-        imports=_imports(upgrade + downgrade),
-        phase="post" if destroys else "pre",
-        upgrade=upgrade,
-        downgrade=downgrade,
-    )
+_IMPORTS = {
+    "sa": "import sqlalchemy as sa",
+    "op": "from alembic import op",
+    "postgresql": "from sqlalchemy.dialects import postgresql",
+}
+"""By the name that code uses, in the order that isort wants."""
 
 
-def _imports(code: str) -> str:
-    lines = ["import sqlalchemy as sa"] if "sa." in code else []
-    lines += ["from alembic import op"] if "op." in code else []
-    lines += ["from sqlalchemy.dialects import postgresql"] if "postgresql." in code else []
-    return "\n".join(lines)
+def file_text(name: str, previous: str | None, title: str, draft: Draft, *, not_divided: bool = False) -> str:
+    """The whole file of the revision `name`, which follows `previous`."""
+    names = names_in(f"{draft.upgrade.code}\n{draft.downgrade.code}")
+    imports = "\n".join(line for used, line in _IMPORTS.items() if used in names)
+    constants = [
+        f'revision = "{name}"',
+        f'down_revision = "{previous}"' if previous else "down_revision = None",
+        f'phase = "{draft.phase}"',
+    ]
+    parts = [_docstring(title, draft, not_divided), *([imports] if imports else []), "\n".join(constants)]
+    functions = [_function("upgrade", draft.upgrade), _function("downgrade", draft.downgrade)]
+    return "\n\n".join(parts) + "\n\n\n" + "\n\n\n".join(functions) + "\n"
 
 
-def _function(body: Body) -> str:
-    """The body of a function, indented. Statements of several lines keep their layout: it may be inside a literal."""
-    parts = ["    " + _execute(statement) for statement in body.before]
-    parts += [textwrap.indent(body.operations, "    ")] if body.operations else []
-    parts += ["    " + _execute(statement) for statement in body.after]
-    parts += [f"    # Left to be written by hand: {difference}" for difference in body.left_over]
-    return "\n".join(parts if body.before or body.operations or body.after else [*parts, "    pass"])
+def _docstring(title: str, draft: Draft, not_divided: bool) -> str:
+    words = title.strip().replace("_", " ").rstrip(".")
+    paragraphs = [words[:1].upper() + words[1:] + ".", _WRITTEN]
+    if draft.breaks:
+        taken = "; ".join(map(str, draft.breaks))
+        paragraphs.append(f"Breaks running code: {taken}. {_POST if draft.phase == 'post' else _PRE}")
+    if not_divided:
+        paragraphs.append(_NOT_DIVIDED)
+    if draft.downgrade.left_over:
+        paragraphs.append("downgrade() does not take back: " + "; ".join(map(str, draft.downgrade.left_over)) + ".")
+    text = "\n\n".join("\n".join(textwrap.wrap(_plain(paragraph), 118)) for paragraph in paragraphs)
+    return f'"""{text}\n"""'
 
 
-def _execute(statement: str) -> str:
-    r"""`op.execute` of the statement. Alembic reads `:name` as a parameter, so a colon before a word is escaped."""
-    escaped = _without_parameters(statement)
-    if "\n" not in escaped and '"' not in escaped and "\\" not in escaped:
-        return f'op.execute("{escaped}")'
-    quotes = "'''" if '"""' in escaped or escaped.endswith('"') else '"""'
-    return f"op.execute(r{quotes}{escaped}{quotes})" if quotes not in escaped else f"op.execute({escaped!r})"
+def _plain(text: str) -> str:
+    return text.replace("\\", "/").replace('"', "'")
 
 
-def _without_parameters(statement: str) -> str:
-    result: list[str] = []
-    for position, letter in enumerate(statement):
-        before = statement[position - 1] if position else ""
-        after = statement[position + 1] if position + 1 < len(statement) else ""
-        is_parameter = letter == ":" and (after.isalnum() or after == "_") and before not in (":", "\\")
-        result.append("\\:" if is_parameter and not (before.isalnum() or before == "_") else letter)
-    return "".join(result)
+def _function(name: str, body: Body) -> str:
+    lines = [laid_out(body.code, 4)] if body.code else []
+    lines += [f"    # Left to be written by hand: {' '.join(str(left).split())}" for left in body.left_over]
+    return "\n".join([f"def {name}() -> None:", *lines, *([] if body.code else ["    pass"])])

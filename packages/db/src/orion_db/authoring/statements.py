@@ -116,14 +116,13 @@ def _table(difference: Difference, _: Facts) -> list[str]:
 
 def _column(difference: Difference, _: Facts) -> list[str]:
     facts = difference.expected.keys() | difference.found.keys()
-    if difference.change != "changed" or "default" not in facts:
+    if difference.change != "changed":
         return []
     table, _dot, column = difference.name.rpartition(".")
-    default = difference.expected.get("default")
-    return [
-        f"ALTER TABLE {table} ALTER COLUMN {quoted(column)} "
-        + (f"SET DEFAULT {default}" if default else "DROP DEFAULT")
-    ]
+    default, not_null = difference.expected.get("default"), difference.expected.get("not null")
+    changes = [f"SET DEFAULT {default}" if default else "DROP DEFAULT"] if "default" in facts else []
+    changes += ["SET NOT NULL" if not_null else "DROP NOT NULL"] if "not null" in facts else []
+    return [f"ALTER TABLE {table} ALTER COLUMN {quoted(column)} {change}" for change in changes]
 
 
 def _constraint(difference: Difference, wanted: Facts) -> list[str]:

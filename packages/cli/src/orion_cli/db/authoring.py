@@ -1,0 +1,85 @@
+"""Writing migrations, and trying them before anybody else does."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from orion_cli.db.options import DryRun, Json, Services
+from orion_cli.db.run import Run
+from orion_cli.db.usage import Command
+from orion_db.authoring.renames import Rename
+from orion_db.authoring.renaming import Answers
+from orion_db.errors import Exit, Problem
+from orion_db.migrate import migrate
+from orion_db.progress import Progress
+from orion_db.result import Result
+from orion_db.targets import Target
+
+commands = typer.Typer()
+
+
+@commands.command("migrate", cls=Command)
+def migrate_databases(
+    services: Services = None,
+    name: Annotated[str | None, typer.Option(help="Write a migration of this name from the models' changes.")] = None,
+    create_only: Annotated[bool, typer.Option("--create-only", help="Write it, and apply nothing.")] = False,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option("--rename", metavar="OLD=NEW", help="goods=products, goods.name=goods.title; repeatable."),
+    ] = None,
+    no_renames: Annotated[
+        bool, typer.Option("--no-renames", help="Drop and add whatever --rename does not name.")
+    ] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Development: write migrations from the models' changes (--name), and apply what is pending. Never resets.
+
+    What may be a rename is asked about; where nobody can be asked, --rename and --no-renames say it. A change that adds
+    and takes away becomes two files: one for before the new code is deployed, one for after.
+    """
+    run = Run("migrate", json)
+    _check_options(run, name, create_only or dry_run or bool(rename) or no_renames)
+    if rename and len(run.services(services)) > 1:
+        run.fail(Problem("service_missing", Exit.USAGE, "--rename is about one service.", "", "Name the service."))
+    answers = Answers(tuple(rename or ()), no_renames, _asking(run) if run.can_ask else None)
+
+    async def work(target: Target, progress: Progress) -> Result:
+        return await migrate(
+            target, name=name, create_only=create_only, dry_run=dry_run, answers=answers, progress=progress
+        )
+
+    run.over(services, work)
+
+
+def _asking(run: Run) -> Callable[[str, Rename], bool]:
+    def ask(service: str, rename: Rename) -> bool:
+        return run.confirm(
+            f"{service}: the {rename.kind} {rename.old} is gone and {rename.new} is new. Renamed, keeping its data?"
+        )
+
+    return ask
+
+
+def _check_options(run: Run, name: str | None, writes: bool) -> None:
+    if writes and name is None:
+        run.fail(
+            Problem(
+                "name_missing",
+                Exit.USAGE,
+                "--create-only, --dry-run and --rename are about a migration that is written, which needs a --name.",
+                "",
+                "Add --name add_new_feature; what deploy would apply is told by `orion db plan`.",
+            )
+        )
+    if run.production:
+        run.fail(
+            Problem(
+                "production",
+                Exit.REFUSED,
+                "`migrate` is for development.",
+                "ORION_ENV is production.",
+                "Use `orion db deploy`, which applies what is pending and writes nothing.",
+            )
+        )
