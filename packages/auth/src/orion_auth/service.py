@@ -11,6 +11,7 @@ from orion_auth.passkeys import tables as passkeys
 from orion_auth.passwords import tables as passwords
 from orion_auth.rate_limits import tables as rate_limits
 from orion_auth.security_events import tables as security_events
+from orion_auth.seeds.demo import DEMO
 from orion_auth.sessions import tables as sessions
 from orion_auth.signing_keys import tables as signing_keys
 from orion_auth.social import tables as social
@@ -43,6 +44,7 @@ service = Service(
     metadata=Table.metadata,
     migrations=Path(__file__).parent / "migrations",
     seed=seeds.seed,
+    demo=DEMO,
     package=Path(__file__).parents[2],
     application="orion_auth.app:create_app",
     settings="orion_auth.settings:AuthSettings",

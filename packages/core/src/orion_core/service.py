@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.demo import Demo
 from orion_core.seeds import Profile, SeedReport
 
 ENTRY_POINT_GROUP = "orion.services"
@@ -48,6 +49,8 @@ class Service:
     It works until the event `stop`, and serves its health at `host` and `port`.
     """
     worker_port: int | None = None
+    demo: Demo | None = None
+    """How `orion db seed demo` fills the tables with users; None: the service has no such data."""
 
     @property
     def owner_url_variable(self) -> str:

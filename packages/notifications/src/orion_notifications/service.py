@@ -11,6 +11,7 @@ from orion_notifications.notifications import tables as notifications
 from orion_notifications.preferences import tables as preferences
 from orion_notifications.providers import tables as providers
 from orion_notifications.push import tables as push
+from orion_notifications.seeds.demo import DEMO
 from orion_notifications.suppressions import tables as suppressions
 from orion_notifications.templates import tables as templates
 
@@ -26,6 +27,7 @@ service = Service(
     metadata=Table.metadata,
     migrations=Path(__file__).parent / "migrations",
     seed=seeds.seed,
+    demo=DEMO,
     package=Path(__file__).parents[2],
     application="orion_notifications.app:create_app",
     settings="orion_notifications.settings:NotificationSettings",

@@ -12,6 +12,7 @@ from orion_user.organizations import tables as organizations
 from orion_user.permissions import tables as permissions
 from orion_user.preferences import tables as preferences
 from orion_user.roles import tables as roles
+from orion_user.seeds.demo import DEMO
 from orion_user.sessions import tables as sessions
 from orion_user.users import tables as users
 
@@ -27,6 +28,7 @@ service = Service(
     metadata=Table.metadata,
     migrations=Path(__file__).parent / "migrations",
     seed=seeds.seed,
+    demo=DEMO,
     package=Path(__file__).parents[2],
     application="orion_user.app:create_app",
     settings="orion_user.settings:UserSettings",

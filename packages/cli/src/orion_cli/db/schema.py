@@ -17,7 +17,6 @@ from orion_db.migrate import migrate
 from orion_db.progress import Progress
 from orion_db.reset import check_reset, reset
 from orion_db.result import Result
-from orion_db.seeding import seed
 from orion_db.status import status
 from orion_db.targets import Target
 
@@ -112,17 +111,6 @@ def generate_documents(
     run = Run("generate", json)
     results = [generate(service, check=check) for service in run.services(services)]
     run.end(results)
-
-
-@commands.command("seed", cls=Command)
-def seed_databases(services: Services = None, profile: Profile = None, json: Json = False) -> None:
-    """Insert the seed rows that are missing; what somebody has edited is left alone."""
-    run = Run("seed", json)
-
-    async def work(target: Target, progress: Progress) -> Result:
-        return await seed(target, profile=_named(profile), production=run.production, progress=progress)
-
-    run.over(services, work)
 
 
 @commands.command("reset", cls=Command)
