@@ -76,18 +76,21 @@ async def owner_engine(target: Target, purpose: str, settings: Mapping[str, str]
 
 
 @asynccontextmanager
-async def login_connection(target: Target, purpose: str) -> AsyncGenerator[AsyncConnection]:
-    """An autocommit connection of the login itself to the service's database: it may see what the owner may not.
+async def login_connection(
+    target: Target, purpose: str, *, autocommit: bool = False
+) -> AsyncGenerator[AsyncConnection]:
+    """A connection of the login itself to the service's database: it may see what the owner may not.
 
     A login that does not inherit the owner role's rights acts as that role instead.
     """
     async with _connection(
-        target.owner_url, database=target.database, role=None, target=target, purpose=purpose, autocommit=True
+        target.owner_url, database=target.database, role=None, target=target, purpose=purpose, autocommit=autocommit
     ) as connection:
         owner = target.service.owner_role
         inherits = await connection.execute(_INHERITS, {"owner": owner})
         if not inherits.scalar_one():
             await connection.execute(text("SELECT set_config('role', :owner, false)"), {"owner": owner})
+        await connection.commit()
         yield connection
 
 

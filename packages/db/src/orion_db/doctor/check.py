@@ -41,11 +41,14 @@ class Check:
     """What only a member of pg_monitor sees of it; empty when the owner sees all."""
 
 
-def rows(query: str | Callable[[Server], str]) -> Read:
+def rows(query: str | Callable[[Server], str | None]) -> Read:
     """Asks with one SELECT. It may name `:service`, `:login`, `:owner`, `:service_login` and `:now`."""
 
     async def read(connection: AsyncConnection, server: Server) -> Sequence[Row]:
-        statement = text(query if isinstance(query, str) else query(server))
+        words = query if isinstance(query, str) else query(server)
+        if words is None:  # nothing to ask on this server
+            return ()
+        statement = text(words)
         wanted = statement.compile().params.keys()
         values = {name: value for name, value in server.parameters.items() if name in wanted}
         return [

@@ -97,8 +97,9 @@ WITH heap AS (
   SELECT
     c.oid, n.nspname, c.relname, greatest(c.reltuples, 0) AS rows, c.relpages AS pages,
     current_setting('block_size')::integer AS page,
-    coalesce((SELECT option_value::integer FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor'), 100)
-      AS fill,
+    coalesce(
+      (SELECT option_value::integer FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor'), 100
+    ) AS fill,
     (SELECT count(*) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns
   FROM pg_class AS c
   JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -25,14 +25,14 @@ def _database(row: Row, server: Server) -> Finding | None:
     kind, age, limit = _worse(row, server, {})
     if age < min(limit * OVERDUE, CRITICAL_AGE):
         return None
-    where = "" if row["here"] else f"-- in the database {row['database']}, as its owner or a superuser\n"
+    where = () if row["here"] else (f"-- in the database {row['database']}, as its owner or a superuser",)
     return Finding(
         check="",
         severity=Severity.CRITICAL if age >= CRITICAL_AGE else Severity.WARNING,
         object=row["database"],
-        what=f"its oldest {kind} is {age} old; autovacuum must have come at {limit:.0f}, and at 2^31 nothing is written",
+        what=f"its oldest {kind} is {age} old; autovacuum must have come at {limit:.0f}; at 2^31 the server stops",
         numbers={"age": age, "limit": round(limit)},
-        fix=(*([where.strip()] if where else []), "VACUUM (FREEZE)"),
+        fix=(*where, "VACUUM (FREEZE)"),
         safe=False,
     )
 
