@@ -58,7 +58,7 @@ async def written(shop: "Shop", metadata: MetaData, answers: Answers) -> tuple[M
     wanted = await orion_db.catalog_of_models(shop.target)
     assert orion_db.compare(wanted, await orion_db.catalog_of(shop.target)) == []
     rows = len(await shop.run("SELECT * FROM prices")), await count(shop)
-    await orion_db.rollback(shop.target, keep=1)
+    await orion_db.rollback(shop.target, to="0001", discard_rows=True)
     assert orion_db.compare(before, await orion_db.catalog_of(shop.target)) == []
     await orion_db.deploy(shop.target)
     assert (len(await shop.run("SELECT * FROM prices")), await count(shop)) == rows
@@ -116,7 +116,8 @@ async def test_a_table_of_months_takes_its_partitions_along(shop: "Shop", house:
     partitions = await shop.run("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' ORDER BY 1")
     assert not any(row["relname"].startswith("visits") for row in partitions)
     assert len(await shop.run("SELECT FROM calls")) == 1
-    assert await orion_db.rollback(shop.target, keep=1) == ["0002_calls"]
+    taken_back = await orion_db.rollback(shop.target, to="0001_house", discard_rows=True)
+    assert [name for name, _ in taken_back.reverted] == ["0002_calls"]
     assert len(await shop.run("SELECT FROM visits_default UNION ALL SELECT FROM visits")) >= 1
 
 

@@ -73,7 +73,7 @@ def likely_renames(current: Catalog, wanted: Catalog) -> list[Rename]:
 
 
 def renames_of_names(current: Catalog, wanted: Catalog) -> list[Rename]:
-    """Indexes and constraints that differ in nothing but the name: renaming spares building them.
+    """Indexes, constraints and columns' own sequences that differ in nothing but the name: nothing is built anew.
 
     Each old and each new name occurs once.
     """
@@ -219,7 +219,13 @@ def _named_labels(those: Catalog, others: Catalog) -> Iterator[tuple[Kind, str]]
 
 
 def _is_only_a_name(difference: Difference) -> bool:
-    return difference.kind == "constraint" or (difference.kind == "index" and "constraint" not in difference.found)
+    match difference.kind:
+        case "index":
+            return "constraint" not in difference.found
+        case "sequence":
+            return "owned by" in difference.found
+        case kind:
+            return kind == "constraint"
 
 
 def _without_name(difference: Difference) -> Facts:
