@@ -10,10 +10,11 @@ import pytest
 import orion_db
 from orion_core.service import installed_services
 from orion_db.authoring.draft import draft
-from orion_db.deploy import deploy, rollback
+from orion_db.deploy import deploy
 from orion_db.initialize import prepare
 from orion_db.migrate import migrate
 from orion_db.revisions import read_revisions
+from orion_db.rollback import rollback
 from orion_db.status import status
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ async def test_up_down_and_up_again(server: "Server", service: str) -> None:
         await deploy(target)
         full = await orion_db.catalog_of(target)
         names = [revision.name for revision in read_revisions(target.service.migrations)]
-        assert await rollback(target) == names[::-1]
+        assert [name for name, _ in (await rollback(target, discard_rows=True)).reverted] == names[::-1]
         assert orion_db.compare(empty, await orion_db.catalog_of(target)) == []
         await deploy(target)
         assert orion_db.compare(full, await orion_db.catalog_of(target)) == []
@@ -80,7 +81,7 @@ async def test_the_tool_would_write_the_whole_schema_by_itself(server: "Server",
         written = await migrate(target, name="everything")
         assert (written.left_over, written.irreversible) == ((), ())
         assert orion_db.compare(await orion_db.catalog_of_models(target), await orion_db.catalog_of(target)) == []
-        await rollback(target)
+        await rollback(target, discard_rows=True)
         assert orion_db.compare(empty, await orion_db.catalog_of(target)) == []
     finally:
         await server.drop(target.database)

@@ -61,7 +61,8 @@ async def test_up_to_a_point_and_back_to_one(shop: "Shop") -> None:
     await orion_db.deploy(shop.target, up_to="0001_goods")
     assert (await orion_db.status(shop.target)).exit_code == orion_db.Exit.FOUND
     await orion_db.deploy(shop.target)
-    assert await orion_db.rollback(shop.target, keep=1) == ["0002_prices"]
+    taken_back = await orion_db.rollback(shop.target, to="0001_goods")
+    assert [name for name, _ in taken_back.reverted] == ["0002_prices"]
     assert await applied(shop) == ["0001_goods"]
 
 

@@ -24,12 +24,17 @@ async def run_backfill(statement: str, batch: Batch) -> None:
     A batch that skips locked rows finds none as long as others hold the last ones. So the end is only believed of the
     statement without SKIP LOCKED, which waits for them as any statement waits for a lock.
     """
-    waiting = _SKIP_LOCKED.sub("", statement)
+    waiting = without_skipping(statement)
     while True:
         started = time.monotonic()
         if not (await batch(statement) or (waiting != statement and await batch(waiting))):
             return
         await asyncio.sleep((time.monotonic() - started) * REST_SHARE)
+
+
+def without_skipping(statement: str) -> str:
+    """The statement, waiting for rows that others hold."""
+    return _SKIP_LOCKED.sub("", statement)
 
 
 async def change_rows(connection: AsyncConnection, statement: str, revision: str) -> int:

@@ -79,6 +79,7 @@ CREATE TABLE IF NOT EXISTS schema_migration_progress (
 
 async def create_history(connection: AsyncConnection, service: Service) -> None:
     """Make the table where there is none. Call it as the owner, under the lock: IF NOT EXISTS alone can still race."""
+    await connection.execute(text("SET LOCAL lock_timeout = '10s'"))
     for statement in (_CREATE, _CREATE_PROGRESS):
         await connection.execute(text(statement))
     if not (await connection.execute(text(_IS_OF_TODAY))).scalar_one():
@@ -113,6 +114,14 @@ async def record(connection: AsyncConnection, revision: Revision, duration_ms: i
             "host": socket.gethostname()[:255],
             "steps": steps,
         },
+    )
+
+
+async def record_checksum(connection: AsyncConnection, revision: Revision) -> None:
+    """Note that the revision is applied as its file is now."""
+    await connection.execute(
+        text("UPDATE public.schema_migrations SET checksum = :checksum WHERE name = :name"),
+        {"name": revision.name, "checksum": revision.checksum},
     )
 
 

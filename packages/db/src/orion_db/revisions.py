@@ -120,6 +120,15 @@ def read_revisions(folder: Path) -> list[Revision]:
     return found
 
 
+def named(revisions: list[Revision], name: str) -> Revision:
+    """The revision of that name, or of its number alone. Raises Problem `unknown_revision`."""
+    for revision in revisions:
+        if name in (revision.name, revision.name[:4]):
+            return revision
+    names = ", ".join(revision.name for revision in revisions)
+    raise Problem("unknown_revision", Exit.USAGE, f"There is no migration {name!r}.", "", f"There are: {names}.")
+
+
 def next_name(revisions: list[Revision], words: str) -> str:
     """File stem for a new revision called `words`: "Add user index" after 0007 becomes 0008_add_user_index."""
     name = "_".join(re.findall(r"[a-z0-9]+", words.lower()))[:60].strip("_")

@@ -73,6 +73,17 @@ def steps(
     return found or (MigrationStep("transaction", ()),)
 
 
+def created_tables(revision: Revision) -> set[str]:
+    """Tables and materialized views that the revision makes, by their bare names; nothing when its SQL is not known."""
+    try:
+        statements = map(without_comments, revision.statements())
+        return {
+            bare(match["name"]) for sql in statements if (match := _CREATE_TABLE.match(sql) or _CREATE_VIEW.match(sql))
+        }
+    except Problem:
+        return set()
+
+
 def _classified(statements: Iterable[str], existing: set[str], revision: Revision) -> Iterable[MigrationStep]:
     """Each statement as a step of its own kind."""
     autocommit = False
