@@ -180,7 +180,7 @@ def refuse_unless_clean(service: Service, standing: Standing) -> None:
             Exit.REFUSED,
             f"{service.name}: the migration {standing.passed_over[0]} is not applied, though later ones are.",
             "It was probably merged from a branch after them; whether it still fits is not known.",
-            "Rename it so that its number is the highest, and check what it does after the others.",
+            f"Run `orion db rebase {service.name}`, which moves it behind the others and proves the new order.",
         )
 
 

@@ -100,6 +100,21 @@ class Revision:
 
 def read_revisions(folder: Path) -> list[Revision]:
     """All revisions of the folder in order. Raises Problem when names are malformed or two have the same number."""
+    found = revision_files(folder)
+    for first, second in pairwise(found):
+        if first.number == second.number:
+            raise Problem(
+                "two_heads",
+                Exit.REFUSED,
+                f"Two migrations have the number {first.name[:4]}: {first.name} and {second.name}.",
+                "They were written at the same time on different branches; their order is not known.",
+                "Run `orion db rebase`, which moves the one that has been applied nowhere behind the other.",
+            )
+    return found
+
+
+def revision_files(folder: Path) -> list[Revision]:
+    """The same, with two of one number as they are. Raises Problem when names are malformed."""
     found = [
         Revision(file.stem, file, checksum(file))
         for file in sorted(folder.glob("*.py"))
@@ -108,15 +123,6 @@ def read_revisions(folder: Path) -> list[Revision]:
     for revision in found:
         if not _FILE_NAME.fullmatch(revision.name):
             raise _unusable(revision.file, "Its name is not of the form 0001_snake_case_name.py.")
-    for first, second in pairwise(found):
-        if first.number == second.number:
-            raise Problem(
-                "two_heads",
-                Exit.REFUSED,
-                f"Two migrations have the number {first.name[:4]}: {first.name} and {second.name}.",
-                "They were written at the same time on different branches; their order is not known.",
-                f"Rename the one that has been applied nowhere to {found[-1].number + 1:04d}_….py.",
-            )
     return found
 
 

@@ -13,6 +13,7 @@ from orion_db.authoring.renaming import Answers
 from orion_db.errors import Exit, Problem
 from orion_db.migrate import migrate
 from orion_db.progress import Progress
+from orion_db.rebase import rebase
 from orion_db.result import Result
 from orion_db.targets import Target
 
@@ -50,6 +51,33 @@ def migrate_databases(
             target, name=name, create_only=create_only, dry_run=dry_run, answers=answers, progress=progress
         )
 
+    run.over(services, work)
+
+
+@commands.command("rebase", cls=Command)
+def rebase_databases(
+    services: Services = None,
+    move: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--move", metavar="NAME", help="The migration that is to move, where nothing else tells; repeatable."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Renumber migrations that two branches gave one number, and those that were passed over, behind all others.
+
+    What the database has applied, or else what the main branch has, keeps its number. The new order is proved on a
+    scratch database first. Exit code 1: done, and the models say more than the migrations.
+    """
+
+    async def work(target: Target, progress: Progress) -> Result:
+        return await rebase(target, move=move or (), dry_run=dry_run, progress=progress)
+
+    run = Run("rebase", json)
+    if move and len(run.services(services)) > 1:
+        run.fail(Problem("service_missing", Exit.USAGE, "--move is about one service.", "", "Name the service."))
     run.over(services, work)
 
 
