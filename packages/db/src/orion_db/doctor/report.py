@@ -68,12 +68,14 @@ class Examination(Result):
 
 
 def _told(finding: Finding) -> list[str]:
+    if finding.severity is Severity.INFO:
+        return [f"info  {finding.check}  {finding.object}: {finding.what}", f"    fix   {'; '.join(finding.fix)}"]
     safe = "  (safe: doctor --fix does it)" if finding.safe else ""
     return [
         f"{finding.severity}  {finding.check}  {finding.object}: {finding.what}",
-        *([f"    why   {finding.why}"] if finding.severity is not Severity.INFO else []),
+        f"    why   {finding.why}",
         *(f"    fix   {line}{safe}" for line in finding.fix),
-        *(f"    undo  {line}" for line in finding.undo if finding.severity is not Severity.INFO),
+        *(f"    undo  {line}" for line in finding.undo),
     ]
 
 

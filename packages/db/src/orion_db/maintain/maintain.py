@@ -1,0 +1,111 @@
+"""The verb: what is due is found by the doctor's checks, done in order of need, and written down."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from orion_db.connections import login_connection
+from orion_db.doctor.examine import Examiner, choose, doctor, look_around
+from orion_db.doctor.finding import Finding
+from orion_db.doctor.report import Treatment
+from orion_db.errors import Exit
+from orion_db.maintain.guard import Guard
+from orion_db.maintain.limits import Limits
+from orion_db.maintain.treat import Ward, treat_all
+from orion_db.progress import Progress, silent
+from orion_db.result import Result
+from orion_db.targets import Target
+
+ORDER = (
+    "invalid-index",
+    "partitions-ahead",
+    "wraparound-table",
+    "vacuum-overdue",
+    "index-bloat",
+    "statistics-missing",
+    "analyze-overdue",
+    "partitioned-statistics",
+)
+"""What maintenance cares for, the most urgent first; of INVALID indexes, what a broken REINDEX has left."""
+
+
+@dataclass(frozen=True)
+class Maintenance(Result):
+    """What was done to a database, or would be."""
+
+    database: str
+    done: tuple[Treatment, ...]
+    due: tuple[Finding, ...] = ()
+    """Of a dry run: what would be done, and why."""
+    left: int = 0
+    """How many things are due still, since it ended before."""
+    ended: str = ""
+    """Why it ended before it was done, if it did."""
+    score: int | None = None
+    """After it, by a whole checkup."""
+
+    @property
+    def exit_code(self) -> Exit:
+        return Exit.FOUND if self.left or any(not treatment.cured for treatment in self.done) else Exit.OK
+
+    def in_words(self) -> list[str]:
+        lines = [f"would  {'; '.join(finding.fix)}  -- {finding.what}" for finding in self.due]
+        for treatment in self.done:
+            outcome = "" if treatment.cured else f"  put off: {treatment.reason}"
+            lines.append(f"{'; '.join(treatment.statements)}{outcome}")
+        if self.ended:
+            lines.append(f"ended early: {self.ended}; {self.left} left for the next time")
+        if self.score is not None:
+            lines.append(f"score {self.score} of 100")
+        return [f"{len(self.done)} done" if self.done or not self.due else f"{len(self.due)} due", *lines]
+
+
+async def maintain(
+    target: Target,
+    *,
+    limits: Limits | None = None,
+    stop: asyncio.Event | None = None,
+    dry_run: bool = False,
+    record: bool = True,
+    progress: Progress = silent,
+) -> Maintenance:
+    """Care for the database until nothing is due, the limits are reached or `stop` is set; then record a checkup.
+
+    Raises Problem `locked` while another maintenance of this database is at work, and those of connecting.
+    """
+    service, stopping = target.service.name, stop or asyncio.Event()
+    async with ward_of(target, limits or Limits(), stopping, progress, alone=not dry_run) as ward:
+        due = in_order(await ward.examiner.examine(choose(ORDER)))
+        if dry_run:
+            return Maintenance(service, target.database, (), due=tuple(due))
+        done, ended = await treat_all(ward, due)
+    score = (await doctor(target, record=record, progress=progress)).score if not stopping.is_set() else None
+    left = len(due) - len(done) if ended else 0
+    return Maintenance(service, target.database, tuple(done), left=left, ended=ended or "", score=score)
+
+
+@asynccontextmanager
+async def ward_of(
+    target: Target, limits: Limits, stop: asyncio.Event, progress: Progress, *, alone: bool
+) -> AsyncGenerator[Ward]:
+    """A database with a guard and an examiner. `alone`: nobody else treats it meanwhile. Raises Problem `locked`."""
+    async with (
+        login_connection(target, "maintain", autocommit=True) as watching,
+        login_connection(target, "maintain") as looking,
+    ):
+        guard = Guard(watching, limits, stop)
+        if alone:
+            await guard.enter()
+        examiner = Examiner(looking, target, await look_around(looking, target), progress)
+        yield Ward(target, examiner, guard, progress)
+
+
+def in_order(findings: Sequence[Finding]) -> list[Finding]:
+    """What may be done by itself, the most urgent first."""
+    due = [finding for finding in findings if finding.safe and not _is_for_the_doctor(finding)]
+    return sorted(due, key=lambda finding: ORDER.index(finding.check))
+
+
+def _is_for_the_doctor(finding: Finding) -> bool:
+    return finding.check == "invalid-index" and "_ccnew" not in finding.object and "_ccold" not in finding.object
