@@ -117,6 +117,8 @@ class Batches:
     column: str
     where: str
     values: dict[str, Any]
+    within: str = "true"
+    """Of a table of several files: which of them can be left out, as SQL by `values`."""
     start: object = datetime(1, 1, 1, tzinfo=UTC)
     """Less than any value of the column."""
 
@@ -133,7 +135,7 @@ WITH gone AS (
     SELECT {self.key} FROM {self.table}
     WHERE {self.column} >= :from AND {self.where}
     ORDER BY {self.column} LIMIT :size FOR UPDATE SKIP LOCKED
-  ))
+  )) AND {self.within}
   RETURNING {self.column} AS place
 )
 SELECT count(*), (SELECT place FROM gone ORDER BY place DESC LIMIT 1) FROM gone

@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from orion_core.background import pause
-from orion_core.ids import uuid7_floor
 from orion_core.retention.batches import (
     ATTEMPTS,
     AnotherPrunesError,
@@ -85,8 +85,7 @@ async def _prune_table(due: Due, now: datetime, worker: Worker, pruned: Pruned, 
 
     before = due.before(now)
     if isinstance(due.rule, Rows):
-        batches = Batches(due.table, "ctid", due.rule.column, row_condition(due.rule), {"before": before})
-        pruned.put_off = await delete(batches, worker, count)
+        pruned.put_off = await delete(expired(due, before), worker, count)
         return
     await _drop_months(due, before, worker, pruned)
     if pruned.put_off is None and not worker.stop.is_set():
@@ -124,11 +123,22 @@ async def _delete_stranded(
     async with worker.alone() as connection:
         if not (await connection.execute(_MAY_DELETE, {"table": due.table})).scalar_one():
             return
-    first = uuid7_floor(datetime.fromtimestamp(0, UTC))
-    batches = Batches(due.table, "id", "id", month_condition(due), {"floor": month_floor(before)}, start=first)
+    batches = stranded(due, before)
     try:
         pruned.put_off = await delete(batches, worker, count)
     except DBAPIError as error:
         if sqlstate(error) != _APPEND_ONLY:
             raise
         pruned.put_off = "rows in the default partition of an append-only table go only with a month of their own"
+
+
+def stranded(due: Due, before: datetime) -> Batches:
+    """Those rows, in batches."""
+    values = {"floor": month_floor(before)}
+    return Batches(due.table, "id", "id", month_condition(due), values, within="id < :floor", start=UUID(int=0))
+
+
+def expired(due: Due, before: datetime) -> Batches:
+    """Rows that go by themselves, in batches."""
+    assert isinstance(due.rule, Rows)
+    return Batches(due.table, "ctid", due.rule.column, row_condition(due.rule), {"before": before})
