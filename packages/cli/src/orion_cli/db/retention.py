@@ -32,11 +32,11 @@ def prune_databases(
 
     Ctrl-C and SIGTERM end it after the batch in hand. Exit code 1: something due is left; 6: somebody else prunes.
     """
-    run = Run("prune", json)
+    run, stop = Run("prune", json), asyncio.Event()
 
     async def work(target: Target, progress: Progress) -> Result:
         overrides = overrides_of(target.service, run.environment.get(target.service.retention_variable, ""))
-        stop = told_to_stop()
+        stop_on_signals(stop)
         return await prune(target, overrides=overrides, table=table, dry_run=dry_run, progress=progress, stop=stop)
 
     run.over(_having(table, run.services(services)), work)
@@ -50,6 +50,7 @@ def _having(table: str | None, services: list[Service]) -> list[str]:
 
 
 def overrides_of(service: Service, words: str) -> dict[str, str]:
+    """The service's setting of retention: durations by table. Raises Problem `retention_unreadable`."""
     with suppress(ValueError):
         found: object = json_module.loads(words or "{}")
         if isinstance(found, dict):
@@ -63,9 +64,8 @@ def overrides_of(service: Service, words: str) -> dict[str, str]:
     )
 
 
-def told_to_stop() -> asyncio.Event:
-    stop = asyncio.Event()
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Ctrl-C and SIGTERM set the event: the work ends where it can, and no other database is begun."""
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # a system without signals
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop

@@ -14,6 +14,7 @@ from orion_db.doctor.check import Check
 from orion_db.doctor.checks import BY_ID, CHECKS, WEIGHTS
 from orion_db.doctor.finding import Finding
 from orion_db.doctor.history import read_checkups, read_sizes, record_checkup
+from orion_db.doctor.outside import Outside
 from orion_db.doctor.report import Examination, NotSeen, Past
 from orion_db.doctor.score import score
 from orion_db.doctor.server import Server, read_server
@@ -32,6 +33,7 @@ async def doctor(
     *,
     only: Sequence[str] = (),
     record: bool = True,
+    outside: Outside | None = None,
     now: datetime | None = None,
     progress: Progress = silent,
 ) -> Examination:
@@ -42,7 +44,7 @@ async def doctor(
     """
     checks = choose(only)
     async with login_connection(target, "doctor") as connection:
-        examiner = Examiner(connection, target, await look_around(connection, target, now), progress)
+        examiner = Examiner(connection, target, await look_around(connection, target, outside, now), progress)
         findings = await examiner.examine(checks)
     recorded = record and not only and await write_down(target, findings)
     return examiner.result(findings, recorded=recorded)
@@ -69,10 +71,12 @@ def choose(only: Iterable[str]) -> tuple[Check, ...]:
     return tuple(check for check in CHECKS if not wanted or check.id in wanted)
 
 
-async def look_around(connection: AsyncConnection, target: Target, now: datetime | None = None) -> Server:
+async def look_around(
+    connection: AsyncConnection, target: Target, outside: Outside | None = None, now: datetime | None = None
+) -> Server:
     """What all judgements know."""
     async with connection.begin():
-        return await read_server(connection, target, now)
+        return await read_server(connection, target, now, outside or Outside())
 
 
 async def write_down(target: Target, findings: Sequence[Finding]) -> bool:
@@ -128,6 +132,9 @@ class Examiner:
                 await self._connection.execute(text("SET TRANSACTION READ ONLY"))
                 await self._connection.execute(_LIMITS)
                 found = await check.read(self._connection, self.server)
+        except Problem as problem:
+            self._miss(check, str(problem))
+            return []
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_db.catalog import Catalog
 from orion_db.connections import server_version
 from orion_db.doctor.finding import Severity
+from orion_db.doctor.outside import Outside
 from orion_db.production import is_marked
 from orion_db.targets import Target
 
@@ -41,6 +42,8 @@ class Server:
     """Of the machine or container, when the server runs where we do; None: unknown."""
     statistics_since: datetime | None
     """Since when the database's statistics count; None: unknown."""
+    outside: Outside = field(default_factory=Outside, repr=False)
+    """What is known that is not in the database."""
     ours: Catalog | None = None
     """What the migrations make; None: not read, or not to be had."""
 
@@ -82,7 +85,7 @@ class Server:
         return self.ours is None or (kind, name.replace('"', "")) in self.ours
 
 
-async def read_server(connection: AsyncConnection, target: Target, now: datetime | None) -> Server:
+async def read_server(connection: AsyncConnection, target: Target, now: datetime | None, outside: Outside) -> Server:
     """Look around. `now` is the server's clock unless it is handed in."""
     row = (await connection.execute(_ABOUT, {"database": target.database})).mappings().one()
     settings = await connection.execute(text("SELECT name, setting, coalesce(unit, '') FROM pg_settings"))
@@ -102,6 +105,7 @@ async def read_server(connection: AsyncConnection, target: Target, now: datetime
         exact="pgstattuple" in found and row["scans"],
         memory_bytes=_memory() if row["same_host"] and _is_local_process(row["pid"]) else None,
         statistics_since=row["stats_reset"] or (since.scalar_one_or_none() if since else None),
+        outside=outside,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orion_db.doctor.examine import choose, write_down
+from orion_db.doctor.outside import Outside
 from orion_db.doctor.report import Examination
 from orion_db.maintain.limits import Limits
 from orion_db.maintain.maintain import ward_of
@@ -19,6 +20,7 @@ async def fix(
     only: Sequence[str] = (),
     dry_run: bool = False,
     record: bool = True,
+    outside: Outside | None = None,
     stop: asyncio.Event | None = None,
     progress: Progress = silent,
 ) -> Examination:
@@ -27,7 +29,7 @@ async def fix(
     Raises Problem `unknown_check`, `locked` while somebody else treats this database, and those of connecting.
     """
     checks = choose(only)
-    async with ward_of(target, Limits(), stop or asyncio.Event(), progress, alone=not dry_run) as ward:
+    async with ward_of(target, Limits(), stop or asyncio.Event(), progress, outside, alone=not dry_run) as ward:
         findings = await ward.examiner.examine(checks)
         safe = [finding for finding in findings if finding.safe]
         if dry_run:

@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from orion_db.connections import login_connection
 from orion_db.doctor.examine import Examiner, choose, doctor, look_around
 from orion_db.doctor.finding import Finding
+from orion_db.doctor.outside import Outside
 from orion_db.doctor.report import Treatment
-from orion_db.errors import Exit
+from orion_db.errors import Exit, Problem
 from orion_db.maintain.guard import Guard
 from orion_db.maintain.limits import Limits
 from orion_db.maintain.treat import Ward, treat_all
 from orion_db.progress import Progress, silent
+from orion_db.prune import prune
 from orion_db.result import Result
 from orion_db.targets import Target
 
@@ -28,6 +30,8 @@ ORDER = (
     "partitioned-statistics",
 )
 """What maintenance cares for, the most urgent first; of INVALID indexes, what a broken REINDEX has left."""
+
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ async def maintain(
     stop: asyncio.Event | None = None,
     dry_run: bool = False,
     record: bool = True,
+    outside: Outside | None = None,
     progress: Progress = silent,
 ) -> Maintenance:
     """Care for the database until nothing is due, the limits are reached or `stop` is set; then record a checkup.
@@ -75,19 +80,54 @@ async def maintain(
     Raises Problem `locked` while another maintenance of this database is at work, and those of connecting.
     """
     service, stopping = target.service.name, stop or asyncio.Event()
-    async with ward_of(target, limits or Limits(), stopping, progress, alone=not dry_run) as ward:
+    async with ward_of(target, limits or Limits(), stopping, progress, outside, alone=not dry_run) as ward:
         due = in_order(await ward.examiner.examine(choose(ORDER)))
         if dry_run:
             return Maintenance(service, target.database, (), due=tuple(due))
-        done, ended = await treat_all(ward, due)
-    score = (await doctor(target, record=record, progress=progress)).score if not stopping.is_set() else None
-    left = len(due) - len(done) if ended else 0
-    return Maintenance(service, target.database, tuple(done), left=left, ended=ended or "", score=score)
+        treated, ended = await treat_all(ward, due)
+        pruned = None if ended else await _prune(ward, outside or Outside())
+    score = None
+    if not stopping.is_set():
+        score = (await doctor(target, record=record, outside=outside, progress=progress)).score
+    left = max(0, len(due) - len(treated)) if ended else 0
+    done = (*treated, *([pruned] if pruned else []))
+    return Maintenance(service, target.database, done, left=left, ended=ended or "", score=score)
+
+
+async def _prune(ward: Ward, outside: Outside) -> Treatment | None:
+    """Let go of what is past its retention, whole months among it, for as long as there is time."""
+    target = ward.target
+    ending = asyncio.Event()
+    looking = asyncio.create_task(_end_when_over(ward, ending))
+    try:
+        pruning = await prune(target, overrides=outside.retention, stop=ending, progress=ward.progress)
+    except Problem as problem:
+        if problem.code == "no_retention":  # none of its tables lets go of anything
+            return None
+        return Treatment("retention-debt", target.database, (), cured=False, reason=problem.what)
+    finally:
+        looking.cancel()
+    put_off = "; ".join(f"{table.table}: {table.put_off}" for table in pruning.tables if table.put_off)
+    words = (f"prune: {pruning.in_words()[0]}",)
+    return Treatment("retention-debt", target.database, words, cured=not put_off, reason=put_off)
+
+
+async def _end_when_over(ward: Ward, ending: asyncio.Event) -> None:
+    while ward.guard.over() is None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ward.guard.stop.wait(), _LOOK_SECONDS)
+    ending.set()
 
 
 @asynccontextmanager
 async def ward_of(
-    target: Target, limits: Limits, stop: asyncio.Event, progress: Progress, *, alone: bool
+    target: Target,
+    limits: Limits,
+    stop: asyncio.Event,
+    progress: Progress,
+    outside: Outside | None = None,
+    *,
+    alone: bool,
 ) -> AsyncGenerator[Ward]:
     """A database with a guard and an examiner. `alone`: nobody else treats it meanwhile. Raises Problem `locked`."""
     async with (
@@ -97,7 +137,7 @@ async def ward_of(
         guard = Guard(watching, limits, stop)
         if alone:
             await guard.enter()
-        examiner = Examiner(looking, target, await look_around(looking, target), progress)
+        examiner = Examiner(looking, target, await look_around(looking, target, outside), progress)
         yield Ward(target, examiner, guard, progress)
 
 

@@ -6,6 +6,7 @@ from orion_db.doctor.checks import (
     horizon,
     house,
     indexes,
+    keeping,
     needless_indexes,
     partitions,
     rights,
@@ -32,7 +33,7 @@ GROUPS = {
     "Settings": settings.CHECKS,
     "Tables and server": schema.CHECKS,
     "Partitions": partitions.CHECKS,
-    "The house": house.CHECKS,
+    "The house": (*house.CHECKS, *keeping.CHECKS),
     "Rights": rights.CHECKS,
 }
 
