@@ -6,7 +6,7 @@ from orion_core.service import Service
 from orion_db.catalog import Catalog
 from orion_db.lint.finding import Finding, finding
 from orion_db.plan.compatibility import compatibility
-from orion_db.plan.definitions import IndexParts, primary_key, read_foreign_keys, read_indexes
+from orion_db.plan.definitions import IndexParts, read_foreign_keys, read_indexes, read_primary_keys
 from orion_db.trace import Trace
 
 Fault = tuple[str, str, str]
@@ -20,6 +20,8 @@ _COLUMNS_SEARCHED = 3
 
 def catalog_findings(trace: Trace, service: Service) -> Iterator[Finding]:
     """What is wrong after the revision and was not before."""
+    if trace.after == trace.before:
+        return
     for rule, table, what in sorted(faults(trace.after, service) - faults(trace.before, service)):
         yield finding(trace.revision.name, rule, what, table=table)
 
@@ -39,10 +41,11 @@ def faults(catalog: Catalog, service: Service) -> set[Fault]:
 
 
 def _of_tables(catalog: Catalog, service: Service) -> Iterator[Fault]:
+    keyed = read_primary_keys(catalog)
     for (kind, name), facts in catalog.items():
         if kind != "table" or "parent" in facts:
             continue
-        if not primary_key(catalog, name):
+        if name not in keyed:
             yield "table-without-primary-key", name, f"{name} has no primary key."
         if not facts["grants"].get(service.service_role) and not _has_column_grants(catalog, name, service):
             yield "missing-grants", name, f"{service.service_role} may do nothing with {name}."
@@ -69,8 +72,7 @@ def _of_keys(catalog: Catalog) -> Iterator[Fault]:
     """Keys too narrow, which count only where they begin and not where they refer; foreign keys without an index."""
     indexes, foreign_keys = list(read_indexes(catalog)), list(read_foreign_keys(catalog))
     referring = {(key.table, column) for key in foreign_keys for column in key.columns}
-    for table in (name for kind, name in catalog if kind == "table"):
-        key = primary_key(catalog, table)
+    for table, key in read_primary_keys(catalog).items():
         facts = catalog.get(("column", f"{table}.{key[0]}")) if len(key) == 1 else None
         if facts and facts["type"] in _NARROW and (table, key[0]) not in referring:
             yield "narrow-key", table, f"the key {table}.{key[0]} is {facts['type']}."
@@ -91,9 +93,11 @@ def _serves(index: IndexParts, table: str, columns: tuple[str, ...]) -> bool:
 
 
 def _of_indexes(catalog: Catalog) -> Iterator[Fault]:
-    indexes = list(read_indexes(catalog))
-    for index in indexes:
-        longer = next((other for other in indexes if _repeats(index, other)), None)
+    of_table: dict[str, list[IndexParts]] = {}
+    for index in read_indexes(catalog):
+        of_table.setdefault(index.table, []).append(index)
+    for index in (index for indexes in of_table.values() for index in indexes):
+        longer = next((other for other in of_table[index.table] if _repeats(index, other)), None)
         if longer and not index.constraint:
             kind = "the constraint" if longer.constraint else "the index"
             yield "index-repeats-another", index.table, f"{index.name} repeats the beginning of {kind} {longer.name}."

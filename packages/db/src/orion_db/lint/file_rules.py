@@ -49,7 +49,8 @@ class RevisionFile:
                 score = sum(len(part) for part in self._texts(node) if part and part in squeezed)
                 if score > best:
                     best, found = score, node.lineno
-        return found
+        backfill = self.constant("backfill")
+        return found if found or backfill is None else backfill.lineno
 
     def _texts(self, call: ast.Call) -> Iterator[str]:
         for node in ast.walk(call):

@@ -11,7 +11,6 @@ from orion_db.lint import squawk
 from orion_db.lint.catalog_rules import catalog_findings, phase_findings
 from orion_db.lint.file_rules import RevisionFile, file_findings, read_file
 from orion_db.lint.finding import Finding, finding
-from orion_db.lint.frozen import FROZEN
 from orion_db.lint.rules import RULES, Severity
 from orion_db.lint.statement_rules import failure_findings, statement_findings
 from orion_db.progress import Progress, silent
@@ -89,7 +88,7 @@ async def judge(target: Target, chosen: Sequence[Revision], traces: Sequence[Tra
         found = list(file_findings(revision, file))
         if traced := by_name.get(revision.name):
             found += await _traced_findings(traced, file, version, target.service)
-        findings += _weighed(target.service, file, found, complete=traced is not None and traced.failure is None)
+        findings += _weighed(file, found, complete=traced is not None and traced.failure is None)
     return Linting(
         target.service.name,
         tuple(revision.name for revision in chosen),
@@ -120,9 +119,9 @@ def _placed(found: Finding, traced: Trace, file: RevisionFile) -> Finding:
     return replace(found, statement=statement, line=line)
 
 
-def _weighed(service: Service, file: RevisionFile, found: list[Finding], *, complete: bool) -> Iterator[Finding]:
+def _weighed(file: RevisionFile, found: list[Finding], *, complete: bool) -> Iterator[Finding]:
     """The findings, those that are accepted with their reason, and what is wrong with the acceptances themselves."""
-    accepted = file.accepted() | FROZEN.get((service.name, file.revision), {})
+    accepted = file.accepted()
     for entry in found:
         yield replace(entry, accepted="" if entry.rule in _NEVER_ACCEPTED else accepted.get(entry.rule, ""))
     value = file.constant("accepted")

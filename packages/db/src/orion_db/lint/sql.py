@@ -13,6 +13,7 @@ _CHANGED = (
     re.compile(rf"(?:with .*?\)\s*)?merge into (?:only )?{_TABLE}", re.IGNORECASE),
     re.compile(rf"(?:with .*?\)\s*)?insert into {_TABLE}", re.IGNORECASE),
 )
+_IN_BLOCK = re.compile(rf"\b(?:update|delete\s+from|insert\s+into|merge\s+into)\s+(?:only\s+)?{_TABLE}", re.IGNORECASE)
 _ALTERED = re.compile(rf"alter table (?:if exists )?(?:only )?{_TABLE}", re.IGNORECASE)
 
 
@@ -35,6 +36,11 @@ def changed_table(statement: str) -> str | None:
     """The table whose rows an UPDATE, DELETE, MERGE or INSERT changes; None of another statement."""
     found = words(statement)
     return next((bare(match["table"]) for pattern in _CHANGED if (match := pattern.match(found))), None)
+
+
+def changed_tables_in_block(statement: str) -> set[str]:
+    """The tables whose rows a DO block changes, as far as its text tells; none of another statement."""
+    return {bare(match["table"]) for match in _IN_BLOCK.finditer(statement)} if matches(r"do\b", statement) else set()
 
 
 def altered_table(statement: str) -> str:

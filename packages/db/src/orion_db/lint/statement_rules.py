@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from orion_db.index_statements import bare
 from orion_db.lint.finding import Finding, finding
-from orion_db.lint.sql import altered_table, changed_table, contains, matches, words
+from orion_db.lint.sql import altered_table, changed_table, changed_tables_in_block, contains, matches, words
 from orion_db.trace import Trace, TracedStatement
 
 _BY_WORDS = (
@@ -104,9 +104,12 @@ def _data(trace: Trace) -> Iterator[Finding]:
 
 def _data_of(trace: Trace, statement: TracedStatement) -> str | None:
     """The table whose rows it changes, if it existed; a DO block or a function shows by the lock that it takes."""
+    existing = {bare(table) for table in trace.existing}
     changed = changed_table(statement.sql)
     if changed is not None:
-        return changed if changed in {bare(table) for table in trace.existing} else None
+        return changed if changed in existing else None
+    if in_block := changed_tables_in_block(statement.sql) & existing:
+        return min(in_block)
     return next((lock.table for lock in statement.locks if lock.mode == "ROW EXCLUSIVE"), None)
 
 

@@ -60,12 +60,13 @@ def read_foreign_keys(catalog: Catalog) -> Iterator[ForeignKeyParts]:
             yield ForeignKeyParts(facts["table"], name.rpartition(".")[2], keys)
 
 
-def primary_key(catalog: Catalog, table: str) -> tuple[str, ...]:
-    """Columns of the table's primary key; none when it has none."""
-    for (kind, _), facts in catalog.items():
-        if kind == "constraint" and facts["table"] == table and facts["definition"].startswith("PRIMARY KEY"):
-            return _parenthesized(facts["definition"], facts["definition"].index("(") + 1)[0]
-    return ()
+def read_primary_keys(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Columns of the primary key of every table that has one."""
+    return {
+        facts["table"]: _parenthesized(facts["definition"], facts["definition"].index("(") + 1)[0]
+        for (kind, _), facts in catalog.items()
+        if kind == "constraint" and facts["definition"].startswith("PRIMARY KEY")
+    }
 
 
 def _parenthesized(definition: str, start: int) -> tuple[tuple[str, ...], str]:
