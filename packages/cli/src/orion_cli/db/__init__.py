@@ -2,7 +2,7 @@
 
 import typer
 
-from orion_cli.db import queries, schema, seeding
+from orion_cli.db import observe, queries, schema, seeding
 from orion_cli.db.usage import Commands
 
 commands = typer.Typer(
@@ -13,5 +13,5 @@ commands = typer.Typer(
     "2 drifted, edited or newer than the code; 3 wrong use, 4 no connection, 5 refused, 6 locked, "
     "7 permission missing, 8 failed in the database.",
 )
-for module in (schema, queries, seeding):
+for module in (schema, queries, seeding, observe):
     commands.add_typer(module.commands)

@@ -61,7 +61,7 @@ class Run:
         except Problem as problem:
             self.fail(problem, results)
         except (SQLAlchemyError, OSError) as error:
-            self.fail(_unforeseen(error), results)
+            self.fail(unforeseen(error), results)
         self.end(results)
 
     def end(self, results: Sequence[Result]) -> NoReturn:
@@ -141,7 +141,8 @@ class Run:
         sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
-def _unforeseen(error: Exception) -> Problem:
+def unforeseen(error: Exception) -> Problem:
+    """What is said of an error of the database that nothing better is known of."""
     return Problem(
         "database_error",
         Exit.FAILED,
