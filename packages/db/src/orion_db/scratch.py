@@ -75,6 +75,17 @@ async def catalog_of_migrations(target: Target, revisions: list[Revision]) -> Ca
         return await catalog_of(scratch)
 
 
+async def catalogs_along(target: Target, revisions: list[Revision]) -> list[Catalog]:
+    """What the revisions build, one by one: the catalog of nothing first, then that after each revision."""
+    async with scratch_database(target) as scratch:
+        await migrate_scratch(scratch, [])
+        found = [await catalog_of(scratch)]
+        for revision in revisions:
+            await migrate_scratch(scratch, [revision])
+            found.append(await catalog_of(scratch))
+        return found
+
+
 async def catalog_of_models(target: Target) -> Catalog:
     """What the models build from nothing."""
     async with scratch_database(target) as scratch:

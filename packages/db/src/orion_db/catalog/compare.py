@@ -6,7 +6,9 @@ from typing import Any, Literal
 SOURCE = "source"
 """A function as it was typed, layout and all."""
 
-NOT_COMPARED = frozenset({SOURCE, "sql", "on", "whole", "index", "at", "number", "needs", "default needs", "months"})
+NOT_COMPARED = frozenset(
+    {SOURCE, "sql", "on", "whole", "index", "at", "number", "needs", "default needs", "stored as", "months"}
+)
 """Facts that say how to write an object, and not what it is."""
 
 _CHILDREN = ("column", "constraint", "index", "trigger", "policy", "rule")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orion_core.ids import uuid7_floor
+from orion_db.catalog.compare import Difference
 
 _NAME = re.compile(r"(?P<parent>.+)_y(?P<year>\d{4})m(?P<month>\d{2})")
 
@@ -24,6 +25,22 @@ def without_regular_partitions(catalog: dict[tuple[str, str], dict[str, Any]]) -
     for name in regular:
         kept["table", parent_of(name)].setdefault("months", []).append(name)
     return kept
+
+
+def missing_months(
+    expected: dict[tuple[str, str], dict[str, Any]], found: dict[tuple[str, str], dict[str, Any]]
+) -> list[Difference]:
+    """Months that should be there, as later ones are.
+
+    That none has been made ahead lately is no drift: a deploy, or any running service, makes them.
+    """
+    return [
+        Difference("partition", month, "missing", {"table": name, "bound": expected_bound(month)}, {})
+        for (kind, name), facts in expected.items()
+        if kind == "table" and "months" in facts and (live := found.get((kind, name))) is not None
+        for month in facts["months"]
+        if month < max(live.get("months", [""])) and month not in live["months"] and (kind, month) not in found
+    ]
 
 
 def expected_bound(name: str) -> str | None:

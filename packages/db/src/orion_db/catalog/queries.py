@@ -103,6 +103,7 @@ QUERIES: dict[str, str] = {
         THEN a.attgenerated::text || ' ' || pg_get_expr(f.adbin, f.adrelid) END,
       'identity', nullif(a.attidentity, ''), 'compression', nullif(a.attcompression, ''),
       'collation', (SELECT collname FROM pg_collation WHERE oid = a.attcollation AND collname <> 'default'),
+      'stored as', a.attstorage,
       'storage', (SELECT a.attstorage FROM pg_type WHERE oid = a.atttypid AND typstorage <> a.attstorage),
       'statistics', nullif(a.attstattarget, -1), 'options', to_jsonb(a.attoptions),
       'grants', CASE WHEN a.attacl IS NOT NULL THEN {_grants("a.attacl")} END,

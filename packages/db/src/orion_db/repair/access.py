@@ -80,7 +80,8 @@ def commented(words: str, name: str, old: Facts | None, new: Facts) -> Written:
 def column_grants(old: Facts | None, new: Facts) -> Written:
     """GRANT SELECT (column) ON table."""
     if changed(old, new, "grants"):
-        had, has = (old or {}).get("grants") or {}, new.get("grants") or {}
+        had: dict[str, list[str]] = (old or {}).get("grants") or {}
+        has: dict[str, list[str]] = new.get("grants") or {}
         yield from map(Statement, _between(had, has, f" ({new['sql']})", f"ON TABLE {new['on']}"))
 
 
@@ -160,7 +161,8 @@ def _columns_again(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Wri
     losers = {grantee for grantee, privileges in had.items() if set(privileges) - set(has.get(grantee, []))}
     for (kind, _), facts in sorted(sides.wanted.items()):
         if kind == "column" and facts["on"] == new["sql"]:
-            again = {who: what for who, what in (facts.get("grants") or {}).items() if who in losers}
+            wanted: dict[str, list[str]] = facts.get("grants") or {}
+            again = {who: what for who, what in wanted.items() if who in losers}
             yield from map(Statement, _between({}, again, f" ({facts['sql']})", f"ON TABLE {facts['on']}"))
 
 

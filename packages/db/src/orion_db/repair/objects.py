@@ -75,24 +75,31 @@ def sequence(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
         f"AS {new['type']} INCREMENT {new['increment']} MINVALUE {new['minimum']} MAXVALUE {new['maximum']} "
         f"START {new['start']} CACHE {new['cache']} {'CYCLE' if new['cycles'] else 'NO CYCLE'}"
     )
-    column_key = _owner(new)
-    identity = column_key is not None and "identity" in sides.wanted.get(column_key, {})
-    if old is None and not identity:
-        yield Statement(f"CREATE SEQUENCE {new['sql']} {facts}")
-    elif old and changed(old, new, "type", "increment", "minimum", "maximum", "start", "cache", "cycles"):
-        yield Statement(f"ALTER SEQUENCE {new['sql']} {facts}")
-    if identity:  # it has its table's owner, always
+    if "owned by" in new:  # of an identity column: it comes with it, and has its table's owner
+        if old and changed(old, new, "type", "increment", "minimum", "maximum", "start", "cache", "cycles"):
+            yield Statement(f"ALTER SEQUENCE {new['sql']} {facts}")
         return
+    if old is None:
+        yield Statement(f"CREATE SEQUENCE {new['sql']} {facts}")
+    elif changed(old, new, "type", "increment", "minimum", "maximum", "start", "cache", "cycles"):
+        yield Statement(f"ALTER SEQUENCE {new['sql']} {facts}")
     yield from owner_and_grants(key, old, new, sides)
-    if changed(old, new, "owned by"):
-        yield Statement(f"ALTER SEQUENCE {new['sql']} OWNED BY {new.get('owned by', 'NONE')}")
 
 
 def sequence_gone(key: Key, old: Facts, sides: Sides) -> Written:
     """DROP SEQUENCE."""
-    column_key = _owner(old)
-    if column_key is None or "identity" not in sides.current.get(column_key, {}):
+    if "owned by" not in old:
         yield Statement(f"DROP SEQUENCE {old['sql']}", f"where the sequence {key[1]} has come to")
+
+
+def sequence_owner(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
+    """ALTER SEQUENCE … OWNED BY."""
+    yield Statement(f"ALTER SEQUENCE {new['sql']} OWNED BY {new['owner']}")
+
+
+def sequence_owner_gone(key: Key, old: Facts, sides: Sides) -> Written:
+    """The same with NONE, so that the sequence does not go with the column."""
+    yield Statement(f"ALTER SEQUENCE {old['sql']} OWNED BY NONE")
 
 
 def function(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
@@ -150,13 +157,8 @@ def _rebuilt(key: Key, new: Facts, labels: str, sides: Sides) -> Written:
     yield Statement(f"CREATE TYPE {name} AS ENUM ({labels})")
     for column_key, facts in sorted(sides.current.items()):
         wanted = sides.wanted.get(column_key)
-        if (
-            column_key[0] == "column"
-            and "generated" not in facts
-            and wanted
-            and key in facts["needs"]
-            and key in wanted["needs"]
-        ):
+        is_plain = column_key[0] == "column" and "generated" not in facts
+        if is_plain and wanted and key in facts["needs"] and key in wanted["needs"]:
             yield retype(facts, wanted)
             yield from column(column_key, {**facts, "type": wanted["type"]}, wanted, sides)
     yield Statement(f"DROP TYPE {qualified}")
@@ -191,7 +193,3 @@ def _checks(facts: Facts) -> dict[str, str]:
     """The domain's checks by name as SQL; PostgreSQL 17 on tells NOT NULL among them, which stands by itself."""
     checks: dict[str, str] = facts.get("checks") or {}
     return {f'"{name}"': text for name, text in checks.items() if text.startswith("CHECK")}
-
-
-def _owner(facts: Facts) -> Key | None:
-    return next((need for need in facts["needs"] if need[0] == "column"), None) if facts.get("owned by") else None

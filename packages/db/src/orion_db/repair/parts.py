@@ -15,7 +15,19 @@ _CARRIED = ("valid", "clustered", "replica identity", "comment")
 
 _RANKS = (
     *("database", "setting", "schema", "default grants", "extension", "collation", "enum", "type", "sequence"),
-    *("function", "table", "column", "default", "constraint", "index", "statistics", "view", "rule", "trigger"),
+    *(
+        "function",
+        "table",
+        "column",
+        "default",
+        "sequence owner",
+        "constraint",
+        "index",
+        "statistics",
+        "view",
+        "rule",
+        "trigger",
+    ),
     *("policy", "publication", "event trigger"),
 )
 
@@ -28,7 +40,7 @@ def rank(node: tuple[str, Key]) -> int:
 
 
 def parts(catalog: Catalog) -> Catalog:
-    """Defaults as things of their own, and the indexes of constraints as facts of these."""
+    """Defaults and ties of sequences to columns as things of their own; indexes of constraints as facts of these."""
     found: Catalog = {}
     for key, read in catalog.items():
         kind, name = key
@@ -45,6 +57,14 @@ def parts(catalog: Catalog) -> Catalog:
                 **{fact: facts[fact] for fact in ("table", "on", "sql")},
                 "expression": default,
                 "needs": [key, *(need for need in read["default needs"] if need != key)],
+            }
+        if kind == "sequence" and (owner := _owner(catalog, facts)):
+            facts["needs"].remove(owner)
+            found["sequence owner", name] = {
+                "owner": facts.pop("owned by"),
+                "sql": facts["sql"],
+                "whole": f"owner of {facts['sql']}",
+                "needs": [key, owner],
             }
         found[key] = facts
     for (kind, _), facts in catalog.items():
@@ -66,13 +86,11 @@ def goes_with(verb: str, key: Key, catalog: Catalog) -> Key | None:
     kind, _ = key
     facts = catalog[key]
     if kind == "default":
-        needs_sequence = any(need[0] == "sequence" for need in facts["needs"])
-        return None if verb == "make" and needs_sequence else facts["needs"][0]
+        return facts["needs"][0]
     if kind == "column":
         return _home(catalog, facts)
-    if kind == "sequence" and facts.get("owned by"):
-        owner = next((need for need in facts["needs"] if need[0] == "column"), None)
-        return owner if verb == "drop" or (owner and "identity" in catalog.get(owner, {})) else None
+    if kind == "sequence" and "owned by" in facts:
+        return next(need for need in facts["needs"] if need[0] == "column")
     if verb == "make" or kind not in _BELONGING:
         return None
     refers = kind == "constraint" and facts["definition"].startswith("FOREIGN KEY")
@@ -114,6 +132,14 @@ def is_shaken_by_type(dependent: Key, facts: Facts) -> bool:
 def _home(catalog: Catalog, facts: Facts) -> Key:
     table: str = facts["table"]
     return next((key for kind in ("table", "view", "type") if (key := (kind, table)) in catalog), ("table", table))
+
+
+def _owner(catalog: Catalog, facts: Facts) -> Key | None:
+    """The column that the sequence goes with by OWNED BY; that of an identity column is a part of it."""
+    if "owned by" not in facts:
+        return None
+    owner = next((need for need in facts["needs"] if need[0] == "column"), None)
+    return owner if owner is not None and "identity" not in catalog[owner] else None
 
 
 def _enum(old: Facts, new: Facts) -> Fate:

@@ -7,7 +7,6 @@ from orion_db.catalog import Key
 from orion_db.catalog.partitions import expected_bound, parent_of
 from orion_db.catalog.read import Facts
 from orion_db.repair.access import column_grants, commented, owner_and_grants, wanted_columns
-from orion_db.repair.parts import goes_with
 from orion_db.repair.statement import ByHand, Sides, Statement, Written, changed
 from orion_db.roles import quoted
 
@@ -65,16 +64,7 @@ def column_details(old: Facts | None, new: Facts) -> Written:
     """What a column has besides type, default and NOT NULL."""
     head = f"ALTER TABLE {new['on']} ALTER COLUMN {new['sql']}"
     if changed(old, new, "storage"):
-        storage = _STORAGE.get(new.get("storage", ""), "")
-        yield (
-            Statement(f"{head} SET STORAGE {storage}")
-            if storage
-            else ByHand(
-                "column",
-                f"{new['table']}.{new['sql']}",
-                "its storage is not the type's own: SET STORAGE DEFAULT (16 on)",
-            )
-        )
+        yield Statement(f"{head} SET STORAGE {_STORAGE[new['stored as']]}")
     if changed(old, new, "compression"):
         yield Statement(f"{head} SET COMPRESSION {_COMPRESSION.get(new.get('compression', ''), 'default')}")
     if changed(old, new, "statistics"):
@@ -162,10 +152,7 @@ def _column(key: Key, facts: Facts, sides: Sides) -> str:
 
 
 def _default(key: Key, sides: Sides) -> str:
-    """The default where it can stand in the column's own definition."""
-    facts = sides.wanted.get(("default", key[1]))
-    inline = facts is not None and goes_with("make", ("default", key[1]), sides.wanted) is not None
-    return facts["expression"] if facts is not None and inline else ""
+    return str(sides.wanted.get(("default", key[1]), {}).get("expression", ""))
 
 
 def _identity(facts: Facts, sides: Sides) -> str:
