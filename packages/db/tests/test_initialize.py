@@ -166,25 +166,3 @@ async def test_seeds_wait_for_the_schema(shop: "Shop") -> None:
     with pytest.raises(orion_db.Problem) as raised:
         await orion_db.seed(shop.target)
     assert raised.value.code == "pending_migrations"
-
-
-async def test_reset_wants_the_name_and_begins_anew(shop: "Shop") -> None:
-    await orion_db.initialize(shop.target)
-    await shop.run("DELETE FROM goods")
-    with pytest.raises(orion_db.Problem) as raised:
-        await orion_db.reset(shop.target, confirmation="something else")
-    assert raised.value.code == "not_confirmed"
-    assert await shop.run("SELECT * FROM goods") == []
-    await orion_db.reset(shop.target, confirmation=shop.database)
-    assert len(await shop.run("SELECT * FROM goods")) == 2
-
-
-@pytest.mark.parametrize("marked_by", ["init", "a setting", "the environment"])
-async def test_reset_refuses_in_production(shop: "Shop", marked_by: str) -> None:
-    await orion_db.initialize(shop.target, production=marked_by == "init")
-    if marked_by == "a setting":
-        await shop.run(f"ALTER DATABASE {shop.database} SET orion.environment = 'production'")
-    with pytest.raises(orion_db.Problem) as raised:
-        await orion_db.reset(shop.target, confirmation=shop.database, production=marked_by == "the environment")
-    assert (raised.value.code, raised.value.exit_code) == ("production_database", orion_db.Exit.REFUSED)
-    assert await shop.run("SELECT * FROM goods")

@@ -5,17 +5,13 @@ from typing import Annotated
 
 import typer
 
-from orion_cli.db.options import Json, Services, Wait
+from orion_cli.db.options import Json, Services
 from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
 from orion_core import seeds
-from orion_db.deploy import deploy
 from orion_db.documents.generate import generate
-from orion_db.errors import Exit, Problem
 from orion_db.initialize import initialize
-from orion_db.migrate import migrate
 from orion_db.progress import Progress
-from orion_db.reset import check_reset, reset
 from orion_db.result import Result
 from orion_db.status import status
 from orion_db.targets import Target
@@ -44,47 +40,9 @@ def init_databases(services: Services = None, profile: Profile = None, json: Jso
     run = Run("init", json)
 
     async def work(target: Target, progress: Progress) -> Result:
-        return await initialize(target, profile=_named(profile), production=run.production, progress=progress)
+        return await initialize(target, profile=named(profile), production=run.production, progress=progress)
 
     run.over(services, work)
-
-
-@commands.command("migrate", cls=Command)
-def migrate_databases(
-    services: Services = None,
-    name: Annotated[str | None, typer.Option(help="Write a migration of this name from the models' changes.")] = None,
-    create_only: Annotated[bool, typer.Option("--create-only", help="Write it, and apply nothing.")] = False,
-    json: Json = False,
-) -> None:
-    """Development: write a migration from the models' changes (--name), and apply what is pending. Never resets."""
-    run = Run("migrate", json)
-    if create_only and name is None:
-        run.fail(Problem("name_missing", Exit.USAGE, "--create-only writes a migration, which needs a --name."))
-    if run.production:
-        run.fail(
-            Problem(
-                "production",
-                Exit.REFUSED,
-                "`migrate` is for development.",
-                "ORION_ENV is production.",
-                "Use `orion db deploy`, which applies what is pending and writes nothing.",
-            )
-        )
-
-    async def work(target: Target, progress: Progress) -> Result:
-        return await migrate(target, name=name, create_only=create_only, progress=progress)
-
-    run.over(services, work)
-
-
-@commands.command("deploy", cls=Command)
-def deploy_databases(services: Services = None, wait: Wait = 300, json: Json = False) -> None:
-    """Apply pending migrations under a lock, each in a transaction; make partitions ahead. Many may run at once."""
-
-    async def work(target: Target, progress: Progress) -> Result:
-        return await deploy(target, progress=progress, wait_seconds=wait)
-
-    Run("deploy", json).over(services, work)
 
 
 @commands.command("status", cls=Command)
@@ -113,32 +71,6 @@ def generate_documents(
     run.end(results)
 
 
-@commands.command("reset", cls=Command)
-def reset_databases(
-    services: Services = None,
-    yes_delete: Annotated[
-        list[str] | None,
-        typer.Option("--yes-delete", metavar="DATABASE", help="Instead of typing its name; repeatable."),
-    ] = None,
-    profile: Profile = None,
-    json: Json = False,
-) -> None:
-    """Development: drop the databases and initialize them anew. Asks for each name; never in production."""
-    run = Run("reset", json)
-
-    async def work(target: Target, progress: Progress) -> Result:
-        await check_reset(target, production=run.production)
-        confirmation = target.database if target.database in (yes_delete or []) else run.ask_name(target)
-        return await reset(
-            target,
-            confirmation=confirmation,
-            profile=_named(profile),
-            production=run.production,
-            progress=progress,
-        )
-
-    run.over(services, work)
-
-
-def _named(profile: SeedProfile | None) -> seeds.Profile | None:
+def named(profile: SeedProfile | None) -> seeds.Profile | None:
+    """The profile in the engine's words."""
     return "reference" if profile is SeedProfile.REFERENCE else "development" if profile else None

@@ -85,7 +85,7 @@ def _abandoned(path: Path) -> bool:
 
 @contextmanager
 def in_use(path: Path) -> Generator[None]:
-    """Keep the backup from being pruned while it is read."""
+    """Keep the backup, which has a manifest, from being pruned while it is read."""
     with (path / "manifest.json").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         yield

@@ -78,6 +78,7 @@ async def restore(
     """
     goal = pointed_at(target, into or target.database)
     backup = find(target, vault, name)
+    backup.described()
     exists = await _refuse_to_overwrite(goal, replace, production, confirmation)
     with in_use(backup.path):
         progress(Step(target.service.name, f"checking the files of {backup.name}"))
