@@ -2,7 +2,19 @@
 
 import typer
 
-from orion_cli.db import observe, queries, schema, seeding
+from orion_cli.db import (
+    authoring,
+    backups,
+    deployment,
+    guard,
+    health,
+    observe,
+    queries,
+    retention,
+    schema,
+    seeding,
+    studio,
+)
 from orion_cli.db.usage import Commands
 
 commands = typer.Typer(
@@ -13,5 +25,5 @@ commands = typer.Typer(
     "2 drifted, edited or newer than the code; 3 wrong use, 4 no connection, 5 refused, 6 locked, "
     "7 permission missing, 8 failed in the database.",
 )
-for module in (schema, queries, seeding, observe):
+for module in (schema, deployment, seeding, authoring, queries, observe, retention, studio, backups, guard, health):
     commands.add_typer(module.commands)
