@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ import pytest
 
 import orion_db
 from orion_db.catalog import Catalog
-from orion_db.connections import maintenance_connection
+from orion_db.connections import maintenance_connection, owner_connection
 from orion_db.drift import differences_in, repair_of
 from orion_db.repair import repair_between, script
 from orion_db.roles import fence_database
+from orion_db.scratch import catalog_in
 
 if TYPE_CHECKING:
     from tests.databases.conftest import Platform
@@ -308,6 +310,7 @@ class Live:
         self.clean = platform.targets["user"]
         self.expected = expected
         self.target = platform.server.target(self.clean.service, f"drift_{secrets.token_hex(4)}")
+        self._open = AsyncExitStack()
 
     async def make(self) -> None:
         await self.drop()
@@ -316,21 +319,22 @@ class Live:
                 f"CREATE DATABASE {self.target.database} TEMPLATE {self.clean.database} OWNER orion_user_owner"
             )
             await fence_database(connection, self.clean.service, self.target.database)
+        self._reader = await self._open.enter_async_context(owner_connection(self.target, "test"))
+        self._writer = await asyncpg.connect(self.target.owner_url)
+        self._open.push_async_callback(self._writer.close)
 
     async def drop(self) -> None:
+        await self._open.aclose()
         async with maintenance_connection(self.clean, "test") as connection:
             await connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {self.target.database} WITH (FORCE)")
 
     async def run(self, sql: str) -> None:
         """As the administrator, in one go, as psql would."""
-        connection = await asyncpg.connect(self.target.owner_url)
-        try:
-            await connection.execute(sql)
-        finally:
-            await connection.close()
+        await self._writer.execute(sql)
 
     async def catalog(self) -> Catalog:
-        return await orion_db.catalog_of(self.target)
+        async with self._reader.begin():
+            return await catalog_in(self._reader)
 
     async def differences(self) -> list[str]:
         return [str(difference) for difference in differences_in(self.expected, await self.catalog())]
