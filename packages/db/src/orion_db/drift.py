@@ -10,14 +10,15 @@ from orion_db.connections import owner_connection
 from orion_db.default_partitions import Stranded, read_stranded
 from orion_db.drifted_history import HistoryDrift, drifted_history
 from orion_db.errors import Exit
-from orion_db.history import Standing, compare_history, read_history
+from orion_db.history import compare_history, read_history
 from orion_db.progress import Progress, Step, silent
 from orion_db.repair import Repair, repair_between, script
 from orion_db.repair.tables import months
 from orion_db.result import Result, shown
-from orion_db.revisions import Revision, read_revisions
-from orion_db.scratch import catalog_in, catalog_of_migrations
+from orion_db.revisions import read_revisions
+from orion_db.scratch import catalog_in
 from orion_db.targets import Target
+from orion_db.unfinished import read_unfinished
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,25 @@ class Drift(Result):
         return back + onward + [f"    -- By hand: {entry}" for entry in self.onward.by_hand]
 
 
+@dataclass(frozen=True)
+class Script(Result):
+    """Only the SQL that leads back."""
+
+    text: str
+    drifted: bool
+
+    @classmethod
+    def of(cls, found: Drift) -> "Script":
+        return cls(found.service, found.script, bool(found.differences))
+
+    @property
+    def exit_code(self) -> Exit:
+        return Exit.DRIFTED if self.drifted else Exit.OK
+
+    def in_words(self) -> list[str]:
+        return self.text.splitlines()
+
+
 async def drift(target: Target, *, migration: str | None = None, progress: Progress = silent) -> Drift:
     """Compare the database with what its applied migrations make in a scratch database; nothing of it is changed.
 
@@ -81,9 +101,12 @@ async def drift(target: Target, *, migration: str | None = None, progress: Progr
     `schema_newer_than_code` or `revision_missing` when the database has migrations that are not here.
     """
     revisions = read_revisions(target.service.migrations)
-    live, standing, stranded = await _read(target)
+    async with owner_connection(target, "drift") as connection, connection.begin():
+        standing = compare_history(revisions, await read_history(connection))
+        live, stranded = await catalog_in(connection), await read_stranded(connection)
+        unfinished = await read_unfinished(connection)
     progress(Step(target.service.name, "comparing the schema with what the migrations make"))
-    history, expected = await drifted_history(target, revisions, standing, live)
+    history, expected = await drifted_history(target, revisions, standing, live, guess=unfinished is None)
     differences = differences_in(expected, live, stranded)
     written = None
     if migration is not None and differences:
@@ -113,19 +136,6 @@ def repair_of(expected: Catalog, live: Catalog, differences: list[Difference]) -
     parents = sorted({entry.expected["table"] for entry in differences if entry.kind == "partition"})
     made = tuple(months(live["table", parent]["sql"]) for parent in parents)
     return Repair(repair.statements + made, repair.by_hand)
-
-
-async def expected_catalog(target: Target, revisions: list[Revision], standing: Standing) -> Catalog:
-    """What the applied migrations make."""
-    names = {entry.name for entry in standing.applied}
-    return await catalog_of_migrations(target, [revision for revision in revisions if revision.name in names])
-
-
-async def _read(target: Target) -> tuple[Catalog, Standing, tuple[Stranded, ...]]:
-    revisions = read_revisions(target.service.migrations)
-    async with owner_connection(target, "drift") as connection, connection.begin():
-        standing = compare_history(revisions, await read_history(connection))
-        return await catalog_in(connection), standing, await read_stranded(connection)
 
 
 def _reordered(expected: Catalog, live: Catalog) -> list[str]:

@@ -32,12 +32,13 @@ class HistoryDrift:
 
 
 async def drifted_history(
-    target: Target, revisions: list[Revision], standing: Standing, live: Catalog
+    target: Target, revisions: list[Revision], standing: Standing, live: Catalog, *, guess: bool = True
 ) -> tuple[tuple[HistoryDrift, ...], Catalog]:
     """What is wrong with the record, and the catalog that the database should have once the record is right.
 
     When the schema is not what the recorded migrations make, it is compared with what each number of them makes: if it
-    is closer to that, a row has gone or is too many. Raises Problem when there are rows without a file.
+    is closer to that, a row has gone or is too many. Without `guess` (a migration is half done) that is not asked.
+    Raises Problem when there are rows without a file.
     """
     if standing.unknown:
         refuse_unless_clean(target.service, replace(standing, edited=(), passed_over=()))
@@ -48,7 +49,7 @@ async def drifted_history(
     expected: Catalog | None = None
     if not standing.passed_over:
         expected = await catalog_of_migrations(target, in_order)
-        if not compare(expected, live):
+        if not guess or not compare(expected, live):
             return tuple(edited), expected
     steps = await _along(target, revisions)
     if steps is None and expected is not None:

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from orion_db.errors import Exit
+from orion_db.errors import Exit, Problem
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,29 @@ class Result(ABC):
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values, and the exit code."""
         return {**_plain(asdict(self)), "exit_code": int(self.exit_code)}
+
+
+@dataclass(frozen=True)
+class Unanswered(Result):
+    """What stands in the place of a service's result when there is none, so that the other services' are still told."""
+
+    code: str
+    what: str
+    why: str
+    todo: str
+    ends_with: Exit
+
+    @classmethod
+    def of(cls, service: str, problem: Problem) -> "Unanswered":
+        return cls(service, problem.code, problem.what, problem.why, problem.todo, problem.exit_code)
+
+    @property
+    def exit_code(self) -> Exit:
+        return self.ends_with
+
+    def in_words(self) -> list[str]:
+        lines = (("Error", self.what), ("Why", self.why), ("Do", self.todo))
+        return [f"{label}: {words}" for label, words in lines if words]
 
 
 def shown(file: Path) -> Path:

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
-from orion_db.catalog import Difference, compare
+from orion_db.catalog import Difference
 from orion_db.connections import owner_connection
 from orion_db.default_partitions import Stranded, read_stranded
+from orion_db.drift import differences_in
+from orion_db.drifted_history import drifted_history
 from orion_db.errors import Exit, Problem
 from orion_db.history import Applied, compare_history, read_history
 from orion_db.progress import Progress, Step, silent
 from orion_db.result import Result
 from orion_db.revisions import read_revisions
-from orion_db.scratch import catalog_of, catalog_of_migrations
+from orion_db.scratch import catalog_of
 from orion_db.targets import Target
 
 
@@ -64,10 +66,10 @@ async def status(target: Target, *, drift: bool = True, progress: Progress = sil
         why = "The database has migrations that are not here, so what it should be is not known."
     elif drift:
         progress(Step(target.service.name, "comparing the schema with what the migrations make"))
-        names = {entry.name for entry in standing.applied}
         try:
-            expected = await catalog_of_migrations(target, [r for r in revisions if r.name in names])
-            found, why = tuple(compare(expected, await catalog_of(target))), ""
+            live = await catalog_of(target)
+            _, expected = await drifted_history(target, revisions, standing, live, guess=False)
+            found, why = tuple(differences_in(expected, live, stranded)), ""
         except Problem as problem:
             if problem.code != "may_not_create_databases":
                 raise

@@ -6,6 +6,7 @@ from orion_cli.db import (
     authoring,
     backups,
     deployment,
+    drift,
     guard,
     health,
     observe,
@@ -25,5 +26,18 @@ commands = typer.Typer(
     "2 drifted, edited or newer than the code; 3 wrong use, 4 no connection, 5 refused, 6 locked, "
     "7 permission missing, 8 failed in the database.",
 )
-for module in (schema, deployment, seeding, authoring, queries, observe, retention, studio, backups, guard, health):
+for module in (
+    schema,
+    drift,
+    deployment,
+    seeding,
+    authoring,
+    queries,
+    observe,
+    retention,
+    studio,
+    backups,
+    guard,
+    health,
+):
     commands.add_typer(module.commands)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.service import Service
 from orion_db.errors import Exit, Problem, reason
 from orion_db.progress import Progress, Step
-from orion_db.result import Result
+from orion_db.result import Result, Unanswered
 from orion_db.targets import (
     Target,
     is_production,
@@ -31,9 +31,11 @@ Work = Callable[[Target, Progress], Awaitable[Result]]
 class Run:
     """One command: its words, its environment, and how it speaks."""
 
-    def __init__(self, action: str, json: bool) -> None:
+    def __init__(self, action: str, json: bool, *, bare: bool = False) -> None:
+        """`bare` prints a result's lines as they are, so that they can be piped into another program."""
         self.action = action
         self.json = json
+        self.bare = bare
         self.environment = read_environment()
         self.production = is_production(self.environment)
         self._out = Console(highlight=False, soft_wrap=True)
@@ -62,6 +64,11 @@ class Run:
             self.fail(problem, results)
         except (SQLAlchemyError, OSError) as error:
             self.fail(unforeseen(error), results)
+        self.end(results)
+
+    def look_at(self, words: Sequence[str] | None, work: Work) -> NoReturn:
+        """The same for work that changes nothing: that one database cannot be read keeps no other from being told."""
+        results = [asyncio.run(self._look_at(service, work)) for service in self.services(words)]
         self.end(results)
 
     def end(self, results: Sequence[Result]) -> NoReturn:
@@ -104,6 +111,17 @@ class Run:
         self._spinner.stop()
         return typer.confirm(question, default=False, err=True)
 
+    async def _look_at(self, service: Service, work: Work) -> Result:
+        try:
+            (target,) = read_targets([service], self.environment, read_up_state())
+            return await work(target, self._tell)
+        except Problem as problem:
+            return Unanswered.of(service.name, problem)
+        except (SQLAlchemyError, OSError) as error:
+            return Unanswered.of(service.name, unforeseen(error))
+        finally:
+            self._spinner.stop()
+
     async def _over(self, targets: Sequence[Target], work: Work, results: list[Result]) -> None:
         try:
             for target in targets:  # what is done stands in `results` even when the next one fails
@@ -127,6 +145,9 @@ class Run:
 
     def _print_result(self, result: Result) -> None:
         first, *rest = result.in_words()
+        if self.bare:
+            sys.stdout.write("\n".join([first, *rest]) + "\n")
+            return
         self._out.print(f"[bold]{result.service}[/]: {escape(first)}")
         for line in rest:
             self._out.print(f"  {escape(line)}")

@@ -13,7 +13,6 @@ from orion_db.documents.generate import generate
 from orion_db.initialize import initialize
 from orion_db.progress import Progress
 from orion_db.result import Result
-from orion_db.status import status
 from orion_db.targets import Target
 
 commands = typer.Typer()
@@ -43,20 +42,6 @@ def init_databases(services: Services = None, profile: Profile = None, json: Jso
         return await initialize(target, profile=named(profile), production=run.production, progress=progress)
 
     run.over(services, work)
-
-
-@commands.command("status", cls=Command)
-def status_databases(
-    services: Services = None,
-    drift: Annotated[bool, typer.Option(help="Compare the schema with the one that the migrations make.")] = True,
-    json: Json = False,
-) -> None:
-    """Say what is applied, pending and drifted. Exit code 0: clean; 1: pending; 2: drifted, edited or newer."""
-
-    async def work(target: Target, progress: Progress) -> Result:
-        return await status(target, drift=drift, progress=progress)
-
-    Run("status", json).over(services, work)
 
 
 @commands.command("generate", cls=Command)
