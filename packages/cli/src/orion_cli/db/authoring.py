@@ -1,6 +1,7 @@
 """Writing migrations, and trying them before anybody else does."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,12 +11,14 @@ from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
 from orion_db.authoring.renames import Rename
 from orion_db.authoring.renaming import Answers
+from orion_db.backups.programs import VARIABLE as PROGRAMS
 from orion_db.errors import Exit, Problem
 from orion_db.migrate import migrate
 from orion_db.progress import Progress
 from orion_db.rebase import rebase
 from orion_db.result import Result
 from orion_db.targets import Target
+from orion_db.up_down_up import try_migrations
 
 commands = typer.Typer()
 
@@ -78,6 +81,30 @@ def rebase_databases(
     run = Run("rebase", json)
     if move and len(run.services(services)) > 1:
         run.fail(Problem("service_missing", Exit.USAGE, "--move is about one service.", "", "Name the service."))
+    run.over(services, work)
+
+
+@commands.command("test", cls=Command)
+def try_databases(
+    services: Services = None,
+    last: Annotated[int | None, typer.Option("--last", min=1, help="Only so many, the newest. Default: all.")] = None,
+    clone: Annotated[
+        bool, typer.Option("--clone", help="With a copy of the database's own rows: what is pending, or the last one.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Try migrations on a database made for it: up, down and up again, from the last to the first, with sample rows.
+
+    Each time the schema must be what it was, and the rows that both sides have must be unchanged; what a downgrade
+    discards is told. The database itself is only read. Exit code 1: something was found; 8: a migration failed.
+    """
+    run = Run("test", json)
+    folder = run.environment.get(PROGRAMS, "").strip()
+
+    async def work(target: Target, progress: Progress) -> Result:
+        programs = Path(folder) if folder else None
+        return await try_migrations(target, last=last, real_rows=clone, programs=programs, progress=progress)
+
     run.over(services, work)
 
 
