@@ -34,7 +34,7 @@ ORDER BY 1
 
 
 def _without_key(row: Row, server: Server) -> Finding:
-    lines = (put_into_migration(server),) if server.makes("table", row["table"]) else ()
+    lines = (put_into_migration(server),) if row["table"] in server.target.service.metadata.tables else ()
     return Finding(
         check="",
         severity=Severity.WARNING,
@@ -125,7 +125,6 @@ CHECKS = (
         read=rows(_WITHOUT_KEY),
         judge=each(_without_key),
         weight=3,
-        asks_migrations=True,
     ),
     Check(
         id="unlogged-table",

@@ -77,7 +77,7 @@ def _limit(row: Row) -> tuple[int, bool]:
 
 def _widened(row: Row, server: Server) -> tuple[str, ...]:
     lines: list[str] = []
-    if server.makes("sequence", row["sequence"]):
+    if row["table"] in server.target.service.metadata.tables:
         lines.append(put_into_migration(server))
     if row["column_maximum"]:
         lines.append("-- this rewrites the table under a lock that stops everybody; a big one wants a second column")
@@ -110,7 +110,6 @@ CHECKS = (
         read=rows(_SEQUENCES),
         judge=each(_exhausted),
         weight=8,
-        asks_migrations=True,
     ),
     Check(
         id="narrow-key",
@@ -120,6 +119,5 @@ CHECKS = (
         read=rows(_SEQUENCES),
         judge=each(_narrow_key),
         weight=1,
-        asks_migrations=True,
     ),
 )
