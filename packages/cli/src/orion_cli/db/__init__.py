@@ -5,6 +5,7 @@ import typer
 from orion_cli.db import (
     authoring,
     backups,
+    checks,
     deployment,
     drift,
     guard,
@@ -28,6 +29,7 @@ commands = typer.Typer(
 )
 for module in (
     schema,
+    checks,
     drift,
     deployment,
     seeding,

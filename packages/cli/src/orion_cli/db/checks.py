@@ -9,6 +9,7 @@ from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
 from orion_db.lint import lint
 from orion_db.lint.book import rule_book
+from orion_db.plan.plan import plan
 from orion_db.progress import Progress
 from orion_db.result import Result
 from orion_db.targets import Target
@@ -38,3 +39,13 @@ def lint_migrations(
         return await lint(target, revisions=revision, pending=pending, progress=progress)
 
     run.over(services, work)
+
+
+@commands.command("plan", cls=Command)
+def plan_migrations(services: Services = None, revision: Revisions = None, json: Json = False) -> None:
+    """Say what a deploy would do: SQL, locks, sizes, risk, who is in the way. Exit code 0: all low; 1: look at it."""
+
+    async def work(target: Target, progress: Progress) -> Result:
+        return await plan(target, revisions=revision, progress=progress)
+
+    Run("plan", json).over(services, work)
