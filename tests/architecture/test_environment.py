@@ -7,6 +7,7 @@ from pathlib import Path
 from orion_auth.settings import AuthSettings
 from orion_core.service import installed_services
 from orion_core.settings import ServiceSettings
+from orion_db.backups import vault as backups
 from orion_notifications.settings import NotificationSettings
 from orion_user.settings import UserSettings
 
@@ -21,6 +22,7 @@ def read_by_orion() -> Iterator[str]:
             yield field.validation_alias
     for service in installed_services().values():
         yield service.owner_url_variable
+    yield from backups.VARIABLES
 
 
 def test_every_variable_is_explained_and_no_other() -> None:

@@ -15,7 +15,7 @@ import orion_db
 from orion_core.sealing import Keyring
 from orion_db.backups import Backup, Vault, backup, latest, read_backups, require_restorable, restore, verify
 from orion_db.backups.manifest import write_manifest
-from orion_db.backups.vault import find, read_vault
+from orion_db.backups.vault import check, find, read_vault
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -266,3 +266,21 @@ def test_keys_that_cannot_be_read_stop_everything(tmp_path: Path) -> None:
     read = read_vault({"ORION_BACKUP_KEYS_FILE": str(tmp_path / "keys")}, tmp_path)
     assert read.keys is not None
     assert read.folder == tmp_path / ".orion" / "backups"
+
+
+@pytest.mark.slow
+async def test_a_million_rows_come_back_and_one_flipped_bit_is_found(filled: "Shop", vault: Vault) -> None:
+    await filled.run("INSERT INTO goods SELECT i, md5(i::text), 'GREEN' FROM generate_series(1000, 1000999) AS i")
+    sealed = replace(vault, keys=Keyring.parse(Keyring.new_key("2026a")))
+    await backup(filled.target, sealed)
+    whole = found_one(filled, sealed)
+    (_, found) = (await verify(filled.target, sealed)).backups[0]
+    assert (found.ok, found.rows) == (True, 1_000_495)
+    largest = max(whole.dump.iterdir(), key=lambda path: path.stat().st_size)
+    with largest.open("r+b") as file:
+        file.seek(largest.stat().st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(-1, 1)
+        file.write(bytes([byte ^ 4]))
+    with pytest.raises(orion_db.Problem, match=f"{largest.name} was changed"):
+        check(filled.target, sealed, whole)
