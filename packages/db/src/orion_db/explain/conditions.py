@@ -34,12 +34,16 @@ _USES: dict[str, Use] = {"=": "equal", "<": "range", "<=": "range", ">": "range"
 
 def read_conditions(written: str, alias: str) -> list[Condition]:
     """What `written` (a Filter, a Join Filter) asks of the columns of `alias`; alternatives (OR) are left out."""
-    found = (_read(part, alias) for part in split_and(written))
+    found = (_read(part, alias) for part in split_and(written) if len(_split(part, " OR ")) == 1)
     return [condition for condition in found if condition is not None]
 
 
 def split_and(written: str) -> list[str]:
     """The parts that AND joins at the outermost level."""
+    return _split(written, " AND ")
+
+
+def _split(written: str, word: str) -> list[str]:
     written = _bared(written.strip())
     parts: list[str] = []
     depth, quoted, start, place = 0, False, 0, 0
@@ -49,9 +53,9 @@ def split_and(written: str) -> list[str]:
             quoted = not quoted
         elif not quoted:
             depth += (letter == "(") - (letter == ")")
-            if depth == 0 and written.startswith(" AND ", place):
+            if depth == 0 and written.startswith(word, place):
                 parts.append(_bared(written[start:place].strip()))
-                start = place + 5
+                start = place + len(word)
         place += 1
     return [*parts, _bared(written[start:].strip())]
 
@@ -85,7 +89,7 @@ def _read(part: str, alias: str) -> Condition | None:
             return Condition(match["column"], "equal", sql, constant=True)
     elif match := _COMPARISON.fullmatch(part):
         return _comparison(part, match, alias)
-    elif any(match["alias"] == alias for match in _ANY_COLUMN.finditer(part)) and " OR " not in part:
+    elif any(match["alias"] == alias for match in _ANY_COLUMN.finditer(part)):
         column = next(match["column"] for match in _ANY_COLUMN.finditer(part) if match["alias"] == alias)
         return Condition(column, "expression", part.replace(f"{alias}.", ""))
     return None

@@ -45,8 +45,8 @@ class PlanFound:
         lines.append(self.blame)
         if self.rolled_back:
             lines.append(
-                f"what it changed is rolled back ({self.wal_bytes:,} bytes of WAL were written; dead rows stay until VACUUM); "
-                "its triggers have run, numbers it took from sequences are gone, a NOTIFY was not sent"
+                f"what it changed is rolled back: {self.wal_bytes:,} bytes of WAL were written, dead rows stay until "
+                "VACUUM, triggers have run, numbers it took from sequences are gone, and a NOTIFY was not sent"
             )
         if self.settings:
             lines.append("settings: " + ", ".join(f"{name} = {value}" for name, value in self.settings.items()))

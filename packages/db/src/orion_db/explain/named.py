@@ -130,8 +130,8 @@ def _call(function: Query, values: Mapping[str, str | None]) -> Call:
             continue
         if name in values:
             arguments[name] = _converted(name, wanted, values[name])
-        elif wanted is datetime:  # nearly always the present moment
-            arguments[name] = datetime.now(UTC)
+        elif _plain(wanted) is datetime and parameters[name].default is inspect.Parameter.empty:
+            arguments[name] = datetime.now(UTC)  # nearly always the present moment
         elif parameters[name].default is inspect.Parameter.empty:
             arguments[name] = _stand_in(wanted)
             made_up.append(name)

@@ -29,6 +29,15 @@ from orion_db.targets import Target
 
 TRIED_INDEX = "orion_tried_index"
 
+_MADE = text("""
+WITH made (id) AS (
+  SELECT to_regclass(:index)
+  UNION
+  SELECT relid FROM pg_partition_tree(to_regclass(:index))  -- a partition's index has a name of its own
+)
+SELECT id::text, pg_relation_size(id) FROM made
+""")
+
 _FOREIGN_KEYS = text("""
 SELECT conrelid::regclass::text, quote_ident(conname) FROM pg_constraint
 WHERE contype = 'f' AND conrelid::regclass::text = ANY (:tables) AND conparentid = 0
@@ -109,18 +118,14 @@ async def _try(
             for table in tables:
                 await connection.exec_driver_sql(f"ANALYZE {quoted(table)}")
             after = await measure(copy)
-            size = await connection.execute(
-                text("SELECT coalesce(sum(pg_relation_size(relid)), 0) FROM pg_partition_tree(:index)"),
-                {"index": TRIED_INDEX},
-            )
-            size_bytes = int(size.scalar_one()) or await _size(connection)
+            made = dict((await connection.execute(_MADE, {"index": TRIED_INDEX})).all())
             return Trial(
                 index=suggested,
-                size_bytes=size_bytes,
+                size_bytes=sum(made.values()),
                 build_seconds=build_seconds,
                 before_ms=before.execution_ms,
                 after_ms=after.execution_ms,
-                is_used=await _is_used(connection, after.root),
+                is_used=any(node.index in made for node in after.root.walk()),
                 tables=tuple(tables),
                 tree=tuple(draw(after.root)),
             )
@@ -189,17 +194,3 @@ async def _stream(source: AsyncConnection, copy: AsyncConnection, table: str, co
     async with asyncio.TaskGroup() as group:
         group.create_task(read())
         group.create_task(writer.copy_to_table(table.strip('"'), source=arriving(), columns=columns, format="binary"))
-
-
-async def _is_used(connection: AsyncConnection, root: Node) -> bool:
-    """Partitions' indexes have names of their own, below that of the index which was made."""
-    found = await connection.execute(
-        text("SELECT relid::regclass::text FROM pg_partition_tree(:index) UNION SELECT :index"), {"index": TRIED_INDEX}
-    )
-    names = set(found.scalars())
-    return any(node.index in names for node in root.walk())
-
-
-async def _size(connection: AsyncConnection) -> int:
-    found = await connection.execute(text("SELECT pg_relation_size(to_regclass(:index))"), {"index": TRIED_INDEX})
-    return int(found.scalar_one())
