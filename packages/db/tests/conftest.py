@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from packages.db.tests.revisions import PARTS, revision
 from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, Uuid, func, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -123,6 +124,16 @@ async def shop(tmp_path: Path, postgres_admin_url: str) -> AsyncGenerator[Shop]:
     shop = Shop(tmp_path / "migrations", postgres_admin_url)
     yield shop
     await shop.drop()
+
+
+@pytest.fixture
+async def stocked(shop: Shop) -> Shop:
+    """The shop with a partitioned table and a thousand goods."""
+    shop.write("0003_parts", revision(*PARTS))
+    await orion_db.prepare(shop.target)
+    await orion_db.deploy(shop.target)
+    await shop.run("INSERT INTO goods SELECT n, 'goods ' || n FROM generate_series(1, 1000) AS n")
+    return shop
 
 
 @pytest.fixture
