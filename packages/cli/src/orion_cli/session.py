@@ -18,6 +18,7 @@ from orion_cli.summary import Summary
 from orion_cli.supervisor import Child, Supervisor
 from orion_core.local.ports import LOOPBACK
 from orion_core.service import Service, installed_services
+from orion_db.observe.statements import count_statements
 
 POSTGRES = "postgres"
 
@@ -89,6 +90,7 @@ class Session:
             return {}
         self._server = DatabaseServer(self._project.postgres_data, self._ports[POSTGRES], self._log, self._write_state)
         server = await self._server.start()
+        await count_statements(server.admin_url)
         self._log.say(POSTGRES, "accepts connections", port=server.port, data=str(server.data_directory))
         return embedded_urls(server, homeless, secrets)
 
