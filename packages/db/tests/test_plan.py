@@ -18,8 +18,8 @@ from orion_db.plan.compatibility import compatibility
 from orion_db.plan.locks import conflicts
 from orion_db.plan.plan import Plan, PlannedRevision, plan
 from orion_db.plan.risk import Lasts, Risk
+from orion_db.recorder import LOCK_MODES
 from orion_db.scratch import catalog_of
-from orion_db.trace import LOCK_MODES
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

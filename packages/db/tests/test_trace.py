@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orion_db.recorder import TracedStatement
 from orion_db.revisions import read_revisions
-from orion_db.trace import Trace, TracedStatement, trace
+from orion_db.trace import Trace, trace
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -109,13 +110,19 @@ async def test_partitions_are_told_by_their_table(shop: "Shop") -> None:
     )
     shop.write("0004_note", revision("ALTER TABLE visits ADD COLUMN note varchar(10)"))
     shop.write("0005_detach", revision("ALTER TABLE visits DETACH PARTITION visits_1 CONCURRENTLY"))
-    found = await traced(shop, "0004_note", "0005_detach")
+    shop.write("0006_index", revision("CREATE INDEX ix_visits_note ON visits (note)"))
+    shop.write("0007_index", revision("DROP INDEX ix_visits_note"))
+    found = await traced(shop, "0004_note", "0005_detach", "0006_index", "0007_index")
     assert [(lock.table, lock.mode) for lock in found[0].statements[0].locks] == [("visits", "ACCESS EXCLUSIVE")]
     assert found[1].failure is None
     assert [(lock.table, lock.mode) for lock in found[1].statements[0].locks] == [
         ("visits", "SHARE UPDATE EXCLUSIVE"),
         ("visits_1", "SHARE UPDATE EXCLUSIVE"),
     ]
+
+    build, drop = found[2].statements[0], found[3].statements[0]
+    assert (build.locks[0].mode, build.held[0].mode) == ("SHARE", "SHARE UPDATE EXCLUSIVE")
+    assert (drop.sql, drop.locks[0].mode) == ("DROP INDEX ix_visits_note", "ACCESS EXCLUSIVE")
 
 
 async def test_a_revision_that_fails_ends_the_tracing_and_says_why(shop: "Shop") -> None:

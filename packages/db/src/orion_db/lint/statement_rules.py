@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from orion_db.index_statements import bare
 from orion_db.lint.finding import Finding, finding
 from orion_db.lint.sql import altered_table, changed_table, changed_tables_in_block, contains, matches, words
-from orion_db.trace import Trace, TracedStatement
+from orion_db.recorder import TracedStatement
+from orion_db.trace import Trace
 
 _BY_WORDS = (
     ("drop-cascade", r"(?:drop|alter)\b.*(?<!on delete )(?<!on update )\bcascade\b"),

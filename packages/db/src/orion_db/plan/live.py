@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_db.connections import maintenance_connection, owner_connection
 from orion_db.errors import sqlstate
 from orion_db.plan.locks import conflicts
+from orion_db.recorder import LOCK_MODES, TableLock
 from orion_db.targets import Target
-from orion_db.trace import LOCK_MODES, TableLock
 
 LONG_SECONDS = 1.0
 """A transaction this old is told as one to wait for; younger ones end by themselves."""

@@ -1,6 +1,6 @@
 """Which locks exclude which, and what that means for running code (PostgreSQL documentation, table 13.2)."""
 
-from orion_db.trace import LOCK_MODES, TableLock
+from orion_db.recorder import LOCK_MODES, TableLock
 
 _EXCLUDES = {
     "ACCESS SHARE": ("ACCESS EXCLUSIVE",),

@@ -17,11 +17,12 @@ from orion_db.plan.locks import blocks
 from orion_db.plan.risk import Lasts, Risk, expected_seconds, lasts, statement_risk
 from orion_db.plan.words import revision_lines, size_words
 from orion_db.progress import Progress, Step, silent
+from orion_db.recorder import TableLock, TracedStatement
 from orion_db.result import Result
 from orion_db.revisions import Phase, Revision, read_revisions
 from orion_db.steps import StepKind
 from orion_db.targets import Target
-from orion_db.trace import TableLock, Trace, TracedStatement, trace, unknown_revision
+from orion_db.trace import Trace, trace, unknown_revision
 
 _WEIGHT = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
 
@@ -168,7 +169,7 @@ def _statement(statement: TracedStatement, live: Live) -> PlannedStatement:
         statement.step,
         statement.kind,
         statement.sql,
-        tuple(_lock(lock) for lock in statement.locks),
+        tuple(_lock(lock, statement.kind) for lock in statement.locks),
         statement.rewrites,
         statement.scans,
         rows,
@@ -178,8 +179,10 @@ def _statement(statement: TracedStatement, live: Live) -> PlannedStatement:
     )
 
 
-def _lock(lock: TableLock) -> PlannedLock:
-    return PlannedLock(lock.table, lock.mode, blocks(lock))
+def _lock(lock: TableLock, kind: StepKind) -> PlannedLock:
+    """An index of a partitioned table shuts the parent, and does its work on the partitions when that is over."""
+    brief = ", for a moment" if kind == "concurrent index" and lock.blocks_writes else ""
+    return PlannedLock(lock.table, lock.mode, blocks(lock) + brief)
 
 
 def _rows(statement: TracedStatement, live: Live) -> int | None:

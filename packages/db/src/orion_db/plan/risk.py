@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from orion_db.plan.live import Live
-from orion_db.trace import TracedStatement
+from orion_db.recorder import TracedStatement
 
 # Cautious rates of one busy cloud disk, to tell a second from an hour. They are not a promise.
 SCAN_BYTES_A_SECOND = 200_000_000
