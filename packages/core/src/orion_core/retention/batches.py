@@ -67,7 +67,7 @@ class Pace:
     def next(self, size: int, seconds: float) -> int:
         """The size after a batch of `size` that took `seconds`; it grows twofold at most."""
         fitting = int(size * self.batch_seconds / max(seconds, 0.000_1))
-        return max(self.smallest, min(self.largest, size * 2, fitting))
+        return min(self.largest, max(self.smallest, min(size * 2, fitting)))
 
 
 @dataclass

@@ -69,9 +69,9 @@ def parse_duration(words: str) -> timedelta:
 
 
 def in_words(duration: timedelta) -> str:
-    """The same form: `90 days`, `36 hours`, `0 days`."""
-    days, rest = divmod(duration, timedelta(days=1))
-    number, unit = (duration // timedelta(hours=1), "hour") if rest else (days, "day")
+    """The same form: `90 days`, `36 hours`, `7 years`, `0 days`."""
+    unit = next(unit for unit in ("year", "day", "hour") if not duration % _UNITS[unit] and (duration or unit == "day"))
+    number = duration // _UNITS[unit]
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
