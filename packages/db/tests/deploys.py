@@ -32,7 +32,7 @@ async def start(shop: "Shop", call: str = "orion_db.deploy(target)") -> asyncio.
 
 async def until(shop: "Shop", condition: str) -> None:
     """Until the query finds a row, as the server's superuser."""
-    for _ in range(600):
+    for _ in range(200):
         if await shop.run(condition):
             return
         await asyncio.sleep(0.05)
