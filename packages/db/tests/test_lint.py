@@ -1,8 +1,9 @@
 """Each rule of `lint` with a revision that breaks it and one that does the same safely."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,9 @@ from orion_db.deploy import deploy
 from orion_db.errors import Problem
 from orion_db.initialize import prepare
 from orion_db.lint import Linting, Severity, lint
+from orion_db.lint.book import rule_book
 from orion_db.lint.finding import Finding
+from orion_db.revisions import read_revisions
 from orion_db.scratch import catalog_of
 
 if TYPE_CHECKING:
@@ -224,6 +227,33 @@ def split(statements: str, table: str) -> list[str]:
     return [part.strip() for part in statements.replace("{t}", table).split("; ") if part.strip()]
 
 
+REWRITE = "ALTER TABLE goods ALTER name TYPE varchar({})"
+BLUE = ("ALTER TYPE color ADD VALUE 'BLUE' AFTER 'RED'", "ALTER TABLE goods ALTER color SET DEFAULT 'BLUE'")
+
+
+def accepting(accepted: str, length: int) -> str:
+    return text(REWRITE.format(length), constants=f"phase = 'post'\naccepted = {accepted}\n")
+
+
+OTHERS = {
+    "idle_pass": text("SELECT 1", downgrade="pass"),
+    "idle_raise": text("SELECT 1", downgrade="raise NotImplementedError"),
+    "idle_return": text("SELECT 1", downgrade="return None"),
+    "idle_docstring": text("SELECT 1", downgrade='"""Nothing."""'),
+    "no_phase": text("SELECT 1", constants=""),
+    "later_phase": text("SELECT 1", constants="phase = 'later'"),
+    "no_constant_phase": text("SELECT 1", constants="phase = str()"),
+    "accepted": accepting("{'type-change-rewrites': 'the table has forty rows'}", 39),
+    "without_reason": accepting("{'type-change-rewrites': ' '}", 38),
+    "unknown": accepting("{'type-change-rewrites': 'small', 'no-such': 'x', 'fails': 'x'}", 37),
+    "unused": accepting("{'type-change-rewrites': 'small', 'truncate': 'x'}", 36),
+    "no_dictionary": accepting("['type-change-rewrites']", 35),
+    "comment": text("-- squawk-ignore renaming-column\nALTER TABLE goods RENAME COLUMN name TO title"),
+    "blue_apart": text("COMMIT", *BLUE),
+}
+"""Files that are judged for what they say of themselves."""
+
+
 def write_cases(shop: "Shop") -> None:
     """A revision with all tables and preparations, then for each case a bad one and a good one."""
     tables = [f"{kind}_{number}" for number in range(len(CASES)) for kind in ("bad", "good")]
@@ -245,6 +275,9 @@ def write_cases(shop: "Shop") -> None:
             statements = split(case.bad if kind == "bad" else case.good, table)
             shop.write(name_of(number, kind), text(*statements, constants=constants))
 
+    for number, content in enumerate(OTHERS.values()):
+        shop.write(f"{500 + number:04d}_other", content)
+
 
 def name_of(number: int, kind: str) -> str:
     return f"{10 + 2 * number + (kind == 'good'):04d}_{kind}"
@@ -258,7 +291,7 @@ def linted(tmp_path_factory: pytest.TempPathFactory, postgres_admin_url: str) ->
     shop = Shop(tmp_path_factory.mktemp("lint") / "migrations", postgres_admin_url)
     write_cases(shop)
     asyncio.run(prepare(shop.target))
-    names = [name_of(number, kind) for number in range(len(CASES)) for kind in ("bad", "good")]
+    names = [revision.name for revision in read_revisions(shop.folder) if revision.number >= 10]
     yield asyncio.run(lint(shop.target, revisions=names))
     asyncio.run(shop.drop())
 
@@ -288,11 +321,8 @@ async def look(shop: "Shop", content: str) -> Linting:
     return await lint(shop.target, revisions=["0003_it"])
 
 
-def rules(found: tuple[Finding, ...]) -> list[str]:
+def rules(found: Sequence[Finding]) -> list[str]:
     return [entry.rule for entry in found]
-
-
-BLUE = ("ALTER TYPE color ADD VALUE 'BLUE' AFTER 'RED'", "ALTER TABLE goods ALTER color SET DEFAULT 'BLUE'")
 
 
 async def test_a_label_used_in_the_transaction_that_adds_it_is_a_finding_and_no_crash(shop: "Shop") -> None:
@@ -306,64 +336,60 @@ async def test_a_label_used_in_the_transaction_that_adds_it_is_a_finding_and_no_
     assert found.exit_code == 1
 
 
-async def test_a_label_may_be_used_after_an_autocommit_block(shop: "Shop") -> None:
-    assert rules((await look(shop, text("COMMIT", *BLUE))).findings) == []
-
-
 async def test_a_revision_that_does_not_run_is_a_finding(shop: "Shop") -> None:
     found = await look(shop, text("ALTER TABLE nowhere ADD a integer"))
     assert rules(found.findings) == ["fails"]
     assert "nowhere" in found.findings[0].what
 
 
-@pytest.mark.parametrize("idle", ["pass", "raise NotImplementedError", "return None", '"""Nothing."""'])
-async def test_a_downgrade_that_does_nothing_is_missing(shop: "Shop", idle: str) -> None:
-    found = await look(shop, text("SELECT 1", downgrade=idle))
-    assert (rules(found.findings), found.findings[0].line) == (["missing-downgrade"], 10)
+def others(linted: Linting, name: str) -> list[Finding]:
+    number = list(OTHERS).index(name)
+    return [entry for entry in linted.findings if entry.revision == f"{500 + number:04d}_other"]
 
 
-@pytest.mark.parametrize("phase", ["", "phase = 'later'", "phase = input"])
-async def test_the_phase_must_be_said(shop: "Shop", phase: str) -> None:
-    assert rules((await look(shop, text("SELECT 1", constants=phase))).findings) == ["missing-phase"]
+def test_a_label_may_be_used_after_an_autocommit_block(linted: Linting) -> None:
+    assert others(linted, "blue_apart") == []
 
 
-REWRITE = "ALTER TABLE goods ALTER name TYPE varchar(20)"
+@pytest.mark.parametrize("idle", ["pass", "raise", "return", "docstring"])
+def test_a_downgrade_that_does_nothing_is_missing(linted: Linting, idle: str) -> None:
+    (found,) = others(linted, f"idle_{idle}")
+    assert (found.rule, found.line) == ("missing-downgrade", 10)
 
 
-async def accepting(shop: "Shop", accepted: str) -> Linting:
-    return await look(shop, text(REWRITE, constants=f"phase = 'post'\naccepted = {accepted}\n"))
+@pytest.mark.parametrize("name", ["no_phase", "later_phase", "no_constant_phase"])
+def test_the_phase_must_be_said(linted: Linting, name: str) -> None:
+    assert rules(others(linted, name)) == ["missing-phase"]
 
 
-async def test_what_is_accepted_with_a_reason_is_told_apart(shop: "Shop") -> None:
-    found = await accepting(shop, "{'type-change-rewrites': 'the table has forty rows'}")
-    assert (found.findings, rules(found.accepted), found.exit_code) == ((), ["type-change-rewrites"], 0)
-    assert any("the table has forty rows" in line for line in found.in_words())
+def test_what_is_accepted_with_a_reason_is_told_apart(linted: Linting) -> None:
+    assert others(linted, "accepted") == []
+    reasons = [entry.accepted for entry in linted.accepted if entry.rule == "type-change-rewrites"]
+    assert "the table has forty rows" in reasons
+    assert any("the table has forty rows" in line for line in linted.in_words())
 
 
-async def test_an_acceptance_without_a_reason_accepts_nothing(shop: "Shop") -> None:
-    found = await accepting(shop, "{'type-change-rewrites': ' '}")
-    assert rules(found.findings) == ["type-change-rewrites", "acceptance-without-reason"]
-    assert found.findings[1].line == 5
+def test_an_acceptance_without_a_reason_accepts_nothing(linted: Linting) -> None:
+    found = others(linted, "without_reason")
+    assert rules(found) == ["type-change-rewrites", "acceptance-without-reason"]
+    assert found[1].line == 5
 
 
-async def test_an_acceptance_of_no_rule_is_a_finding(shop: "Shop") -> None:
-    found = await accepting(shop, "{'type-change-rewrites': 'small', 'no-such': 'x', 'fails': 'x'}")
-    assert rules(found.findings) == ["acceptance-unknown", "acceptance-unknown"]
+def test_an_acceptance_of_no_rule_is_a_finding(linted: Linting) -> None:
+    assert rules(others(linted, "unknown")) == ["acceptance-unknown", "acceptance-unknown"]
 
 
-async def test_an_acceptance_of_nothing_is_a_warning(shop: "Shop") -> None:
-    found = await accepting(shop, "{'type-change-rewrites': 'small', 'truncate': 'x'}")
-    assert [(entry.rule, entry.severity) for entry in found.findings] == [("acceptance-unused", Severity.WARNING)]
+def test_an_acceptance_of_nothing_is_a_warning(linted: Linting) -> None:
+    found = others(linted, "unused")
+    assert [(entry.rule, entry.severity) for entry in found] == [("acceptance-unused", Severity.WARNING)]
 
 
-async def test_acceptances_that_are_no_dictionary_are_a_finding(shop: "Shop") -> None:
-    found = await accepting(shop, "['type-change-rewrites']")
-    assert rules(found.findings) == ["type-change-rewrites", "acceptance-without-reason"]
+def test_acceptances_that_are_no_dictionary_are_a_finding(linted: Linting) -> None:
+    assert rules(others(linted, "no_dictionary")) == ["type-change-rewrites", "acceptance-without-reason"]
 
 
-async def test_a_comment_in_the_sql_silences_nothing(shop: "Shop") -> None:
-    ignored = "-- squawk-ignore renaming-column\nALTER TABLE goods RENAME COLUMN name TO title"
-    assert "renaming-column" in rules((await look(shop, text(ignored))).findings)
+def test_a_comment_in_the_sql_silences_nothing(linted: Linting) -> None:
+    assert "renaming-column" in rules(others(linted, "comment"))
 
 
 async def test_only_what_is_pending_is_looked_at_when_asked(shop: "Shop") -> None:
@@ -378,7 +404,7 @@ async def test_the_database_itself_is_not_touched(shop: "Shop") -> None:
     await prepare(shop.target)
     await deploy(shop.target)
     before = await catalog_of(shop.target)
-    shop.write("0003_it", text(REWRITE))
+    shop.write("0003_it", text(REWRITE.format(20)))
     await lint(shop.target)
     assert await catalog_of(shop.target) == before
     assert await shop.run("SELECT name FROM schema_migrations ORDER BY 1") == [("0001_goods",), ("0002_prices",)]
@@ -388,3 +414,19 @@ async def test_an_unknown_name_is_wrong_use(shop: "Shop") -> None:
     with pytest.raises(Problem) as raised:
         await lint(shop.target, revisions=["0009_nothing"])
     assert raised.value.code == "unknown_revision"
+
+
+def test_the_page_of_rules_is_the_one_that_lint_lists() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "migrations.md").read_text(encoding="utf-8")
+    book = rule_book()
+    rows = [f"| [{rule.id}](#{rule.id}) | {rule.severity} | {rule.why} | {rule.instead} |" for rule in book.rules]
+    rows += [f"| [{rule}](https://squawkhq.com/docs/{rule}) | {severity} |" for rule, severity in book.squawk.items()]
+    rows += [f"| {rule} | [{ours}](#{ours}) |" for rule, ours in book.replaced.items()]
+    rows += [f"| {rule} | {reason} |" for rule, reason in book.excluded.items()]
+    lines = page.splitlines()
+    assert [row for row in rows if row not in lines] == []
+    for rule in book.rules:
+        section = page.partition(f"\n### {rule.id}\n")[2].partition("\n### ")[0]
+        assert (section.count(" bad\n"), section.count(" good\n")) == (1, 1), rule.id
+    listed = [line for line in lines if line.startswith("| [")]
+    assert len(listed) == len(book.rules) + len(book.squawk)
