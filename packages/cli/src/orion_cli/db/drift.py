@@ -1,6 +1,7 @@
 """What a database is against what it should be: status, drift, diff, and models read back from it."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from orion_db import diff as differing
 from orion_db.drift import Script, drift
 from orion_db.errors import Exit, Problem
 from orion_db.progress import Progress
+from orion_db.pull import pull
 from orion_db.result import Result
 from orion_db.status import status
 from orion_db.targets import Target
@@ -84,3 +86,26 @@ def differing_databases(
         return await differing.diff(target, from_.value, to.value, progress=progress)
 
     Run("diff", json).look_at(services, work)
+
+
+@commands.command("pull", cls=Command)
+def pulled_databases(
+    services: Services = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write the models there; default: standard output.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read a live database back into SQLAlchemy models, and say what the service's own models do not.
+
+    The models are built in a scratch database and compared before they are given. Exit code 0: the service's models say
+    all that is there; 1: they do not.
+    """
+    run = Run("pull", json, bare=output is None)
+    if len(run.services(services)) != 1:
+        run.fail(Problem("one_service", Exit.USAGE, "pull reads one database.", "", "Name one service."))
+
+    async def work(target: Target, progress: Progress) -> Result:
+        return await pull(target, output=output, progress=progress)
+
+    run.over(services, work)

@@ -1,0 +1,5 @@
+"""Models read back from a live database."""
+
+from orion_db.pull.read_back import Pull, pull
+
+__all__ = ["Pull", "pull"]
