@@ -85,6 +85,7 @@ async def maintain(
         if dry_run:
             return Maintenance(service, target.database, (), due=tuple(due))
         treated, ended = await treat_all(ward, due)
+        ended = ended or ward.guard.over()
         pruned = None if ended else await _prune(ward, outside or Outside())
     score = None
     if not stopping.is_set():
