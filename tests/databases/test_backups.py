@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 async def test_every_service_comes_back_as_it_was(platform: "Platform", tmp_path: Path, service: str) -> None:
     target, vault = platform.targets[service], Vault(tmp_path, Keyring.parse(Keyring.new_key("a")))
     await backup(target, vault)
-    (_, found) = (await verify(target, vault)).backups[0]
+    (found,) = (await verify(target, vault)).backups.values()
     assert (found.ok, found.drift, found.amcheck) == (True, (), "")
     assert found.indexes_checked > 50
     assert found.tables_read > 5

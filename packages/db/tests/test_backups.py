@@ -15,7 +15,8 @@ import orion_db
 from orion_core.sealing import Keyring
 from orion_db.backups import Backup, Vault, backup, latest, read_backups, require_restorable, restore, verify
 from orion_db.backups.manifest import write_manifest
-from orion_db.backups.vault import check, find, read_vault
+from orion_db.backups.vault import Verification, check, find, read_vault
+from orion_db.backups.verify import Verified
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -85,7 +86,7 @@ async def test_verification_proves_and_is_kept(filled: "Shop", vault: Vault) -> 
     verified = await verify(filled.target, vault)
     assert json.dumps([taken.as_json(), verified.as_json()])
     assert "restorable: 495 rows" in verified.in_words()[0]
-    found = verified.backups[0][1]
+    found = only(verified)
     assert (found.ok, found.drift, found.amcheck, found.rows) == (True, (), "", taken.rows)
     assert found.indexes_checked >= 3
     assert found.tables_read >= 1
@@ -101,7 +102,7 @@ async def test_drift_is_told_and_makes_no_backup_useless(filled: "Shop", vault: 
     await backup(filled.target, vault)
     found = await verify(filled.target, vault)
     assert found.exit_code == orion_db.Exit.DRIFTED
-    assert "by_hand" in str(found.backups[0][1].drift)
+    assert "by_hand" in str(only(found).drift)
 
 
 async def test_any_changed_byte_is_found_and_the_file_is_named(filled: "Shop", vault: Vault) -> None:
@@ -129,6 +130,12 @@ def found_one(shop: "Shop", vault: Vault) -> Backup:
     return found
 
 
+def only(verified: Verified) -> Verification:
+    """What came of the one backup."""
+    (found,) = verified.backups.values()
+    return found
+
+
 async def why_not(shop: "Shop", vault: Vault) -> str:
     """Why the backup is no good: by `verify`, and `restore` refuses it as well."""
     found = await verify(shop.target, vault)
@@ -136,7 +143,7 @@ async def why_not(shop: "Shop", vault: Vault) -> str:
     with pytest.raises(orion_db.Problem) as raised:
         await restore(shop.target, vault, into=f"{shop.database}_never")
     assert raised.value.code == "backup_damaged"
-    return found.backups[0][1].why_not
+    return only(found).why_not
 
 
 async def test_rows_written_meanwhile_are_wholly_in_it_or_not_at_all(filled: "Shop", vault: Vault) -> None:
@@ -160,7 +167,7 @@ async def test_rows_written_meanwhile_are_wholly_in_it_or_not_at_all(filled: "Sh
     counted = {table.name: table.rows for table in found_one(filled, vault).described().tables}
     assert counted["public.goods"] - counted["public.prices"] == 493
     assert counted["public.prices"] < (await filled.run("SELECT count(*) FROM prices"))[0][0]
-    assert (await verify(filled.target, vault)).backups[0][1].ok
+    assert only(await verify(filled.target, vault)).ok
 
 
 async def test_a_restore_takes_the_place_of_a_database_in_use(filled: "Shop", vault: Vault) -> None:
@@ -229,9 +236,9 @@ async def test_encrypted_backups_want_their_key(filled: "Shop", vault: Vault) ->
     sealed = replace(vault, keys=keys)
     taken = await backup(filled.target, sealed)
     assert not any(b"good 1" in path.read_bytes() or b"PGDMP" in path.read_bytes() for path in taken.path.rglob("*.*"))
-    assert (await verify(filled.target, sealed)).backups[0][1].ok
+    assert only(await verify(filled.target, sealed)).ok
     rotated = Keyring(Keyring.parse(Keyring.new_key("2026b")).keys | keys.keys)
-    assert (await verify(filled.target, replace(vault, keys=rotated))).backups[0][1].ok
+    assert only(await verify(filled.target, replace(vault, keys=rotated))).ok
     for ring, code in (
         (None, "backup_key_missing"),
         (Keyring.parse(Keyring.new_key("2026b")), "backup_key_unknown"),
@@ -274,7 +281,7 @@ async def test_a_million_rows_come_back_and_one_flipped_bit_is_found(filled: "Sh
     sealed = replace(vault, keys=Keyring.parse(Keyring.new_key("2026a")))
     await backup(filled.target, sealed)
     whole = found_one(filled, sealed)
-    (_, found) = (await verify(filled.target, sealed)).backups[0]
+    found = only(await verify(filled.target, sealed))
     assert (found.ok, found.rows) == (True, 1_000_495)
     largest = max(whole.dump.iterdir(), key=lambda path: path.stat().st_size)
     with largest.open("r+b") as file:

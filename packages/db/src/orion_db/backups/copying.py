@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.connections import owner_connection
+from orion_db.connections import login_connection
 from orion_db.progress import Progress, Step
 from orion_db.targets import Target
 
@@ -23,7 +23,8 @@ WHERE p.datname = current_database()
 @asynccontextmanager
 async def told(target: Target, purpose: str, rows: Mapping[str, int], progress: Progress) -> AsyncGenerator[None]:
     """Tell, while the block runs, the share of `rows` (of each table) that has been copied in the target's database."""
-    async with owner_connection(target, f"{purpose} (progress)", autocommit=True) as connection:
+    # The login itself: a role that it acts as may not see what its other sessions do.
+    async with login_connection(target, f"{purpose} (progress)", autocommit=True) as connection:
         task = asyncio.create_task(_tell(connection, Step(target.service.name, purpose), rows, progress))
         try:
             yield

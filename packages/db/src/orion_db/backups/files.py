@@ -34,10 +34,12 @@ def held(path: Path) -> Generator[Held]:
 
     A child that inherits the descriptor holds the lock as well, so nobody sweeps away what an orphaned pg_dump writes.
     """
-    path.mkdir(mode=0o700, parents=True)
-    descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    unlocked = path.with_name(f".new{path.name}")  # a name that nobody sweeps until the lock is held
+    unlocked.mkdir(mode=0o700)
+    descriptor = os.open(unlocked / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        unlocked.rename(path)
         yield Held(path, descriptor)
     finally:
         shutil.rmtree(path, ignore_errors=True)

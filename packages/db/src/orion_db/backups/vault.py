@@ -138,8 +138,13 @@ def _project(start: Path) -> Path:
 def read_backups(vault: Vault, database: str) -> list[Backup]:
     """All finished backups of the database, the oldest first. Those being written are not among them."""
     folder = vault.of(database)
-    paths = sorted(path for path in folder.glob("*-*") if path.is_dir() and not path.name.startswith(PARTIAL))
-    return [backup for path in paths if (backup := _read(path))]
+    paths = [path for path in folder.glob("*-*") if path.is_dir() and not path.name.startswith(PARTIAL)]
+    return sorted((backup for path in paths if (backup := _read(path))), key=_began)
+
+
+def _began(backup: Backup) -> tuple[datetime, str]:
+    """To the microsecond where the manifest says it; names tell seconds."""
+    return (backup.manifest.started_at if backup.manifest else backup.at, backup.name)
 
 
 def _read(path: Path) -> Backup | None:

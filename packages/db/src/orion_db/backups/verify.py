@@ -38,17 +38,18 @@ _THE_BACKUPS_FAULT = frozenset(
 class Verified(Result):
     """What came of proving backups, the oldest first."""
 
-    backups: tuple[tuple[str, Verification], ...]
+    backups: dict[str, Verification]
+    """By name."""
 
     @property
     def exit_code(self) -> Exit:
-        if not all(found.ok for _, found in self.backups):
+        if not all(found.ok for found in self.backups.values()):
             return Exit.FOUND
-        return Exit.DRIFTED if any(found.drift for _, found in self.backups) else Exit.OK
+        return Exit.DRIFTED if any(found.drift for found in self.backups.values()) else Exit.OK
 
     def in_words(self) -> list[str]:
         lines: list[str] = []
-        for name, found in self.backups:
+        for name, found in self.backups.items():
             lines += [f"{name}: {line}" for line in _in_words(found)]
         return lines
 
@@ -76,7 +77,7 @@ async def verify(
         find(target, vault)  # says that there is none
     return Verified(
         target.service.name,
-        tuple([(backup.name, await _verify(target, vault, backup, jobs, progress)) for backup in chosen]),
+        {backup.name: await _verify(target, vault, backup, jobs, progress) for backup in chosen},
     )
 
 
@@ -146,7 +147,7 @@ ORDER BY 1
 
 async def _check_indexes(fresh: Target) -> tuple[int, str]:
     """bt_index_check(heapallindexed) of every B-tree: how many; or why none: amcheck is no trusted extension."""
-    async with login_connection(fresh, "backup verify (amcheck)") as connection:
+    async with login_connection(fresh, "backup verify (amcheck)", autocommit=True) as connection:
         try:
             await connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS amcheck")
         except DBAPIError as error:
