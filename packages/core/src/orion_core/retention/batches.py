@@ -149,9 +149,9 @@ async def delete(batches: Batches, worker: Worker, told: Callable[[int], None]) 
     """
     size, start, failures = worker.pace.first, batches.start, 0
     while not worker.stop.is_set():
-        began = time.monotonic()
         try:
             async with worker.alone() as connection:
+                began = time.monotonic()  # waiting for a connection says nothing of the batch
                 values = {**batches.values, "from": start, "size": size}
                 count, last = (await connection.execute(text(batches.statement), values)).one()
         except DBAPIError as error:
