@@ -14,6 +14,7 @@ from orion_db.result import Result
 from orion_db.revisions import read_revisions
 from orion_db.scratch import catalog_of
 from orion_db.targets import Target
+from orion_db.unfinished import read_unfinished
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,20 @@ class Status(Result):
     drift_unknown: str = ""
     stranded: tuple[Stranded, ...] = ()
     """Tables with rows in their default partition: no drift, but somebody should know."""
+    half_done: str | None = None
+    """A revision of which some steps are committed; the next deploy (or rollback) finishes it."""
 
     @property
     def exit_code(self) -> Exit:
         if self.edited or self.unknown or self.passed_over or self.drift:
             return Exit.DRIFTED
-        return Exit.FOUND if self.pending else Exit.OK
+        return Exit.FOUND if self.pending or self.half_done else Exit.OK
 
     def in_words(self) -> list[str]:
         last = f", the last is {self.applied[-1].name}" if self.applied else ""
         lines = [f"{len(self.applied)} applied{last}"]
         lines += [f"pending: {name}" for name in self.pending if name not in self.passed_over]
+        lines += [f"half done: {self.half_done}"] if self.half_done else []
         lines += [f"passed over: {name} is not applied, though later ones are" for name in self.passed_over]
         lines += [f"edited after it was applied: {name}" for name in self.edited]
         lines += [f"applied, but not in this code: {name}" for name in self.unknown]
@@ -60,6 +64,7 @@ async def status(target: Target, *, drift: bool = True, progress: Progress = sil
     async with owner_connection(target, "status") as connection, connection.begin():
         standing = compare_history(revisions, await read_history(connection))
         stranded = await read_stranded(connection)
+        unfinished = await read_unfinished(connection)
     found: tuple[Difference, ...] | None = None
     why = "It was not asked for."
     if standing.unknown:
@@ -85,4 +90,5 @@ async def status(target: Target, *, drift: bool = True, progress: Progress = sil
         found,
         why,
         stranded,
+        str(unfinished) if unfinished else None,
     )

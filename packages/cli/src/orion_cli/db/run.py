@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
@@ -24,6 +25,8 @@ from orion_db.targets import (
     select_services,
 )
 
+_HEARTBEAT_SECONDS = 10.0
+
 Work = Callable[[Target, Progress], Awaitable[Result]]
 """What a command does to one database."""
 
@@ -41,6 +44,7 @@ class Run:
         self._out = Console(highlight=False, soft_wrap=True)
         self._error = Console(stderr=True, highlight=False, soft_wrap=True)
         self._spinner = self._error.status("")
+        self._told_at = time.monotonic()
 
     def services(self, words: Sequence[str] | None) -> list[Service]:
         try:
@@ -131,12 +135,19 @@ class Run:
             self._spinner.stop()
 
     def _tell(self, step: Step) -> None:
-        """Progress goes to standard error, so that results can be piped; in a terminal, what is being done spins."""
+        """Progress goes to standard error, so that results can be piped; in a terminal, what is being done spins.
+
+        Where there is no terminal (a log of CI), long work says every ten seconds that it goes on.
+        """
         if self.json:
             return
         share = "" if step.share is None else f" ({step.share:.0%})"
         words = f"{step.service}: {escape(step.what)}{share}"
-        if step.state == "doing":
+        if step.state == "doing" and not self._error.is_terminal:
+            if time.monotonic() - self._told_at >= _HEARTBEAT_SECONDS:
+                self._told_at = time.monotonic()
+                self._error.print(f"… {words}")
+        elif step.state == "doing":
             self._spinner.update(words)
             self._spinner.start()
         else:
