@@ -10,6 +10,7 @@ from orion_cli.db.usage import Command
 from orion_core.service import installed_services
 from orion_db.errors import Exit, Problem
 from orion_db.explain.listing import list_statements
+from orion_db.explain.named import names_of
 from orion_db.explain.run import explain
 from orion_db.explain.trial import explain_and_try
 from orion_db.progress import Progress
@@ -50,7 +51,7 @@ def explain_statement(
     if list_names:
         run.end([list_statements(service) for service in run.services(services)])
     if not services:
-        services = _service_of_here(run)
+        services = [_service_of(run, query)]
     given = dict(_value(run, word) for word in values or [])
 
     async def work(target: Target, progress: Progress) -> Result:
@@ -61,13 +62,13 @@ def explain_statement(
     run.over(services, work)
 
 
-def _service_of_here(run: Run) -> list[str]:
-    """The service whose directory this is: a statement is of one database."""
-    found = run.services([])
+def _service_of(run: Run, query: str) -> str:
+    """The one service that has a statement of that name, else the one whose directory this is."""
+    found = [service for service in installed_services().values() if query in names_of(service)] or run.services([])
     if len(found) != 1:
-        names = ", ".join(installed_services())
+        names = ", ".join(service.name for service in found)
         run.fail(Problem("service_missing", Exit.USAGE, "Which database is it about?", "", f"Say one first: {names}."))
-    return [found[0].name]
+    return found[0].name
 
 
 def _value(run: Run, word: str) -> tuple[str, str | None]:

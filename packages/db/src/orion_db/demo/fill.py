@@ -1,8 +1,8 @@
 """Fill one service's database with demo users, by COPY, a chunk of users in each transaction.
 
-Rows are made in Python and streamed by COPY. INSERT … SELECT FROM generate_series() on the server is faster by the
-time that Python takes (a third at most: the rest is indexes and foreign keys), but then what a user is would be written
-in SQL three times, hashes would differ between versions of PostgreSQL, and ids could not agree across databases.
+Rows are made in Python and streamed by COPY. Making them takes a quarter of the time (100,000 users: 52 s of 217 s, on
+two busy cores); the rest is the server's work on indexes and foreign keys, which INSERT … SELECT FROM generate_series()
+has to do as well. In exchange, what a user is stands once, in Python, for three databases and all versions.
 """
 
 import time
@@ -106,7 +106,8 @@ async def seed_demo(
             await check_demo(target, connection, production=production)
             course = await course_of(connection, target.service, seed)
             end = datetime(course.until.year, course.until.month, course.until.day, tzinfo=UTC)
-            partitions = await make_past_partitions(connection, end, MONTHS)
+            tables = await sample_of(target.service, connection, course)
+            partitions = await make_past_partitions(connection, tables, end, MONTHS)
         written = _Written()
         for first in range(1, users + 1, CHUNK):
             numbers = range(first, min(first + CHUNK, users + 1))
@@ -189,6 +190,12 @@ async def course_of(connection: AsyncConnection, service: Service, seed: int | N
             f"Leave --seed out, or begin anew with `orion db reset {service.name}`.",
         )
     return course
+
+
+async def sample_of(service: Service, connection: AsyncConnection, course: Course) -> Rows:
+    """The rows of the first `FEWEST` users, made and not written."""
+    facts = await demo_of(service).facts(connection)
+    return rows_of(service, course, (demo_user(n, course.seed, course.until) for n in range(1, FEWEST + 1)), facts)
 
 
 async def _chunk(

@@ -1,5 +1,6 @@
 """Partitions for the months that demo data reaches back to; deploys make the present one and those ahead only."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from sqlalchemy import text
@@ -12,14 +13,16 @@ from orion_db.roles import quoted
 _HAS_ROWS = "SELECT EXISTS (SELECT FROM {} WHERE id >= '{}' AND id < '{}')"
 
 
-async def make_past_partitions(connection: AsyncConnection, until: datetime, months: int) -> list[str]:
-    """Make the partitions of the `months` before `until` where they are missing; the names of those made.
+async def make_past_partitions(
+    connection: AsyncConnection, tables: Collection[str], until: datetime, months: int
+) -> list[str]:
+    """Make these tables' partitions of the `months` before `until` where they are missing; the names of those made.
 
     A month that has rows in the default partition already keeps them there, as in `ensure_partitions`.
     """
     parents = (await connection.execute(PARENTS)).scalars().all()
     made: list[str] = []
-    for parent in parents:
+    for parent in (parent for parent in parents if parent in tables):
         for month in range(until.year * 12 + until.month - 1 - months, until.year * 12 + until.month):
             first, following = _first_of(month), _first_of(month + 1)
             name = f"{parent}_y{first:%Y}m{first:%m}"

@@ -60,6 +60,11 @@ def named_statements(service: Service) -> list[NamedStatement]:
     return [_described(name, function) for name, function in sorted(_functions(service).items())]
 
 
+def names_of(service: Service) -> set[str]:
+    """The names of them."""
+    return set(_functions(service))
+
+
 def prepare_call(service: Service, name: str, values: Mapping[str, str | None]) -> Call:
     """The call of the named statement. Raises Problem `unknown_statement`, `not_explainable`, `wrong_argument`."""
     function = _functions(service).get(name)

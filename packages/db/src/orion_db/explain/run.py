@@ -91,6 +91,7 @@ async def record(target: Target, call: Call, *, run: bool) -> list[Sent]:
         sent.append(Sent(recorded_statement(statement), tuple(parameters or ())))
         if not run:
             raise _Recorded
+        refuse_lasting(sent[-1].statement)
 
     with _failure_explained(call.function.__name__):
         async with _rolled_back(target, reads_only=False) as connection:
@@ -129,14 +130,8 @@ async def _plan(connection: AsyncConnection, sent: Sent, *, run: bool, made_up: 
     statement = sent.statement
     unknown = len(sent.parameters) if made_up else statement.unknown
     measured = run and not made_up and not unknown
-    if measured and statement.lasting:
-        raise Problem(
-            "not_explainable",
-            Exit.REFUSED,
-            f"The statement calls {statement.lasting[0]}(), whose effect no rollback takes back.",
-            "Measuring a statement means running it.",
-            "Leave the function out, or plan it only: --no-analyze.",
-        )
+    if measured:
+        refuse_lasting(statement)
     if unknown:
         found = await _generic_plan(connection, statement.sql, unknown)
     else:
@@ -160,6 +155,18 @@ async def _plan(connection: AsyncConnection, sent: Sent, *, run: bool, made_up: 
         wal_bytes=int(found["Plan"].get("WAL Bytes", 0)),
         plan=found,
     )
+
+
+def refuse_lasting(statement: Statement) -> None:
+    """Raise the Problem that keeps the statement from being run, if there is one."""
+    if statement.lasting:
+        raise Problem(
+            "not_explainable",
+            Exit.REFUSED,
+            f"The statement calls {statement.lasting[0]}(), whose effect no rollback takes back.",
+            "Measuring a statement means running it.",
+            "Leave the function out, or plan it only: --no-analyze.",
+        )
 
 
 async def _relations(connection: AsyncConnection, root: Node) -> dict[str, Relation]:

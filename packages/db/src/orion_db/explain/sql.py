@@ -10,18 +10,21 @@ from orion_db.errors import Exit, Problem
 _TOKEN = re.compile(
     r"""
     (?P<opaque>
-      [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+      [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*'
       | \$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$
       | --[^\n]* | /\*.*?\*/
     )
     | (?P<cast>::)
     | :(?P<name>[A-Za-z_]\w*)
     | \$(?P<number>\d+)
+    | "(?P<quoted>(?:[^"]|"")*)"
     | (?P<word>[A-Za-z_][\w$]*)
     | (?P<end>;)
     """,
     re.VERBOSE | re.DOTALL,
 )
+
+_CALL = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/)*\(", re.DOTALL)
 
 _READS = frozenset({"select", "values", "table", "with"})
 _WRITES = frozenset({"insert", "update", "delete", "merge"})
@@ -32,7 +35,10 @@ _LASTING = re.compile(
     r"|(create|drop|copy|advance)_\w*slot\w*|replication_origin_\w+|file_write|file_unlink|execute_server_program"
     r"|try_advisory_lock(_shared)?|advisory_lock(_shared)?)|lo_(export|import)|dblink\w*|nextval|setval",
 )
-"""Functions whose effect outlives a rollback, or reaches beyond this database."""
+"""Functions whose effect outlives a rollback, or reaches beyond this database.
+
+Against accidents: who hides a call in a function of his own could as well run it himself, with the same rights.
+"""
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,12 @@ def _words(sql: str) -> tuple[list[str], list[str], list[int]]:
     lasting: list[str] = []
     ends: list[int] = []
     for match in _TOKEN.finditer(sql):
-        if word := match["word"]:
-            words.append(word.lower())
-            called = sql[match.end() :].lstrip().startswith("(")
-            if called and _LASTING.fullmatch(word.lower()):
-                lasting.append(word.lower())
-        elif match["end"]:
+        if match["word"]:
+            words.append(match["word"].lower())
+        name = match["quoted"] or (match["word"] or "").lower()
+        if _LASTING.fullmatch(name) and _CALL.match(sql, match.end()):
+            lasting.append(name)
+        if match["end"]:
             ends.append(match.start())
     return words, lasting, ends
 

@@ -21,6 +21,7 @@ from orion_db.explain.plan import Node, draw
 from orion_db.explain.run import Sent, explain, explain_call, explain_sent, is_name
 from orion_db.explain.sql import read_statement
 from orion_db.history import read_history
+from orion_db.observe.figures import size
 from orion_db.progress import Progress, Step, silent
 from orion_db.revisions import read_revisions
 from orion_db.roles import quoted
@@ -41,6 +42,11 @@ SELECT id::text, pg_relation_size(id) FROM made
 _FOREIGN_KEYS = text("""
 SELECT conrelid::regclass::text, quote_ident(conname) FROM pg_constraint
 WHERE contype = 'f' AND conrelid::regclass::text = ANY (:tables) AND conparentid = 0
+""")
+
+_BYTES = text("""
+SELECT coalesce(sum(pg_table_size(relid)), pg_table_size(to_regclass(:table)))::bigint
+FROM pg_partition_tree(to_regclass(:table)) WHERE isleaf
 """)
 
 _COLUMNS = text("""
@@ -169,7 +175,8 @@ async def _carry(
     await source.rollback()
     await source.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     for table in tables:
-        progress(Step(service, f"copying the rows of {table}"))
+        bytes_ = (await source.execute(_BYTES, {"table": table})).scalar_one()
+        progress(Step(service, f"copying the rows of {table}, {size(bytes_)}"))
         columns = (await source.execute(_COLUMNS, {"table": table})).scalars().all()
         await _stream(source, copy, table, columns)
         await copy.exec_driver_sql(f"ANALYZE {table}")
