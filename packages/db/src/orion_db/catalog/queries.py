@@ -161,7 +161,7 @@ QUERIES: dict[str, str] = {
       'owner', pg_get_userbyid(c.relowner), 'grants', {_acl("c.relacl", "s", "c.relowner")},
       'type', format_type(s.seqtypid, NULL), 'start', s.seqstart, 'increment', s.seqincrement, 'minimum', s.seqmin,
       'maximum', s.seqmax, 'cache', s.seqcache, 'cycles', s.seqcycle, 'comment', obj_description(c.oid, 'pg_class'),
-      'owned by', (SELECT d.refobjid::regclass::text || '.' || a.attname FROM pg_depend AS d
+      'owned by', (SELECT d.refobjid::regclass::text || '.' || quote_ident(a.attname) FROM pg_depend AS d
         JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
           AND d.refclassid = 'pg_class'::regclass))

@@ -35,7 +35,7 @@ def index(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
         if " ON ONLY " in definition:  # of a partitioned table: with ONLY it would wait for the partitions' own
             yield Statement(definition.replace(" ON ONLY ", " ON ", 1))
         elif sides.concurrently and ("table", new["table"]) in sides.current:
-            yield Statement(definition.replace("INDEX ", "INDEX CONCURRENTLY ", 1), alone=True)
+            yield Statement(definition.replace("INDEX ", "INDEX CONCURRENTLY ", 1), alone="outside")
         else:
             yield Statement(definition)
     yield from _as_index(new["sql"], old, new, "")
@@ -44,8 +44,8 @@ def index(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
 
 def index_gone(key: Key, old: Facts, sides: Sides) -> Written:
     """DROP INDEX."""
-    alone = sides.concurrently and " ON ONLY " not in old["definition"]
-    yield Statement(f"DROP INDEX {'CONCURRENTLY ' * alone}{old['whole']}", alone=alone)
+    outside = sides.concurrently and " ON ONLY " not in old["definition"]
+    yield Statement(f"DROP INDEX {'CONCURRENTLY ' * outside}{old['whole']}", alone="outside" if outside else "")
 
 
 def trigger(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:

@@ -50,7 +50,9 @@ def enum(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
         for position, label in enumerate(labels):
             if label not in old["labels"]:
                 place = f"AFTER {literal(labels[position - 1])}" if position else f"BEFORE {literal(labels[1])}"
-                yield Statement(f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {literal(label)} {place}", alone=True)
+                yield Statement(
+                    f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {literal(label)} {place}", alone="committed"
+                )
     else:
         yield from _rebuilt(key, new, all_labels, sides)
         old = None

@@ -14,7 +14,7 @@ def script(repair: Repair, title: str) -> str:
     lines = [_comment(title), *(_comment(f"Left to be done by hand: {entry}") for entry in repair.by_hand)]
     for alone, group in groupby(repair.statements, key=lambda statement: statement.alone):
         texts = [_text(statement) for statement in group]
-        lines += texts if alone else [_BEGIN, *texts, "COMMIT;"]
+        lines += texts if alone == "outside" else [_BEGIN, *texts, "COMMIT;"]
     return "\n".join(lines) + "\n"
 
 

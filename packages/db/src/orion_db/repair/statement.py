@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from orion_db.catalog import Catalog
 from orion_db.catalog.read import Facts
@@ -14,8 +15,8 @@ class Statement:
     sql: str
     destroys: str = ""
     """What is lost by it and cannot be brought back by the opposite statement; "" when nothing is."""
-    alone: bool = False
-    """It must be committed by itself: what follows can only use it then, or it may not run in a transaction at all."""
+    alone: Literal["", "committed", "outside"] = ""
+    """Whether it must be committed before what follows, or may not run in a transaction at all."""
     note: str = ""
     """What whoever runs it should know."""
 
