@@ -174,7 +174,8 @@ async def test_it_waits_while_others_are_at_work(
         await asyncio.sleep(0.2)
         limits = Limits(until=datetime.now(UTC) + timedelta(seconds=1.5), max_load=limit)
         result = await asyncio.wait_for(maintain(target, limits=limits, record=False), 15)
-    working.cancel()
+        await run(target, f"SELECT pg_terminate_backend({other.get_server_pid()})", as_owner=False)
+        await asyncio.gather(working, return_exceptions=True)
     assert result.done == ()
     assert result.left == 1
     assert reason in result.ended

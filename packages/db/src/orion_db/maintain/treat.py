@@ -64,8 +64,14 @@ async def _treat(ward: Ward, finding: Finding) -> Treatment:
             return Treatment(finding.check, finding.object, statements, cured=False, reason=failed)
     cured = not await _still(ward, finding)
     ward.progress(Step(ward.target.service.name, "; ".join(statements), "done"))
-    why = "" if cured else "it was done, and the check still finds it"
+    why = "" if cured else _why_not(finding)
     return Treatment(finding.check, finding.object, statements, cured, why)
+
+
+def _why_not(finding: Finding) -> str:
+    vacuumed = any(statement.startswith("VACUUM") for statement in finding.fix)
+    held = "; somebody's old transaction keeps dead rows (check xmin-held names him)" if vacuumed else ""
+    return f"it was done, and the check still finds it{held}"
 
 
 async def _still(ward: Ward, finding: Finding) -> bool:
