@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,10 @@ import pytest
 import orion_db
 from orion_core.sealing import Keyring
 from orion_db.backups import Backup, Vault, backup, latest, read_backups, require_restorable, restore, verify
+from orion_db.backups.files import in_use
 from orion_db.backups.manifest import write_manifest
+from orion_db.backups.prune import list_backups, prune_backups
+from orion_db.backups.rules import Retention
 from orion_db.backups.vault import Verification, check, find, read_vault
 from orion_db.backups.verify import Verified
 
@@ -264,6 +268,28 @@ async def test_backups_of_one_database_are_told_apart(filled: "Shop", vault: Vau
         assert raised.value.code == "unknown_backup"
 
 
+async def test_pruning_spares_what_is_read_and_what_it_cannot_read(filled: "Shop", vault: Vault) -> None:
+    await backup(filled.target, vault)
+    newest = found_one(filled, vault)
+    for day in range(1, 6):
+        forged = newest.path.with_name(f"2025010{day}T000000Z-{day}")
+        shutil.copytree(newest.path, forged)
+        manifest = replace(newest.described(), name=forged.name, started_at=datetime(2025, 1, day, tzinfo=UTC))
+        (forged / "manifest.json").write_bytes(write_manifest(manifest, None))
+    names = [found.name for found in read_backups(vault, filled.database)]
+    (vault.of(filled.database) / names[0] / "manifest.json").write_text("{}")
+    retention = Retention(last=1, daily=2, weekly=0, monthly=0)
+    told = prune_backups(filled.target, vault, retention, dry_run=True)
+    assert told.deleted == tuple(names[1:4])
+    assert len(read_backups(vault, filled.database)) == 6
+    with in_use(vault.of(filled.database) / names[1]):
+        done = prune_backups(filled.target, vault, retention)
+    assert (done.deleted, done.in_use) == (tuple(names[2:4]), (names[1],))
+    assert [found.name for found in read_backups(vault, filled.database)] == [*names[:2], *names[4:]]
+    assert "damaged" in done.kept[names[0]]
+    assert "damaged" in list_backups(filled.target, vault).backups[-1].state
+
+
 def test_keys_that_cannot_be_read_stop_everything(tmp_path: Path) -> None:
     for environment in ({"ORION_BACKUP_KEYS": "short"}, {"ORION_BACKUP_KEYS_FILE": str(tmp_path / "none")}):
         with pytest.raises(orion_db.Problem) as raised:
@@ -279,7 +305,9 @@ def test_keys_that_cannot_be_read_stop_everything(tmp_path: Path) -> None:
 async def test_a_million_rows_come_back_and_one_flipped_bit_is_found(filled: "Shop", vault: Vault) -> None:
     await filled.run("INSERT INTO goods SELECT i, md5(i::text), 'GREEN' FROM generate_series(1000, 1000999) AS i")
     sealed = replace(vault, keys=Keyring.parse(Keyring.new_key("2026a")))
-    await backup(filled.target, sealed)
+    shares: list[float] = []
+    await backup(filled.target, sealed, progress=lambda step: shares.append(step.share or 0))
+    assert any(0 < share < 1 for share in shares)
     whole = found_one(filled, sealed)
     found = only(await verify(filled.target, sealed))
     assert (found.ok, found.rows) == (True, 1_000_495)

@@ -214,13 +214,14 @@ async def require_restorable(target: Target, vault: Vault, now: datetime, younge
     if young:
         return young[-1]
     newest, hours = (proved or found)[-1:], younger_than / timedelta(hours=1)
+    folder = vault.of(target.database)
     failed = any(backup.verified and not backup.verified.ok for backup in newest)
     state = "was, but is older" if proved else "failed its verification" if failed else "was never verified"
     raise Problem(
         "no_restorable_backup",
         Exit.REFUSED,
         f"{target.service.name}: no backup of the last {hours:g} hours is proved to be restorable.",
-        f"The newest one, {newest[0].name}, {state}." if newest else f"There is none in {vault.of(target.database)}.",
+        f"The newest one, {newest[0].name}, {state}." if newest else f"There is none of this server in {folder}.",
         f"Run `orion db backup {target.service.name} && orion db backup verify {target.service.name}`, and repeat.",
     )
 
