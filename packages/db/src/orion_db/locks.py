@@ -15,7 +15,7 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.connections import owner_connection
+from orion_db.connections import login_connection
 from orion_db.errors import Exit, Problem
 from orion_db.progress import Progress, Step
 from orion_db.targets import Target
@@ -63,9 +63,11 @@ async def exclusive(
 ) -> AsyncGenerator[AsyncConnection]:
     """Hold the migration lock of the target's database; the connection that holds it is given.
 
+    It is the login's own: the owner role may neither read nor cancel what sessions of the login do.
+
     Raises Problem `locked`, naming the holder, when it cannot be had within `wait_seconds`.
     """
-    async with owner_connection(target, f"{purpose} (lock)", autocommit=True) as connection:
+    async with login_connection(target, f"{purpose} (lock)", autocommit=True) as connection:
         await acquire(connection, target, progress, wait_seconds, doing=f"migration of {target.database!r}")
         yield connection  # closing the connection gives the lock back
 

@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.errors import Exit, Problem, reason
+from orion_db.errors import Exit, Problem, reason, sqlstate
 from orion_db.locks import Holder
 
 _POLL_SECONDS = 0.25
@@ -34,6 +35,8 @@ UNION ALL
 SELECT phase, heap_blks_scanned::float / nullif(heap_blks_total, 0) FROM pg_stat_progress_cluster WHERE pid = :pid
 LIMIT 1
 """)
+
+_CANCEL = text("SELECT pg_cancel_backend(:pid) WHERE cardinality(pg_blocking_pids(:pid)) > 0")
 
 Told = Callable[[str, float | None], None]
 """Hears what the server does, and which share of it is done."""
@@ -87,13 +90,21 @@ class Watch:
             now = time.monotonic()
             waited, looked_at = waited + (now - looked_at if blockers else 0), now
             self.blockers = blockers or self.blockers
-            if longest_wait_seconds is not None and waited > longest_wait_seconds and not self.gave_up:
-                self.gave_up = True
-                await self._connection.execute(text("SELECT pg_cancel_backend(:pid)"), {"pid": pid})
+            if blockers and longest_wait_seconds is not None and waited > longest_wait_seconds and not self.gave_up:
+                self.gave_up = await self._cancel(pid)
             if told is not None:
                 await self._tell(pid, blockers, told)
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), _POLL_SECONDS)
+
+    async def _cancel(self, pid: int) -> bool:
+        """Whether the session's statement could be cancelled: a login that acts as the owner role only may not."""
+        try:
+            return bool((await self._connection.execute(_CANCEL, {"pid": pid})).scalar())
+        except DBAPIError as error:
+            if sqlstate(error) != "42501":
+                raise
+            return False
 
     async def _tell(self, pid: int, blockers: list[Holder], told: Told) -> None:
         row = (await self._connection.execute(_PROGRESS, {"pid": pid})).first()
