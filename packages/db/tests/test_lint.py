@@ -128,6 +128,13 @@ CASES = [
         "CREATE TABLE {t}_own (id uuid PRIMARY KEY); DELETE FROM {t}_own",
     ),
     Case("data-without-batches", "SELECT 1", "SELECT 1", bad_backfill="DELETE FROM {t} WHERE name IS NULL"),
+    Case(
+        "data-without-batches",
+        "CREATE TABLE {t}_own (id uuid PRIMARY KEY, n integer); "
+        "WITH moved AS (DELETE FROM {t} RETURNING id, number) INSERT INTO {t}_own SELECT id, number FROM moved",
+        "CREATE TABLE {t}_own (id uuid PRIMARY KEY); INSERT INTO {t}_own SELECT id FROM {t} ON CONFLICT (id) DO UPDATE SET "
+        "id = excluded.id",
+    ),
     Case("drop-cascade", "DROP TABLE {t} CASCADE", "ALTER TABLE {t} DROP COLUMN name"),
     Case("truncate", "TRUNCATE {t}", "DROP TABLE {t}"),
     Case("lock-table", "LOCK TABLE {t}", "SELECT 1"),

@@ -96,6 +96,12 @@ async def test_rows_are_those_that_the_planner_expects(busy: "Shop") -> None:
     assert 50 <= (revision.statements[0].rows or 0) <= 200
 
 
+async def test_what_an_earlier_statement_has_locked_is_told_of_the_later_ones(busy: "Shop") -> None:
+    found, revision = await planned(busy, text("ALTER TABLE goods ADD a integer", "DELETE FROM prices"))
+    assert [(lock.table, lock.mode) for lock in revision.statements[1].still_held] == [("goods", "ACCESS EXCLUSIVE")]
+    assert "      still holds ACCESS EXCLUSIVE on goods: blocks reads and writes" in found.in_words()
+
+
 async def test_long_work_under_a_lock_is_a_high_risk(busy: "Shop", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orion_db.plan.risk.REWRITE_BYTES_A_SECOND", 10_000)
     found, revision = await planned(busy, text("ALTER TABLE goods ALTER name TYPE varchar(20)"))

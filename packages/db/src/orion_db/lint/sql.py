@@ -7,13 +7,10 @@ from orion_db.index_statements import bare, without_comments
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.DOTALL)
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'
 _TABLE = rf"(?P<table>{_NAME}(?:\s*\.\s*{_NAME})?)"
-_CHANGED = (
-    re.compile(rf"(?:with .*?\)\s*)?update (?:only )?{_TABLE}", re.IGNORECASE),
-    re.compile(rf"(?:with .*?\)\s*)?delete from (?:only )?{_TABLE}", re.IGNORECASE),  # noqa: S608 - a pattern
-    re.compile(rf"(?:with .*?\)\s*)?merge into (?:only )?{_TABLE}", re.IGNORECASE),
-    re.compile(rf"(?:with .*?\)\s*)?insert into {_TABLE}", re.IGNORECASE),
+_CHANGED = re.compile(
+    r"(?:(?<!for )(?<!key )(?<!do )\bupdate|\bdelete\s+from|\bmerge\s+into|\binsert\s+into)\s+(?:only\s+)?" + _TABLE,
+    re.IGNORECASE,
 )
-_IN_BLOCK = re.compile(rf"\b(?:update|delete\s+from|insert\s+into|merge\s+into)\s+(?:only\s+)?{_TABLE}", re.IGNORECASE)
 _ALTERED = re.compile(rf"alter table (?:if exists )?(?:only )?{_TABLE}", re.IGNORECASE)
 
 
@@ -32,15 +29,18 @@ def contains(pattern: str, statement: str) -> bool:
     return re.search(pattern, words(statement), re.IGNORECASE) is not None
 
 
-def changed_table(statement: str) -> str | None:
-    """The table whose rows an UPDATE, DELETE, MERGE or INSERT changes; None of another statement."""
-    found = words(statement)
-    return next((bare(match["table"]) for pattern in _CHANGED if (match := pattern.match(found))), None)
+def changed_tables(statement: str) -> tuple[str, ...]:
+    """The tables whose rows an UPDATE, DELETE, MERGE or INSERT changes, in a CTE too; none of another statement.
 
-
-def changed_tables_in_block(statement: str) -> set[str]:
-    """The tables whose rows a DO block changes, as far as its text tells; none of another statement."""
-    return {bare(match["table"]) for match in _IN_BLOCK.finditer(statement)} if matches(r"do\b", statement) else set()
+    Of a DO block as far as its text tells.
+    """
+    if matches(r"do\b", statement):
+        found = statement
+    elif matches(r"(?:with|update|delete|merge|insert)\b", statement):
+        found = words(statement)
+    else:
+        return ()
+    return tuple(dict.fromkeys(bare(match["table"]) for match in _CHANGED.finditer(found)))
 
 
 def altered_table(statement: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from orion_db.index_statements import bare
 from orion_db.lint.finding import Finding, finding
-from orion_db.lint.sql import altered_table, changed_table, changed_tables_in_block, contains, matches, words
+from orion_db.lint.sql import altered_table, changed_tables, contains, matches, words
 from orion_db.recorder import TracedStatement
 from orion_db.trace import Trace
 
@@ -62,7 +62,7 @@ def _rewriting(name: str, statement: TracedStatement) -> Iterator[Finding]:
 
 
 def _scanning(name: str, statement: TracedStatement) -> Iterator[Finding]:
-    if statement.kind in ("concurrent index", "backfill") or changed_table(statement.sql):
+    if statement.kind in ("concurrent index", "backfill") or changed_tables(statement.sql):
         return
     shut = {lock.table for lock in statement.held if lock.blocks_writes}
     for table in (table for table in statement.scans if table in shut and table not in statement.rewrites):
@@ -106,11 +106,11 @@ def _data(trace: Trace) -> Iterator[Finding]:
 def _data_of(trace: Trace, statement: TracedStatement) -> str | None:
     """The table whose rows it changes, if it existed; a DO block or a function shows by the lock that it takes."""
     existing = {bare(table) for table in trace.existing}
-    changed = changed_table(statement.sql)
-    if changed is not None:
-        return changed if changed in existing else None
-    if in_block := changed_tables_in_block(statement.sql) & existing:
-        return min(in_block)
+    changed = changed_tables(statement.sql)
+    if changed and not matches(r"do\b", statement.sql):
+        return next((table for table in changed if table in existing), None)
+    if in_block := next((table for table in changed if table in existing), None):
+        return in_block
     return next((lock.table for lock in statement.locks if lock.mode == "ROW EXCLUSIVE"), None)
 
 

@@ -10,7 +10,7 @@ from orion_db.history import compare_history, read_history, refuse_unless_clean
 from orion_db.lint.finding import Finding
 from orion_db.lint.lint import Linting, judge
 from orion_db.lint.rules import Severity
-from orion_db.lint.sql import changed_table
+from orion_db.lint.sql import changed_tables
 from orion_db.plan.compatibility import Break, compatibility
 from orion_db.plan.live import Live, TableSize, Waiting, read_live
 from orion_db.plan.locks import blocks
@@ -45,6 +45,8 @@ class PlannedStatement:
     kind: StepKind
     sql: str
     locks: tuple[PlannedLock, ...]
+    still_held: tuple[PlannedLock, ...]
+    """Locks of earlier statements of its transaction, as long as it lasts: those that keep running code out."""
     rewrites: tuple[str, ...]
     scans: tuple[str, ...]
     rows: int | None
@@ -136,7 +138,7 @@ async def _look(target: Target, traces: Sequence[Trace]) -> Live:
     statements = [statement for found in traces for statement in found.statements]
     locks = {lock for statement in statements for lock in statement.locks}
     tables = {lock.table for lock in locks} | {table for s in statements for table in (*s.scans, *s.rewrites)}
-    data = [s.sql for s in statements if s.kind != "backfill" and changed_table(s.sql)]
+    data = [s.sql for s in statements if s.kind != "backfill" and changed_tables(s.sql)]
     builds = any(statement.kind == "concurrent index" for statement in statements)
     return await read_live(target, tables, data, locks, builds)
 
@@ -170,6 +172,9 @@ def _statement(statement: TracedStatement, live: Live) -> PlannedStatement:
         statement.kind,
         statement.sql,
         tuple(_lock(lock, statement.kind) for lock in statement.locks),
+        tuple(
+            _lock(lock, statement.kind) for lock in statement.held if lock.blocks_writes and lock not in statement.locks
+        ),
         statement.rewrites,
         statement.scans,
         rows,
@@ -189,9 +194,8 @@ def _rows(statement: TracedStatement, live: Live) -> int | None:
     """What the planner expects, else all of the table; a backfill goes over it until it finds nothing."""
     if statement.sql in live.rows:
         return live.rows[statement.sql]
-    table = changed_table(statement.sql)
-    size = live.sizes.get(table) if table else None
-    return size.rows if size else None
+    sizes = [live.sizes[table] for table in changed_tables(statement.sql) if table in live.sizes]
+    return sum(size.rows for size in sizes) if sizes else None
 
 
 def _revision_risk(

@@ -35,11 +35,12 @@ def _statement_lines(statement: "PlannedStatement") -> list[str]:
     sql = words(statement.sql)
     lines = [f"  {statement.step} {statement.kind}: {sql if len(sql) <= 160 else f'{sql[:159]}…'}"]
     lines += [f"      {lock.mode} on {lock.table}: blocks {lock.blocks}" for lock in statement.locks]
+    lines += [f"      still holds {lock.mode} on {lock.table}: blocks {lock.blocks}" for lock in statement.still_held]
     lines += [f"      writes every row of {table} anew" for table in statement.rewrites]
     lines += [f"      reads all of {table}" for table in statement.scans if table not in statement.rewrites]
     if statement.rows is not None:
         lines.append(f"      changes about {statement.rows:,} rows")
-    if statement.locks or statement.scans or statement.rewrites:
+    if statement.locks or statement.still_held or statement.scans or statement.rewrites:
         lines.append(f"      takes {statement.lasts or 'a time that is not known, as its table is shut'}")
     return lines
 
