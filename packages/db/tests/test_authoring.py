@@ -77,6 +77,7 @@ async def test_what_alembic_does_not_see_is_written_too(shop: "Shop", house: Cal
         "notes", shop.metadata, Column("visit_id", Uuid, ForeignKey("visits.id", ondelete="CASCADE"), primary_key=True)
     )
     written = await migrate(shop.target, name="moods")
+    await orion_db.deploy(shop.target)
     assert (written.left_over, written.irreversible) == ((), ())
     await catalogs_agree(shop)
     assert [row["place"] for row in await shop.run("SELECT place FROM visits")] == ["here"]

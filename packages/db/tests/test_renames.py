@@ -15,6 +15,31 @@ from orion_db.migrate import Migration, migrate
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
 
+MIGRATION = """
+from alembic import op
+
+revision = "0001_goods"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.execute("CREATE TYPE size AS ENUM ('SMALL', 'LARGE')")
+    op.execute(
+        "CREATE TABLE goods (id serial CONSTRAINT pk_goods PRIMARY KEY, name varchar(40) NOT NULL, size size,"
+        " CONSTRAINT ck_goods_named CHECK (name <> ''))"
+    )
+    op.execute("CREATE UNIQUE INDEX ix_goods_name ON goods (name)")
+    op.execute(
+        "CREATE TABLE prices (goods_id integer CONSTRAINT pk_prices PRIMARY KEY,"
+        " CONSTRAINT fk_prices_goods_id FOREIGN KEY (goods_id) REFERENCES goods (id))"
+    )
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE prices, goods")
+    op.execute("DROP TYPE size")
+"""
+
 GOODS = "INSERT INTO goods (name, size) VALUES ('apple', 'SMALL'), ('pear', 'LARGE')"
 
 
@@ -37,11 +62,11 @@ def models(
 
 @pytest.fixture
 async def stocked(shop: "Shop") -> "Shop":
-    """A shop whose goods were made by a migration that the tool wrote, with two rows."""
+    """A shop whose only migration makes what `models()` says, with two rows."""
     shop.empty()
-    shop.metadata = models()
+    shop.write("0001_goods", MIGRATION)
     await orion_db.prepare(shop.target)
-    await migrate(shop.target, name="goods")
+    await orion_db.deploy(shop.target)
     await shop.run(GOODS)
     return shop
 
@@ -55,6 +80,7 @@ async def written(shop: "Shop", metadata: MetaData, answers: Answers) -> tuple[M
     before = await orion_db.catalog_of(shop.target)
     shop.metadata = metadata
     result = await migrate(shop.target, name="renamed", answers=answers)
+    await orion_db.deploy(shop.target)
     wanted = await orion_db.catalog_of_models(shop.target)
     assert orion_db.compare(wanted, await orion_db.catalog_of(shop.target)) == []
     rows = len(await shop.run("SELECT * FROM prices")), await count(shop)
@@ -97,6 +123,7 @@ async def test_a_label_and_an_enum_are_renamed(stocked: "Shop") -> None:
     stocked.metadata = models(small="LITTLE", size="extent")
     result = await migrate(stocked.target, name="extent", answers=yes("size=extent"))
     assert 'op.execute("ALTER TYPE size RENAME TO extent")' in result.written[0].text
+    await orion_db.deploy(stocked.target)
     assert len(await stocked.run("SELECT FROM goods WHERE size = 'LITTLE'::extent")) == 2
 
 
@@ -111,6 +138,7 @@ async def test_a_table_of_months_takes_its_partitions_along(shop: "Shop", house:
     shop.metadata.remove(visits)
     visits.to_metadata(shop.metadata, name="calls")
     await migrate(shop.target, name="calls", answers=yes("visits=calls"))
+    await orion_db.deploy(shop.target)
     wanted = await orion_db.catalog_of_models(shop.target)
     assert orion_db.compare(wanted, await orion_db.catalog_of(shop.target)) == []
     partitions = await shop.run("SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' ORDER BY 1")
@@ -144,15 +172,17 @@ async def test_a_rename_of_what_is_not_gone_is_refused_with_what_is(stocked: "Sh
 async def test_what_is_no_rename_is_added_before_and_dropped_after(stocked: "Shop") -> None:
     stocked.metadata = models(column="title")
     result = await migrate(stocked.target, name="titles", answers=Answers(no_others=True), create_only=True)
-    first, second = result.written
-    assert (first.phase, second.phase) == ("pre", "post")
-    assert (first.file.name, second.file.name) == ("0002_titles.py", "0003_titles_cleanup.py")
+    first, middle, second = result.written
+    assert (first.phase, middle.phase, second.phase) == ("pre", "pre", "post")
+    names = ["0002_titles.py", "0003_titles_validate.py", "0004_titles_cleanup.py"]
+    assert [entry.file.name for entry in result.written] == names
+    assert "NOT VALID" in first.text and "VALIDATE CONSTRAINT ck_goods_named" in middle.text
     assert not any(found.startswith("column") for found in first.breaks)
     assert "ALTER COLUMN name DROP NOT NULL" in first.text and "drop_column" not in first.text.split("def downgrade")[0]
     assert 'op.drop_column("goods", "name")' in second.text
     assert 'op.alter_column("goods", "title", existing_type=sa.VARCHAR(length=40), nullable=False)' in second.text
-    assert 'down_revision = "0002_titles"' in second.text
-    await orion_db.deploy(stocked.target, up_to="0002_titles")
+    assert 'down_revision = "0003_titles_validate"' in second.text
+    await orion_db.deploy(stocked.target, up_to="0003_titles_validate")
     await stocked.run("INSERT INTO goods (name) VALUES ('by old code')")
     await stocked.run("INSERT INTO goods (title) VALUES ('by new code')")
     await stocked.run("UPDATE goods SET title = name WHERE title IS NULL")

@@ -1,8 +1,9 @@
 """Migrations in development: write one from the models' changes, apply what is pending. Never a reset."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orion_db.authoring.copies import with_copies
 from orion_db.authoring.draft import Draft, Drafts, draft
 from orion_db.authoring.file import file_text
 from orion_db.authoring.prove import prove
@@ -11,6 +12,7 @@ from orion_db.connections import owner_connection
 from orion_db.deploy import Deployment, deploy
 from orion_db.errors import Exit, Problem
 from orion_db.history import compare_history, read_history, refuse_unless_clean
+from orion_db.lint import Linting, lint
 from orion_db.progress import Progress, Step, silent
 from orion_db.result import Result, shown
 from orion_db.revisions import Phase, Revision, next_name, read_revisions
@@ -48,8 +50,20 @@ class Migration(Result):
     """In order; nothing when the models say nothing that the migrations do not."""
     dry_run: bool
     not_divided: bool
-    """Whether it should have been two files, of which the first could not be proved."""
+    """Whether it should have been several files, which could not be proved one by one."""
+    linting: Linting | None
+    """What `lint` says of what was written; None when nothing was, or `not_linted` says why."""
+    not_linted: str
     deployment: Deployment | None
+
+    @property
+    def held_back(self) -> bool:
+        """Whether what was written needs a hand before it may be applied."""
+        return bool(self.left_over or (self.linting and self.linting.errors))
+
+    @property
+    def exit_code(self) -> Exit:
+        return Exit.FOUND if self.held_back else Exit.OK
 
     @property
     def left_over(self) -> tuple[str, ...]:
@@ -66,10 +80,12 @@ class Migration(Result):
             lines.append(
                 "adds and takes away in one file: the half that adds does not work by itself; divide it by hand"
             )
+        lines += self.linting.in_words() if self.linting else []
+        lines += [f"not linted: {self.not_linted}"] if self.not_linted else []
         if self.dry_run:
             lines += [line for written in self.written for line in written.text.splitlines()]
-        elif self.left_over:
-            lines.append("not applied: complete the file, then run `orion db migrate`")
+        elif self.held_back:
+            lines.append("not applied: complete or correct the file, then run `orion db migrate`")
         lines += self.deployment.in_words() if self.deployment else []
         return lines or ["the models say nothing that the migrations do not"]
 
@@ -90,24 +106,41 @@ async def migrate(
     """
     service = target.service
     if name is None:
-        return Migration(service.name, (), False, False, await deploy(target, progress=progress))
+        return Migration(service.name, (), False, False, None, "", await deploy(target, progress=progress))
     revisions = read_revisions(service.migrations)
     next_name(revisions, name)
     await _check_standing(target, revisions)
     progress(Step(service.name, "comparing the models with the migrations"))
     found = await draft(target, revisions, answers)
-    written = _texts(service.migrations, revisions, name, found) if found else ()
-    if written:
-        progress(Step(service.name, "proving what is to be written, up and down"))
-        await prove(
-            target, revisions, {entry.file.stem: entry.text for entry in written}, found.drafts if found else ()
-        )
-    for entry in written if not dry_run else ():
-        _write(entry)
-        progress(Step(service.name, f"wrote {entry.file.name}", "done"))
-    by_hand = any(entry.left_over for entry in written)
-    deployment = None if create_only or dry_run or by_hand else await deploy(target, progress=progress)
-    return Migration(service.name, written, dry_run, bool(found and found.not_divided), deployment)
+    written, linting, not_linted = (), None, ""
+    if found:
+        written = _texts(service.migrations, revisions, name, found)
+        linting, not_linted = await _examine(target, revisions, written, found, progress)
+    if not dry_run:
+        for entry in written:
+            _write(entry)
+            progress(Step(service.name, f"wrote {entry.file.name}", "done"))
+    divided = not (found and found.not_divided)
+    result = Migration(service.name, written, dry_run, not divided, linting, not_linted, None)
+    if create_only or dry_run or result.held_back:
+        return result
+    return replace(result, deployment=await deploy(target, progress=progress))
+
+
+async def _examine(
+    target: Target, revisions: list[Revision], written: tuple[Written, ...], found: Drafts, progress: Progress
+) -> tuple[Linting | None, str]:
+    """Prove what is to be written, and lint it; or say why it could not be linted."""
+    texts = {entry.file.stem: entry.text for entry in written}
+    progress(Step(target.service.name, "proving what is to be written, up and down"))
+    await prove(target, revisions, texts, found.drafts)
+    with with_copies(target, revisions, texts) as copied:
+        try:
+            return await lint(copied, revisions=texts.keys(), progress=progress), ""
+        except Problem as problem:
+            if problem.code != "squawk_missing":
+                raise
+            return None, f"{problem.what} {problem.todo}"
 
 
 async def _check_standing(target: Target, revisions: list[Revision]) -> None:
@@ -123,10 +156,10 @@ async def _check_standing(target: Target, revisions: list[Revision]) -> None:
 
 
 def _texts(folder: Path, revisions: list[Revision], name: str, found: Drafts) -> tuple[Written, ...]:
-    titles = [name, f"{name} cleanup"][: len(found.drafts)]
     known = list(revisions)
     written: list[Written] = []
-    for title, drafted in zip(titles, found.drafts, strict=True):
+    for drafted in found.drafts:
+        title = name + drafted.suffix
         stem = next_name(known, title)
         previous = known[-1].name if known else None
         text = file_text(stem, previous, title, drafted, not_divided=found.not_divided)

@@ -1,6 +1,6 @@
 """A migration drafted, and proved on scratch databases before it is written: up to the models, and down again."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.authoring.code import executed
 from orion_db.authoring.operations import operations, run_on, run_operations
-from orion_db.authoring.phases import between
+from orion_db.authoring.phases import steps_between
 from orion_db.authoring.renaming import Answers, Renaming, rename_on
 from orion_db.authoring.statements import monthly_partitions, statements_after, statements_before
 from orion_db.catalog import Catalog, Difference, compare
@@ -33,10 +33,14 @@ class Body:
 class Draft:
     """Both directions of a migration, and the catalogs that it leads from and to."""
 
+    suffix: str
+    """What its name has more than the first's: " cleanup"."""
     upgrade: Body
     downgrade: Body
     before: Catalog
     after: Catalog
+    follows_post: bool = False
+    """Whether one before it, of the same change, is of phase post: nothing overtakes that."""
 
     @property
     def breaks(self) -> tuple[Break, ...]:
@@ -46,24 +50,25 @@ class Draft:
     @property
     def phase(self) -> Phase:
         """After the new code when that runs without it and the old code does not run with it; otherwise before."""
-        return "post" if self.breaks and not compatibility(self.after, self.before) else "pre"
+        late = self.breaks and not compatibility(self.after, self.before)
+        return "post" if late or self.follows_post else "pre"
 
 
 @dataclass(frozen=True)
 class Drafts:
-    """The one or two migrations that a change needs."""
+    """The migrations that a change needs, in order."""
 
     drafts: tuple[Draft, ...]
     renaming: Renaming
     not_divided: bool = False
-    """Whether it should be two migrations, of which the first could not be proved."""
+    """Whether it should be several migrations, which could not be proved one by one."""
 
 
 async def draft(target: Target, revisions: list[Revision], answers: Answers | None = None) -> Drafts | None:
     """What leads from the revisions to the models; None when there is nothing to lead to.
 
-    What both adds and takes away becomes two: between them old and new code work. The target itself is not touched:
-    scratch databases on its server are. Raises Problem `draft_failed` and those of `rename_on`.
+    It is taken apart where that spares running code (`steps_between`). The target itself is not touched: scratch
+    databases on its server are. Raises Problem `draft_failed` and those of `rename_on`.
     """
     wanted = await catalog_of_models(target)
     async with scratch_database(target) as scratch:
@@ -74,50 +79,50 @@ async def draft(target: Target, revisions: list[Revision], answers: Answers | No
         with _explained(target):
             renaming = await rename_on(scratch, wanted, answers or Answers(no_others=True))
             renamed = await catalog_of(scratch)
-            middle = between(renamed, wanted)
-            if middle is None:
-                return Drafts(await _lead_over(scratch, current, renamed, [wanted], renaming), renaming)
-            divided = await _try_both(scratch, current, renamed, [middle, wanted], renaming)
-    if divided:
-        return Drafts(divided, renaming)
+            steps = steps_between(renamed, wanted)
+            drafts = await _try_all(scratch, current, renamed, steps, renaming)
+    if drafts:
+        return Drafts(drafts, renaming)
     async with scratch_database(target) as scratch:
         await migrate_scratch(scratch, revisions)
         with _explained(target):
             await run_on(scratch, renaming.upgrade)
-            return Drafts(await _lead_over(scratch, current, renamed, [wanted], renaming), renaming, not_divided=True)
+            whole = await _lead_over(scratch, current, renamed, [("", wanted)], renaming)
+            return Drafts(whole, renaming, not_divided=True)
 
 
-async def _try_both(
-    scratch: Target, current: Catalog, renamed: Catalog, goals: list[Catalog], renaming: Renaming
+async def _try_all(
+    scratch: Target, current: Catalog, renamed: Catalog, steps: Sequence[tuple[str, Catalog]], renaming: Renaming
 ) -> tuple[Draft, ...]:
-    """Both steps; none when the first cannot be made just so."""
+    """A draft for each step; none when there are several, and one cannot be made just so."""
+    if len(steps) == 1:
+        return await _lead_over(scratch, current, renamed, steps, renaming)
     try:
-        both = await _lead_over(scratch, current, renamed, goals, renaming)
+        drafts = await _lead_over(scratch, current, renamed, steps, renaming)
     except DBAPIError:
         return ()
-    return () if both[0].upgrade.left_over else both
+    return () if any(drafted.upgrade.left_over for drafted in drafts) else drafts
 
 
 async def _lead_over(
-    scratch: Target, current: Catalog, renamed: Catalog, goals: list[Catalog], renaming: Renaming
+    scratch: Target, current: Catalog, renamed: Catalog, steps: Sequence[tuple[str, Catalog]], renaming: Renaming
 ) -> tuple[Draft, ...]:
-    """One draft for each goal, from the scratch database with its renames made; renames are part of the first."""
+    """A draft for each step, from the scratch database with its renames made; renames are part of the first."""
     found: list[Draft] = []
     here = renamed
-    for goal in goals:
-        drafted = await _lead_there_and_back(scratch, here, goal)
-        await run_on(scratch, drafted.upgrade.code)
-        found.append(drafted)
-        here = await catalog_of(scratch)
-    if not renaming.upgrade:
-        return tuple(found)
-    first = found[0]
-    upgrade = Body(_joined(renaming.upgrade, first.upgrade.code), first.upgrade.left_over)
-    downgrade = Body(_joined(first.downgrade.code, renaming.downgrade), first.downgrade.left_over)
-    return (Draft(upgrade, downgrade, current, first.after), *found[1:])
+    for suffix, goal in steps:
+        upgrade, downgrade, after = await _lead_there_and_back(scratch, here, goal)
+        if not found and renaming.upgrade:
+            upgrade = Body(_joined(renaming.upgrade, upgrade.code), upgrade.left_over)
+            downgrade = Body(_joined(downgrade.code, renaming.downgrade), downgrade.left_over)
+        late = any(drafted.phase == "post" for drafted in found)
+        found.append(Draft(suffix, upgrade, downgrade, here if found else current, after, late))
+        here = after
+    return tuple(found)
 
 
-async def _lead_there_and_back(scratch: Target, here: Catalog, goal: Catalog) -> Draft:
+async def _lead_there_and_back(scratch: Target, here: Catalog, goal: Catalog) -> tuple[Body, Body, Catalog]:
+    """Up to the goal, down again, and up: both ways, and the catalog that is there then."""
     async with owner_connection(scratch, "migrate") as connection:
         up, down = await connection.run_sync(operations, scratch.service.metadata, here, goal)
     async with owner_connection(scratch, "migrate") as connection:
@@ -126,7 +131,8 @@ async def _lead_there_and_back(scratch: Target, here: Catalog, goal: Catalog) ->
         async with connection.begin():
             after = await catalog_in(connection)
             downgrade = await _lead(connection, down, after, here)
-    return Draft(upgrade, downgrade, here, after)
+    await run_on(scratch, upgrade.code)
+    return upgrade, downgrade, after
 
 
 async def _lead(connection: AsyncConnection, body: str, current: Catalog, wanted: Catalog) -> Body:

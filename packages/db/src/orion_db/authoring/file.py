@@ -19,8 +19,8 @@ _PRE = (
 )
 
 _NOT_DIVIDED = (
-    "It adds and takes away, which should be two migrations; the first could not be made to work by itself on a "
-    "scratch database. Divide it by hand."
+    "It should be several migrations (what is added, what is validated, what is taken away), which could not be made "
+    "to work one by one on a scratch database. Divide it by hand."
 )
 
 _IMPORTS = {

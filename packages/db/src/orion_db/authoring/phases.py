@@ -1,4 +1,8 @@
-"""A change that adds and takes away, taken apart: what old and new code can both work with lies between."""
+"""A change taken apart into migrations that harm nobody: what old and new code can both work with lies between.
+
+What is added comes first; new constraints hold for new rows first, and for the rows that are there when these have been
+read without keeping anybody from writing; what is taken away comes last.
+"""
 
 import re
 
@@ -8,6 +12,17 @@ from orion_db.plan.compatibility import compatibility
 
 _KEPT = ("table", "column", "enum", "type", "function", "sequence", "view")
 """What code speaks of; it goes in the second step, with what hangs on it."""
+
+
+def steps_between(current: Catalog, wanted: Catalog) -> list[tuple[str, Catalog]]:
+    """The catalogs to lead to one after the other, each with what is added to the migration's name for it."""
+    middle = between(current, wanted)
+    unvalidated = _not_validated(current, middle or wanted)
+    found: list[tuple[str, Catalog]] = []
+    for suffix, catalog in ((" validate", unvalidated and (middle or wanted)), (" cleanup", middle and wanted)):
+        if catalog:
+            found.append((suffix, catalog))
+    return [("", unvalidated or middle or wanted), *found]
 
 
 def taken_away(current: Catalog, wanted: Catalog) -> list[Difference]:
@@ -36,6 +51,26 @@ def between(current: Catalog, wanted: Catalog) -> Catalog | None:
         if key[0] == "column" and _is_written_by_one_only(key, facts, current, wanted):
             facts["not null"] = False
     return middle
+
+
+def _not_validated(current: Catalog, goal: Catalog) -> Catalog | None:
+    """The goal, with the new constraints of tables that are there not validated; None when there are no such."""
+    new = [
+        key
+        for key, facts in goal.items()
+        if key[0] == "constraint"
+        and ("table", facts["table"]) in current
+        and str(current.get(key, {}).get("definition", "")).removesuffix(" NOT VALID") != facts["definition"]
+        and _can_be_validated_later(facts, goal["table", facts["table"]])
+    ]
+    loose = {key: {"definition": f"{goal[key]['definition']} NOT VALID", "validated": False} for key in new}
+    return {key: facts | loose.get(key, {}) for key, facts in goal.items()} if new else None
+
+
+def _can_be_validated_later(constraint: Facts, table: Facts) -> bool:
+    """A foreign key of a partitioned table can since PostgreSQL 18 only."""
+    definition = str(constraint["definition"])
+    return definition.startswith("CHECK ") or (definition.startswith("FOREIGN KEY ") and "partitioned by" not in table)
 
 
 def _hangs_on(facts: Facts, gone: Difference) -> bool:

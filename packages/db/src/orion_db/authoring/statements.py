@@ -127,7 +127,8 @@ def _column(difference: Difference, _: Facts) -> list[str]:
 
 def _constraint(difference: Difference, wanted: Facts) -> list[str]:
     table, _dot, name = difference.name.rpartition(".")
-    if difference.change == "changed" and "definition" not in difference.expected.keys() | difference.found.keys():
+    before, after = (str(facts.get("definition", "")) for facts in (difference.found, difference.expected))
+    if difference.change == "changed" and before.removesuffix(" NOT VALID") == after:
         return [f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}"] if difference.expected.get("validated") else []
     drop = [] if difference.change == "missing" else [f"ALTER TABLE {table} DROP CONSTRAINT {name}"]
     return drop + ([f"ALTER TABLE {table} ADD CONSTRAINT {name} {wanted['definition']}"] if wanted else [])
