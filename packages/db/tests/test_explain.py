@@ -230,6 +230,36 @@ def test_an_index_that_is_there_is_not_suggested_again() -> None:
     assert advice.index is None and "ix_orders_customer has these columns but is INVALID" in advice.why
 
 
+async def test_the_time_of_foreign_keys_is_told(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target)
+    await shop.run("INSERT INTO goods SELECT n, 'x' FROM generate_series(10, 2000) AS n")
+    await shop.run("GRANT DELETE ON goods TO orion_shop_service")
+    (plan,) = (await explain(shop.target, "DELETE FROM goods", {})).plans
+    (trigger,) = plan.triggers
+    assert (trigger.name, trigger.table) == ("prices_goods_id_fkey", "goods") and trigger.calls >= 1991
+    assert plan.blame.startswith("most time") and "goes into the trigger prices_goods_id_fkey on goods" in plan.blame
+
+
+def test_a_sort_over_partitions_wants_the_tables_index() -> None:
+    parts = [
+        _scan(f"visits_{n}", rows=5000, Alias=f"visits_{n}", Filter=f"(visits_{n}.city = 'x'::text)") for n in (1, 2)
+    ]
+    append = {"Node Type": "Append", "Actual Rows": 10_000, "Actual Loops": 1, "Plan Rows": 9, "Plans": parts}
+    sort: dict[str, Any] = {"Node Type": "Sort", "Sort Key": ["visits.seen_at DESC"], "Sort Method": "top-N heapsort"}
+    sort |= {"Actual Rows": 10, "Actual Loops": 1, "Actual Total Time": 9.0, "Plan Rows": 10, "Plans": [append]}
+    relations = {f"visits_{n}": Relation(f"visits_{n}", "visits", 500, ()) for n in (1, 2)}
+    assert [each.index for each in advise(read_plan(sort), relations)] == [
+        "CREATE INDEX ON visits (city, seen_at DESC);"
+    ]
+
+
+def test_who_is_stopped_early_has_not_been_misjudged() -> None:
+    scan = _scan("orders", rows=10) | {"Plan Rows": 8000}
+    limit = {"Node Type": "Limit", "Actual Rows": 10, "Actual Loops": 1, "Actual Total Time": 1.0, "Plan Rows": 10}
+    assert read_plan(limit | {"Plans": [scan]}).children[0].wrong_by is None
+    assert read_plan(scan).wrong_by == 800
+
+
 def test_workers_times_do_not_add_up() -> None:
     scan = _scan("orders", rows=1000, loops=3)
     gather = {"Node Type": "Gather", "Workers Launched": 2, "Actual Rows": 3000, "Actual Loops": 1, "Plan Rows": 3000}

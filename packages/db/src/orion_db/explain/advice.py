@@ -105,7 +105,7 @@ def _sorted(node: Node, relations: Mapping[str, Relation]) -> list[Advice]:
     if scan is None or relation is None or sorted_rows is None or sorted_rows < WORTH_ROWS:
         return []
     keys = [_SORT_KEY.fullmatch(key) for key in node.details.get("Sort Key", ())]
-    if not (on_disk or few_wanted) or not all(key and key["alias"] == scan.alias for key in keys):
+    if not (on_disk or few_wanted) or not all(key and key["alias"] in (scan.alias, relation.table) for key in keys):
         return []
     size = "did not fit into work_mem" if on_disk else f"kept {node.rows:,.0f}"
     why = f"{node.name} sorted {sorted_rows:,.0f} rows of {relation.table} and {size}; an index has them in order."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orion_db.explain.advice import Advice
-from orion_db.explain.plan import Node, read_plan
+from orion_db.explain.plan import Node, TriggerTime, read_plan
 from orion_db.result import Result
 
 
@@ -21,7 +21,9 @@ class PlanFound:
     """Rows were changed, and the change was taken back."""
     tree: tuple[str, ...]
     costliest: str
-    """Name of the node that most time went into."""
+    """Name of the node that most time went into by itself."""
+    triggers: tuple[TriggerTime, ...]
+    """Those that the statement set off, foreign keys among them, the dearest first."""
     blame: str
     advice: tuple[Advice, ...]
     settings: dict[str, str]
@@ -42,6 +44,10 @@ class PlanFound:
             lines.append("planned for any values, and not run: not all values were given (--set name=value)")
         else:
             lines.append("planned, and not run")
+        lines += [
+            f"trigger {trigger.name} on {trigger.table}: {trigger.total_ms:,.2f} ms, run {trigger.calls:,} times"
+            for trigger in self.triggers
+        ]
         lines.append(self.blame)
         if self.rolled_back:
             lines.append(

@@ -1,11 +1,14 @@
 """A plan as PostgreSQL's EXPLAIN (FORMAT JSON) tells it, as a tree with the time of each node by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 WRONG_BY = 10.0
 """From this factor on, an estimate of rows is called wrong."""
+
+_READS_ALL = frozenset({"Sort", "Aggregate", "Hash"})
+"""Nodes that take all the rows from below before they give the first."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Node:
     shared_read: int
     removed: float
     """Rows that were read and thrown away by the filter or the join's condition."""
+    may_stop_early: bool
+    """Somebody above takes only as many rows as he wants, so that fewer came says nothing of the estimate."""
     details: dict[str, Any] = field(repr=False)
     """What else PostgreSQL says of the node, under its own names."""
     children: tuple["Node", ...]
@@ -49,6 +54,8 @@ class Node:
         if self.rows is None or not self.loops:
             return None
         expected, actual = max(self.expected_rows * self.loops, 1.0), max(self.rows, 1.0)
+        if self.may_stop_early and actual < expected:
+            return None
         factor = max(expected / actual, actual / expected)
         return factor if factor >= WRONG_BY else None
 
@@ -68,13 +75,15 @@ class Node:
         return f"{strategy}{self.type}" if self.type == "Aggregate" and strategy else self.type
 
 
-def read_plan(plan: dict[str, Any], processes: int = 1) -> Node:
+def read_plan(plan: dict[str, Any], processes: int = 1, *, may_stop_early: bool = False) -> Node:
     """The tree of the "Plan" of EXPLAIN (FORMAT JSON).
 
     Below a Gather each of `processes` counts as a loop; they run at the same time, so their times do not add up.
     """
     below = processes + int(plan.get("Workers Launched", 0)) if plan["Node Type"].startswith("Gather") else processes
-    children = tuple(read_plan(child, below) for child in plan.get("Plans", ()))
+    picky = plan["Node Type"] == "Limit" or plan.get("Join Type") in ("Semi", "Anti")
+    below_stops = picky or (may_stop_early and plan["Node Type"] not in _READS_ALL)
+    children = tuple(read_plan(child, below, may_stop_early=below_stops) for child in plan.get("Plans", ()))
     loops = float(plan.get("Actual Loops", 1))
     total = float(plan.get("Actual Total Time", 0.0)) * loops / processes
     return Node(
@@ -91,6 +100,7 @@ def read_plan(plan: dict[str, Any], processes: int = 1) -> Node:
         shared_read=int(plan.get("Shared Read Blocks", 0)),
         removed=loops
         * sum(float(plan.get(f"Rows Removed by {what}", 0)) for what in ("Filter", "Join Filter", "Index Recheck")),
+        may_stop_early=may_stop_early,
         details={key: value for key, value in plan.items() if key not in ("Plans", "Output")},
         children=children,
     )
@@ -154,14 +164,43 @@ def costliest(root: Node) -> Node:
     return max(nodes, key=lambda node: node.self_ms)
 
 
-def blame(root: Node) -> str:
-    """The costliest node in words."""
+@dataclass(frozen=True)
+class TriggerTime:
+    """What a trigger took, over all rows. Foreign keys are checked, and cascade, by triggers."""
+
+    name: str
+    """Of the constraint, where it is one's."""
+    table: str
+    calls: int
+    total_ms: float
+
+
+def read_triggers(told: Iterable[dict[str, Any]]) -> list[TriggerTime]:
+    """The "Triggers" of EXPLAIN (FORMAT JSON), the dearest first: their time is in no node."""
+    found = [
+        TriggerTime(
+            str(each.get("Constraint Name") or each["Trigger Name"]), each["Relation"], int(each["Calls"]), each["Time"]
+        )
+        for each in told
+    ]
+    return sorted(found, key=lambda trigger: -trigger.total_ms)
+
+
+def blame(root: Node, triggers: Sequence[TriggerTime] = ()) -> str:
+    """What took most of the time, in words: a trigger, or the costliest node."""
+    spent = root.total_ms + sum(trigger.total_ms for trigger in triggers)
     node = costliest(root)
+    if triggers and triggers[0].total_ms > node.self_ms:
+        dearest = triggers[0]
+        return (
+            f"most time, {dearest.total_ms / spent:.0%}, goes into the trigger {dearest.name} on {dearest.table}: "
+            f"it is run {dearest.calls:,} times"
+        )
     read = (node.rows or 0) + node.removed
     if root.rows is None:
         share = _own_cost(node) / max(float(root.details.get("Total Cost", 1.0)), 1e-9)
         return f"most of the expected cost, {min(share, 1.0):.0%}, goes into {node.name}"
-    share = node.self_ms / root.total_ms if root.total_ms else 1.0
+    share = node.self_ms / spent if spent else 1.0
     words = f"most time, {min(share, 1.0):.0%}, goes into {node.name}"
     if node.removed:
         words += f": {read:,.0f} rows read, {node.rows:,.0f} kept by the {_sieve(node)}"

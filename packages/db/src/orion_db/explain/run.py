@@ -16,7 +16,7 @@ from orion_db.errors import Exit, Problem, reason
 from orion_db.explain.advice import advise
 from orion_db.explain.explanation import Explanation, PlanFound
 from orion_db.explain.named import Call, prepare_call
-from orion_db.explain.plan import Node, blame, costliest, draw, read_plan
+from orion_db.explain.plan import Node, blame, costliest, draw, read_plan, read_triggers
 from orion_db.explain.relations import Relation, read_relations
 from orion_db.explain.sql import Statement, read_statement, recorded_statement
 from orion_db.progress import Progress, Step, silent
@@ -140,6 +140,7 @@ async def _plan(connection: AsyncConnection, sent: Sent, *, run: bool, made_up: 
         found = await _answer(connection, command, sent.parameters)
     root = read_plan(found["Plan"])
     relations = await _relations(connection, root)
+    triggers = read_triggers(found.get("Triggers", ()))
     return PlanFound(
         sql=statement.sql,
         was_run=measured,
@@ -149,7 +150,8 @@ async def _plan(connection: AsyncConnection, sent: Sent, *, run: bool, made_up: 
         rolled_back=measured and not statement.reads_only,
         tree=tuple(draw(root)),
         costliest=costliest(root).name,
-        blame=blame(root),
+        triggers=tuple(triggers),
+        blame=blame(root, triggers),
         advice=tuple(advise(root, relations)),
         settings=dict(found.get("Settings", {})),
         wal_bytes=int(found["Plan"].get("WAL Bytes", 0)),
