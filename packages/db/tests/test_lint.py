@@ -132,8 +132,8 @@ CASES = [
         "data-without-batches",
         "CREATE TABLE {t}_own (id uuid PRIMARY KEY, n integer); "
         "WITH moved AS (DELETE FROM {t} RETURNING id, number) INSERT INTO {t}_own SELECT id, number FROM moved",
-        "CREATE TABLE {t}_own (id uuid PRIMARY KEY); INSERT INTO {t}_own SELECT id FROM {t} ON CONFLICT (id) DO UPDATE SET "
-        "id = excluded.id",
+        "CREATE TABLE {t}_own (id uuid PRIMARY KEY); INSERT INTO {t}_own SELECT id FROM {t} ON CONFLICT (id) DO UPDATE "
+        "SET id = excluded.id",
     ),
     Case("drop-cascade", "DROP TABLE {t} CASCADE", "ALTER TABLE {t} DROP COLUMN name"),
     Case("truncate", "TRUNCATE {t}", "DROP TABLE {t}"),

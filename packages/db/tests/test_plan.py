@@ -24,7 +24,7 @@ from orion_db.scratch import catalog_of
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
 
-ROWS = 20_000
+ROWS = 2_000
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def test_steps_locks_sizes_and_rows_are_told_and_nothing_is_done(busy: "Sh
     assert (fill.kind, fill.rows) == ("backfill", ROWS)
     assert (column.lasts, revision.compatible, revision.risk) == (Lasts.MOMENT, True, Risk.LOW)
     assert [(size.table, size.rows) for size in found.tables] == [("goods", ROWS)]
-    assert found.tables[0].total_bytes > found.tables[0].table_bytes > 100_000
+    assert found.tables[0].total_bytes > found.tables[0].table_bytes > 50_000
     assert revision.rollback_loses == ("values written to goods.note since",)
     assert (found.exit_code, found.waiting) == (0, ())
     assert await catalog_of(busy.target) == before
@@ -103,7 +103,7 @@ async def test_what_an_earlier_statement_has_locked_is_told_of_the_later_ones(bu
 
 
 async def test_long_work_under_a_lock_is_a_high_risk(busy: "Shop", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orion_db.plan.risk.REWRITE_BYTES_A_SECOND", 10_000)
+    monkeypatch.setattr("orion_db.plan.risk.REWRITE_BYTES_A_SECOND", 1_000)
     found, revision = await planned(busy, text("ALTER TABLE goods ALTER name TYPE varchar(20)"))
     assert revision.statements[0].rewrites == ("goods",)
     assert revision.statements[0].lasts in (Lasts.MINUTES, Lasts.HOURS)
@@ -119,13 +119,13 @@ async def test_what_running_code_and_a_rollback_lose_is_named(busy: "Shop") -> N
 
 
 async def test_findings_and_acceptances_are_listed(busy: "Shop") -> None:
-    accepted = "phase = 'post'\naccepted = {'type-change-rewrites': 'twenty thousand rows'}\n"
+    accepted = "phase = 'post'\naccepted = {'type-change-rewrites': 'two thousand rows'}\n"
     found, revision = await planned(busy, text("ALTER TABLE goods ALTER name TYPE varchar(20)", constants=accepted))
     assert [(entry.rule, entry.accepted) for entry in revision.accepted] == [
-        ("type-change-rewrites", "twenty thousand rows")
+        ("type-change-rewrites", "two thousand rows")
     ]
     assert revision.findings == ()
-    assert "  accepted type-change-rewrites: twenty thousand rows" in found.in_words()
+    assert "  accepted type-change-rewrites: two thousand rows" in found.in_words()
 
 
 async def test_a_revision_that_does_not_run_is_told(busy: "Shop") -> None:
@@ -146,8 +146,9 @@ async def test_a_revision_that_does_not_run_is_told(busy: "Shop") -> None:
     ],
 )
 async def test_who_is_in_the_way_now_is_named(
-    busy: "Shop", held: str, planned_statement: str, told: list[tuple[str, str]]
+    busy: "Shop", held: str, planned_statement: str, told: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(live, "LONG_SECONDS", 0.1)
     async with transaction(busy, held):
         found, _ = await planned(busy, text(planned_statement))
     assert [(entry.table, entry.mode) for entry in found.waiting] == told
