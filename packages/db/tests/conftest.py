@@ -104,6 +104,14 @@ class Shop:
         finally:
             await connection.close()
 
+    async def script(self, text: str) -> None:
+        """Several statements in one go, as the server's superuser."""
+        connection = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(text)
+        finally:
+            await connection.close()
+
     async def drop(self) -> None:
         connection = await asyncpg.connect(self.admin_url)
         await connection.execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")

@@ -1,102 +1,155 @@
-"""What somebody has changed by hand is found and named, one thing at a time; on a clean database nothing is."""
+"""What drift says and prints of a service's database. That every kind is found is proved on the real services."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import pytest
 from sqlalchemy import MetaData
 
 import orion_db
 from orion_db.catalog.partitions import expected_bound
+from orion_db.diff import diff
+from orion_db.drift import Drift, drift
+from orion_db.errors import Exit, Problem
 from orion_db.migrate import migrate
+from orion_db.resolve import resolve
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
 
-PLANTED = {
-    "column added": ("ALTER TABLE inbox ADD COLUMN note text", "extra column inbox.note"),
-    "column dropped": ("ALTER TABLE inbox DROP COLUMN type", "missing column inbox.type"),
-    "type": ("ALTER TABLE inbox ALTER COLUMN type TYPE varchar(121)", "changed column inbox.type (type"),
-    "default": ("ALTER TABLE inbox ALTER COLUMN created_at DROP DEFAULT", "changed column inbox.created_at (default"),
-    "nullability": ("ALTER TABLE inbox ALTER COLUMN type DROP NOT NULL", "changed column inbox.type (not null"),
-    "column comment": ("COMMENT ON COLUMN inbox.type IS 'x'", "changed column inbox.type (comment"),
-    "table added": ("CREATE TABLE other (id integer)", "extra table other"),
-    "table dropped": ("DROP TABLE inbox_cursors", "missing table inbox_cursors"),
-    "persistence": ("ALTER TABLE inbox SET UNLOGGED", "changed table inbox (persistence"),
-    "table option": ("ALTER TABLE inbox SET (fillfactor = 70)", "changed table inbox (options"),
-    "owner": ("ALTER TABLE inbox OWNER TO postgres", "changed table inbox (grants"),
-    "grant": ("GRANT DELETE ON inbox TO PUBLIC", "changed table inbox (grants"),
-    "grant taken": ("REVOKE INSERT ON visits FROM orion_shop_service", "changed table visits (grants"),
-    "row security": ("ALTER TABLE inbox ENABLE ROW LEVEL SECURITY", "changed table inbox (row security"),
-    "index added": ("CREATE INDEX extra ON inbox (type)", "extra index extra"),
-    "index dropped": ("DROP INDEX ix_idempotency_keys_expires_at", "missing index ix_idempotency_keys_expires_at"),
-    "partial predicate": (
-        "DROP INDEX ix_outbox_position;; CREATE INDEX ix_outbox_position ON outbox (position) WHERE position > 0",
-        "changed index ix_outbox_position (definition",
-    ),
-    "check": ("ALTER TABLE inbox ADD CONSTRAINT odd CHECK (position > 0)", "extra constraint inbox.odd"),
-    "check not valid": (
-        "ALTER TABLE inbox ADD CONSTRAINT odd CHECK (position > 0) NOT VALID",
-        "extra constraint inbox.odd",
-    ),
-    "trigger dropped": ("DROP TRIGGER set_updated_at ON inbox", "missing trigger inbox.set_updated_at"),
-    "trigger disabled": (
-        "ALTER TABLE inbox DISABLE TRIGGER set_updated_at",
-        "changed trigger inbox.set_updated_at (ena",
-    ),
-    "function": (
-        "CREATE OR REPLACE FUNCTION set_updated_at() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-        "changed function set_updated_at() (definition",
-    ),
-    "function grant": (
-        "GRANT EXECUTE ON FUNCTION ensure_partitions(regclass, integer) TO PUBLIC",
-        "changed function ensure_partitions(parent regclass, months_ahead integer) (grants",
-    ),
-    "sequence": ("ALTER SEQUENCE outbox_sequence INCREMENT 2", "changed sequence outbox_sequence (increment"),
-    "enum": ("CREATE TYPE mood AS ENUM ('GOOD')", "extra enum mood"),
-    "view": ("CREATE VIEW seen AS SELECT id FROM inbox", "extra view seen"),
-    "extension": ("CREATE EXTENSION citext", "extra extension citext"),
-    "schema": ("CREATE SCHEMA reporting", "extra schema reporting"),
-    "default partition": ("DROP TABLE visits_default", "missing table visits_default"),
-    "partition with another bound": (
-        "CREATE TABLE visits_y2001m01 PARTITION OF visits FOR VALUES FROM (MINVALUE) TO ('{first}')",
-        "extra table visits_y2001m01",
-    ),
-    "public may connect": ("GRANT CONNECT ON DATABASE {database} TO PUBLIC", "changed database database (grants"),
-    "setting": ("ALTER DATABASE {database} SET work_mem = '1GB'", "extra setting work_mem"),
-}
+
+async def named(shop: "Shop") -> list[str]:
+    found = await drift(shop.target)
+    return [str(entry) for entry in (*found.differences, *found.history)]
 
 
-@pytest.mark.slow
-async def test_every_planted_drift_is_found_and_named(shop: "Shop", house: Callable[[], MetaData]) -> None:
+async def repaired(shop: "Shop", found: Drift) -> None:
+    """Run what was printed, as it was printed: the indented lines under the words of the first repair."""
+    words = found.in_words()
+    start = next(number for number, line in enumerate(words) if line.startswith("Back to the migrations"))
+    end = next(number for number, line in enumerate(words) if line.startswith("Or onward"))
+    await shop.script("\n".join(words[start + 1 : end]))
+
+
+async def test_both_repairs_are_printed_and_the_first_one_runs(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    clean = await drift(shop.target)
+    assert (clean.exit_code, clean.in_words()) == (Exit.OK, [f"{shop.database} is what the migrations make; no drift"])
+    await shop.run("ALTER TABLE goods ADD COLUMN by_hand text")
+    found = await drift(shop.target)
+    assert found.exit_code == Exit.DRIFTED
+    words = "\n".join(found.in_words())
+    assert "- extra column goods.by_hand" in words
+    assert "-- Destroys the values of goods.by_hand" in words
+    assert "ALTER TABLE public.goods DROP COLUMN by_hand;" in words
+    assert "ALTER TABLE public.goods ADD COLUMN by_hand text;" in words
+    assert found.as_json()["back"]["statements"][0]["destroys"] == "the values of goods.by_hand"
+    await repaired(shop, found)
+    assert await named(shop) == []
+
+
+async def test_the_other_repair_is_a_migration_that_says_what_is_there(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    await shop.script("""
+        ALTER TABLE goods ADD COLUMN by_hand text DEFAULT 'a:b' CONSTRAINT ck_by CHECK (by_hand <> '"');
+        CREATE VIEW cheap AS SELECT id FROM goods; ALTER VIEW cheap OWNER TO orion_shop_owner""")
+    found = await drift(shop.target, migration="what somebody did")
+    assert found.migration is not None
+    assert found.migration.name == "0003_what_somebody_did.py"
+    assert (await resolve(shop.target, applied="0003_what_somebody_did")).outcome == "recorded"
+    assert await named(shop) == []
+    await orion_db.rollback(shop.target)
+    await orion_db.deploy(shop.target)
+    assert await named(shop) == []
+
+
+async def test_what_the_owner_may_not_do_is_not_written_as_a_migration(shop: "Shop") -> None:
+    """Run as an owner who is no superuser, as in production."""
+    await orion_db.initialize(shop.target, seeds=False)
+    await shop.run("ALTER TABLE goods OWNER TO postgres")
+    with pytest.raises(Problem) as raised:
+        await drift(shop.target, migration="theirs")
+    assert raised.value.code == "not_adoptable"
+    assert len(list(shop.folder.glob("*.py"))) == 2
+
+
+async def test_an_edited_migration_is_named_with_its_repair(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    file = shop.folder / "0001_goods.py"
+    file.write_text(file.read_text(encoding="utf-8") + "# a comment\n", encoding="utf-8")
+    found = await drift(shop.target)
+    assert [str(entry) for entry in found.history] == [
+        "edited migration 0001_goods: its file is not the one that was applied"
+    ]
+    assert "orion db resolve shop --applied 0001_goods" in found.history[0].repair
+    await resolve(shop.target, applied="0001_goods")
+    assert await named(shop) == []
+
+
+@pytest.mark.parametrize("name", ["0001_goods", "0002_prices"])
+async def test_a_row_of_the_history_that_is_gone_is_named_and_not_all_that_it_made(shop: "Shop", name: str) -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    await shop.run(f"DELETE FROM schema_migrations WHERE name = '{name}'")
+    await shop.run("ALTER TABLE goods ADD COLUMN by_hand text")
+    found = await drift(shop.target)
+    assert [str(entry) for entry in found.differences] == ["extra column goods.by_hand"]
+    assert [(entry.name, entry.what) for entry in found.history] == [(name, "not recorded")]
+    assert found.history[0].repair == f"orion db resolve shop --applied {name}"
+    await repaired(shop, found)
+    await resolve(shop.target, applied=name)
+    assert await named(shop) == []
+
+
+async def test_a_row_of_the_history_whose_objects_are_gone_is_named(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    await shop.run("DROP TABLE prices")
+    found = await drift(shop.target)
+    assert found.differences == ()
+    assert [(entry.name, entry.what) for entry in found.history] == [("0002_prices", "not there")]
+    await resolve(shop.target, rolled_back="0002_prices")
+    await orion_db.deploy(shop.target)
+    assert await named(shop) == []
+
+
+async def test_pending_migrations_are_no_drift_and_the_order_of_columns_is_only_told(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    shop.write("0003_more", (shop.folder / "0002_prices.py").read_text(encoding="utf-8").replace("prices", "more"))
+    assert await named(shop) == []
+    await shop.run("ALTER TABLE goods DROP COLUMN name")
+    await repaired(shop, await drift(shop.target))
+    found = await drift(shop.target)
+    assert (found.exit_code, found.column_order) == (Exit.OK, ("goods",))
+
+
+async def test_only_a_month_between_others_is_missed(shop: "Shop", house: Callable[[], MetaData]) -> None:
+    """That no month is ready ahead is no drift: deploys and services make them. Rows of it stand in the default one."""
     shop.empty()
     shop.metadata = house()
     await orion_db.prepare(shop.target)
     await migrate(shop.target, name="house")
-    clean = await orion_db.catalog_of(shop.target)
-    found = await orion_db.status(shop.target)
-    assert (found.drift, found.exit_code) == ((), orion_db.Exit.OK)
-    for what, (statement, expected) in PLANTED.items():
-        differences = await differences_after(shop, clean, statement)
-        assert any(line.startswith(expected) for line in differences), (what, differences)
+    rows = await shop.run("SELECT relname FROM pg_class WHERE relname ~ '^visits_y....m..$'")
+    last, this = max(str(row["relname"]) for row in rows), f"visits_y{datetime.now(UTC):%Ym%m}"
+    await shop.run(f"DROP TABLE {last}")
+    assert await named(shop) == []
+    await shop.run(f"DROP TABLE {this}")
+    found = await drift(shop.target)
+    assert [str(entry) for entry in found.differences] == [f"missing partition {this}"]
+    await repaired(shop, found)
+    assert await named(shop) == []
+    await shop.run(f"DROP TABLE {this}")
+    await shop.run("INSERT INTO visits (place) VALUES ('default')")
+    assert await named(shop) == []
 
 
-async def differences_after(shop: "Shop", clean: dict[tuple[str, str], dict[str, object]], statement: str) -> list[str]:
-    """Plant the drift in a copy of the database, and read the copy."""
-    target = shop.target
-    copy = f"{shop.database}_copy"
-    await shop.run(f"CREATE DATABASE {copy} TEMPLATE {shop.database} OWNER orion_shop_owner", shop.admin_url)
-    try:
-        url = shop.url(database=copy)
-        await shop.run(f"REVOKE ALL ON DATABASE {copy} FROM PUBLIC", url)
-        await shop.run(f"GRANT CONNECT ON DATABASE {copy} TO orion_shop_owner, orion_shop_service", url)
-        for part in statement.format(database=copy, first=UUID(int=1)).split(";; "):
-            await shop.run(part, url)
-        found = await orion_db.catalog_of(orion_db.Target(target.service, url, url))
-    finally:
-        await shop.run(f"DROP DATABASE {copy} WITH (FORCE)", shop.admin_url)
-    return [str(difference) for difference in orion_db.compare(clean, found)]
+async def test_any_two_of_live_migrations_and_models_are_compared(shop: "Shop", house: Callable[[], MetaData]) -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    shop.metadata = house()
+    found = await diff(shop.target, "migrations", "models")
+    assert found.exit_code == Exit.FOUND
+    assert "missing table visits" in {str(entry) for entry in found.differences}
+    assert any(statement.sql.startswith("CREATE TABLE public.visits") for statement in found.repair.statements)
+    assert (await diff(shop.target, "live", "migrations")).exit_code == Exit.OK
 
 
 async def test_drift_is_the_exit_code_two(shop: "Shop") -> None:

@@ -83,6 +83,10 @@ async def _prove(
                 _expect(target, expected, await catalog_of(scratch))
         except DBAPIError as error:
             raise _not_adoptable(target, reason(error)) from error
+        except Problem as problem:
+            if problem.code in ("may_not_create_databases", "not_adoptable"):
+                raise
+            raise _not_adoptable(target, f"{problem.what} {problem.why}") from problem
 
 
 def _expect(target: Target, expected: Catalog, found: Catalog) -> None:
