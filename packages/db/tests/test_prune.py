@@ -4,8 +4,11 @@ import asyncio
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
+import time
+import tracemalloc
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
@@ -178,3 +181,40 @@ async def test_a_killed_run_leaves_whole_rows_and_the_next_goes_on(
     done = await prune(target, pace=Pace(largest=50_000, rest=0))
     assert sum(table.rows for table in done.tables) == remaining
     assert await left(owner) == 0
+
+
+@pytest.mark.slow
+async def test_who_writes_meanwhile_hardly_notices_and_memory_does_not_grow(
+    target: Target, owner: asyncpg.Connection
+) -> None:
+    """What bench/prune.py measures with a million rows; here the order of things: 100,000 go while others come."""
+    await refuse(owner, 100_000)
+    stop, times = asyncio.Event(), list[float]()
+
+    async def insert() -> None:
+        writer = await asyncpg.connect(target.url)
+        while not stop.is_set():
+            began = time.perf_counter()
+            await refuse(writer, 1, timedelta())
+            times.append(time.perf_counter() - began)
+            await asyncio.sleep(0.002)
+        await writer.close()
+
+    traced: list[int] = []
+
+    def tell(step: Step) -> None:
+        if step.what.startswith("pruning session_blacklist"):
+            traced.append(tracemalloc.get_traced_memory()[0])
+
+    writing = asyncio.create_task(insert())
+    tracemalloc.start()
+    try:
+        done = await prune(target, pace=Pace(largest=1_000), progress=tell)
+    finally:
+        tracemalloc.stop()
+        stop.set()
+        await writing
+    assert sum(table.rows for table in done.tables) == 100_000
+    assert await left(owner) == len(times) > 50
+    assert max(traced[len(traced) // 2 :]) - max(traced[: len(traced) // 2]) < 200_000
+    assert statistics.median(times) < 0.05, "an insert never waits for more than a batch"

@@ -56,13 +56,13 @@ class AnotherPrunesError(Exception):
 class Pace:
     """How hard to work. The defaults leave room for others on a small server."""
 
-    batch_seconds: float = 0.03
+    batch_seconds: float = 0.02
     """How long a batch should take; its size is made to fit."""
-    rest: float = 1.0
+    rest: float = 2.0
     """How long to rest after a batch, as a multiple of what it took."""
     first: int = 200
     smallest: int = 20
-    largest: int = 5_000
+    largest: int = 2_000
 
     def next(self, size: int, seconds: float) -> int:
         """The size after a batch of `size` that took `seconds`; it grows twofold at most."""
