@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import pytest
 import orion_db
 from orion_db.backups import Vault, backup, latest
 from orion_db.backups.files import sweep
-from orion_db.backups.programs import find_program
+from orion_db.backups.programs import connection_arguments, find_program
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -94,6 +95,26 @@ async def test_a_backup_that_fails_says_why_and_leaves_nothing(shop: "Shop", tmp
     password = (programs / "password").read_text().strip()
     assert password in shop.admin_url
     assert password not in (programs / "arguments").read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "argument", "password"),
+    [
+        ("postgresql://me:p%40ss@db:5433/shop", "postgresql://me@db:5433/copy%2F1", "p@ss"),
+        (
+            "postgres://me:x@[::1]/shop?schema=public&sslmode=require",
+            "postgresql://me@[::1]/copy%2F1?sslmode=require",
+            "x",
+        ),
+        ("postgresql+asyncpg://me@/shop?host=/run/pg", "postgresql://me@/copy%2F1?host=%2Frun%2Fpg", None),
+        ("postgresql://a:b@one:1,two:2/shop?password=c", "postgresql://a@one:1,two:2/copy%2F1", "b"),
+    ],
+)
+async def test_programs_get_the_url_without_its_password(
+    url: str, argument: str, password: str | None, shop: "Shop"
+) -> None:
+    where, environment = connection_arguments(replace(shop.target, owner_url=url), "copy/1")
+    assert (where, environment.get("PGPASSWORD")) == (argument, password)
 
 
 async def test_a_folder_that_cannot_be_written_to_is_a_problem(shop: "Shop", tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ def reset_databases(
 
 def _typed(run: Run, target: Target) -> str:
     """The name that somebody types, or that is piped in: a line for each database."""
-    return run.ask_name(target) or ("" if sys.stdin.isatty() else sys.stdin.readline().strip())
+    if sys.stdin.isatty():
+        return run.ask_name(target)
+    typer.echo(f"Reading the name of {target.service.name}'s database from standard input.", err=True)
+    return sys.stdin.readline().strip()
 
 
 def _others(run: Run, services: Sequence[str] | None) -> list[Target]:

@@ -30,7 +30,7 @@ async def told(target: Target, purpose: str, rows: Mapping[str, int], progress: 
             yield
         finally:
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def _tell(connection: AsyncConnection, step: Step, rows: Mapping[str, int], progress: Progress) -> None:

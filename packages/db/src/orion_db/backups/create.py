@@ -179,7 +179,7 @@ class _Taking:
                 return await counting
             finally:
                 counting.cancel()
-                await asyncio.wait([counting])
+                await asyncio.gather(counting, return_exceptions=True)
 
     async def _run(self, words: list[str], environment: dict[str, str], folder: Held) -> None:
         code, said = await run_program(self.program, words, environment, inherit=(folder.descriptor,))

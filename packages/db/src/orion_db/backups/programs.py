@@ -26,7 +26,7 @@ _PLACES = (
 
 _LIBPQ = frozenset({
     "host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation", "channel_binding",
-    "gssencmode", "krbsrvname", "target_session_attrs", "connect_timeout", "options",
+    "gssencmode", "krbsrvname", "target_session_attrs", "connect_timeout", "options", "passfile",
 })  # fmt: skip
 """Words of a URL's query that libpq knows and that carry no secret; those that it does not know, it refuses."""
 
