@@ -18,8 +18,13 @@ from orion_db.demo import fill
 from orion_db.demo.fill import DemoSeeding, seed_demo
 from orion_db.demo.forecast import forecast
 from orion_db.errors import Exit, Problem
+from orion_db.explain import advice
 from orion_db.explain.named import named_statements
 from orion_db.explain.run import explain
+from orion_db.explain.trial import explain_and_try
+from orion_db.observe.size import sizes
+from orion_db.observe.stats import stats
+from orion_db.observe.top import look_once
 from orion_db.progress import Step
 
 if TYPE_CHECKING:
@@ -141,18 +146,26 @@ async def test_the_forecast_is_near_and_writes_nothing(make_target: MakeTarget) 
 
 async def test_also_on_postgresql_15(debian_15: "Server", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fill, "FEWEST", FEW)
+    monkeypatch.setattr(advice, "WORTH_ROWS", FEW)
     for service in installed_services().values():
         target = debian_15.target(service, f"demo_{service.name}")
         try:
             await orion_db.initialize(target)
             assert (await seed_demo(target, users=FEW)).users_inserted == FEW
             if service.name == "auth":
-                found = await explain(target, "identities.find_by_email", {})
-                assert found.plans[0].is_generic and found.plans[0].costliest.endswith(
-                    "uq_identities_email on identities"
-                )
+                await _observe(target)
         finally:
             await debian_15.drop(target.database)
+
+
+async def _observe(target: orion_db.Target) -> None:
+    found = await explain(target, "identities.find_by_email", {})
+    assert found.plans[0].is_generic and "uq_identities_email" in found.plans[0].costliest
+    tried = await explain_and_try(target, "SELECT * FROM identities WHERE locale = 'xx'", {})
+    assert tried.trial is not None and tried.trial.tables == ("identities",) and tried.trial.size_bytes > 0
+    assert next(each for each in (await sizes(target)).tables if each.name == "identities").rows >= FEW
+    assert {each.name for each in (await stats(target)).tables} >= {"identities", "auth_tokens"}
+    assert (await look_once(target, 0.1)).connections >= 1
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -55,7 +55,7 @@ def seed_databases(
     all databases and at every run; a larger number keeps those of a smaller one. Never in production.
     """
     run = Run("seed", json)
-    services, chosen = _understood(run, words or [], profile)
+    services, chosen = understood(run, words or [], profile)
     if chosen is not SeedProfile.DEMO and (users, seed_number, dry_run) != (None, None, False):
         run.fail(Problem("demo_only", Exit.USAGE, "--users, --seed and --dry-run are for the profile demo."))
 
@@ -76,7 +76,7 @@ async def _demo(
     return await seed_demo(target, users=users, seed=seed_number, production=run.production, progress=progress)
 
 
-def _understood(run: Run, words: Sequence[str], option: SeedProfile | None) -> tuple[list[str], SeedProfile | None]:
+def understood(run: Run, words: Sequence[str], option: SeedProfile | None) -> tuple[list[str], SeedProfile | None]:
     """Which of the words are services and which is the profile."""
     known = set(SeedProfile)
     profiles = {SeedProfile(word) for word in words if word in known}
