@@ -30,6 +30,7 @@ PASSING = {
     "40P01": "a deadlock",
     "57014": "a statement took too long",
     "40001": "rows were changed meanwhile",
+    "23503": "a row that refers to it came meanwhile",
 }
 """SQLSTATEs of what may go well the next time (PostgreSQL documentation, appendix A), and words for them."""
 
