@@ -69,7 +69,10 @@ class Examination(Result):
 
 def _told(finding: Finding) -> list[str]:
     if finding.severity is Severity.INFO:
-        return [f"info  {finding.check}  {finding.object}: {finding.what}", f"    fix   {'; '.join(finding.fix)}"]
+        return [
+            f"info  {finding.check}  {finding.object}: {finding.what}",
+            *(f"    fix   {fix}" for fix in finding.fix),
+        ]
     safe = "  (safe: doctor --fix does it)" if finding.safe else ""
     return [
         f"{finding.severity}  {finding.check}  {finding.object}: {finding.what}",
