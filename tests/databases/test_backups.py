@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.databases.conftest import Platform
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", sorted(installed_services()))
 async def test_every_service_comes_back_as_it_was(platform: "Platform", tmp_path: Path, service: str) -> None:
     target, vault = platform.targets[service], Vault(tmp_path, Keyring.parse(Keyring.new_key("a")))
@@ -29,6 +30,7 @@ async def test_every_service_comes_back_as_it_was(platform: "Platform", tmp_path
     assert found.tables_read > 5
 
 
+@pytest.mark.slow
 async def test_a_dump_of_the_newer_program_restores_to_an_older_server(
     debian_15: "Server", embedded_programs: Path, tmp_path: Path
 ) -> None:
@@ -48,6 +50,7 @@ async def test_a_dump_of_the_newer_program_restores_to_an_older_server(
         await debian_15.drop("orion_auth_by_18_copy")
 
 
+@pytest.mark.slow
 async def test_a_dump_of_a_newer_server_is_refused_by_an_older_one(
     debian_15: "Server", postgres_admin_url: str, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import orion_db
 from orion_core.sealing import Keyring
-from orion_db.backups import Backup, Vault, backup, latest, read_backups, require_restorable, restore, verify
+from orion_db.backups import Backup, Vault, backup, fresh, latest, read_backups, require_restorable, restore, verify
 from orion_db.backups.files import in_use
 from orion_db.backups.manifest import write_manifest
 from orion_db.backups.prune import list_backups, prune_backups
@@ -32,8 +32,9 @@ def vault(tmp_path: Path) -> Vault:
 
 
 @pytest.fixture
-async def filled(shop: "Shop") -> AsyncGenerator["Shop"]:
-    """The shop with five hundred rows, in production."""
+async def filled(shop: "Shop", monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator["Shop"]:
+    """The shop with five hundred rows, in production; what is restored for it is told from other tests' by its name."""
+    monkeypatch.setattr(fresh, "PREFIX", f"{shop.database}_restore_")
     await orion_db.initialize(shop.target)
     await shop.run("INSERT INTO goods SELECT i, 'good ' || i, 'RED' FROM generate_series(10, 500) AS i")
     await shop.run(f"COMMENT ON DATABASE {shop.database} IS 'The shop''s; orion.environment = ''production'''")
@@ -44,11 +45,8 @@ async def filled(shop: "Shop") -> AsyncGenerator["Shop"]:
 
 async def databases(shop: "Shop") -> list[str]:
     """What lies beside the shop's database because of it."""
-    rows = await shop.run(
-        "SELECT datname FROM pg_database WHERE datname LIKE 'orion_restore_shop%' OR datname LIKE "
-        f"'{shop.database}\\__%'",
-        shop.admin_url,
-    )
+    pattern = shop.database.replace("_", "\\_") + "\\_%"
+    rows = await shop.run(f"SELECT datname FROM pg_database WHERE datname LIKE '{pattern}'", shop.admin_url)
     return [row[0] for row in rows]
 
 
@@ -214,6 +212,17 @@ async def test_a_restore_that_fails_leaves_everything_as_it_was(filled: "Shop", 
     assert "public.goods" in raised.value.why
     assert await databases(filled) == []
     assert (await filled.run("SELECT count(*) FROM goods"))[0][0] == 493
+
+
+async def test_what_a_killed_restore_has_left_is_dropped_unless_it_is_in_use(filled: "Shop", vault: Vault) -> None:
+    await backup(filled.target, vault)
+    names = [f"{fresh.PREFIX}shop_{number}_left" for number in (1000, 2000)]
+    for name in names:
+        await filled.run(f"CREATE DATABASE {name} OWNER orion_shop_owner", filled.admin_url)
+    busy = await asyncpg.connect(filled.url(database=names[1]))
+    await restore(filled.target, vault, into=f"{filled.database}_copy")
+    assert sorted(await databases(filled)) == sorted([names[1], f"{filled.database}_copy"])
+    await busy.close()
 
 
 async def test_data_is_overwritten_only_when_it_is_said(filled: "Shop", vault: Vault) -> None:
