@@ -1,5 +1,6 @@
 """The three databases as `orion db init` makes them, on the embedded PostgreSQL 18 and on Debian's 15."""
 
+import importlib.util
 import os
 import pwd
 import secrets
@@ -78,8 +79,18 @@ def debian_15() -> Generator[Server]:
     """PostgreSQL 15 of Debian: the oldest that is supported, and a server that is not ours."""
     if not (DEBIAN_15 / "postgres").exists():
         pytest.skip(f"There is no PostgreSQL 15 in {DEBIAN_15} (Debian: apt-get install postgresql-15).")
-    with _debian_server() as url:
+    with throw_away_server(DEBIAN_15) as url:
         yield Server(15, url)
+
+
+@pytest.fixture(scope="session")
+def pgserver_16() -> Generator[Server]:
+    """PostgreSQL 16, where somebody has installed the package pgserver. It has no contributed modules."""
+    found = importlib.util.find_spec("pgserver")
+    if found is None or found.origin is None:
+        pytest.skip("The package pgserver, which carries PostgreSQL 16, is not installed.")
+    with throw_away_server(Path(found.origin).parent / "pginstall" / "bin") as url:
+        yield Server(16, url)
 
 
 @pytest.fixture(scope="session", params=[18, 15], ids=["PostgreSQL 18", "PostgreSQL 15"])
@@ -104,7 +115,7 @@ async def platform(server: Server) -> AsyncGenerator[Platform]:
 
 
 @contextmanager
-def _debian_server() -> Generator[str]:
+def throw_away_server(binaries: Path) -> Generator[str]:
     """A throw-away server run by an unprivileged account, as PostgreSQL demands."""
     account = pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     user = account.pw_uid if os.geteuid() == 0 else None
@@ -114,10 +125,10 @@ def _debian_server() -> Generator[str]:
         os.chown(path, account.pw_uid, account.pw_gid)
     data, port = folder / "data", free_port()
     options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-    initdb = [DEBIAN_15 / "initdb", "-D", data, "-U", "postgres", "--pwfile", folder / "password", *options]
+    initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "--pwfile", folder / "password", *options]
     subprocess.run([str(part) for part in initdb], cwd="/", user=user, check=True, capture_output=True)
     settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off"]
-    command = [str(DEBIAN_15 / "postgres"), "-D", str(data), *(part for item in settings for part in ("-c", item))]
+    command = [str(binaries / "postgres"), "-D", str(data), *(part for item in settings for part in ("-c", item))]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd="/", user=user, stdout=log, stderr=log)
         try:
@@ -136,4 +147,4 @@ def _wait_until_ready(pid_file: Path) -> None:
         if len(lines) > 7 and lines[7].strip() == "ready":
             return
         time.sleep(0.05)
-    raise TimeoutError("PostgreSQL 15 did not start")
+    raise TimeoutError("PostgreSQL did not start")

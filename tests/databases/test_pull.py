@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import orion_db
 from orion_cli.db import commands
 from orion_core.service import installed_services
+from orion_db.drift import drift
 from orion_db.errors import Exit
 from orion_db.pull import pull
 from orion_db.repair import repair_between, script
@@ -87,6 +88,23 @@ async def execute(url: str, sql: str) -> None:
         await connection.execute(sql)
     finally:
         await connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", ["auth", "notifications"])  # user needs btree_gist and pg_trgm
+async def test_on_16_too_a_service_is_clean_and_is_put_right(pgserver_16: "Server", service: str) -> None:
+    target = pgserver_16.target(installed_services()[service], f"on_16_{service}")
+    await orion_db.initialize(target)
+    assert (await drift(target)).differences == ()
+    await execute(target.owner_url, "ALTER TABLE inbox DROP COLUMN type; DROP INDEX ix_outbox_position")
+    found = await drift(target)
+    assert [str(entry) for entry in found.differences] == [
+        "missing column inbox.type",
+        "missing index ix_outbox_position",
+    ]
+    await execute(target.owner_url, found.script)
+    assert (await drift(target)).differences == ()
+    assert (await pull(target)).left_over == ()
 
 
 def test_status_tells_of_each_database_though_one_is_missing(
