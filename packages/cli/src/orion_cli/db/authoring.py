@@ -40,8 +40,9 @@ def migrate_databases(
 ) -> None:
     """Development: write migrations from the models' changes (--name), and apply what is pending. Never resets.
 
-    What may be a rename is asked about; where nobody can be asked, --rename and --no-renames say it. A change that adds
-    and takes away becomes two files: one for before the new code is deployed, one for after.
+    What may be a rename is asked about; where nobody can be asked, --rename and --no-renames say it. A change becomes
+    several files where that spares running code: what is added, what is validated, what is taken away. Exit code 1:
+    written, but not applied, as something is left to be done by hand or lint has found an error.
     """
     run = Run("migrate", json)
     _check_options(run, name, create_only or dry_run or bool(rename) or no_renames)
