@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from orion_db.index_statements import bare
+from orion_db.index_statements import bare, without_comments
 from orion_db.lint.finding import Finding, finding
-from orion_db.lint.sql import altered_table, changed_tables, contains, matches, words
+from orion_db.lint.sql import altered_table, changed_tables, contains, matches
 from orion_db.recorder import TracedStatement
 from orion_db.trace import Trace
 
@@ -127,5 +127,5 @@ def _several_tables(trace: Trace) -> Iterator[Finding]:
 
 
 def _short(sql: str) -> str:
-    found = words(sql)
+    found = " ".join(without_comments(sql).split())
     return found if len(found) <= 100 else f"{found[:99]}…"

@@ -1,8 +1,9 @@
 """A plan in words."""
 
+import textwrap
 from typing import TYPE_CHECKING
 
-from orion_db.lint.sql import words
+from orion_db.index_statements import without_comments
 from orion_db.plan.live import TableSize
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def size_words(size: TableSize) -> str:
 
 
 def _statement_lines(statement: "PlannedStatement") -> list[str]:
-    sql = words(statement.sql)
-    lines = [f"  {statement.step} {statement.kind}: {sql if len(sql) <= 160 else f'{sql[:159]}…'}"]
+    first, *rest = without_comments(statement.sql).splitlines() or [""]
+    lines = [f"  {statement.step} {statement.kind}: {first}"]
+    lines += [f"    {line}" for line in textwrap.dedent("\n".join(rest)).splitlines()]
     lines += [f"      {lock.mode} on {lock.table}: blocks {lock.blocks}" for lock in statement.locks]
     lines += [f"      still holds {lock.mode} on {lock.table}: blocks {lock.blocks}" for lock in statement.still_held]
     lines += [f"      writes every row of {table} anew" for table in statement.rewrites]
