@@ -19,8 +19,8 @@ Side = Literal["live", "migrations", "models"]
 class Diff(Result):
     """What differs, and the SQL that leads from the one to the other."""
 
-    from_: Side
-    to: Side
+    current: Side
+    wanted: Side
     differences: tuple[Difference, ...]
     repair: Repair
 
@@ -30,11 +30,11 @@ class Diff(Result):
 
     def in_words(self) -> list[str]:
         if not self.differences:
-            return [f"{self.from_} and {self.to} are the same"]
+            return [f"{self.current} and {self.wanted} are the same"]
         count = len(self.differences)
-        lines = [f"{count} {'difference' if count == 1 else 'differences'} of {self.from_} from {self.to}"]
+        lines = [f"{count} {'difference' if count == 1 else 'differences'} of {self.current} from {self.wanted}"]
         lines += [f"- {entry}" for entry in self.differences]
-        text = script(self.repair, f"{self.service}: from {self.from_} to {self.to}")
+        text = script(self.repair, f"{self.service}: from {self.current} to {self.wanted}")
         return lines + [f"    {line}" for line in text.splitlines()]
 
 

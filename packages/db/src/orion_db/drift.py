@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orion_db.adoption import adopt
 from orion_db.catalog import Catalog, Difference, compare
@@ -46,6 +47,9 @@ class Drift(Result):
     def script(self) -> str:
         """`back` as one script for psql."""
         return script(self.back, f"{self.database}: back to what the migrations of {self.service} make")
+
+    def as_json(self) -> dict[str, Any]:
+        return {**super().as_json(), "script": self.script}
 
     def in_words(self) -> list[str]:
         order = [f"for your information: the columns of {table} stand in another order" for table in self.column_order]
