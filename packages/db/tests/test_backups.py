@@ -25,6 +25,21 @@ from orion_db.backups.verify import Verified
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
 
+THIRD = '''
+"""Things."""
+from alembic import op
+
+phase = "pre"
+
+
+def upgrade() -> None:
+    op.execute("CREATE TABLE things (id integer CONSTRAINT pk_things PRIMARY KEY)")
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE things")
+'''
+
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
@@ -97,6 +112,21 @@ async def test_verification_proves_and_is_kept(filled: "Shop", vault: Vault) -> 
     with pytest.raises(orion_db.Problem, match="is older"):
         await require_restorable(filled.target, vault, now + timedelta(days=2), timedelta(days=1))
     assert await databases(filled) == []
+
+
+async def test_a_deploy_that_asks_for_a_backup_applies_nothing_before_one_is_proved(
+    filled: "Shop", vault: Vault
+) -> None:
+    filled.write("0003_third", THIRD)
+    with pytest.raises(orion_db.Problem) as raised:
+        await orion_db.deploy(filled.target, backups=vault)
+    assert raised.value.code == "no_restorable_backup"
+    assert (await orion_db.status(filled.target, drift=False)).pending == ("0003_third",)
+    await backup(filled.target, vault)
+    await verify(filled.target, vault)
+    done = await orion_db.deploy(filled.target, backups=vault)
+    assert [name for name, _ in done.applied] == ["0003_third"]
+    assert (await orion_db.deploy(filled.target, backups=Vault(vault.folder / "empty"))).applied == ()
 
 
 async def test_drift_is_told_and_makes_no_backup_useless(filled: "Shop", vault: Vault) -> None:

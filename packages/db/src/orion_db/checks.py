@@ -45,12 +45,12 @@ async def check(
 
 async def _check_lint(target: Target, revisions: Collection[Revision], progress: Progress) -> None:
     found = await lint(target, revisions=[revision.name for revision in revisions], progress=progress)
-    if found.exit_code is not Exit.OK:
+    if found.errors or found.not_tried:
         raise Problem(
             "lint_findings",
             Exit.REFUSED,
-            f"{target.service.name}: the pending migrations have {len(found.findings)} findings; nothing was applied.",
-            _first(found.findings) if found.findings else f"Not tried: {', '.join(found.not_tried)}.",
+            f"{target.service.name}: lint finds {len(found.errors)} errors in what is pending; nothing was applied.",
+            _first(found.errors) if found.errors else f"Not tried: {', '.join(found.not_tried)}.",
             f"Correct them, or accept them in the file with a reason; see orion db lint {target.service.name}.",
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from orion_core.house import MONTHS_AHEAD
 from orion_core.partitions import ENSURE, PARENTS
 from orion_db.apply import Migrator
 from orion_db.attempts import LOCK_TIMEOUT_MS, Patience
+from orion_db.backups import Vault, require_restorable
 from orion_db.checks import Check, check
 from orion_db.connections import owner_connection
 from orion_db.default_partitions import Stranded, read_stranded
@@ -25,6 +27,9 @@ from orion_db.revisions import Phase, Revision, named, read_revisions
 from orion_db.targets import Target
 from orion_db.unfinished import read_unfinished
 from orion_db.watch import Watch
+
+BACKUP_AGE = timedelta(days=1)
+"""How old the backup may be that a deploy asks for: one of the last night will do."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,11 @@ async def deploy(
     up_to: str | None = None,
     phase: Phase | None = None,
     checks: Collection[Check] = (),
+    backups: Vault | None = None,
 ) -> Deployment:
     """Apply the pending revisions (up to the one named), step by step, and make partitions ahead.
 
+    With `backups`, nothing is applied unless a backup there is young and proved to be restorable.
     In the phase `pre`, the first pending revision that is for after the new code (`post`) ends it. What was cut off is
     finished. Any number may run at once: one applies, the others wait for it and find nothing to do. Raises Problem:
     `locked`, `blocked`, `edited_migration`, `schema_newer_than_code`, `revision_missing`, `out_of_order`, `two_heads`,
@@ -79,6 +86,8 @@ async def deploy(
         await prepare_history(connection, target)
         pending = await read_pending(connection, target, revisions)
         now = chosen(pending, revisions, up_to, phase)
+        if backups is not None and now:
+            await require_restorable(target, backups, datetime.now(UTC), BACKUP_AGE)
         await check(target, connection, now, checks, progress)
         migrator = Migrator(target, connection, Watch(lock), progress, patience or Patience())
         applied = await _apply_all(migrator, now)

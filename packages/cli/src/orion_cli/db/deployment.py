@@ -7,6 +7,7 @@ import typer
 from orion_cli.db.options import DryRun, Json, Services, Wait
 from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
+from orion_db.backups import read_vault
 from orion_db.checks import Check
 from orion_db.deploy import deploy
 from orion_db.errors import Exit, Problem
@@ -35,6 +36,9 @@ def deploy_databases(
         list[Check] | None,
         typer.Option(help="Refuse when the database has drifted, or lint finds something; repeatable."),
     ] = None,
+    backup: Annotated[
+        bool, typer.Option("--backup", help="Refuse without a backup of the last 24 hours that was proved to restore.")
+    ] = False,
     dry_run: DryRun = False,
     wait: Wait = 300,
     json: Json = False,
@@ -44,13 +48,17 @@ def deploy_databases(
     Indexes of tables that exist are built concurrently. What was cut off, by a crash or a kill, is finished. With
     --dry-run, the steps are listed and the exit code is 1 when there are any. Refusals end with 2 (drift) and 5.
     """
+    run = Run("deploy", json)
 
     async def work(target: Target, progress: Progress) -> Result:
         if dry_run:
             return await preview(target, up_to=to, phase=phase, checks=check or (), progress=progress)
-        return await deploy(target, progress=progress, wait_seconds=wait, up_to=to, phase=phase, checks=check or ())
+        backups = read_vault(run.environment) if backup else None
+        return await deploy(
+            target, progress=progress, wait_seconds=wait, up_to=to, phase=phase, checks=check or (), backups=backups
+        )
 
-    Run("deploy", json).over(services, work)
+    run.over(services, work)
 
 
 @commands.command("resolve", cls=Command)
