@@ -111,6 +111,8 @@ async def read_pending(connection: AsyncConnection, target: Target, revisions: l
         standing = compare_history(revisions, await read_history(connection))
         found = await read_unfinished(connection)
     refuse_unless_clean(target.service, standing)
+    if found and found.name not in {revision.name for revision in revisions}:
+        raise half_done(target.service, found, without_file=True)
     if found and (found.direction == "downgrade" or found.name not in {revision.name for revision in standing.pending}):
         raise half_done(target.service, found)
     return standing.pending

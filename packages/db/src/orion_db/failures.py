@@ -41,8 +41,9 @@ def unfinished_problem(
     )
 
 
-def half_done(service: Service, found: Unfinished, *, edited: bool = False) -> Problem:
+def half_done(service: Service, found: Unfinished, *, edited: bool = False, without_file: bool = False) -> Problem:
     """Nothing else can be begun while a revision is half done, nor can it go on when its done part was changed."""
+    first = f"Put {found.name}.py back into {service.migrations}, and finish it" if without_file else "Finish it first"
     if edited:
         return Problem(
             "edited_half_done",
@@ -55,10 +56,9 @@ def half_done(service: Service, found: Unfinished, *, edited: bool = False) -> P
         "half_done",
         Exit.REFUSED,
         f"{service.name}: a migration is half done.",
-        f"{found}.",
-        f"Finish it first: {_again(service, found, found.direction)}. Or undo by hand what it did, and have that "
-        f"proven: orion db resolve --{'rolled-back' if found.direction == 'upgrade' else 'applied'} {found.name} "
-        f"{service.name}.",
+        f"{found}{', and its file is gone' if without_file else ''}.",
+        f"{first}: {_again(service, found, found.direction)}. Or undo by hand what it did, and have that proven: "
+        f"orion db resolve --{'rolled-back' if found.direction == 'upgrade' else 'applied'} {found.name} {service.name}.",
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import re
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,6 +26,9 @@ Phase = Literal["pre", "post"]
 
 _FILE_NAME = re.compile(r"(?P<number>\d{4})_[a-z0-9]+(?:_[a-z0-9]+)*")
 
+_LONGEST_NAME = 80
+"""As long as `schema_migrations.name`."""
+
 
 @dataclass(frozen=True)
 class Revision:
@@ -41,10 +45,10 @@ class Revision:
 
     def upgrade(self, connection: Connection) -> None:
         """Run the file's `upgrade()` on the connection, in the transaction that the caller has begun."""
-        _run(self._load(), "upgrade", connection)
+        self._run("upgrade", connection)
 
     def downgrade(self, connection: Connection) -> None:
-        _run(self._load(), "downgrade", connection)
+        self._run("downgrade", connection)
 
     def statements(self, direction: Direction = "upgrade") -> list[str]:
         """The SQL of a direction, one statement each without semicolon, written down without a database.
@@ -57,8 +61,9 @@ class Revision:
             dialect=postgresql_asyncpg.dialect(),
             opts={"as_sql": True, "output_buffer": found, "transactional_ddl": True},
         )
+        module = self._load()
         try:
-            _call(self._load(), direction, Operations(context))
+            _call(module, direction, Operations(context))
         except (AttributeError, TypeError, SQLAlchemyError, CommandError) as error:
             raise Problem(
                 "sql_unknown",
@@ -67,24 +72,41 @@ class Revision:
                 f"It asks the database: {error}",
                 "Write its SQL down, if it should be looked through before it runs.",
             ) from error
+        except Exception as error:
+            raise _broken(self.file, error) from error
         return found.statements
 
     @property
     def phase(self) -> Phase:
         """When it is applied in a rolling deploy: before (`pre`) or after (`post`) the new code runs everywhere."""
-        return "post" if getattr(self._load(), "phase", "pre") == "post" else "pre"
+        found: object = getattr(self._load(), "phase", "pre")
+        if found == "post":
+            return "post"
+        if found != "pre":  # a misspelt "post" must not be applied while old code runs
+            raise unusable(self.file, f'Its phase is {found!r}, and neither "pre" nor "post".')
+        return "pre"
 
     @property
     def backfill(self) -> str | None:
         """An UPDATE of a batch of rows, to be repeated until it finds none: the file's constant `backfill`."""
         found: object = getattr(self._load(), "backfill", None)
         if found is not None and not isinstance(found, str):
-            raise _unusable(self.file, "Its `backfill` is not a string with one UPDATE of a batch of rows.")
+            raise unusable(self.file, "Its `backfill` is not a string with one UPDATE of a batch of rows.")
         return found
 
     def purpose(self) -> str:
         """First line of the file's docstring."""
         return (self._load().__doc__ or "").strip().partition("\n")[0]
+
+    def _run(self, direction: Direction, connection: Connection) -> None:
+        context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
+        module = self._load()
+        try:
+            _call(module, direction, Operations(context))
+        except (Problem, SQLAlchemyError, OSError):
+            raise
+        except Exception as error:
+            raise _broken(self.file, error) from error
 
     def _load(self) -> ModuleType:
         """A fresh module object: files are read at every use, and two services may have files of the same name."""
@@ -94,7 +116,7 @@ class Revision:
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            raise _unusable(self.file, f"{type(error).__name__}: {error}") from error
+            raise unusable(self.file, f"{type(error).__name__}: {error}") from error
         return module
 
 
@@ -122,7 +144,9 @@ def revision_files(folder: Path) -> list[Revision]:
     ]
     for revision in found:
         if not _FILE_NAME.fullmatch(revision.name):
-            raise _unusable(revision.file, "Its name is not of the form 0001_snake_case_name.py.")
+            raise unusable(revision.file, "Its name is not of the form 0001_snake_case_name.py.")
+        if len(revision.name) > _LONGEST_NAME:
+            raise unusable(revision.file, f"Its name is longer than {_LONGEST_NAME} characters.")
     return found
 
 
@@ -168,11 +192,6 @@ class _Statements:
         """Nothing is held back."""
 
 
-def _run(module: ModuleType, direction: Direction, connection: Connection) -> None:
-    context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
-    _call(module, direction, Operations(context))
-
-
 def _call(module: ModuleType, direction: Direction, op: Operations) -> None:
     """Call `upgrade` or `downgrade` with an `op` of its own.
 
@@ -181,12 +200,20 @@ def _call(module: ModuleType, direction: Direction, op: Operations) -> None:
     """
     step: Callable[[], Any] | None = getattr(module, direction, None)
     if step is None:
-        raise _unusable(Path(module.__file__ or module.__name__), f"It has no function {direction}().")
+        raise unusable(Path(module.__file__ or module.__name__), f"It has no function {direction}().")
     module.__dict__["op"] = op
     step()
 
 
-def _unusable(file: Path, why: str) -> Problem:
+def unusable(file: Path, why: str) -> Problem:
+    """The Problem of a file that is no revision."""
     return Problem(
         "revision_unusable", Exit.REFUSED, f"The migration {file.name} cannot be used.", why, f"Correct {file}."
     )
+
+
+def _broken(file: Path, error: Exception) -> Problem:
+    """Of an error in the file's own code: a misspelt name, say."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    place = f"Line {lines[-1]}: " if lines else ""
+    return unusable(file, f"{place}{type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ from orion_db.catalog import Catalog
 from orion_db.connections import maintenance_connection, owner_connection
 from orion_db.deploy import prepare_history
 from orion_db.errors import Exit, Problem
+from orion_db.failures import half_done
 from orion_db.history import compare_history, read_history, refuse_unless_clean
 from orion_db.locks import WAIT_SECONDS, exclusive
 from orion_db.production import is_marked
@@ -22,7 +23,7 @@ from orion_db.roles import quoted
 from orion_db.scratch import catalog_of, catalog_of_migrations
 from orion_db.steps import steps
 from orion_db.targets import Target
-from orion_db.unfinished import read_unfinished
+from orion_db.unfinished import Unfinished, read_unfinished
 from orion_db.watch import Watch
 
 
@@ -85,12 +86,12 @@ async def rollback(
         owner_connection(target, "rollback") as connection,
     ):
         await prepare_history(connection, target)
-        chosen = await _chosen(connection, target, revisions, to, count)
+        chosen, unfinished = await _chosen(connection, target, revisions, to, count)
         lost = () if discard_rows and not dry_run else await _lost(connection, target, revisions, chosen, progress)
         if lost and not discard_rows and not dry_run:
             raise _refused(target, lost)
         if dry_run:
-            told = await _told(connection, chosen)
+            told = await _told(connection, chosen, unfinished)
             reverted = tuple((revision.name, 0) for revision in chosen)
             return Rollback(target.service.name, target.database, reverted, told, lost, dry_run)
         migrator = Migrator(target, connection, Watch(lock), progress, patience or Patience())
@@ -114,11 +115,18 @@ async def _check_production(target: Target, confirmation: str, *, production: bo
 
 async def _chosen(
     connection: AsyncConnection, target: Target, revisions: list[Revision], to: str | None, count: int | None
-) -> tuple[Revision, ...]:
-    """The applied revisions that go, the last one first. A half-done one of which nothing else is known goes on."""
+) -> tuple[tuple[Revision, ...], Unfinished | None]:
+    """The applied revisions that go, the last one first; and what there is of taking that one back already.
+
+    Raises Problem `half_done` when the last one has to be finished first.
+    """
     async with connection.begin():
         standing = compare_history(revisions, await read_history(connection))
+        unfinished = await read_unfinished(connection)
     refuse_unless_clean(target.service, standing)
+    if unfinished and unfinished.direction == "upgrade":
+        is_there = unfinished.name in {revision.name for revision in revisions}
+        raise half_done(target.service, unfinished, without_file=not is_there)
     names = {entry.name for entry in standing.applied}
     applied = [revision for revision in revisions if revision.name in names]
     if to is not None:
@@ -131,8 +139,8 @@ async def _chosen(
                 "",
                 f"Applied are: {', '.join(revision.name for revision in applied) or 'none'}.",
             )
-        return tuple(reversed(applied[applied.index(last) + 1 :]))
-    return tuple(reversed(applied))[:count]
+        return tuple(reversed(applied[applied.index(last) + 1 :])), unfinished
+    return tuple(reversed(applied))[:count], unfinished
 
 
 async def _lost(
@@ -148,9 +156,6 @@ async def _lost(
     progress(Step(target.service.name, "looking for rows that would be lost"))
     async with connection.begin():
         names = {entry.name for entry in await read_history(connection)} - {revision.name for revision in chosen}
-        unfinished = await read_unfinished(connection)
-    if unfinished and unfinished.direction == "upgrade":
-        return ()  # refused anyway: it has to be finished first
     earlier = await catalog_of_migrations(target, [revision for revision in revisions if revision.name in names])
     return await _counted(connection, await catalog_of(target), earlier)
 
@@ -188,10 +193,19 @@ def _refused(target: Target, lost: Sequence[Lost]) -> Problem:
     )
 
 
-async def _told(connection: AsyncConnection, chosen: Sequence[Revision]) -> tuple[str, ...]:
+async def _told(
+    connection: AsyncConnection, chosen: Sequence[Revision], unfinished: Unfinished | None
+) -> tuple[str, ...]:
+    """The steps to come, without those that an earlier rollback has done."""
     async with connection.begin():
         existing = await existing_tables(connection)
-    return tuple(f"{revision.name}: {step}" for revision in chosen for step in steps(revision, existing, "downgrade"))
+    told: list[str] = []
+    for revision in chosen:
+        left = steps(revision, existing, "downgrade")
+        if unfinished and unfinished.name == revision.name:
+            left = unfinished.steps[unfinished.done :]
+        told += [f"{revision.name}: {step}" for step in left]
+    return tuple(told)
 
 
 async def _revert_all(migrator: Migrator, chosen: Sequence[Revision]) -> tuple[tuple[str, int], ...]:

@@ -42,10 +42,14 @@ class MigrationStep:
 
     kind: StepKind
     statements: tuple[str, ...]
-    """In order. Every kind but `transaction` has one, and that of a backfill is repeated until it finds no row."""
+    """In order. Every kind but `transaction` has one, and that of a backfill is repeated until it finds no row.
+
+    A transaction without any runs the file's function, which asks the database what to do.
+    """
 
     def __str__(self) -> str:
-        first = " ".join(without_comments(self.statements[0]).split()) if self.statements else "nothing"
+        sql = without_comments(self.statements[0]) if self.statements else "what the file finds to do"
+        first = " ".join(sql.split())
         more = f" … and {len(self.statements) - 1} more" if len(self.statements) > 1 else ""
         return f"{self.kind}: {first if len(first) <= 120 else first[:119] + '…'}{more}"
 
@@ -61,12 +65,11 @@ def steps(
     """
     try:
         statements = revision.statements(direction)
+        found = tuple(_joined(list(_classified(statements, {*existing_tables}, revision))))
     except Problem as problem:
         if problem.code != "sql_unknown":
             raise
-        return (MigrationStep("transaction", ()),)
-    single = list(_classified(statements, {*existing_tables}, revision))
-    found = tuple(_joined(single))
+        found = (MigrationStep("transaction", ()),)
     backfill = revision.backfill if direction == "upgrade" else None
     if backfill is not None:
         found += (MigrationStep("backfill", (backfill,)),)

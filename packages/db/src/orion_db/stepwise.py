@@ -58,6 +58,9 @@ class Stepwise:
             started = time.perf_counter()
             for statement in step.statements:
                 await self.connection.exec_driver_sql(statement)
+            if not step.statements:
+                is_upgrade = self.work.direction == "upgrade"
+                await self.connection.run_sync(self.revision.upgrade if is_upgrade else self.revision.downgrade)
             await advance(self.connection, self.work.name, steps=1, rows=0, milliseconds=milliseconds_since(started))
 
         await self.attempts.in_transaction(self.connection, doing, work)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orion_db.lint.finding import Finding, finding
-from orion_db.revisions import Revision
+from orion_db.revisions import Phase, Revision, unusable
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class RevisionFile:
                 is_it = any(isinstance(target, ast.Name) and target.id == name for target in targets)
                 found = node.value if is_it else found
         return found
+
+    @property
+    def phase(self) -> Phase:
+        """As it says; "pre" when it says nothing that can be understood, which is a finding of its own."""
+        return "post" if _literal(self.constant("phase")) == "post" else "pre"
 
     def accepted(self) -> dict[str, str]:
         """Rule and reason, as `accepted` says them; what is no text is an empty one."""
@@ -62,8 +67,11 @@ class RevisionFile:
 
 
 def read_file(revision: str, file: Path) -> RevisionFile:
-    """The file, which must be Python: a revision that has been loaded is."""
-    return RevisionFile(revision, ast.parse(file.read_text(encoding="utf-8"), str(file)))
+    """The file as Python. Raises Problem `revision_unusable` when it is none."""
+    try:
+        return RevisionFile(revision, ast.parse(file.read_text(encoding="utf-8"), str(file)))
+    except (SyntaxError, ValueError) as error:
+        raise unusable(file, f"{type(error).__name__}: {error}") from error
 
 
 def file_findings(revision: Revision, file: RevisionFile) -> Iterator[Finding]:

@@ -107,7 +107,7 @@ async def _traced_findings(traced: Trace, file: RevisionFile, version: int, serv
     found = [*failure_findings(traced), *statement_findings(traced)]
     if traced.failure is None:
         found += catalog_findings(traced, service)
-        found += phase_findings(traced, traced.revision.phase)
+        found += phase_findings(traced, file.phase)
     found += await squawk.squawk_findings(traced, version)
     return [_placed(entry, traced, file) for entry in found]
 

@@ -1,12 +1,12 @@
 """What a deploy would do: SQL, locks, sizes, time, risk, what running code and a rollback lose. Nothing is applied."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orion_db.catalog import Catalog
 from orion_db.connections import owner_connection
+from orion_db.deploy import read_pending
 from orion_db.errors import Exit
-from orion_db.history import compare_history, read_history, refuse_unless_clean
 from orion_db.lint.finding import Finding
 from orion_db.lint.lint import Linting, judge
 from orion_db.lint.rules import Severity
@@ -23,6 +23,7 @@ from orion_db.revisions import Phase, Revision, read_revisions
 from orion_db.steps import StepKind
 from orion_db.targets import Target
 from orion_db.trace import Trace, trace, unknown_revision
+from orion_db.unfinished import Unfinished, read_unfinished
 
 _WEIGHT = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
 
@@ -73,6 +74,8 @@ class PlannedRevision:
     accepted: tuple[Finding, ...]
     risk: Risk
     reasons: tuple[str, ...]
+    done: int = 0
+    """Steps that an earlier deploy, which was cut off, has done; `statements` are those that are left."""
 
     @property
     def compatible(self) -> bool:
@@ -117,21 +120,33 @@ async def plan(target: Target, *, revisions: Collection[str] | None = None, prog
     known = read_revisions(target.service.migrations)
     if problem := unknown_revision(revisions or (), known):
         raise problem
-    chosen = await _pending(target, known) if revisions is None else [r for r in known if r.name in revisions]
+    pending, unfinished = await _pending(target, known) if revisions is None else ((), None)
+    chosen = [revision for revision in known if revision.name in revisions] if revisions is not None else pending
     traces = await trace(target, known, {revision.name for revision in chosen}, progress)
     linting = await judge(target, chosen, traces)
+    traces = tuple(_left(found, unfinished) for found in traces)
     progress(Step(target.service.name, "looking at the tables and sessions of the database"))
     live = await _look(target, traces)
-    planned = tuple(_planned(found, linting, live) for found in traces)
+    planned = tuple(_planned(found, linting, live, _done(found, unfinished)) for found in traces)
     tables = tuple(live.sizes[table] for table in sorted(live.sizes))
     return Plan(target.service.name, target.database, planned, tables, live.waiting, linting.not_tried)
 
 
-async def _pending(target: Target, known: list[Revision]) -> list[Revision]:
-    async with owner_connection(target, "plan") as connection, connection.begin():
-        standing = compare_history(known, await read_history(connection))
-    refuse_unless_clean(target.service, standing)
-    return list(standing.pending)
+async def _pending(target: Target, known: list[Revision]) -> tuple[tuple[Revision, ...], Unfinished | None]:
+    async with owner_connection(target, "plan") as connection:
+        pending = await read_pending(connection, target, known)
+        async with connection.begin():
+            return pending, await read_unfinished(connection)
+
+
+def _done(found: Trace, unfinished: Unfinished | None) -> int:
+    return unfinished.done if unfinished and unfinished.name == found.revision.name else 0
+
+
+def _left(found: Trace, unfinished: Unfinished | None) -> Trace:
+    """The trace without the steps that an earlier deploy has done."""
+    done = _done(found, unfinished)
+    return replace(found, statements=tuple(statement for statement in found.statements if statement.step > done))
 
 
 async def _look(target: Target, traces: Sequence[Trace]) -> Live:
@@ -143,7 +158,7 @@ async def _look(target: Target, traces: Sequence[Trace]) -> Live:
     return await read_live(target, tables, data, locks, builds)
 
 
-def _planned(found: Trace, linting: Linting, live: Live) -> PlannedRevision:
+def _planned(found: Trace, linting: Linting, live: Live, done: int) -> PlannedRevision:
     name = found.revision.name
     statements = tuple(_statement(statement, live) for statement in found.statements)
     breaks = compatibility(found.before, found.after)
@@ -160,6 +175,7 @@ def _planned(found: Trace, linting: Linting, live: Live) -> PlannedRevision:
         tuple(entry for entry in linting.accepted if entry.revision == name),
         risk,
         reasons,
+        done,
     )
 
 

@@ -16,6 +16,7 @@ def revision_lines(revision: "PlannedRevision") -> list[str]:
     """One line for a fact, indented under the revision's name."""
     reasons = f" ({'; '.join(revision.reasons)})" if revision.reasons else ""
     lines = [f"{revision.name}: {revision.purpose}", f"  phase {revision.phase}, risk {revision.risk}{reasons}"]
+    lines += [f"  half done: these are left; steps committed: {revision.done}"] if revision.done else []
     for statement in revision.statements:
         lines += _statement_lines(statement)
     if revision.breaks:
