@@ -18,6 +18,8 @@ import orion_db
 import orion_notifications.app
 import orion_user.app
 from orion_core.database import Database
+from orion_core.errors import Problem as ServiceProblem
+from orion_core.events.feed import Feed
 from orion_core.ids import uuid7_floor
 from orion_core.retention.batches import Worker, transactions
 from orion_core.retention.debt import count_due
@@ -27,6 +29,7 @@ from orion_core.retention.prune import Pruned, expired, prune, stranded
 from orion_core.sealing import Keyring
 from orion_core.service import installed_services
 from orion_core.settings import SettingsError
+from orion_core.wakeup import Wakeup
 from orion_db.prune import prune as prune_as_owner
 
 if TYPE_CHECKING:
@@ -311,6 +314,34 @@ async def test_a_month_whose_table_is_in_use_is_put_off(old: Old, monkeypatch: p
         pruned = await old.prune("outbox")
         assert (pruned.partitions, pruned.put_off) == ((), "a lock was not to be had")
     assert (await old.prune("outbox")).partitions == (name,)
+
+
+@of_service("auth")
+@pytest.mark.parametrize("stranded_there", [False, True], ids=["in a month", "in the default partition"])
+async def test_a_reader_further_behind_than_the_outbox_was_pruned_is_told(old: Old, stranded_there: bool) -> None:
+    """Whether somebody had read the events, and given them positions, or nobody had."""
+    feed = Feed(old.database, Wakeup(old.target.url, "outbox"), "auth")
+    ancient = old.now - timedelta(days=100)
+    if not stranded_there:
+        await old.make_month("outbox", ancient)
+    for hours in (2, 1):
+        await old.insert("outbox", ancient - timedelta(hours=hours))
+    first, last = (event.position for event in (await feed.read(0)).events)
+    await old.prune("outbox")
+    with pytest.raises(ServiceProblem) as refusal:
+        await feed.read(first)
+    assert (refusal.value.status, refusal.value.code) == (410, "position_pruned")
+    assert (await feed.read(last)).events == [], "this reader has missed nothing"
+
+    if not stranded_there:
+        await old.make_month("outbox", ancient)
+    await old.insert("outbox", ancient)
+    await old.prune("outbox")
+    with pytest.raises(ServiceProblem):
+        await feed.read(last)
+    await old.insert("outbox", old.now)
+    (kept,) = (await feed.read(0)).events
+    assert (await feed.read(kept.position)).events == []
 
 
 @of_service("auth")

@@ -160,10 +160,26 @@ One at a time, so that its lock, which keeps everybody from the table, is held f
 MONTHS_AHEAD = 3
 """Partitions beyond the present month that are kept ready: by migrations, deploys, and every service daily."""
 
+WRITE_DOWN_PRUNED = """
+SELECT setval('outbox_pruned', gone.position)
+FROM (
+  SELECT CASE
+    WHEN EXISTS (SELECT FROM outbox WHERE position IS NULL AND id < :floor) THEN nextval('outbox_position')
+    ELSE (SELECT max(position) FROM outbox WHERE position IS NOT NULL AND id < :floor)
+  END AS position
+) AS gone
+WHERE gone.position > (SELECT last_value FROM outbox_pruned)
+"""
+"""The last position that goes; of events that nobody has numbered, one that is beyond all that were given.
+
+A sequence holds it, which no rollback sets back: better a reader told of a gap that is not there than one not told.
+"""
+
 OUTBOX_RETENTION = Months(
     keep=timedelta(days=30),
     at_least=timedelta(days=7),
-    why="a reader that was away for longer has to be filled anew; who reads, and how far, a feed does not know",
+    why="a reader that was away for longer is told so, and has to be filled anew",
+    write_down=WRITE_DOWN_PRUNED,
 )
 
 INBOX_RETENTION = Rows(
@@ -220,6 +236,7 @@ def _outbox(metadata: MetaData) -> None:
     Index("ix_outbox_position", table.c.position, postgresql_where=table.c.position.is_not(None))
     Index("ix_outbox_unnumbered", table.c.sequence, postgresql_where=table.c.position.is_(None))
     Sequence("outbox_position", increment=1000, minvalue=1, metadata=metadata)
+    Sequence("outbox_pruned", minvalue=0, start=0, metadata=metadata)
 
 
 def _inbox(metadata: MetaData) -> None:

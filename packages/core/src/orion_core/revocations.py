@@ -107,7 +107,8 @@ class FollowedRevocations:
             self._pruned_at = now
 
     def _note(self, error: Exception) -> None:
-        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == HTTPStatus.CONFLICT:
-            self._position = None  # auth's feed was restored to an earlier state: begin anew
+        begin_anew = (HTTPStatus.CONFLICT, HTTPStatus.GONE)  # the feed was restored to an earlier state, or pruned
+        if isinstance(error, httpx.HTTPStatusError) and error.response.status_code in begin_anew:
+            self._position = None
         if self._fresh():
             log.warning("revocations.unreachable", reason=type(error).__name__)

@@ -71,6 +71,7 @@ def finishing_statements(metadata: MetaData, role: str) -> list[str]:
         *(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC" for function in house.FOR_THE_SERVICE),
         *(f"GRANT EXECUTE ON FUNCTION {function} TO {role}" for function in house.FOR_THE_SERVICE),
         f"GRANT USAGE, SELECT ON SEQUENCE outbox_sequence, outbox_position TO {role}",
+        f"GRANT SELECT, UPDATE ON SEQUENCE outbox_pruned TO {role}",
     ]
     for table in metadata.sorted_tables:
         statements += _trigger(table) + _partitions(table)

@@ -206,6 +206,21 @@ async def test_a_position_the_feed_never_gave_is_refused(source: "Source") -> No
     assert (refusal.value.status, refusal.value.code) == (409, "position_unknown")
 
 
+async def test_a_position_that_events_were_pruned_after_is_refused(source: "Source") -> None:
+    await source.record()
+    first = (await source.feed.read(0)).next
+    await source.record()
+    last = (await source.feed.read(first)).next
+    async with source.database.transaction() as transaction:
+        await transaction.connection.execute(text("SELECT setval('outbox_pruned', :last)"), {"last": last})
+    with pytest.raises(Problem) as refusal:
+        await source.feed.read(first, wait=5)
+    assert (refusal.value.status, refusal.value.code) == (410, "position_pruned")
+    (kept,) = await source.record()
+    assert subjects(list((await source.feed.read(last)).events)) == [kept], "who had read all of it misses nothing"
+    assert subjects(list((await source.feed.read(0)).events)) == [kept], "0 is the oldest that is kept"
+
+
 async def test_after_the_last_position_come_only_events_committed_later(source: "Source") -> None:
     await source.record()
     async with source.database.transaction() as late:

@@ -248,6 +248,21 @@ async def test_a_token_that_is_refused_is_replaced(
     assert await consumer.effects() == written
 
 
+async def test_a_feed_that_was_pruned_further_than_was_read_stops_and_says_so(
+    source: "Source", consumer: Consumer, make_follower: MakeFollower
+) -> None:
+    """Nothing is passed over in silence: somebody has to fill in what was missed, and then lets the cursor go on."""
+    written = await source.record()
+    follower = make_follower()
+    async with running(follower):
+        await until(lambda: has(consumer, written))
+        async with source.database.transaction() as transaction:
+            await transaction.connection.execute(text("SELECT setval('outbox_pruned', 50000)"))
+        await until(lambda: is_stopped(follower))
+        assert follower.state.fault == "auth answered 410 (position_pruned)"
+        assert await consumer.owner.fetchval("SELECT position > 0 FROM inbox_cursors")
+
+
 async def test_a_feed_that_was_set_back_is_read_again_from_its_beginning(
     source: "Source", consumer: Consumer, make_follower: MakeFollower
 ) -> None:

@@ -48,12 +48,15 @@ NUMBER = text("""
 PAGE = text("""
     SELECT id, position, type, subject, data, traceparent, occurred_at
     FROM outbox
-    WHERE position > :after                       -- ix_outbox_position
+    WHERE position > greatest(:after, (SELECT last_value FROM outbox_pruned))  -- ix_outbox_position
     ORDER BY position
     LIMIT :limit
 """)
 
 LAST_POSITION = text("SELECT CASE WHEN is_called THEN last_value + 999 ELSE 0 END FROM outbox_position")
+
+PRUNED = text("SELECT last_value FROM outbox_pruned")
+"""Events up to this position have gone, or are going: see `house.WRITE_DOWN_PRUNED`."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Feed:
         seconds.
 
         With `types`, events of other types are passed over, and `next` moves past them. A position that this feed never
-        gave (its database was restored from a backup) is a problem, since waiting there would miss everything.
+        gave (its database was restored from a backup) is a problem, since waiting there would miss everything; so is
+        one that events have been pruned after. From 0 on, the feed begins with the oldest event that is kept.
         """
         deadline = asyncio.get_running_loop().time() + wait
         await self._refuse_future(after)
@@ -117,6 +121,9 @@ class Feed:
         await self._number()
         async with self._database.autocommit() as connection:
             rows = (await connection.execute(PAGE, {"after": after, "limit": limit})).mappings().all()
+            pruned = int((await connection.execute(PRUNED)).scalar_one())  # after the page: it may go meanwhile
+        if 0 < after < pruned:
+            raise _gone(after, pruned)
         events = [self._event(dict(row)) for row in rows if not types or row["type"] in types]
         return FeedPage(events, rows[-1]["position"] if rows else after)
 
@@ -129,6 +136,16 @@ class Feed:
 
     def _event(self, row: dict[str, Any]) -> CloudEvent:
         return CloudEvent(source=self._source, time=row.pop("occurred_at"), **row)
+
+
+def _gone(after: int, pruned: int) -> Problem:
+    return Problem(
+        410,
+        "position_pruned",
+        "Events have been pruned",
+        f"Events between {after} and {pruned} were kept for their time and are gone. The reader has to be filled by "
+        "other means, and can then go on from 0, which is the oldest event that is kept.",
+    )
 
 
 async def number(connection: AsyncConnection) -> None:

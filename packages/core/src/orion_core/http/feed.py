@@ -24,12 +24,12 @@ def feed_routes(feed: Feed, authenticate: Authenticate) -> APIRouter:
     @router.get(
         "/events",
         response_class=Response,
-        responses={200: {"content": {BATCH_MEDIA_TYPE: {}}}, **refusals(HTTPStatus.CONFLICT)},
+        responses={200: {"content": {BATCH_MEDIA_TYPE: {}}}, **refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE)},
     )
     async def events(
         request: Request,
         after: Annotated[
-            int, Query(ge=0, le=2**62, description="Position after which to read; 0 is the beginning.")
+            int, Query(ge=0, le=2**62, description="Position after which to read; 0 is the oldest event that is kept.")
         ] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
         wait: Annotated[float, Query(ge=0, le=10, description="Seconds to wait for an event when there is none.")] = 0,

@@ -35,6 +35,8 @@ class Months:
     keep: timedelta
     why: str
     at_least: timedelta
+    write_down: str = ""
+    """SQL that is run before anything goes, to remember what went; `:floor` is the first id that stays."""
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,9 @@ async def _prune_table(due: Due, now: datetime, worker: Worker, pruned: Pruned, 
     if isinstance(due.rule, Rows):
         pruned.put_off = await delete(expired(due, before), worker, count)
         return
+    if due.rule.write_down:
+        async with worker.alone() as connection:
+            await connection.execute(text(due.rule.write_down), {"floor": month_floor(before)})
     await _drop_months(due, before, worker, pruned)
     if pruned.put_off is None and not worker.stop.is_set():
         await _delete_stranded(due, before, worker, pruned, count)

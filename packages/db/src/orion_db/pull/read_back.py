@@ -87,7 +87,7 @@ def _before(source: Source) -> list[str]:
     """What columns stand on and no model brings: extensions, types without a Python enum, sequences of defaults."""
     catalog = parts(source.catalog)
     statements: list[str] = []
-    house = {"outbox_sequence", "outbox_position"}
+    house = {"outbox_sequence", "outbox_position", "outbox_pruned"}
     for kind in ("extension", "enum", "type", "sequence"):
         for key, facts in sorted(catalog.items()):
             if key[0] == kind and key[1] not in house and not (kind == "sequence" and "owned by" in facts):
