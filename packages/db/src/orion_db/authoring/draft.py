@@ -8,14 +8,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.authoring.code import executed
+from orion_db.authoring.foundations import foundations
 from orion_db.authoring.operations import operations, run_on, run_operations
 from orion_db.authoring.phases import steps_between
 from orion_db.authoring.renaming import Answers, Renaming, rename_on
-from orion_db.authoring.statements import monthly_partitions, statements_after, statements_before
 from orion_db.catalog import Catalog, Difference, compare
 from orion_db.connections import owner_connection
 from orion_db.errors import Exit, Problem, reason, sqlstate
 from orion_db.plan.compatibility import Break, compatibility
+from orion_db.repair import statements_between
+from orion_db.repair.tables import is_cut_by_month, months
 from orion_db.revisions import Phase, Revision
 from orion_db.scratch import catalog_in, catalog_of, catalog_of_models, migrate_scratch, scratch_database
 from orion_db.targets import Target
@@ -125,31 +127,39 @@ async def _lead_there_and_back(scratch: Target, here: Catalog, goal: Catalog) ->
     """Up to the goal, down again, and up: both ways, and the catalog that is there then."""
     async with owner_connection(scratch, "migrate") as connection:
         up, down = await connection.run_sync(operations, scratch.service.metadata, here, goal)
+    owner = scratch.service.owner_role
     async with owner_connection(scratch, "migrate") as connection:
         async with connection.begin():
-            upgrade = await _lead(connection, up, here, goal)
+            upgrade = await _lead(connection, up, here, goal, owner)
         async with connection.begin():
             after = await catalog_in(connection)
-            downgrade = await _lead(connection, down, after, here)
+            downgrade = await _lead(connection, down, after, here, owner)
     await run_on(scratch, upgrade.code)
     return upgrade, downgrade, after
 
 
-async def _lead(connection: AsyncConnection, body: str, current: Catalog, wanted: Catalog) -> Body:
+async def _lead(connection: AsyncConnection, body: str, current: Catalog, wanted: Catalog, runner: str) -> Body:
     """Lead the scratch database from `current` to `wanted` in one transaction, as a migration does; note the steps."""
-    before = statements_before(compare(wanted, current), wanted)
+    before = statements_between(current, foundations(current, wanted), runner=runner)
+    if any(entry.kind == "function" and "definition" in entry.expected for entry in compare(wanted, current)):
+        # Bodies may speak of tables that come later in the same migration; pg_dump does the same.
+        before.insert(0, "SET LOCAL check_function_bodies = off")
     await _execute(connection, before)
     if body:
         await connection.run_sync(run_operations, body)
-    now = await catalog_in(connection)
-    after = statements_after(compare(wanted, now), wanted, now) + monthly_partitions(wanted, current)
+    after = statements_between(await catalog_in(connection), wanted, runner=runner) + _first_months(current, wanted)
     await _execute(connection, after)
-    now = await catalog_in(connection)
-    # What was just made has the grants that PostgreSQL gives by itself; those that are wanted come last.
-    last = statements_after(compare(wanted, now), wanted, now)
-    await _execute(connection, last)
-    code = _joined(*map(executed, before), body, *map(executed, after + last))
+    code = _joined(*map(executed, before), body, *map(executed, after))
     return Body(code, compare(wanted, await catalog_in(connection)))
+
+
+def _first_months(current: Catalog, wanted: Catalog) -> list[str]:
+    """Partitions of new tables; catalogs leave these out, as they come with time."""
+    return [
+        months(facts["sql"]).sql
+        for key, facts in sorted(wanted.items())
+        if key[0] == "table" and is_cut_by_month(facts) and key not in current
+    ]
 
 
 async def _execute(connection: AsyncConnection, statements: list[str]) -> None:

@@ -29,9 +29,15 @@ def schema(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
 
 
 def extension(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
-    """CREATE EXTENSION, or another schema or version of it."""
-    if old is None:
+    """CREATE EXTENSION, or another schema or version of it.
+
+    A migration runs on servers that have other versions, and where an administrator may have made it already.
+    """
+    if old is None and sides.database:
         yield Statement(f"CREATE EXTENSION {new['sql']} SCHEMA {new['schema']} VERSION {literal(new['version'])}")
+        return
+    if old is None:
+        yield Statement(f"CREATE EXTENSION IF NOT EXISTS {new['sql']} SCHEMA {new['schema']}")
         return
     if changed(old, new, "schema"):
         yield Statement(f"ALTER EXTENSION {new['sql']} SET SCHEMA {new['schema']}")

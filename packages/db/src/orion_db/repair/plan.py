@@ -45,9 +45,9 @@ class _Work:
         return key not in self.drop
 
 
-def statements_between(current: Catalog, wanted: Catalog) -> list[str]:
+def statements_between(current: Catalog, wanted: Catalog, *, runner: str = "") -> list[str]:
     """The SQL of `repair_between`, without what is said about it."""
-    return [statement.sql for statement in repair_between(current, wanted).statements]
+    return [statement.sql for statement in repair_between(current, wanted, runner=runner).statements]
 
 
 def repair_between(

@@ -32,14 +32,14 @@ def table(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
     if (old is not None or new["replica identity"] != "d") and changed(old, new, "replica identity"):
         yield from _replica_identity(new)
     yield from owner_and_grants(key, old, new, sides)
-    if old is None and new.get("partitioned by") == "RANGE (id)":
+    if old is None and is_cut_by_month(new):
         yield months(new["sql"])
 
 
 def table_gone(key: Key, old: Facts, sides: Sides) -> Written:
     """DROP TABLE; a month that is irregular is set right instead."""
     parent, bound = sides.current.get(("table", parent_of(key[1]))), expected_bound(key[1])
-    if parent is not None and parent.get("partitioned by") == "RANGE (id)" and bound:
+    if parent is not None and is_cut_by_month(parent) and bound:
         yield from _month_that_is_irregular(key, old, parent, bound, sides)
         return
     yield Statement(f"DROP {'FOREIGN ' * (old.get('kind') == 'foreign table')}TABLE {old['sql']}", _rows(key))
@@ -251,6 +251,11 @@ def _replica_identity(new: Facts) -> Written:
 
 def _rows(key: Key) -> str:
     return f"the table {key[1]} with its rows"
+
+
+def is_cut_by_month(table: Facts) -> bool:
+    """Whether ensure_partitions makes its partitions: by its UUIDv7 key, which tells the time."""
+    return table.get("partitioned by") == "RANGE (id)"
 
 
 def months(table_name: str) -> Statement:
