@@ -117,6 +117,14 @@ CASES = [
         "CREATE TABLE {t}_own (id uuid PRIMARY KEY); INSERT INTO {t}_own SELECT id FROM {t} ON CONFLICT (id) DO UPDATE "
         "SET id = excluded.id",
     ),
+    Case(
+        "backfill-without-end",
+        "SELECT 1",
+        "SELECT 1",
+        bad_backfill="UPDATE {t} SET other = upper(name), number = 1 WHERE id IN (SELECT id FROM {t} LIMIT 1000)",
+        good_backfill="WITH batch AS (SELECT id FROM {t} WHERE number IS NULL LIMIT 1000) UPDATE {t} SET other = "
+        "upper(name), number = 1 FROM batch WHERE {t}.id = batch.id",
+    ),
     Case("drop-cascade", "DROP TABLE {t} CASCADE", "ALTER TABLE {t} DROP COLUMN name"),
     Case("truncate", "TRUNCATE {t}", "DROP TABLE {t}"),
     Case("lock-table", "LOCK TABLE {t}", "SELECT 1"),

@@ -95,6 +95,20 @@ async def test_in_a_backfill(stocked: "Shop") -> None:
     await is_whole(stocked, "0004_fill")
 
 
+async def test_while_a_partition_is_detached(stocked: "Shop") -> None:
+    """Cut off between its two transactions it is pending, and the statement itself would be refused from then on."""
+    stocked.write("0004_detach", revision("ALTER TABLE parts DETACH PARTITION parts_2 CONCURRENTLY"))
+    async with holding(stocked, "SELECT FROM parts"):
+        await kill_when(stocked, running("ALTER TABLE parts DETACH"))
+        assert await stocked.run("SELECT FROM pg_inherits WHERE inhdetachpending")
+    await orion_db.deploy(stocked.target)
+    await is_whole(stocked, "0004_detach")
+    stocked.write("0005_detach", revision("ALTER TABLE parts DETACH PARTITION parts_1 CONCURRENTLY"))
+    await stocked.run("ALTER TABLE parts DETACH PARTITION parts_1 CONCURRENTLY")  # as one that was not noted any more
+    await orion_db.deploy(stocked.target)
+    await is_whole(stocked, "0005_detach")
+
+
 async def test_between_two_steps_and_before_the_record(stocked: "Shop") -> None:
     """A lock on the tool's own table stops a deploy after the index is built, before that is noted."""
     stocked.write("0004_steps", revision(INDEX, "INSERT INTO goods (id) VALUES (5000)"))

@@ -161,3 +161,23 @@ async def test_a_backfill_waits_for_rows_that_others_hold(stocked: "Shop") -> No
     assert not await stocked.run("SELECT FROM goods WHERE weight IS NULL")
     assert any("1000 rows filled" in what for what in told)
     await is_whole(stocked, "0005_fill")
+
+
+async def test_a_backfill_that_finds_what_it_has_filled_is_stopped(stocked: "Shop") -> None:
+    endless = BACKFILL.replace("weight IS NULL", "name IS NOT NULL")
+    stocked.write("0004_fill", revision(ADD, head=endless))
+    with pytest.raises(orion_db.Problem, match="again and again") as raised:
+        await asyncio.wait_for(orion_db.deploy(stocked.target), 30)
+    assert raised.value.why.startswith("It has changed 2100 rows, and the table has 1000")
+    stocked.write("0004_fill", revision(ADD, head=BACKFILL.replace("NULL", "DISTINCT FROM 7").replace("= id", "= 7")))
+    await orion_db.deploy(stocked.target)  # rows that were changed before are not held against it
+    assert not await stocked.run("SELECT FROM goods WHERE weight <> 7")
+    await is_whole(stocked, "0004_fill")
+
+
+async def test_a_long_statement_is_told_to_be_running(stocked: "Shop", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orion_db.watch._LONG_SECONDS", 0.3)
+    stocked.write("0004_slow", revision("SELECT pg_sleep(0.7)"))
+    told: list[str] = []
+    await orion_db.deploy(stocked.target, progress=lambda step: told.append(step.what))
+    assert "0004_slow: running for 1 s" in told

@@ -4,6 +4,7 @@ from sqlalchemy.exc import DBAPIError
 
 from orion_core.service import Service
 from orion_db.attempts import OutOfPatienceError
+from orion_db.backfill import EndlessBackfillError
 from orion_db.errors import Exit, Problem, reason, sqlstate
 from orion_db.revisions import Direction, Revision
 from orion_db.unfinished import Unfinished
@@ -57,8 +58,20 @@ def half_done(service: Service, found: Unfinished, *, edited: bool = False, with
         Exit.REFUSED,
         f"{service.name}: a migration is half done.",
         f"{found}{', and its file is gone' if without_file else ''}.",
-        f"{first}: {_again(service, found, found.direction)}. Or undo by hand what it did, and have that proven: "
-        f"orion db resolve --{'rolled-back' if found.direction == 'upgrade' else 'applied'} {found.name} {service.name}.",
+        f"{first}: {_again(service, found, found.direction)}. Or undo by hand what it did, and have that proven: orion "
+        f"db resolve --{'rolled-back' if found.direction == 'upgrade' else 'applied'} {found.name} {service.name}.",
+    )
+
+
+def endless(service: Service, revision: Revision, error: EndlessBackfillError) -> Problem:
+    """A backfill that would run for ever."""
+    return Problem(
+        "backfill_endless",
+        Exit.FAILED,
+        f"{service.name}: the backfill of {revision.name} finds the same rows again and again; it was stopped.",
+        f"{error}: a row that is filled still matches its WHERE.",
+        f"Correct `backfill` in {revision.file.name} so that a filled row is not found any more (… WHERE the_column IS "
+        f"NULL), and repeat: orion db deploy {service.name}. What was filled so far stays.",
     )
 
 

@@ -4,16 +4,17 @@ import re
 from dataclasses import dataclass
 
 _NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
-_QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
+QUALIFIED = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
+"""Pattern of a name as SQL writes it, with or without a schema."""
 
 _CREATE = re.compile(
     rf"CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?P<concurrently>CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"
-    rf"(?:(?!ON\b)(?P<name>{_NAME})\s+)?ON\s+(?P<only>ONLY\s+)?(?P<table>{_QUALIFIED})\s*(?P<rest>(?:USING\b|\().*)",
+    rf"(?:(?!ON\b)(?P<name>{_NAME})\s+)?ON\s+(?P<only>ONLY\s+)?(?P<table>{QUALIFIED})\s*(?P<rest>(?:USING\b|\().*)",
     re.IGNORECASE | re.DOTALL,
 )
 _DROP = re.compile(
     rf"DROP\s+INDEX\s+(?P<concurrently>CONCURRENTLY\s+)?(?:IF\s+EXISTS\s+)?"
-    rf"(?P<names>{_QUALIFIED}(?:\s*,\s*{_QUALIFIED})*)(?:\s+RESTRICT)?\s*",
+    rf"(?P<names>{QUALIFIED}(?:\s*,\s*{QUALIFIED})*)(?:\s+RESTRICT)?\s*",
     re.IGNORECASE,
 )
 _LITERAL_OR_COMMENT = re.compile(
@@ -49,7 +50,7 @@ def read_index_statement(statement: str) -> CreateIndex | DropIndex | None:
         flags = {flag: match[flag] is not None for flag in ("unique", "concurrently", "only")}
         return CreateIndex(match["name"], match["table"], match["rest"].strip(), **flags)
     if match := _DROP.fullmatch(sql):
-        return DropIndex(tuple(re.findall(_QUALIFIED, match["names"])), match["concurrently"] is not None)
+        return DropIndex(tuple(re.findall(QUALIFIED, match["names"])), match["concurrently"] is not None)
     return None
 
 

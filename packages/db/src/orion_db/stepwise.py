@@ -9,11 +9,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.attempts import Attempts, OutOfPatienceError, lock_timeout
-from orion_db.backfill import change_rows, run_backfill
+from orion_db.backfill import EndlessBackfillError, change_rows, count_rows, run_backfill
 from orion_db.concurrent_indexes import ConcurrentIndexes
 from orion_db.connections import owner_connection
+from orion_db.detach import statement_left
 from orion_db.errors import Problem
-from orion_db.failures import overtaken, unfinished_problem
+from orion_db.failures import endless, overtaken, unfinished_problem
 from orion_db.fence import advanced, fenced_at
 from orion_db.history import forget, record
 from orion_db.index_statements import CreateIndex, DropIndex, read_index_statement
@@ -74,7 +75,15 @@ class Stepwise:
             self.attempts.tell(f"{doing}: {rows} rows filled")
             return changed
 
-        await run_backfill(step.statements[0], batch)
+        async def all_rows() -> int | None:
+            return await self.attempts.in_transaction(
+                self.connection, doing, lambda: count_rows(self.connection, step.statements[0])
+            )
+
+        try:
+            await run_backfill(step.statements[0], batch, all_rows)
+        except EndlessBackfillError as error:
+            raise endless(self.target.service, self.revision, error) from None
         await self._note(number, doing, 0)
 
     async def _batch(self, number: int, statement: str, doing: str) -> int:
@@ -117,8 +126,10 @@ class Stepwise:
         async with self._outside(number) as outside:
 
             async def work() -> None:
+                left = await statement_left(outside, step.statements[0])
                 async with lock_timeout(outside, self.attempts.patience.concurrent_lock_timeout_ms):
-                    await outside.exec_driver_sql(step.statements[0])
+                    if left is not None:
+                        await outside.exec_driver_sql(left)
 
             await self.attempts.outside(outside, doing, work)
         await self._note(number, doing, milliseconds_since(started))

@@ -13,6 +13,8 @@ from orion_db.errors import Exit, Problem, reason, sqlstate
 from orion_db.locks import Holder
 
 _POLL_SECONDS = 0.25
+_LONG_SECONDS = 2.0
+"""How long a step runs before it is told that it does."""
 
 _BLOCKERS = text("""
 SELECT pid, usename, application_name, coalesce(xact_start, query_start, backend_start), left(query, 200)
@@ -73,9 +75,9 @@ class Watch:
             raise Problem(
                 "lock_lost",
                 Exit.LOCKED,
-                "The connection that holds the migration lock was lost; the step was rolled back.",
+                "The connection that holds the migration lock was lost.",
                 reason(task.exception() or Exception()),
-                "Repeat when the server is well.",
+                "Repeat when the server is well; it goes on where it ended.",
             )
 
     def __str__(self) -> str:
@@ -84,7 +86,8 @@ class Watch:
     async def _look(
         self, pid: int, ended: asyncio.Event, told: Told | None, longest_wait_seconds: float | None
     ) -> None:
-        waited, looked_at = 0.0, time.monotonic()
+        waited, began = 0.0, time.monotonic()
+        looked_at = began
         while not ended.is_set():
             blockers = [Holder(*row) for row in await self._connection.execute(_BLOCKERS, {"pid": pid})]
             now = time.monotonic()
@@ -93,7 +96,7 @@ class Watch:
             if blockers and longest_wait_seconds is not None and waited > longest_wait_seconds and not self.gave_up:
                 self.gave_up = await self._cancel(pid)
             if told is not None:
-                await self._tell(pid, blockers, told)
+                await self._tell(pid, blockers, told, now - began)
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), _POLL_SECONDS)
 
@@ -106,9 +109,11 @@ class Watch:
                 raise
             return False
 
-    async def _tell(self, pid: int, blockers: list[Holder], told: Told) -> None:
+    async def _tell(self, pid: int, blockers: list[Holder], told: Told, seconds: float) -> None:
         row = (await self._connection.execute(_PROGRESS, {"pid": pid})).first()
         if blockers:
             told(str(self), row[1] if row else None)
         elif row:
             told(row[0], row[1])
+        elif seconds >= _LONG_SECONDS:  # of most statements the server tells no progress
+            told(f"running for {seconds:.0f} s", None)

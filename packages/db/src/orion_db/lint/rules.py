@@ -121,6 +121,11 @@ _OF_DATA = (
         "Change the schema in one migration, and the data in the next, by `backfill`.",
     ),
     _error(
+        "backfill-without-end",
+        "What the backfill sets is not in its WHERE, so it finds the rows again that it has filled, for ever.",
+        "Ask for what is not filled yet: SET note = … WHERE id IN (SELECT id … WHERE note IS NULL LIMIT 1000).",
+    ),
+    _error(
         "data-without-batches",
         "One statement changes any number of rows: long row locks, bloat, replicas left behind.",
         'backfill = """UPDATE … WHERE id IN (SELECT id … LIMIT 1000)""": repeated in own transactions until no row is '

@@ -47,3 +47,33 @@ def altered_table(statement: str) -> str:
     """The table of an ALTER TABLE; "" of another statement."""
     match = _ALTERED.match(words(statement))
     return bare(match["table"]) if match else ""
+
+
+def asks_for_what_it_sets(statement: str) -> bool:
+    """Whether an UPDATE names a column that it sets anywhere but in SET itself; True of another statement."""
+    text = words(statement)
+    update = re.search(r"\bupdate\s.*?\sset\s", text, re.IGNORECASE)
+    if update is None:
+        return True
+    assignments, rest = _assignments(text[update.end() :])
+    columns = {name for part in assignments for name in _names(part.partition("=")[0])}
+    return not columns.isdisjoint(_names(f"{text[: update.start()]} {rest}"))
+
+
+def _names(text: str) -> set[str]:
+    return {name.strip('"').lower() for name in re.findall(_NAME, text)}
+
+
+def _assignments(text: str) -> tuple[list[str], str]:
+    """What stands between SET and the clause that follows, cut at commas; and the rest."""
+    parts, depth = [""], 0
+    for match in re.finditer(r"[()]|,|[^(),\s]+|\s+", text):
+        token = match[0]
+        if depth == 0 and token.lower() in ("from", "where", "returning"):
+            return parts, text[match.start() :]
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        if token == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += token
+    return parts, ""

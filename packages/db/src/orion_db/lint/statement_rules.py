@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from orion_db.index_statements import bare, without_comments
 from orion_db.lint.finding import Finding, finding
-from orion_db.lint.sql import altered_table, changed_tables, contains, matches
+from orion_db.lint.sql import altered_table, asks_for_what_it_sets, changed_tables, contains, matches
 from orion_db.recorder import TracedStatement
 from orion_db.trace import Trace
 
@@ -96,6 +96,8 @@ def _data(trace: Trace) -> Iterator[Finding]:
         if statement.kind == "backfill":
             if not contains(_ONE_BATCH, statement.sql):
                 yield finding(name, "data-without-batches", what, table=table, statement=statement.sql)
+            if not asks_for_what_it_sets(statement.sql):
+                yield finding(name, "backfill-without-end", what, table=table, statement=statement.sql)
             continue
         if changes_schema:
             yield finding(name, "data-in-schema-change", what, table=table, statement=statement.sql)
