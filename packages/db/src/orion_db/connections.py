@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from orion_db.errors import Exit, Problem, reason
+from orion_db.errors import Exit, Problem, reason, sqlstate
 from orion_db.targets import Target, address
 
 CONNECT_SECONDS = 10.0
@@ -21,6 +22,9 @@ _SETTINGS = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "search_path": "public",  # whatever the database or the login says: everything of ours is there
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }
@@ -60,7 +64,7 @@ async def service_connection(target: Target, purpose: str) -> AsyncGenerator[Asy
 
 @asynccontextmanager
 async def owner_engine(target: Target, purpose: str, settings: Mapping[str, str]) -> AsyncGenerator[AsyncEngine]:
-    """Short-lived connections to the service's database that act as the owner role, each with these settings."""
+    """Connections to the service's database that act as the owner role, each with these settings; kept for the next."""
 
     async def open_connection() -> asyncpg.Connection:
         connection = await _open(target.owner_url, target.database, target.service.owner_role, target, purpose)
@@ -68,7 +72,10 @@ async def owner_engine(target: Target, purpose: str, settings: Mapping[str, str]
             await connection.execute("SELECT set_config($1, $2, false)", name, value)
         return connection
 
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=open_connection, poolclass=NullPool)
+    # A new one takes a tenth of a second, a page as long again. Errors may tell no values: some are secrets.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=open_connection, pool_pre_ping=True, pool_size=2, hide_parameters=True
+    )
     try:
         yield engine
     finally:
@@ -89,7 +96,12 @@ async def login_connection(
         owner = target.service.owner_role
         inherits = await connection.execute(_INHERITS, {"owner": owner})
         if not inherits.scalar_one():
-            await connection.execute(text("SELECT set_config('role', :owner, false)"), {"owner": owner})
+            try:
+                await connection.execute(text("SELECT set_config('role', :owner, false)"), {"owner": owner})
+            except DBAPIError as error:
+                if sqlstate(error) != "42501":
+                    raise
+                raise _may_not_act_as(owner, target.login, target) from None
         await connection.commit()
         yield connection
 
@@ -181,15 +193,18 @@ async def _act_as(connection: asyncpg.Connection, role: str | None, target: Targ
             f"Run `orion db init {target.service.name}`.",
         ) from None
     except asyncpg.InsufficientPrivilegeError:
-        login = await connection.fetchval("SELECT session_user")
-        raise Problem(
-            "permission_missing",
-            Exit.FORBIDDEN,
-            f"The login {login!r} may not act as {role}.",
-            "It is not a member of that role.",
-            f"Run `orion db init {target.service.name}` with an administrator in {target.service.owner_url_variable}, "
-            f"or have one run: GRANT {role} TO {login}.",
-        ) from None
+        raise _may_not_act_as(role, await connection.fetchval("SELECT session_user"), target) from None
+
+
+def _may_not_act_as(role: str, login: str, target: Target) -> Problem:
+    return Problem(
+        "permission_missing",
+        Exit.FORBIDDEN,
+        f"The login {login!r} may not act as {role}.",
+        "It is not a member of that role.",
+        f"Run `orion db init {target.service.name}` with an administrator in {target.service.owner_url_variable}, "
+        f"or have one run: GRANT {role} TO {login}.",
+    )
 
 
 def _explained(error: Exception, url: str, database: str, target: Target) -> Problem:
@@ -241,7 +256,7 @@ def _explained(error: Exception, url: str, database: str, target: Target) -> Pro
             "no_server",
             Exit.UNREACHABLE,
             f"No PostgreSQL server answers at {where}.",
-            str(error) if isinstance(error, socket.gaierror) else type(error).__name__ + ".",
+            _silence(error),
             f"Check {variable}, and that the server runs ({_pg_isready(where)}), or run `make up` for a local one.",
         )
     return Problem(
@@ -251,6 +266,14 @@ def _explained(error: Exception, url: str, database: str, target: Target) -> Pro
         f"{type(error).__name__}.",
         'Compare it with "postgresql://user:password@localhost:5432/name".',
     )
+
+
+def _silence(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "Connection refused: nothing listens there."
+    if isinstance(error, TimeoutError):
+        return f"No answer within {CONNECT_SECONDS:.0f} seconds."
+    return str(error) if isinstance(error, socket.gaierror) else type(error).__name__ + "."
 
 
 def _pg_isready(where: str) -> str:

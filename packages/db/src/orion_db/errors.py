@@ -30,6 +30,8 @@ class Exit(IntEnum):
     """The login lacks a permission."""
     FAILED = 8
     """A migration or a seed failed in the database; its transaction was rolled back."""
+    INTERRUPTED = 130
+    """Ctrl-C, SIGTERM or a closed terminal: 128 + SIGINT, as shells have it."""
 
 
 class Problem(Exception):

@@ -94,7 +94,8 @@ async def resolve(
         exclusive(target, "resolve", progress, wait_seconds),
         owner_connection(target, "resolve") as connection,
     ):
-        await prepare_history(connection, target)
+        if not dry_run:
+            await prepare_history(connection, target)
         async with connection.begin():
             history = {entry.name: entry for entry in await read_history(connection)}
             case = _Case(target, revision, revisions, history, await read_unfinished(connection))

@@ -7,7 +7,7 @@ running service acts as. Neither can sign in; logins are members of them.
 from dataclasses import dataclass, field
 
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,7 +29,14 @@ class Preparation:
 
 def quoted(identifier: str) -> str:
     """The identifier as SQL, in double quotes where it needs them."""
-    return postgresql.dialect().identifier_preparer.quote(identifier)  # pyright: ignore[reportUnknownMemberType]
+    # Not the default dialect's: its driver wants every % twice.
+    return asyncpg.dialect().identifier_preparer.quote(identifier)  # pyright: ignore[reportUnknownMemberType]
+
+
+async def missing_roles(connection: AsyncConnection, target: Target) -> list[str]:
+    """The roles that `prepare_roles` would create."""
+    wanted = dict.fromkeys((target.service.owner_role, target.service.service_role, target.service_login))
+    return [role for role in wanted if role and not await _role_exists(connection, role)]
 
 
 async def prepare_roles(connection: AsyncConnection, target: Target, made: Preparation) -> None:
@@ -60,17 +67,23 @@ async def prepare_database(connection: AsyncConnection, target: Target, made: Pr
     if owner is None:
         await create_database(connection, target.service, target.database, target.login)
         made.database = True
-    elif owner != target.service.owner_role:
-        raise Problem(
-            "database_of_another",
-            Exit.REFUSED,
-            f"The database {target.database!r} exists and belongs to {owner}, not to {target.service.owner_role}.",
-            "init does not take over a database that it has not made.",
-            f"If it is meant for Orion, run: ALTER DATABASE {quoted(target.database)} OWNER TO "
-            f"{target.service.owner_role}; and repeat. Otherwise name another database in the URL.",
-        )
     else:
+        refuse_database_of_another(target, owner)
         await fence_database(connection, target.service, target.database)
+
+
+def refuse_database_of_another(target: Target, owner: str) -> None:
+    """Raise Problem `database_of_another` unless the database's owner is the service's."""
+    if owner == target.service.owner_role:
+        return
+    raise Problem(
+        "database_of_another",
+        Exit.REFUSED,
+        f"The database {target.database!r} exists and belongs to {owner}, not to {target.service.owner_role}.",
+        "init does not take over a database that it has not made.",
+        f"If it is meant for Orion, run: ALTER DATABASE {quoted(target.database)} OWNER TO "
+        f"{target.service.owner_role}; and repeat. Otherwise name another database in the URL.",
+    )
 
 
 async def create_database(

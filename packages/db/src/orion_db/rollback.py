@@ -85,7 +85,8 @@ async def rollback(
         exclusive(target, "rollback", progress, wait_seconds) as lock,
         owner_connection(target, "rollback") as connection,
     ):
-        await prepare_history(connection, target)
+        if not dry_run:
+            await prepare_history(connection, target)
         chosen, unfinished = await _chosen(connection, target, revisions, to, count)
         lost = () if discard_rows and not dry_run else await _lost(connection, target, revisions, chosen, progress)
         if lost and not discard_rows and not dry_run:

@@ -23,24 +23,31 @@ class Seeding(Result):
     inserted: dict[str, int]
     left_alone: dict[str, int]
     """Rows that were there already; whatever an operator made of them is kept."""
+    dry_run: bool = False
 
     def in_words(self) -> list[str]:
-        return [f"seeded with profile {self.profile}"] + [
-            f"{table}: {self.inserted.get(table, 0)} inserted, {self.left_alone.get(table, 0)} left alone"
+        seeded, inserted = ("would seed", "to insert") if self.dry_run else ("seeded", "inserted")
+        return [f"{seeded} with profile {self.profile}"] + [
+            f"{table}: {self.inserted.get(table, 0)} {inserted}, {self.left_alone.get(table, 0)} left alone"
             for table in sorted(self.inserted.keys() | self.left_alone.keys())
         ]
 
 
 async def seed(
-    target: Target, *, profile: Profile | None = None, production: bool = False, progress: Progress = silent
+    target: Target,
+    *,
+    profile: Profile | None = None,
+    production: bool = False,
+    dry_run: bool = False,
+    progress: Progress = silent,
 ) -> Seeding:
     """Insert the rows of `profile` that are not there yet; by default `reference` in production, else `development`.
 
     `development` brings sample users with a known password; in production, by environment or by the database's
-    mark, it is only taken when it is named.
+    mark, it is only taken when it is named. A dry run inserts them too, and rolls back.
     """
     progress(Step(target.service.name, "seeding"))
-    async with owner_connection(target, "seed") as connection, connection.begin():
+    async with owner_connection(target, "seed") as connection, connection.begin() as transaction:
         standing = compare_history(read_revisions(target.service.migrations), await read_history(connection))
         refuse_unless_clean(target.service, standing)
         if standing.pending:
@@ -63,6 +70,9 @@ async def seed(
                 reason(error),
                 "Correct the seed or the data that it met, and repeat.",
             ) from error
+        if dry_run:
+            await transaction.rollback()
+            return Seeding(target.service.name, chosen, dict(report.inserted), dict(report.left_alone), dry_run)
     inserted, kept = sum(report.inserted.values()), sum(report.left_alone.values())
     progress(Step(target.service.name, f"seeded: {inserted} rows inserted, {kept} left alone", "done"))
     return Seeding(target.service.name, chosen, dict(report.inserted), dict(report.left_alone))

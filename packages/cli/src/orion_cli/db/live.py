@@ -12,24 +12,16 @@ import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
-from sqlalchemy.exc import SQLAlchemyError
 
-from orion_cli.db.run import Run, unforeseen
+from orion_cli.db.run import Run
 from orion_cli.terminal import stop_signals
-from orion_db.errors import Problem
 from orion_db.observe.top import Top, watch
-from orion_db.targets import Target, read_targets, read_up_state
+from orion_db.targets import Target
 
 
 def show_live(run: Run, words: Sequence[str] | None, interval: float) -> NoReturn:
     """Draw the databases below each other, each as it has been seen last."""
-    try:
-        targets = read_targets(run.services(words), run.environment, read_up_state())
-        asyncio.run(_show(targets, interval))
-    except Problem as problem:
-        run.fail(problem)
-    except (SQLAlchemyError, OSError) as error:
-        run.fail(unforeseen(error))
+    asyncio.run(_show(run.targets(words), interval))
     raise typer.Exit(0)
 
 

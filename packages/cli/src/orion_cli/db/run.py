@@ -1,19 +1,20 @@
 """One run of a command: over which databases it works, and how it speaks and ends."""
 
 import asyncio
+import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import NoReturn
 
-import orjson
 import typer
-from rich.console import Console
 from rich.markup import escape
-from sqlalchemy.exc import SQLAlchemyError
 
+from orion_cli.db.output import console, print_bare, print_json, print_problem, print_result
+from orion_cli.db.unforeseen import interrupted, unforeseen
 from orion_core.service import Service
-from orion_db.errors import Exit, Problem, reason
+from orion_db.errors import Exit, Problem
 from orion_db.progress import Progress, Step
 from orion_db.result import Result, Unanswered
 from orion_db.targets import (
@@ -41,8 +42,8 @@ class Run:
         self.bare = bare
         self.environment = read_environment()
         self.production = is_production(self.environment)
-        self._out = Console(highlight=False, soft_wrap=True)
-        self._error = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._out = console()
+        self._error = console(stderr=True)
         self._spinner = self._error.status("")
         self._told_at = time.monotonic()
 
@@ -61,40 +62,30 @@ class Run:
     def over(self, words: Sequence[str] | None, work: Work) -> NoReturn:
         """Do the work on one database after the other, and end. The first Problem ends it; what is done stays done."""
         results: list[Result] = []
-        targets = self.targets(words)
-        try:
-            asyncio.run(self._over(targets, work, results))
-        except Problem as problem:
-            self.fail(problem, results)
-        except (SQLAlchemyError, OSError) as error:
-            self.fail(unforeseen(error), results)
+        self._settle(self._over(self.targets(words), work, results), results)
         self.end(results)
 
     def look_at(self, words: Sequence[str] | None, work: Work) -> NoReturn:
         """The same for work that changes nothing: that one database cannot be read keeps no other from being told."""
-        results = [asyncio.run(self._look_at(service, work)) for service in self.services(words)]
+        results: list[Result] = []
+        self._settle(self._look_at_all(self.services(words), work, results), results)
         self.end(results)
 
     def end(self, results: Sequence[Result]) -> NoReturn:
         """Tell the results, and end with the worst of their exit codes."""
         code = max((result.exit_code for result in results), default=Exit.OK)
         if self.json:
-            self._print_json(results, code, None)
+            print_json(self.action, results, code, None)
         else:
-            for result in results:
-                self._print_result(result)
+            self._print_results(results)
         raise typer.Exit(code)
 
     def fail(self, problem: Problem, results: Sequence[Result] = ()) -> NoReturn:
         if self.json:
-            self._print_json(results, problem.exit_code, problem)
-            raise typer.Exit(problem.exit_code)
-        for result in results:
-            self._print_result(result)
-        self._error.print(f"[bold red]Error:[/] {escape(problem.what)}")
-        for label, words in (("Why", problem.why), ("Do", problem.todo)):
-            if words:
-                self._error.print(f"  [bold]{label}:[/] {escape(words)}")
+            print_json(self.action, results, problem.exit_code, problem)
+        else:
+            self._print_results(results)
+            print_problem(problem, self._error)
         raise typer.Exit(problem.exit_code)
 
     def ask_name(self, target: Target) -> str:
@@ -115,13 +106,30 @@ class Run:
         self._spinner.stop()
         return typer.confirm(question, default=False, err=True)
 
+    def _settle(self, work: Coroutine[None, None, None], results: Sequence[Result]) -> None:
+        """Do all of it; whatever ends it before its time is told, with what had been done."""
+        try:
+            asyncio.run(_until_told(work))
+        except (typer.Exit, typer.Abort):
+            raise
+        except Problem as problem:
+            self.fail(problem, results)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self.fail(interrupted(self.action), results)
+        except Exception as error:  # whatever it is, it is told, in the document too
+            self.fail(unforeseen(error), results)
+
+    async def _look_at_all(self, services: Sequence[Service], work: Work, results: list[Result]) -> None:
+        for service in services:
+            results += [await self._look_at(service, work)]
+
     async def _look_at(self, service: Service, work: Work) -> Result:
         try:
             (target,) = read_targets([service], self.environment, read_up_state())
             return await work(target, self._tell)
         except Problem as problem:
             return Unanswered.of(service.name, problem)
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:  # the other databases are still to be told
             return Unanswered.of(service.name, unforeseen(error))
         finally:
             self._spinner.stop()
@@ -154,31 +162,19 @@ class Run:
             sign = "[green]✓[/]" if step.state == "done" else "[yellow]⧗[/]"
             self._error.print(f"{sign} {words}")
 
-    def _print_result(self, result: Result) -> None:
-        first, *rest = result.in_words()
-        if self.bare:
-            sys.stdout.write("\n".join([first, *rest]) + "\n")
-            return
-        self._out.print(f"[bold]{result.service}[/]: {escape(first)}")
-        for line in rest:
-            self._out.print(f"  {escape(line)}")
-
-    def _print_json(self, results: Sequence[Result], code: Exit, problem: Problem | None) -> None:
-        document: dict[str, Any] = {
-            "action": self.action,
-            "exit_code": int(code),
-            "services": [result.as_json() for result in results],
-            "problem": problem.as_json() if problem else None,
-        }
-        sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
+    def _print_results(self, results: Sequence[Result]) -> None:
+        for result in results:
+            if self.bare:
+                print_bare(result)
+            else:
+                print_result(result, self._out)
 
 
-def unforeseen(error: Exception) -> Problem:
-    """What is said of an error of the database that nothing better is known of."""
-    return Problem(
-        "database_error",
-        Exit.FAILED,
-        "The database ended the work with an error that has no advice of its own.",
-        reason(error),
-        "Look into the server's log; what was not committed has been rolled back, and the command can be repeated.",
-    )
+async def _until_told(work: Coroutine[None, None, None]) -> None:
+    """As Ctrl-C does it, SIGTERM and a closed terminal end the work in order: what it holds is released."""
+    task = asyncio.current_task()
+    assert task
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with suppress(NotImplementedError, AttributeError):  # a system without signals
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await work

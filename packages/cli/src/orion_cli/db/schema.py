@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from orion_cli.db.options import Json, Services
+from orion_cli.db.options import DryRun, Json, Services
 from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
 from orion_core import seeds
 from orion_db.documents.generate import generate
-from orion_db.initialize import initialize
+from orion_db.initialize import forecast, initialize
 from orion_db.progress import Progress
 from orion_db.result import Result
 from orion_db.targets import Target
@@ -34,11 +34,18 @@ Profile = Annotated[
 
 
 @commands.command("init", cls=Command)
-def init_databases(services: Services = None, profile: Profile = None, json: Json = False) -> None:
-    """Create what is missing (roles, databases), migrate, and seed; a second run changes nothing."""
+def init_databases(
+    services: Services = None, profile: Profile = None, dry_run: DryRun = False, json: Json = False
+) -> None:
+    """Create what is missing (roles, databases), migrate, and seed; a second run changes nothing.
+
+    With --dry-run, exit code 1 when anything would be made.
+    """
     run = Run("init", json)
 
     async def work(target: Target, progress: Progress) -> Result:
+        if dry_run:
+            return await forecast(target, profile=named(profile), production=run.production, progress=progress)
         return await initialize(target, profile=named(profile), production=run.production, progress=progress)
 
     run.over(services, work)

@@ -56,14 +56,14 @@ def seed_databases(
     """
     run = Run("seed", json)
     services, chosen = understood(run, words or [], profile)
-    if chosen is not SeedProfile.DEMO and (users, seed_number, dry_run) != (None, None, False):
-        run.fail(Problem("demo_only", Exit.USAGE, "--users, --seed and --dry-run are for the profile demo."))
+    if chosen is not SeedProfile.DEMO and (users, seed_number) != (None, None):
+        run.fail(Problem("demo_only", Exit.USAGE, "--users and --seed are for the profile demo."))
 
     async def work(target: Target, progress: Progress) -> Result:
         if chosen is SeedProfile.DEMO:
             return await _demo(run, target, users or FEWEST, seed_number, dry_run, progress)
         named = None if chosen is None else "reference" if chosen is SeedProfile.REFERENCE else "development"
-        return await seed(target, profile=named, production=run.production, progress=progress)
+        return await seed(target, profile=named, production=run.production, dry_run=dry_run, progress=progress)
 
     run.over(services, work)
 

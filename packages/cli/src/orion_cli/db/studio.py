@@ -35,8 +35,6 @@ def open_studio(
     targets = run.targets(services)
     try:
         asyncio.run(_serve(targets, writable=write, port=port, browser=browser))
-    except Problem as problem:
-        run.fail(problem)
     except PortInUseError as error:
         run.fail(Problem("port_in_use", Exit.USAGE, str(error), "", "Name another one: --port 0 takes any."))
 

@@ -80,11 +80,11 @@ async def look_around(
 
 
 async def write_down(target: Target, findings: Sequence[Finding]) -> bool:
-    """Record a checkup as the owner; False on a standby, which takes no writes."""
+    """Record a checkup as the owner; False where nothing can be written, as on a standby."""
     async with owner_connection(target, "doctor") as connection:
         with permissions_explained("write the checkup down (--no-record leaves it out)", target.login):
             async with connection.begin():
-                if (await connection.execute(text("SELECT pg_is_in_recovery()"))).scalar_one():
+                if (await connection.execute(text("SHOW transaction_read_only"))).scalar_one() == "on":
                     return False
                 await connection.execute(_LIMITS)
                 sizes = await read_sizes(connection)
