@@ -38,7 +38,7 @@ def lint_migrations(
     async def work(target: Target, progress: Progress) -> Result:
         return await lint(target, revisions=revision, pending=pending, progress=progress)
 
-    run.over(services, work)
+    run.look_at(services, work)
 
 
 @commands.command("plan", cls=Command)
@@ -48,4 +48,4 @@ def plan_migrations(services: Services = None, revision: Revisions = None, json:
     async def work(target: Target, progress: Progress) -> Result:
         return await plan(target, revisions=revision, progress=progress)
 
-    Run("plan", json).over(services, work)
+    Run("plan", json).look_at(services, work)

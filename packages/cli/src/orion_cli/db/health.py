@@ -58,7 +58,9 @@ def examine_databases(
             target, only=checks, dry_run=dry_run, record=record, outside=outside, stop=stop, progress=progress
         )
 
-    run.over(services, work)
+    if fix:
+        run.over(services, work)
+    run.look_at(services, work)
 
 
 @commands.command("maintain", cls=Command)

@@ -40,7 +40,7 @@ def size_of_databases(
     async def work(target: Target, progress: Progress) -> Result:
         return await sizes(target, partitions=partitions, progress=progress)
 
-    Run("size", json).over(services, work)
+    Run("size", json).look_at(services, work)
 
 
 @commands.command("stats", cls=Command)
@@ -55,7 +55,7 @@ def stats_of_databases(
     async def work(target: Target, progress: Progress) -> Result:
         return await stats(target, by=by.value, limit=limit, progress=progress)
 
-    Run("stats", json).over(services, work)
+    Run("stats", json).look_at(services, work)
 
 
 @commands.command("top", cls=Command)
