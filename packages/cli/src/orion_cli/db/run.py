@@ -67,8 +67,11 @@ class Run:
 
     def look_at(self, words: Sequence[str] | None, work: Work) -> NoReturn:
         """The same for work that changes nothing: that one database cannot be read keeps no other from being told."""
+        services = self.services(words)
+        if len(services) == 1:
+            self.over(words, work)
         results: list[Result] = []
-        self._settle(self._look_at_all(self.services(words), work, results), results)
+        self._settle(self._look_at_all(services, work, results), results)
         self.end(results)
 
     def end(self, results: Sequence[Result]) -> NoReturn:
