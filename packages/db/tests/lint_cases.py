@@ -177,6 +177,12 @@ CASES = [
     Case("ban-char-field", NEW % "char(3)", NEW % "varchar(3)"),
     Case("renaming-column", "ALTER TABLE {t} RENAME name TO title", "ALTER TABLE {t} ADD title varchar(40)"),
     Case("renaming-table", "ALTER TABLE {t} RENAME TO {t}_old", "SELECT 1"),
+    Case(
+        "renaming-object",
+        "ALTER SEQUENCE {t}_numbers RENAME TO {t}_others",
+        "ALTER INDEX {t}_pkey RENAME TO pk_{t}; ALTER TABLE {t} RENAME CONSTRAINT pk_{t} TO {t}_key",
+        before="CREATE SEQUENCE {t}_numbers",
+    ),
     Case("ban-disable-trigger", "ALTER TABLE {t} DISABLE TRIGGER USER", "SELECT 1"),
     Case(
         "require-enum-value-ordering",

@@ -42,6 +42,7 @@ OTHERS = {
     "unused": accepting("{'type-change-rewrites': 'small', 'truncate': 'x'}", 36),
     "no_dictionary": accepting("['type-change-rewrites']", 35),
     "comment": text("-- squawk-ignore renaming-column\nALTER TABLE goods RENAME COLUMN name TO title"),
+    "early_rename": text("ALTER TABLE prices RENAME COLUMN goods_id TO goods", constants='phase = "pre"'),
     "blue_apart": text("COMMIT", *BLUE),
 }
 """Files that are judged for what they say of themselves."""
@@ -179,6 +180,10 @@ def test_an_acceptance_of_nothing_is_a_warning(linted: Linting) -> None:
 
 def test_acceptances_that_are_no_dictionary_are_a_finding(linted: Linting) -> None:
     assert rules(others(linted, "no_dictionary")) == ["type-change-rewrites", "acceptance-without-reason"]
+
+
+def test_a_rename_before_the_new_code_is_told_by_one_rule(linted: Linting) -> None:
+    assert {*rules(others(linted, "early_rename"))} == {"wrong-phase"}
 
 
 def test_a_comment_in_the_sql_silences_nothing(linted: Linting) -> None:

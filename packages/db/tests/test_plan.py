@@ -220,6 +220,8 @@ CHECK = {"table": "t", "definition": "CHECK ((b > 0))"}
         ({("constraint", "t.c"): {"table": "t", "definition": BASE["constraint", "t.c"]["definition"].replace(
             ", 'y'::text", "")}}, ["t.c"]),
         ({("column", "t.n"): COLUMN, ("constraint", "t.k"): {"table": "t", "definition": "CHECK ((n > 0))"}}, []),
+        ({("column", "t.n"): COLUMN, ("constraint", "t.c"): {"table": "t", "definition": "CHECK ((n > 0))"}}, []),
+        ({("column", "t.n"): COLUMN, ("constraint", "t.k"): {"table": "t", "definition": "CHECK ((n <> 'a'))"}}, []),
         ({("index", "u"): None}, ["u"]),
         ({("index", "u"): None, ("index", "v"): {"table": "t", "definition": UNIQUE.format("v", "a")}}, []),
         ({("index", "v"): {"table": "t", "definition": UNIQUE.format("v", "b")}}, ["v"]),

@@ -108,7 +108,7 @@ async def _traced_findings(traced: Trace, file: RevisionFile, version: int, serv
     if traced.failure is None:
         found += catalog_findings(traced, service)
         found += phase_findings(traced, file.phase)
-    found += await squawk.squawk_findings(traced, version)
+    found += await squawk.squawk_findings(traced, version, file.phase)
     return [_placed(entry, traced, file) for entry in found]
 
 

@@ -13,7 +13,9 @@ from orion_db.errors import Exit, Problem
 from orion_db.index_statements import without_comments
 from orion_db.lint.finding import Finding
 from orion_db.lint.rules import Severity
+from orion_db.lint.sql import matches
 from orion_db.recorder import TracedStatement
+from orion_db.revisions import Phase
 from orion_db.trace import Trace
 
 EXCLUDED = {
@@ -87,6 +89,8 @@ RULES = {
 }
 """Rules of squawk that speak here, and how much they weigh. One of a newer squawk is an error until it is weighed."""
 
+_RENAMES = ("renaming-column", "renaming-object", "renaming-table")
+
 INCLUDED = ("ban-disable-trigger", "ban-replica-identity")
 """Rules that squawk leaves off by default and that we want."""
 
@@ -140,16 +144,25 @@ async def run_squawk(sql: str, server_version: int, *, exclude: tuple[str, ...])
         ) from None
 
 
-async def squawk_findings(trace: Trace, server_version: int) -> list[Finding]:
+async def squawk_findings(trace: Trace, server_version: int, phase: Phase) -> list[Finding]:
     """Squawk's findings on a traced revision, less those that a rule of ours decides with more knowledge."""
     written = script(trace)
     if not written.statements:
         return []
     told = await run_squawk(written.sql, server_version, exclude=tuple(EXCLUDED))
     found = [_finding(trace, written, entry) for entry in told if entry["rule_name"] not in REPLACED]
+    found = [entry for entry in found if not (entry.rule in _RENAMES and _is_judged(entry.statement, phase))]
     # What stands as a plain DROP INDEX in a step of its own is a partitioned one: CONCURRENTLY is not to be had.
     steps = {statement.sql for statement in trace.statements if statement.kind == "concurrent index"}
     return [f for f in found if not (f.rule == "require-concurrent-index-deletion" and f.statement in steps)]
+
+
+def _is_judged(rename: str, phase: Phase) -> bool:
+    """Whether a rename needs no word of squawk's: in phase pre, wrong-phase tells what running code loses by it.
+
+    Names of indexes and constraints are in no statement of running code.
+    """
+    return phase == "pre" or matches(r"alter index\b|alter table\b.* rename constraint\b", rename)
 
 
 def _finding(trace: Trace, written: Script, told: dict[str, Any]) -> Finding:

@@ -17,6 +17,7 @@ Facts = dict[str, Any]
 _LENGTH = re.compile(r"(character varying|bit varying|varbit)(?:\((\d+)\))?")
 _NUMERIC = re.compile(r"numeric(?:\((\d+),(\d+)\))?")
 _INTEGERS = ("smallint", "integer", "bigint")
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
 _LABELS = re.compile(r"ARRAY\[(.*?)\]")
 _GONE = {
     "schema": "is gone: whatever running code has in it cannot be found",
@@ -134,7 +135,7 @@ def _constraints(before: Catalog, after: Catalog) -> Iterator[Break]:
         definition, was = now["definition"], before.get(key)
         if definition.startswith(("PRIMARY KEY", "UNIQUE")) or _same_rule(was, definition):
             continue
-        if was is None and (_speaks_of_new_columns(before, after, table, definition) or _known(before, table, now)):
+        if _speaks_of_new_columns(before, after, table, definition) or _known(before, table, now):
             continue
         yield Break("constraint", key[1], f"forbids what running code may write: {_without_validity(definition)}")
 
@@ -167,7 +168,7 @@ def _without_validity(definition: str) -> str:
 def _speaks_of_new_columns(before: Catalog, after: Catalog, table: str, definition: str) -> bool:
     """Whether every column that it names is new, so that running code does not write them."""
     own_side = definition.partition(" REFERENCES ")[0]
-    words = set(re.findall(r"[\w$]+", own_side))
+    words = set(re.findall(r"[\w$]+", _LITERAL.sub("", own_side)))
     columns = {
         key[1].rpartition(".")[2]: key in before
         for key, facts in after.items()
