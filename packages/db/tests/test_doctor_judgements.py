@@ -188,7 +188,25 @@ def test_what_is_deadly_in_production_is_worth_knowing_elsewhere() -> None:
     assert judge("backup", missing)[0].severity is Severity.CRITICAL
     assert judge("backup", missing, server=replace(SERVER, production=False))[0].severity is Severity.INFO
     assert not judge("backup", {**missing, "newest": NOW, "proved": NOW - timedelta(hours=5)})
-    assert "never proved" in judge("backup", {**missing, "newest": NOW})[0].what
+    (unproved,) = judge("backup", {**missing, "newest": NOW})
+    assert "never proved" in unproved.what and unproved.fix == ("-- orion db backup verify user",)
+
+
+def test_a_big_table_that_is_read_whole_again_and_again() -> None:
+    row = {"table": "t", "scans": 1_000, "rows_read": 10**9, "index_scans": 500, "bytes": GB}
+    (finding,) = judge("missing-index", row)
+    assert "1.0 GB were read whole 1000 times (1000000 rows each)" in finding.what
+    assert not judge("missing-index", {**row, "bytes": 1 << 20}), "a small one is read fastest so"
+    assert not judge("missing-index", {**row, "scans": 20}), "a report now and then"
+    assert not judge("missing-index", {**row, "index_scans": 10**6}), "one in a thousand"
+
+
+def test_sorts_that_spill_are_judged_by_the_day() -> None:
+    row = {"files": 100, "bytes": 60 * GB, "database": "users"}
+    (finding,) = judge("temporary-files", row)
+    assert finding.numbers["bytes_a_day"] == 2 * GB
+    assert not judge("temporary-files", {**row, "bytes": 20 * GB})
+    assert not judge("temporary-files", row, server=replace(SERVER, statistics_since=NOW - timedelta(minutes=5)))
 
 
 def test_versions_end() -> None:

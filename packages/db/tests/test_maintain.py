@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 import orion_db
 from orion_core.service import installed_services
@@ -148,6 +149,23 @@ async def test_sigterm_ends_it_cleanly(target: orion_db.Target) -> None:
     assert process.returncode == Exit.FOUND, error.decode()
     assert "told to stop" in out.decode()
     assert await invalid_indexes(target) == []
+
+
+async def test_a_server_that_goes_away_is_told_as_that(target: orion_db.Target) -> None:
+    """All connections of maintenance end, as in a restart of PostgreSQL; nothing it tries after that hides why."""
+    async with held_up(target):
+        working = asyncio.create_task(maintain(target, record=False))
+        await until(lambda: is_rebuilding(target))
+        await run(
+            target,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'orion db maintain%'",
+            as_owner=False,
+        )
+        with pytest.raises(DBAPIError) as raised:
+            await asyncio.wait_for(working, 10)
+    assert raised.value.connection_invalidated
+    for index in await invalid_indexes(target):
+        await run(target, f"DROP INDEX {index}")
 
 
 async def test_only_one_maintains_a_database(target: orion_db.Target) -> None:

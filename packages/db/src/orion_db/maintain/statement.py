@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.connections import owner_connection
@@ -51,13 +51,22 @@ async def _run_guarded(
         broken_off = await _watch(running, pid, guard, Told(target, statement, progress))
     finally:
         if not running.done():
-            await guard.cancel(pid)
-            await asyncio.wait([running])
+            await _cancel(running, pid, guard)
     try:
         await running
     except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
         return broken_off or reason(error)
     return None
+
+
+async def _cancel(running: asyncio.Task[Any], pid: int, guard: Guard) -> None:
+    try:
+        await guard.cancel(pid)
+    except SQLAlchemyError:  # the guard's connection is lost, and often the other with it
+        running.cancel()
+    await asyncio.wait([running])
 
 
 class Told:

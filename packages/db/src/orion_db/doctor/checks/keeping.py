@@ -86,7 +86,7 @@ def _backup(row: Row, server: Server) -> Finding | None:
     elif server.now - newest > BACKUP_AGE:
         what, fix = f"the newest backup is {span(server.now - newest)} old", f"-- orion db backup {service}"
     else:
-        what, fix = "the newest backups were never proved to be restorable", f"-- orion db verify {service}"
+        what, fix = "the newest backups were never proved to be restorable", f"-- orion db backup verify {service}"
     return Finding(
         check="",
         severity=server.in_production(Severity.CRITICAL),
