@@ -3,7 +3,7 @@
 import getpass
 
 import orjson
-from sqlalchemy import event, inspect, text
+from sqlalchemy import Null, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Session, UOWTransaction
 
@@ -79,4 +79,8 @@ def _write(session: Session, action: str, row: object, shown: Shown) -> None:
 
 
 def _as_json(values: dict[str, object]) -> str | None:
-    return orjson.dumps(values, default=str).decode() if values else None
+    return orjson.dumps(values, default=_plain).decode() if values else None
+
+
+def _plain(value: object) -> str | None:
+    return None if isinstance(value, Null) else str(value)
