@@ -40,7 +40,10 @@ def build(names: Iterable[str]) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; the entry point of the distribution."""
-    build(_needed(sys.argv[1:]))()
+    try:
+        build(_needed(sys.argv[1:]))()
+    except KeyboardInterrupt:  # while it was being imported
+        sys.exit(130)
 
 
 def _needed(words: list[str]) -> Iterable[str]:

@@ -64,7 +64,11 @@ def read_environment(start: Path | None = None) -> dict[str, str]:
     scripts/db-migrate.sh works from any directory.
     """
     file = _nearest(Path(".env"), (start or Path.cwd()).absolute())
-    found = dotenv_values(file) if file else {}
+    try:
+        found = dotenv_values(file) if file else {}
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "It is not text in UTF-8."
+        raise Problem("env_unreadable", Exit.USAGE, f"{file} cannot be read.", why or "", "Correct it.") from None
     return {name: value for name, value in found.items() if value is not None} | dict(os.environ)
 
 

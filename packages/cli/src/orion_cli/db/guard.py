@@ -84,7 +84,7 @@ def reset_databases(
 
 def _typed(run: Run, target: Target) -> str:
     """The name that somebody types, or that is piped in: a line for each database."""
-    if sys.stdin.isatty():
+    if sys.__stdin__ is None or sys.stdin.isatty():
         return run.ask_name(target)
     typer.echo(f"Reading the name of {target.service.name}'s database from standard input.", err=True)
     return sys.stdin.readline().strip()

@@ -65,7 +65,7 @@ def _drawn(pictures: Sequence[Top]) -> Text:
 @contextmanager
 def _keys(stop: asyncio.Event) -> Generator[None]:
     """Have `q` set the event: keys are read one by one, without waiting for Enter."""
-    if not sys.stdin.isatty():
+    if sys.__stdin__ is None or not sys.stdin.isatty():
         yield
         return
     keyboard, loop = sys.stdin.fileno(), asyncio.get_running_loop()

@@ -74,7 +74,7 @@ def top_of_databases(
     async def work(target: Target, _: Progress) -> Result:
         return await look_once(target, interval)
 
-    if once or json or not sys.stdout.isatty():
+    if once or json or sys.__stdout__ is None or not sys.stdout.isatty():
         run.over(services, work)
     from orion_cli.db.live import show_live  # needs a Unix terminal, which nothing else does
 

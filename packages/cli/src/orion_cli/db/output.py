@@ -3,14 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.markup import escape
 
-from orion_db.errors import Problem
+from orion_db.errors import Exit, Problem
 from orion_db.result import Result
 
 
@@ -56,12 +55,15 @@ def print_problem(problem: Problem, error: Console) -> None:
 
 def _write(content: bytes) -> None:
     """To standard output, which may be closed, or whose reader may have gone (`| head`)."""
-    with suppress(
-        BrokenPipeError, AttributeError, ValueError
-    ):  # AttributeError: there is none; ValueError: it is closed
-        try:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+    if sys.__stdout__ is None:
+        return
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        if not isinstance(error, BrokenPipeError):
+            what = "The result could not be written to standard output."
+            print_problem(Problem("not_written", Exit.FAILED, what, f"{error.strerror}."), console(stderr=True))
+            raise SystemExit(Exit.FAILED) from None

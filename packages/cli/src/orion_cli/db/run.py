@@ -93,7 +93,7 @@ class Run:
 
     def ask_name(self, target: Target) -> str:
         """The name that somebody types; nothing when nobody can."""
-        if self.json or not sys.stdin.isatty():
+        if not self.can_ask:
             return ""
         self._spinner.stop()
         self._error.print(f"This deletes everything in {escape(target.database)} on {target.address()}.")
@@ -102,7 +102,7 @@ class Run:
     @property
     def can_ask(self) -> bool:
         """Whether somebody is there to answer."""
-        return not self.json and sys.stdin.isatty()
+        return not self.json and sys.__stdin__ is not None and sys.stdin.isatty()
 
     def confirm(self, question: str) -> bool:
         """Yes or no, no by default."""
