@@ -147,6 +147,19 @@ def test_statements_are_slow_or_dear() -> None:
     assert not judge("slow-statement", {**row, "calls": 3})
 
 
+def test_what_others_wrote_gives_the_terminal_no_orders() -> None:
+    query = "SELECT 1 /* \x1b[2J\x9b31m\n\u202e */"
+    statement = {"id": "7", "query": query, "calls": 1000, "mean_ms": 250.0, "total_ms": 250_000.0, "share": 0.5}
+    session = {"pid": 1, "login": "a", "application": "b", "state": "active", "query": query}
+    since = NOW - timedelta(hours=2)
+    found = judge("slow-statement", statement) + judge("dear-statement", statement)
+    found += judge("long-transaction", {**session, "began_at": since})
+    found += judge("idle-in-transaction", {**session, "state": "idle in transaction", "changed_at": since})
+    waiting = {**session, "pid": 2, "blockers": [1], "since": since, "on_table": "t"}
+    found += judge("lock-waits", {**session, "blockers": [], "since": None, "on_table": None}, waiting)
+    assert [finding.what.isprintable() for finding in found] == [True] * 5
+
+
 def test_an_unused_index_is_one_only_after_days_of_statistics() -> None:
     row = {"index": "ix", "table": "t", "scans": 0, "bytes": 1 << 24, "partitioned": False, "definition": "CREATE …"}
     assert judge("unused-index", row)

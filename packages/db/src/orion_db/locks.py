@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.connections import login_connection
 from orion_db.errors import Exit, Problem
+from orion_db.observe.figures import one_line
 from orion_db.progress import Progress, Step
 from orion_db.targets import Target
 
@@ -45,7 +46,7 @@ class Holder:
 
     def __str__(self) -> str:
         since = f" since {self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else ""
-        return f"pid {self.pid} ({self.application or 'no application name'}, login {self.login}){since}: {self.query}"
+        return f"pid {self.pid} ({self.application or 'no application name'}, login {self.login}){since}: {one_line(self.query)}"
 
 
 _HOLDERS = text("""

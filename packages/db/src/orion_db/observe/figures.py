@@ -25,6 +25,11 @@ def short(count: float) -> str:
     return f"{count:.1f}T"
 
 
+def one_line(statement: str) -> str:
+    """A statement that somebody else wrote, on one line, and without what a terminal would obey (escape sequences)."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(statement.split()))
+
+
 def share(part: float, whole: float) -> str:
     """`97%`; a dash for a part of nothing."""
     return f"{part / whole:.0%}" if whole else "–"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_db.observe.figures import one_line
 from orion_db.observe.statements import OWN, Counting, StatementFigures, statements_in
 from orion_db.observe.stats import TableFigures, read_tables
 from orion_db.targets import Target
@@ -93,7 +94,7 @@ async def take_sample(target: Target, connection: AsyncConnection, counting: Cou
     taken = time.monotonic()
     connections, most = (await connection.execute(_CONNECTIONS)).one()
     sessions = [
-        SessionSeen(*row[:7], blocked_by=tuple(row[7]), sql=" ".join((row[8] or "").split()))
+        SessionSeen(*row[:7], blocked_by=tuple(row[7]), sql=one_line(row[8] or ""))
         for row in await connection.execute(_SESSIONS)
     ]
     tables = await read_tables(connection)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.connections import login_connection, maintenance_connection
+from orion_db.observe.figures import one_line
 from orion_db.targets import Target
 
 By = Literal["total", "mean", "calls", "rows", "io"]
@@ -107,7 +108,7 @@ async def statements_in(counting: Counting, database: str, by: By, limit: int) -
         rows = await counting.connection.execute(statement, {"database": database, "limit": limit})
     except DBAPIError:  # the extension is there, and its library not loaded: "must be loaded via …"
         return None
-    return [StatementFigures(row[0], " ".join(row[1].split()), *row[2:]) for row in rows]
+    return [StatementFigures(row[0], one_line(row[1]), *row[2:]) for row in rows]
 
 
 async def count_statements(admin_url: str) -> bool:

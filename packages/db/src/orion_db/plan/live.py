@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.connections import maintenance_connection, owner_connection
 from orion_db.errors import sqlstate
+from orion_db.observe.figures import one_line
 from orion_db.plan.locks import conflicts
 from orion_db.recorder import LOCK_MODES, TableLock
 from orion_db.targets import Target
@@ -92,7 +93,7 @@ class Waiting:
         )
         return (
             f"would wait for pid {self.pid} ({self.application or 'no application name'}, login {self.login}, "
-            f"{self.state or 'state unknown'}{since}), which {holds}: {self.query}"
+            f"{self.state or 'state unknown'}{since}), which {holds}: {one_line(self.query)}"
         )
 
 

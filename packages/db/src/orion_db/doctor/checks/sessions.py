@@ -7,6 +7,7 @@ from orion_db.doctor.advice import span
 from orion_db.doctor.check import Check, Row, each, rows
 from orion_db.doctor.finding import Finding, Severity
 from orion_db.doctor.server import Server
+from orion_db.observe.figures import one_line
 
 LONG_TRANSACTION = timedelta(minutes=5)
 VERY_LONG_TRANSACTION = timedelta(hours=1)
@@ -34,7 +35,7 @@ def _transaction(row: Row, server: Server) -> Finding | None:
         check="",
         severity=Severity.CRITICAL if age >= VERY_LONG_TRANSACTION else Severity.WARNING,
         object=f"pid {row['pid']}",
-        what=f"{_who(row)} has been in a transaction for {span(age)}: {row['query']}",
+        what=f"{_who(row)} has been in a transaction for {span(age)}: {one_line(row['query'] or '')}",
         numbers={"seconds": int(age.total_seconds())},
         fix=(f"SELECT pg_cancel_backend({row['pid']})",),
     )
@@ -48,7 +49,7 @@ def _idle(row: Row, server: Server) -> Finding | None:
         check="",
         severity=Severity.CRITICAL if idle >= VERY_LONG_TRANSACTION else Severity.WARNING,
         object=f"pid {row['pid']}",
-        what=f"{_who(row)} has done nothing in its transaction for {span(idle)}; last: {row['query']}",
+        what=f"{_who(row)} has done nothing in its transaction for {span(idle)}; last: {one_line(row['query'] or '')}",
         numbers={"seconds": int(idle.total_seconds())},
         fix=(f"SELECT pg_terminate_backend({row['pid']})",),
     )
@@ -87,7 +88,7 @@ def _waits(found: Sequence[Row], server: Server) -> Iterable[Finding]:
             object=f"pid {head}",
             table=waiting[queue[0]]["on_table"] or "",
             what=f"{who} keeps {len(queue)} waiting, the first since {span(longest)} ({chain}); "
-            f"it is {row['state'] if row else 'unknown'}, last: {row['query'] if row else ''}",
+            f"it is {row['state'] if row else 'unknown'}, last: {one_line(row['query'] or '') if row else ''}",
             numbers={"waiting": len(queue), "seconds": int(longest.total_seconds())},
             fix=(fix,),
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from orion_db.doctor.check import Check, Row, each, nothing, rows
 from orion_db.doctor.finding import Finding, Severity
 from orion_db.doctor.server import Server
+from orion_db.observe.figures import one_line
 
 SLOW_MS = 100.0
 CALLS = 100
@@ -42,7 +43,7 @@ def _slow(row: Row, _: Server) -> Finding | None:
         check="",
         severity=Severity.WARNING,
         object=f"queryid {row['id']}",
-        what=f"{row['mean_ms']:.0f} ms on average, {row['calls']} times: {row['query']}",
+        what=f"{row['mean_ms']:.0f} ms on average, {row['calls']} times: {one_line(row['query'])}",
         numbers={"mean_ms": round(row["mean_ms"], 1), "calls": row["calls"], "total_ms": round(row["total_ms"])},
         fix=("-- orion db explain shows where its time goes, and what index would help",),
     )
@@ -55,7 +56,8 @@ def _dear(row: Row, _: Server) -> Finding | None:
         check="",
         severity=Severity.INFO,
         object=f"queryid {row['id']}",
-        what=f"{row['share']:.0%} of all time ({row['total_ms'] / 1000:.0f} s in {row['calls']} calls): {row['query']}",
+        what=f"{row['share']:.0%} of all time ({row['total_ms'] / 1000:.0f} s in {row['calls']} calls): "
+        f"{one_line(row['query'])}",
         numbers={"share": round(row["share"], 3), "total_ms": round(row["total_ms"]), "calls": row["calls"]},
         fix=("-- made faster, or asked less often, it is what pays most",),
     )
