@@ -46,7 +46,8 @@ class Holder:
 
     def __str__(self) -> str:
         since = f" since {self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else ""
-        return f"pid {self.pid} ({self.application or 'no application name'}, login {self.login}){since}: {one_line(self.query)}"
+        who = f"pid {self.pid} ({self.application or 'no application name'}, login {self.login}){since}"
+        return f"{who}: {one_line(self.query)}"
 
 
 _HOLDERS = text("""
