@@ -14,6 +14,7 @@ import orion_db
 from orion_core.seeds import Profile, SeedReport
 from orion_core.service import Service
 from orion_core.tables import service_metadata
+from orion_db.roles import quoted
 
 FIRST = '''
 """Goods."""
@@ -114,7 +115,7 @@ class Shop:
 
     async def drop(self) -> None:
         connection = await asyncpg.connect(self.admin_url)
-        await connection.execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+        await connection.execute(f"DROP DATABASE IF EXISTS {quoted(self.database)} WITH (FORCE)")
         await connection.close()
 
 

@@ -5,11 +5,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import InterfaceError
 
 import orion_db
 from orion_core.local.ports import free_port
+from orion_db.errors import reason
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -131,3 +134,10 @@ async def test_a_migration_that_may_not_do_what_it_does(shop: "Shop") -> None:
     problem = await problem_of(shop.target)
     assert (problem.code, problem.exit_code) == ("permission_missing", orion_db.Exit.FORBIDDEN)
     assert "CREATE ROLE too_much" in problem.why
+
+
+def test_what_the_driver_says_is_told_without_statement_and_parameters() -> None:
+    said = RuntimeError("adapted")
+    said.__cause__ = asyncpg.InterfaceError("connection is closed")
+    error = InterfaceError("SELECT $1", {"password": "hidden"}, said)
+    assert reason(error) == "connection is closed"

@@ -10,8 +10,10 @@ import asyncpg
 import pytest
 
 import orion_db
+from orion_db.initialize import forecast
 from orion_db.locks import LOCK_KEY
 from orion_db.passwords import scram_verifier
+from orion_db.roles import quoted
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -166,3 +168,29 @@ async def test_seeds_wait_for_the_schema(shop: "Shop") -> None:
     with pytest.raises(orion_db.Problem) as raised:
         await orion_db.seed(shop.target)
     assert raised.value.code == "pending_migrations"
+
+
+async def test_what_is_foretold_is_made_and_nothing_before(shop: "Shop") -> None:
+    foretold = await forecast(shop.target)
+    assert (foretold.database_missing, foretold.exit_code) == (True, 1)
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await shop.run("SELECT 1")
+    await orion_db.initialize(shop.target)
+    await shop.run("DELETE FROM goods WHERE id = 1")
+    foretold = await forecast(shop.target)
+    assert foretold.seeding is not None
+    assert (foretold.seeding.inserted, foretold.exit_code) == ({"goods": 1}, 1)
+    assert await shop.run("SELECT FROM goods WHERE id = 1") == []
+    await orion_db.seed(shop.target)
+    assert (await forecast(shop.target)).exit_code == 0
+
+
+async def test_names_and_settings_of_all_kinds_are_taken_as_they_are(shop: "Shop") -> None:
+    shop.database = f"""Ü "q" 100%s x'y {shop.database}"""
+    await orion_db.initialize(shop.target)
+    name = quoted(shop.database)
+    for setting in ("search_path = nowhere", "quote_all_identifiers = on", "standard_conforming_strings = off"):
+        await shop.run(f"ALTER DATABASE {name} SET {setting}")
+    again = await orion_db.initialize(shop.target)
+    assert again.seeding is not None
+    assert (again.database_made, again.seeding.left_alone) == (False, {"goods": 2})

@@ -76,7 +76,8 @@ def reason(error: BaseException) -> str:
     """What the server said, with its detail and hint, without SQLAlchemy's frame and without parameters."""
     found = driver_error(error)
     if found is None:
-        return str(error) or type(error).__name__
+        original = error.orig.__cause__ or error.orig if isinstance(error, DBAPIError) and error.orig else error
+        return str(original) or type(original).__name__
     parts = (found.args[0] if found.args else "", found.as_dict().get("detail"), found.as_dict().get("hint"))
     return " ".join(part.rstrip(".") + "." for part in parts if part)
 
