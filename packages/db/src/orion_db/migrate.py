@@ -116,6 +116,8 @@ async def migrate(
     if found:
         written = _texts(service.migrations, revisions, name, found)
         linting, not_linted = await _examine(target, revisions, written, found, progress)
+    else:
+        progress(Step(service.name, "wrote nothing: the models say nothing that the migrations do not", "done"))
     if not dry_run:
         for entry in written:
             _write(entry)

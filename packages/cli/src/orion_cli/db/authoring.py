@@ -14,6 +14,7 @@ from orion_db.authoring.renaming import Answers
 from orion_db.backups.programs import VARIABLE as PROGRAMS
 from orion_db.errors import Exit, Problem
 from orion_db.migrate import migrate
+from orion_db.preview import preview
 from orion_db.progress import Progress
 from orion_db.rebase import rebase
 from orion_db.result import Result
@@ -42,15 +43,18 @@ def migrate_databases(
 
     What may be a rename is asked about; where nobody can be asked, --rename and --no-renames say it. A change becomes
     several files where that spares running code: what is added, what is validated, what is taken away. Exit code 1:
-    written, but not applied, as something is left to be done by hand or lint has found an error.
+    written, but not applied, as something is left to be done by hand or lint has found an error. With --dry-run, what
+    would be written is shown; without --name, what would be applied.
     """
     run = Run("migrate", json)
-    _check_options(run, name, create_only or dry_run or bool(rename) or no_renames)
+    _check_options(run, name, create_only or bool(rename) or no_renames)
     if rename and len(run.services(services)) > 1:
         run.fail(Problem("service_missing", Exit.USAGE, "--rename is about one service.", "", "Name the service."))
     answers = Answers(tuple(rename or ()), no_renames, _asking(run) if run.can_ask else None)
 
     async def work(target: Target, progress: Progress) -> Result:
+        if dry_run and name is None:
+            return await preview(target, progress=progress)
         return await migrate(
             target, name=name, create_only=create_only, dry_run=dry_run, answers=answers, progress=progress
         )
@@ -124,7 +128,7 @@ def _check_options(run: Run, name: str | None, writes: bool) -> None:
             Problem(
                 "name_missing",
                 Exit.USAGE,
-                "--create-only, --dry-run and --rename are about a migration that is written, which needs a --name.",
+                "--create-only and --rename are about a migration that is written, which needs a --name.",
                 "",
                 "Add --name add_new_feature; what deploy would apply is told by `orion db plan`.",
             )
