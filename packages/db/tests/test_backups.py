@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
+from pydantic import TypeAdapter
 
 import orion_db
 from orion_core.sealing import Keyring
 from orion_db.backups import Backup, Vault, backup, fresh, latest, read_backups, require_restorable, restore, verify
 from orion_db.backups.files import in_use
-from orion_db.backups.manifest import write_manifest
+from orion_db.backups.manifest import File, write_manifest
 from orion_db.backups.prune import list_backups, prune_backups
 from orion_db.backups.rules import Retention
 from orion_db.backups.vault import Verification, check, find, read_vault
@@ -109,8 +110,12 @@ async def test_verification_proves_and_is_kept(filled: "Shop", vault: Vault) -> 
     assert found.tables_read >= 1
     proved = await require_restorable(filled.target, vault, now, timedelta(days=1))
     assert proved.name == taken.name
-    with pytest.raises(orion_db.Problem, match="is older"):
-        await require_restorable(filled.target, vault, now + timedelta(days=2), timedelta(days=1))
+    for later in (timedelta(days=2), timedelta(days=-2)):  # or a clock that went back
+        with pytest.raises(orion_db.Problem, match="is older"):
+            await require_restorable(filled.target, vault, now + later, timedelta(days=1))
+    next(taken.path.glob("dump/*.dat*")).unlink()
+    with pytest.raises(orion_db.Problem, match="lacks files"):
+        await require_restorable(filled.target, vault, now, timedelta(days=1))
     assert await databases(filled) == []
 
 
@@ -280,6 +285,13 @@ async def test_encrypted_backups_want_their_key(filled: "Shop", vault: Vault) ->
     taken = await backup(filled.target, sealed)
     assert not any(b"good 1" in path.read_bytes() or b"PGDMP" in path.read_bytes() for path in taken.path.rglob("*.*"))
     assert only(await verify(filled.target, sealed)).ok
+    assert found_one(filled, sealed).verified
+    kept = taken.path / "verified.json"
+    signed = kept.read_bytes()
+    for forged in (signed.replace(b'"hmac": "', b'"hmac": "00'), signed.replace(b'"drift": []', b'"drift": null')):
+        kept.write_bytes(forged)
+        assert forged != signed
+        assert not found_one(filled, sealed).verified
     rotated = Keyring(Keyring.parse(Keyring.new_key("2026b")).keys | keys.keys)
     assert only(await verify(filled.target, replace(vault, keys=rotated))).ok
     for ring, code in (
@@ -327,6 +339,30 @@ async def test_pruning_spares_what_is_read_and_what_it_cannot_read(filled: "Shop
     assert [found.name for found in read_backups(vault, filled.database)] == [*names[:2], *names[4:]]
     assert "damaged" in done.kept[names[0]]
     assert "damaged" in list_backups(filled.target, vault).backups[-1].state
+
+
+async def test_a_backup_that_is_pruned_in_this_moment_is_said_to_be_gone(tmp_path: Path) -> None:
+    with pytest.raises(orion_db.Problem, match="is gone"), in_use(tmp_path / "20250101T000000Z-1"):
+        pass
+
+
+@pytest.mark.parametrize("name", ["../manifest.json", "/etc/passwd", "a/../../b", ""])
+def test_no_file_of_a_manifest_lies_outside(name: str) -> None:
+    with pytest.raises(ValueError, match="leads out of the backup"):
+        TypeAdapter(File).validate_python({"name": name, "size": 0, "sha256": ""})
+
+
+async def test_what_the_owner_of_a_database_planted_does_not_run_as_the_superuser_who_verifies_it(
+    filled: "Shop", vault: Vault
+) -> None:
+    """Of two functions of a name PostgreSQL takes the one whose arguments fit, not the one that comes first."""
+    await filled.run(
+        "CREATE FUNCTION bt_index_check(oid, boolean) RETURNS void LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE data_corrupted USING MESSAGE = 'I ran'; END$$"
+    )
+    await filled.run(f"ALTER FUNCTION bt_index_check(oid, boolean) OWNER TO {filled.target.service.owner_role}")
+    await backup(filled.target, vault)
+    assert only(await verify(filled.target, vault)).why_not == ""
 
 
 def test_keys_that_cannot_be_read_stop_everything(tmp_path: Path) -> None:

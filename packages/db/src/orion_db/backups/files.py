@@ -8,11 +8,12 @@ import stat
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orion_db.backups.manifest import File
+from orion_db.errors import Exit, Problem
 
 PARTIAL = ".partial-"
 _PLAIN = "orion-backup-"
@@ -87,15 +88,26 @@ def _abandoned(path: Path) -> bool:
 
 @contextmanager
 def in_use(path: Path) -> Generator[None]:
-    """Keep the backup, which has a manifest, from being pruned while it is read."""
-    with (path / "manifest.json").open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+    """Keep the backup, which has a manifest, from being pruned while it is read. Raises Problem `backup_gone`."""
+    manifest = path / "manifest.json"
+    with ExitStack() as stack:
+        try:
+            fcntl.flock(stack.enter_context(manifest.open("rb")), fcntl.LOCK_SH)
+            manifest.stat()  # a prune may have had the lock before
+        except FileNotFoundError:
+            raise Problem(
+                "backup_gone",
+                Exit.FAILED,
+                f"The backup {path.name} is gone.",
+                "Somebody pruned it in this moment.",
+                "Repeat; `orion db backup list` shows those that there are.",
+            ) from None
         yield
 
 
 def remove(path: Path) -> bool:
     """Delete a backup, unless somebody reads it: first its name, so that half a backup is never taken for one."""
-    with (path / "manifest.json").open("rb") as file:
+    with suppress(FileNotFoundError), (path / "manifest.json").open("rb") as file:  # another prune was faster
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -128,6 +140,12 @@ def faults(folder: Path, files: tuple[File, ...]) -> list[str]:
         elif sha256(path) != file.sha256:
             found.append(f"{file.name} was changed: its SHA-256 is another one")
     return found
+
+
+def complete(folder: Path, files: tuple[File, ...]) -> bool:
+    """Whether every file is there in its size. What is in them takes long to read: `faults`."""
+    paths = {folder / file.name: file.size for file in files}
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
 
 
 def sha256(path: Path) -> str:

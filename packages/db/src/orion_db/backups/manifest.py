@@ -5,9 +5,10 @@ import hmac
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from orion_core.sealing import Keyring
 from orion_db.errors import Exit, Problem
@@ -17,11 +18,18 @@ FORMAT = 1
 _PURPOSE = "orion backup manifest"
 
 
+def _within(name: str) -> str:
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ValueError("the name of a file leads out of the backup")
+    return name
+
+
 @dataclass(frozen=True)
 class File:
     """One file of the dump, as it lies in the backup."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_within)]
     size: int
     sha256: str
 

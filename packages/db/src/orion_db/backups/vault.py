@@ -6,8 +6,9 @@
 """
 
 import binascii
+import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,6 +62,8 @@ class Verification:
     """How the restored schema differs from what its migrations make; None: it could not be compared."""
     tables_read: int = 0
     """By the service, acting as its own role."""
+    hmac: str = ""
+    """Of all the others, under the key of the backup: else whoever can write to the folder could call it good."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def read_backups(vault: Vault, database: str) -> list[Backup]:
     """All finished backups of the database, the oldest first. Those being written are not among them."""
     folder = vault.of(database)
     paths = [path for path in folder.glob("*-*") if path.is_dir() and not path.name.startswith(PARTIAL)]
-    return sorted((backup for path in paths if (backup := _read(path))), key=_began)
+    return sorted((backup for path in paths if (backup := _read(path, vault.keys))), key=_began)
 
 
 def _began(backup: Backup) -> tuple[datetime, str]:
@@ -147,7 +150,7 @@ def _began(backup: Backup) -> tuple[datetime, str]:
     return (backup.manifest.started_at if backup.manifest else backup.at, backup.name)
 
 
-def _read(path: Path) -> Backup | None:
+def _read(path: Path, keys: Keyring | None) -> Backup | None:
     try:
         _ = Backup(path, None).at
     except ValueError:
@@ -160,20 +163,35 @@ def _read(path: Path) -> Backup | None:
         return Backup(path, None, str(error))
     if manifest.name != path.name:
         return Backup(path, None, f"manifest.json is the one of {manifest.name}")
-    return Backup(path, manifest, "", _read_verification(path, manifest))
+    return Backup(path, manifest, "", _read_verification(path, manifest, keys))
 
 
-def _read_verification(path: Path, manifest: Manifest) -> Verification | None:
+def _read_verification(path: Path, manifest: Manifest, keys: Keyring | None) -> Verification | None:
+    """What is kept of the last one, unless it is another manifest's, or somebody without the key has written it."""
     try:
         found = _VERIFICATION.validate_json((path / "verified.json").read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
-    return found if found.manifest == digest(manifest) else None
+    if found.manifest != digest(manifest) or (keys and not _is_signed(found, manifest, keys)):
+        return None
+    return found
 
 
-def record(backup: Backup, verification: Verification) -> None:
+def record(backup: Backup, verification: Verification, keys: Keyring | None) -> None:
     """Keep what came of a verification beside the backup."""
-    write_durably(backup.path / "verified.json", _VERIFICATION.dump_json(verification, indent=1))
+    key = keys.keys.get(backup.described().key_id or "") if keys else None
+    signed = replace(verification, hmac=_sign(verification, key) if key else "")
+    write_durably(backup.path / "verified.json", _VERIFICATION.dump_json(signed, indent=1))
+
+
+def _is_signed(verification: Verification, manifest: Manifest, keys: Keyring) -> bool:
+    key = keys.keys.get(manifest.key_id or "")
+    return key is not None and hmac.compare_digest(verification.hmac.encode(), _sign(verification, key).encode())
+
+
+def _sign(verification: Verification, key: bytes) -> str:
+    content = _VERIFICATION.dump_json(replace(verification, hmac=""))
+    return Keyring({"": key}).mac("orion backup verification", content).hex()
 
 
 def latest(target: Target, vault: Vault) -> Backup | None:

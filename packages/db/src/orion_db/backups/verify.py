@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.backups.facts import system_identifier
-from orion_db.backups.files import in_use
+from orion_db.backups.files import complete, in_use
 from orion_db.backups.fresh import Fresh, restored
 from orion_db.backups.manifest import digest
 from orion_db.backups.programs import default_jobs
@@ -95,14 +95,14 @@ async def _verify(target: Target, vault: Vault, backup: Backup, jobs: int | None
         why = f"{problem.what} {problem.why}"
         failed = Verification(at, False, why, name, time.perf_counter() - started)
         if backup.manifest:
-            record(backup, failed)
+            record(backup, failed, vault.keys)
         return failed
     manifest = backup.described()
     tables, indexes, amcheck, drift, read = found
     done = Verification(
         at, True, "", name, time.perf_counter() - started, tables, manifest.rows, indexes, amcheck, drift, read
     )
-    record(backup, done)
+    record(backup, done, vault.keys)
     progress(Step(target.service.name, f"verified {backup.name}", "done"))
     return done
 
@@ -148,14 +148,19 @@ ORDER BY 1
 async def _check_indexes(fresh: Target) -> tuple[int, str]:
     """bt_index_check(heapallindexed) of every B-tree: how many; or why none: amcheck is no trusted extension."""
     async with login_connection(fresh, "backup verify (amcheck)", autocommit=True) as connection:
+        # This may be a superuser, in a database whose owner may have made functions: only the system's own are called.
+        await connection.exec_driver_sql("SET search_path = pg_catalog")
         try:
-            await connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS amcheck")
+            await connection.exec_driver_sql("DROP EXTENSION IF EXISTS amcheck")
+            await connection.exec_driver_sql("CREATE EXTENSION amcheck SCHEMA pg_catalog")
         except DBAPIError as error:
             return 0, reason(error)
         indexes = (await connection.execute(_INDEXES)).all()
         for name, oid in indexes:
             try:
-                await connection.execute(text("SELECT bt_index_check(CAST(:oid AS oid), true)"), {"oid": oid})
+                await connection.execute(
+                    text("SELECT pg_catalog.bt_index_check(CAST(:oid AS oid), true)"), {"oid": oid}
+                )
             except DBAPIError as error:
                 if sqlstate(error) not in _CORRUPTED:
                     raise
@@ -209,14 +214,14 @@ async def require_restorable(target: Target, vault: Vault, now: datetime, younge
     async with maintenance_connection(target, "backup") as connection:
         server = await system_identifier(connection)
     found = [backup for backup in read_backups(vault, target.database) if _is_of(backup, target, server)]
-    proved = [backup for backup in found if backup.verified and backup.verified.ok]
-    young = [backup for backup in proved if now - backup.at <= younger_than]
+    proved = [backup for backup in found if backup.verified and backup.verified.ok and _is_whole(backup)]
+    # A clock that was wrong must not make a backup the newest one for years.
+    young = [backup for backup in proved if abs(now - backup.at) <= younger_than]
     if young:
         return young[-1]
     newest, hours = (proved or found)[-1:], younger_than / timedelta(hours=1)
     folder = vault.of(target.database)
-    failed = any(backup.verified and not backup.verified.ok for backup in newest)
-    state = "was, but is older" if proved else "failed its verification" if failed else "was never verified"
+    state = "was, but is older" if proved else _why_not_proved(newest[0]) if newest else ""
     raise Problem(
         "no_restorable_backup",
         Exit.REFUSED,
@@ -224,6 +229,16 @@ async def require_restorable(target: Target, vault: Vault, now: datetime, younge
         f"The newest one, {newest[0].name}, {state}." if newest else f"There is none of this server in {folder}.",
         f"Run `orion db backup {target.service.name} && orion db backup verify {target.service.name}`, and repeat.",
     )
+
+
+def _why_not_proved(backup: Backup) -> str:
+    if not backup.verified:
+        return "was never verified"
+    return "lacks files that it had" if backup.verified.ok else "failed its verification"
+
+
+def _is_whole(backup: Backup) -> bool:
+    return backup.manifest is not None and complete(backup.dump, backup.manifest.files)
 
 
 def _is_of(backup: Backup, target: Target, server: str) -> bool:
