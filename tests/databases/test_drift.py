@@ -15,6 +15,7 @@ from orion_db.catalog import Catalog
 from orion_db.connections import maintenance_connection, owner_connection
 from orion_db.drift import differences_in, repair_of
 from orion_db.repair import repair_between, script
+from orion_db.repair.script import DISCARD
 from orion_db.roles import fence_database
 from orion_db.scratch import catalog_in
 
@@ -320,7 +321,7 @@ class Live:
             )
             await fence_database(connection, self.clean.service, self.target.database)
         self._reader = await self._open.enter_async_context(owner_connection(self.target, "test"))
-        self._writer = await asyncpg.connect(self.target.owner_url)
+        self._writer = await asyncpg.connect(self.target.owner_url, server_settings={DISCARD: "yes"})
         self._open.push_async_callback(self._writer.close)
 
     async def drop(self) -> None:

@@ -4,16 +4,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 from sqlalchemy import MetaData
 
 import orion_db
 from orion_db.catalog.partitions import expected_bound
+from orion_db.connections import owner_connection
 from orion_db.diff import diff
 from orion_db.drift import Drift, drift
 from orion_db.errors import Exit, Problem
 from orion_db.migrate import migrate
+from orion_db.repair.script import DISCARD
 from orion_db.resolve import resolve
+from orion_db.revisions import read_revisions
+from orion_db.role_drift import read_role_drift
+from orion_db.unfinished import begin
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -47,6 +53,66 @@ async def test_both_repairs_are_printed_and_the_first_one_runs(shop: "Shop") -> 
     assert found.as_json()["back"]["statements"][0]["destroys"] == "the values of goods.by_hand"
     await repaired(shop, found)
     assert await named(shop) == []
+
+
+async def test_what_is_printed_destroys_no_rows_unless_told_to(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    await shop.script("""
+        CREATE TABLE "Odd ones" ("Of" integer); INSERT INTO "Odd ones" VALUES (1);
+        INSERT INTO goods VALUES (1); ALTER TABLE goods ADD COLUMN by_hand text, ADD COLUMN "is.kept" text DEFAULT 'x'
+    """)
+    before = await named(shop)
+    assert before == ["extra column goods.by_hand", "extra column goods.is.kept", "extra table Odd ones"]
+    for kept in ("the values of goods.is.kept", "the table Odd ones with its rows"):
+        with pytest.raises(asyncpg.PostgresError, match=f"this would destroy {kept}"):
+            await shop.script((await drift(shop.target)).script)
+        assert await named(shop) == before
+        await shop.run('UPDATE goods SET "is.kept" = NULL')
+    await shop.script(f"SET {DISCARD} = 'yes';" + (await drift(shop.target)).script)
+    assert await named(shop) == []
+
+
+GIVEN = {
+    "ALTER ROLE orion_shop_service SUPERUSER BYPASSRLS LOGIN": "attributes: ['BYPASSRLS', 'LOGIN', 'SUPERUSER']",
+    "ALTER ROLE orion_shop_owner CREATEDB": "attributes: ['CREATEDB']",
+    "ALTER ROLE shop_login CREATEROLE": "attributes: ['CREATEROLE']",
+    "GRANT orion_shop_owner TO orion_shop_service": "member of: ['orion_shop_owner']",
+    "GRANT pg_write_all_data TO orion_shop_service": "member of: ['pg_write_all_data']",
+    "GRANT orion_shop_owner TO shop_login": "member of: ['orion_shop_owner']",
+}
+
+
+async def test_a_role_that_may_more_than_it_should_is_drift(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    for given, found in GIVEN.items():
+        await shop.run(given)
+        async with owner_connection(shop.target, "test") as connection:
+            (drifted,) = await read_role_drift(connection, shop.target)
+        await shop.script("; ".join(statement.sql for statement in drifted.repair))
+        assert found in str(drifted.difference)
+    await shop.run("ALTER ROLE orion_shop_service CREATEDB")
+    whole = await drift(shop.target)
+    await shop.script(whole.script)
+    assert [str(entry) for entry in whole.differences] == [
+        "changed role orion_shop_service (attributes: ['CREATEDB'] instead of [])"
+    ]
+    assert await named(shop) == []
+
+
+async def test_what_is_half_done_is_said_and_not_repaired(shop: "Shop") -> None:
+    await orion_db.initialize(shop.target, seeds=False)
+    third = shop.write("0003_more", (shop.folder / "0002_prices.py").read_text(encoding="utf-8"))
+    revision = read_revisions(shop.folder)[-1]
+    async with owner_connection(shop.target, "test") as connection, connection.begin():
+        await connection.exec_driver_sql("ALTER TABLE goods ADD COLUMN half text")
+        await begin(connection, revision, "upgrade", [])
+    found = await drift(shop.target)
+    assert ([str(entry) for entry in found.differences], found.back.statements) == (["extra column goods.half"], ())
+    assert any(line.startswith(f"half done: {third.stem}") for line in found.in_words())
+    assert "DROP" not in found.script and "half done" in found.script
+    with pytest.raises(Problem) as raised:
+        await drift(shop.target, migration="mine")
+    assert raised.value.code == "half_done"
 
 
 async def test_the_other_repair_is_a_migration_that_says_what_is_there(shop: "Shop") -> None:

@@ -11,12 +11,14 @@ from orion_db.connections import owner_connection
 from orion_db.default_partitions import Stranded, read_stranded
 from orion_db.drifted_history import HistoryDrift, drifted_history
 from orion_db.errors import Exit
+from orion_db.failures import half_done
 from orion_db.history import compare_history, read_history
 from orion_db.progress import Progress, Step, silent
 from orion_db.repair import Repair, repair_between, script
 from orion_db.repair.tables import months
 from orion_db.result import Result, shown
 from orion_db.revisions import read_revisions
+from orion_db.role_drift import RoleDrift, read_role_drift
 from orion_db.scratch import catalog_in
 from orion_db.targets import Target
 from orion_db.unfinished import read_unfinished
@@ -38,15 +40,21 @@ class Drift(Result):
     """Tables whose columns stand in another order. Nothing of ours depends on it, so it is no drift."""
     migration: Path | None = None
     """The migration that was written, if one was asked for."""
+    half_done: str | None = None
+    """A revision of which some steps are committed. The differences may be its own, so no repair is given."""
 
     @property
     def exit_code(self) -> Exit:
-        return Exit.DRIFTED if self.differences or self.history else Exit.OK
+        if self.differences or self.history:
+            return Exit.DRIFTED
+        return Exit.FOUND if self.half_done else Exit.OK
 
     @property
     def script(self) -> str:
         """`back` as one script for psql."""
-        return script(self.back, f"{self.database}: back to what the migrations of {self.service} make")
+        title = f"{self.database}: back to what the migrations of {self.service} make"
+        unknown = f"\nNothing is printed while a migration is half done: {self.half_done}" if self.half_done else ""
+        return script(self.back, title + unknown)
 
     def as_json(self) -> dict[str, Any]:
         return {**super().as_json(), "script": self.script}
@@ -57,9 +65,12 @@ class Drift(Result):
             return [f"{self.database} is what the migrations make; no drift", *order]
         count = len(self.differences) + len(self.history)
         lines = [f"{count} {'difference' if count == 1 else 'differences'} from what the migrations make"]
+        if self.half_done is not None:
+            lines += [f"half done: {self.half_done}; what differs may be its doing, so no repair is printed"]
+            lines += [f"  finish it first: orion db deploy {self.service} (or orion db rollback {self.service})"]
         lines += [f"- {entry}" for entry in (*self.differences, *self.history)]
         lines += [f"  {entry.repair}" for entry in self.history]
-        if self.differences:
+        if self.differences and self.half_done is None:
             lines += self._both_repairs()
         return lines + order
 
@@ -84,15 +95,15 @@ class Script(Result):
     """Only the SQL that leads back."""
 
     text: str
-    drifted: bool
+    ends_with: Exit
 
     @classmethod
     def of(cls, found: Drift) -> "Script":
-        return cls(found.service, found.script, bool(found.differences))
+        return cls(found.service, found.script, found.exit_code)
 
     @property
     def exit_code(self) -> Exit:
-        return Exit.DRIFTED if self.drifted else Exit.OK
+        return self.ends_with
 
     def in_words(self) -> list[str]:
         return self.text.splitlines()
@@ -102,28 +113,34 @@ async def drift(target: Target, *, migration: str | None = None, progress: Progr
     """Compare the database with what its applied migrations make in a scratch database; nothing of it is changed.
 
     `migration` is the name of a migration to be written that says what is there. Raises Problem
-    `schema_newer_than_code` or `revision_missing` when the database has migrations that are not here.
+    `schema_newer_than_code` or `revision_missing` when the database has migrations that are not here, and `half_done`
+    when a migration is to be written while another is half done.
     """
     revisions = read_revisions(target.service.migrations)
     async with owner_connection(target, "drift") as connection, connection.begin():
         standing = compare_history(revisions, await read_history(connection))
         live, stranded = await catalog_in(connection), await read_stranded(connection)
         unfinished = await read_unfinished(connection)
+        roles = await read_role_drift(connection, target)
+    if unfinished and migration is not None:
+        raise half_done(target.service, unfinished)
     progress(Step(target.service.name, "comparing the schema with what the migrations make"))
     history, expected = await drifted_history(target, revisions, standing, live, guess=unfinished is None)
     differences = differences_in(expected, live, stranded)
+    nothing = Repair((), ())
     written = None
     if migration is not None and differences:
         written = await adopt(target, revisions, migration, expected, live)
     return Drift(
         target.service.name,
         target.database,
-        tuple(differences),
+        (*differences, *(role.difference for role in roles)),
         history,
-        repair_of(expected, live, differences),
-        repair_between(expected, live, runner=target.service.owner_role),
+        nothing if unfinished else repair_of(expected, live, differences, roles),
+        nothing if unfinished else repair_between(expected, live, runner=target.service.owner_role),
         tuple(_reordered(expected, live)),
         written,
+        str(unfinished) if unfinished else None,
     )
 
 
@@ -134,12 +151,15 @@ def differences_in(expected: Catalog, live: Catalog, stranded: tuple[Stranded, .
     return compare(expected, live) + gaps
 
 
-def repair_of(expected: Catalog, live: Catalog, differences: list[Difference]) -> Repair:
+def repair_of(
+    expected: Catalog, live: Catalog, differences: list[Difference], roles: tuple[RoleDrift, ...] = ()
+) -> Repair:
     """What leads the live database back."""
     repair = repair_between(live, expected, database=live["database", "database"]["sql"])
     parents = sorted({entry.expected["table"] for entry in differences if entry.kind == "partition"})
     made = tuple(months(live["table", parent]["sql"]) for parent in parents)
-    return Repair(repair.statements + made, repair.by_hand)
+    taken = tuple(statement for role in roles for statement in role.repair)
+    return Repair(repair.statements + made + taken, repair.by_hand)
 
 
 def _reordered(expected: Catalog, live: Catalog) -> list[str]:

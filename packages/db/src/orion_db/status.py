@@ -12,6 +12,7 @@ from orion_db.history import Applied, compare_history, read_history
 from orion_db.progress import Progress, Step, silent
 from orion_db.result import Result
 from orion_db.revisions import read_revisions
+from orion_db.role_drift import read_role_drift
 from orion_db.scratch import catalog_of
 from orion_db.targets import Target
 from orion_db.unfinished import read_unfinished
@@ -65,6 +66,7 @@ async def status(target: Target, *, drift: bool = True, progress: Progress = sil
         standing = compare_history(revisions, await read_history(connection))
         stranded = await read_stranded(connection)
         unfinished = await read_unfinished(connection)
+        roles = await read_role_drift(connection, target)
     found: tuple[Difference, ...] | None = None
     why = "It was not asked for."
     if standing.unknown:
@@ -74,7 +76,8 @@ async def status(target: Target, *, drift: bool = True, progress: Progress = sil
         try:
             live = await catalog_of(target)
             _, expected = await drifted_history(target, revisions, standing, live, guess=False)
-            found, why = tuple(differences_in(expected, live, stranded)), ""
+            found = (*differences_in(expected, live, stranded), *(role.difference for role in roles))
+            why = ""
         except Problem as problem:
             if problem.code != "may_not_create_databases":
                 raise

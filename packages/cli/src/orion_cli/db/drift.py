@@ -52,10 +52,12 @@ def drifted_databases(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Name all that is not as the migrations make it, and print both repairs. Exit code 0: clean; 2: drifted.
+    """Name all that is not as the migrations make it, and print both repairs.
 
-    Back: SQL, in an order that runs as one script (`orion db drift auth --sql | psql …`). Onward: a migration that
-    makes lawful what is there (--migration). Nothing is changed in the database.
+    Exit code 0: clean; 1: a migration is half done, and nothing else; 2: drifted. Back: SQL, in an order that runs as
+    one script (`orion db drift auth --sql | psql …`), and that refuses to destroy rows and values unless the setting
+    orion.discard is "yes". Onward: a migration that makes lawful what is there (--migration). Nothing is changed in
+    the database.
     """
     run = Run("drift", json, bare=sql and not json)
     if sql and len(run.services(services)) != 1:

@@ -19,6 +19,8 @@ class Statement:
     """Whether it must be committed before what follows, or may not run in a transaction at all."""
     note: str = ""
     """What whoever runs it should know."""
+    lost: str = ""
+    """A query that gives a row while there is something to lose; "" when it can be made again, or nothing is lost."""
 
 
 @dataclass(frozen=True)

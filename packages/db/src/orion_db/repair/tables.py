@@ -42,7 +42,10 @@ def table_gone(key: Key, old: Facts, sides: Sides) -> Written:
     if parent is not None and is_cut_by_month(parent) and bound:
         yield from _month_that_is_irregular(key, old, parent, bound, sides)
         return
-    yield Statement(f"DROP {'FOREIGN ' * (old.get('kind') == 'foreign table')}TABLE {old['sql']}", _rows(key))
+    if old.get("kind") == "foreign table":  # its rows are elsewhere
+        yield Statement(f"DROP FOREIGN TABLE {old['sql']}")
+        return
+    yield Statement(f"DROP TABLE {old['sql']}", f"the table {key[1]} with its rows", lost=f"SELECT FROM {old['sql']}")
 
 
 def column(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
@@ -80,8 +83,12 @@ def column_gone(key: Key, old: Facts, sides: Sides) -> Written:
     if ("type", old["table"]) in sides.current:
         yield ByHand(*key, "attributes of a composite type are changed by hand: tables may use it")
         return
-    computed = "generated" in old
-    yield Statement(f"ALTER TABLE {old['on']} DROP COLUMN {old['sql']}", "" if computed else f"the values of {key[1]}")
+    drop = f"ALTER TABLE {old['on']} DROP COLUMN {old['sql']}"
+    if "generated" in old:
+        yield Statement(drop)
+        return
+    values = f"SELECT FROM {old['on']} WHERE {old['sql']} IS NOT NULL"
+    yield Statement(drop, f"the values of {key[1]}", lost=values)
 
 
 def default(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Written:
@@ -247,10 +254,6 @@ def _replica_identity(new: Facts) -> Written:
     how = _REPLICA_IDENTITY.get(new["replica identity"])
     if how:  # "i": said by the index
         yield Statement(f"ALTER TABLE {new['sql']} REPLICA IDENTITY {how}")
-
-
-def _rows(key: Key) -> str:
-    return f"the table {key[1]} with its rows"
 
 
 def is_cut_by_month(table: Facts) -> bool:
