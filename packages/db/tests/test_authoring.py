@@ -93,6 +93,23 @@ async def test_what_alembic_does_not_see_is_written_too(shop: "Shop", house: Cal
     assert "mood" in {row["typname"] for row in await shop.run("SELECT typname FROM pg_type")}
 
 
+async def test_not_null_comes_after_a_check_that_was_validated(shop: "Shop", house: Callable[[], MetaData]) -> None:
+    shop.empty()
+    shop.metadata = house()
+    await orion_db.prepare(shop.target)
+    shop.metadata.tables["visits"].c.place.nullable = True
+    await migrate(shop.target, name="house")
+    await shop.run("INSERT INTO visits (place) VALUES ('here')")
+    shop.metadata = house()
+    written = await migrate(shop.target, name="placed")
+    names = ["0002_placed.py", "0003_placed_validate.py", "0004_placed_not_null.py"]
+    assert [entry.file.name for entry in written.written] == names
+    assert [entry.phase for entry in written.written] == ["post"] * 3
+    assert written.linting is not None
+    assert written.linting.findings == ()
+    await catalogs_agree(shop)
+
+
 async def test_create_only_writes_and_touches_nothing(shop: "Shop", house: Callable[[], MetaData]) -> None:
     shop.empty()
     shop.metadata = house()

@@ -172,15 +172,16 @@ async def test_a_rename_of_what_is_not_gone_is_refused_with_what_is(stocked: "Sh
 async def test_what_is_no_rename_is_added_before_and_dropped_after(stocked: "Shop") -> None:
     stocked.metadata = models(column="title")
     result = await migrate(stocked.target, name="titles", answers=Answers(no_others=True), create_only=True)
-    first, middle, second = result.written
-    assert (first.phase, middle.phase, second.phase) == ("pre", "pre", "post")
-    names = ["0002_titles.py", "0003_titles_validate.py", "0004_titles_cleanup.py"]
+    first, middle, second, *_, last = result.written
+    assert [entry.phase for entry in result.written] == ["pre", "pre", "post", "post", "post"]
+    suffixes = ["", "_validate", "_cleanup", "_cleanup_validate", "_cleanup_not_null"]
+    names = [f"{number:04d}_titles{suffix}.py" for number, suffix in enumerate(suffixes, 2)]
     assert [entry.file.name for entry in result.written] == names
     assert "NOT VALID" in first.text and "VALIDATE CONSTRAINT ck_goods_named" in middle.text
     assert not any(found.startswith("column") for found in first.breaks)
     assert "ALTER COLUMN name DROP NOT NULL" in first.text and "drop_column" not in first.text.split("def downgrade")[0]
     assert 'op.drop_column("goods", "name")' in second.text
-    assert 'op.alter_column("goods", "title", existing_type=sa.VARCHAR(length=40), nullable=False)' in second.text
+    assert 'op.alter_column("goods", "title", existing_type=sa.VARCHAR(length=40), nullable=False)' in last.text
     assert 'down_revision = "0003_titles_validate"' in second.text
     await orion_db.deploy(stocked.target, up_to="0003_titles_validate")
     await stocked.run("INSERT INTO goods (name) VALUES ('by old code')")

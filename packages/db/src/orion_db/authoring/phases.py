@@ -1,7 +1,7 @@
 """A change taken apart into migrations that harm nobody: what old and new code can both work with lies between.
 
-What is added comes first; new constraints hold for new rows first, and for the rows that are there when these have been
-read without keeping anybody from writing; what is taken away comes last.
+What is added comes first; new constraints, NOT NULL among them, hold for new rows first, and for the rows that are
+there when these have been read without keeping anybody from writing; what is taken away comes last.
 """
 
 import re
@@ -9,6 +9,7 @@ import re
 from orion_db.catalog import Catalog, Difference, Key, compare
 from orion_db.catalog.read import Facts
 from orion_db.plan.compatibility import compatibility
+from orion_db.roles import quoted
 
 _KEPT = ("table", "column", "enum", "type", "function", "sequence", "view")
 """What code speaks of; it goes in the second step, with what hangs on it."""
@@ -17,12 +18,40 @@ _KEPT = ("table", "column", "enum", "type", "function", "sequence", "view")
 def steps_between(current: Catalog, wanted: Catalog) -> list[tuple[str, Catalog]]:
     """The catalogs to lead to one after the other, each with what is added to the migration's name for it."""
     middle = between(current, wanted)
-    unvalidated = _not_validated(current, middle or wanted)
-    found: list[tuple[str, Catalog]] = []
-    for suffix, catalog in ((" validate", unvalidated and (middle or wanted)), (" cleanup", middle and wanted)):
-        if catalog:
-            found.append((suffix, catalog))
-    return [("", unvalidated or middle or wanted), *found]
+    if middle is None:
+        return _in_turn(current, wanted, "")
+    return [*_in_turn(current, middle, ""), *_in_turn(middle, wanted, " cleanup")]
+
+
+def _in_turn(current: Catalog, goal: Catalog, suffix: str) -> list[tuple[str, Catalog]]:
+    """The goal, after what lets its new constraints and NOT NULL hold without a table being read under a lock.
+
+    A column that is to be NOT NULL has a CHECK first, validated like others; where one is, SET NOT NULL reads nothing.
+    """
+    checks = _checks_for_not_null(current, goal)
+    nullable = {need for check in checks.values() for need in check["needs"]}
+    proven = {key: facts | ({"not null": False} if key in nullable else {}) for key, facts in goal.items()} | checks
+    unvalidated = _not_validated(current, proven)
+    found = [(suffix, unvalidated), (f"{suffix} validate", proven)] if unvalidated else []
+    return [*found, (f"{suffix} not null", goal)] if checks else found or [(suffix, goal)]
+
+
+def _checks_for_not_null(current: Catalog, goal: Catalog) -> dict[Key, Facts]:
+    """A CHECK for each column that is there, may be NULL, and is to be NOT NULL."""
+    found: dict[Key, Facts] = {}
+    for key, facts in goal.items():
+        was = current.get(key)
+        if key[0] != "column" or was is None or was["not null"] or not facts["not null"]:
+            continue
+        name = f"ck_{facts['table']}_{key[1].rpartition('.')[2]}_not_null"[:63]
+        found["constraint", f"{facts['table']}.{name}"] = {
+            **{fact: facts[fact] for fact in ("table", "on")},
+            "sql": quoted(name),
+            "definition": f"CHECK (({facts['sql']} IS NOT NULL))",
+            "validated": True,
+            "needs": [key],
+        }
+    return found
 
 
 def taken_away(current: Catalog, wanted: Catalog) -> list[Difference]:

@@ -101,7 +101,7 @@ def _fills_itself(column: Facts) -> bool:
 
 def _was_checked(before: Catalog, name: str, table: str) -> bool:
     """Whether a CHECK has kept NULL out already, as the safe way to NOT NULL has it."""
-    column = name.rpartition(".")[2]
+    column = before["column", name].get("sql") or name.rpartition(".")[2]
     return any(
         key[0] == "constraint" and facts["table"] == table and f"({column} IS NOT NULL)" in facts["definition"]
         and " OR " not in facts["definition"]
