@@ -10,6 +10,7 @@ import pytest
 import orion_db
 from orion_db.catalog import Catalog
 from orion_db.repair import Repair, repair_between, script, statements_between
+from orion_db.repair.script import DISCARD
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -131,7 +132,8 @@ class Two:
             await self.shop.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", self.shop.admin_url)
 
     async def run(self, number: int, sql: str) -> None:
-        connection = await asyncpg.connect(self.shop.url(database=self.names[number]))
+        url = self.shop.url(database=self.names[number])
+        connection = await asyncpg.connect(url, server_settings={DISCARD: "yes"})
         try:
             await connection.execute(sql)
         finally:

@@ -159,11 +159,10 @@ def _columns_again(key: Key, old: Facts | None, new: Facts, sides: Sides) -> Wri
         return
     had, has = _grants_before("table", old, new), new.get("grants", {})
     losers = {grantee for grantee, privileges in had.items() if set(privileges) - set(has.get(grantee, []))}
-    for (kind, _), facts in sorted(sides.wanted.items()):
-        if kind == "column" and facts["on"] == new["sql"]:
-            wanted: dict[str, list[str]] = facts.get("grants") or {}
-            again = {who: what for who, what in wanted.items() if who in losers}
-            yield from map(Statement, _between({}, again, f" ({facts['sql']})", f"ON TABLE {facts['on']}"))
+    for _, facts in sides.columns.get(key[1], []) if losers else []:
+        wanted: dict[str, list[str]] = facts.get("grants") or {}
+        again = {who: what for who, what in wanted.items() if who in losers}
+        yield from map(Statement, _between({}, again, f" ({facts['sql']})", f"ON TABLE {facts['on']}"))
 
 
 def _between(had: dict[str, list[str]], has: dict[str, list[str]], column: str, on: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from orion_db.catalog import Key
 from orion_db.catalog.read import Facts
-from orion_db.repair.access import owner_and_grants, wanted_columns, word
+from orion_db.repair.access import owner_and_grants, word
 from orion_db.repair.statement import ByHand, Sides, Statement, Written, changed, literal
 from orion_db.repair.tables import column, options, retype
 
@@ -174,7 +174,7 @@ def _rebuilt(key: Key, new: Facts, labels: str, sides: Sides) -> Written:
 
 def _created(key: Key, new: Facts, sides: Sides) -> str:
     if new["kind"] == "composite":
-        attributes = (f"{facts['sql']} {facts['type']}" for _, facts in wanted_columns(sides.wanted, key[1]))
+        attributes = (f"{facts['sql']} {facts['type']}" for _, facts in sides.columns.get(key[1], []))
         return f"CREATE TYPE {new['sql']} AS ({', '.join(attributes)})"
     default = f" DEFAULT {new['default']}" if new.get("default") else ""
     not_null = " NOT NULL" if new["not null"] else ""

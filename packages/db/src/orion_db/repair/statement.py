@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
-from orion_db.catalog import Catalog
+from orion_db.catalog import Catalog, Key
 from orion_db.catalog.read import Facts
 
 
@@ -58,6 +59,15 @@ class Sides:
     database: str = ""
     """The database's name as SQL; "" when the statements are for databases of any name, as in a migration."""
     concurrently: bool = False
+
+    @cached_property
+    def columns(self) -> dict[str, list[tuple[Key, Facts]]]:
+        """The wanted columns of each table, in their order: looked for once, as there may be many tables."""
+        found: dict[str, list[tuple[Key, Facts]]] = {}
+        for key, facts in self.wanted.items():
+            if key[0] == "column":
+                found.setdefault(facts["table"], []).append((key, facts))
+        return {table: sorted(columns, key=lambda column: column[1]["number"]) for table, columns in found.items()}
 
 
 Written = Iterator[Statement | ByHand]

@@ -133,7 +133,7 @@ def _create(key: Key, new: Facts, sides: Sides) -> Written:
         split = f" PARTITION BY {new['partitioned by']}" if new.get("partitioned by") else ""
         yield Statement(f"CREATE {unlogged}TABLE {new['sql']} PARTITION OF {new['parent'][0]} {new['bound']}{split}")
         return
-    columns = wanted_columns(sides.wanted, key[1])
+    columns = sides.columns.get(key[1], [])
     inside = ",\n".join(f"  {_column(column, facts, sides)}" for column, facts in columns)
     inherits = f" INHERITS ({', '.join(new['parent'])})" if new.get("parent") else ""
     split = f" PARTITION BY {new['partitioned by']}" if new.get("partitioned by") else ""
