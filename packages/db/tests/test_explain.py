@@ -134,6 +134,7 @@ async def test_what_lasts_is_refused_when_run_and_planned_when_not(orders: "Shop
         query,
         query.replace("d(", "d /* (1) */ ("),
         query.replace("pg_t", 'pg_catalog."pg_t').replace("d(", 'd"('),
+        "SELECT pg_replication_slot_advance('slot', '0/1')",
     ):
         with pytest.raises(Problem, match="whose effect no rollback takes back"):
             await explain(orders.target, spelt, {})

@@ -32,8 +32,8 @@ _WRITES = frozenset({"insert", "update", "delete", "merge"})
 _LASTING = re.compile(
     r"pg_(terminate|cancel)_backend|pg_(reload_conf|rotate_logfile|switch_wal|promote|logical_emit_message"
     r"|create_restore_point|backup_start|backup_stop|wal_replay_\w+|stat_reset\w*|stat_statements_reset"
-    r"|(create|drop|copy|advance)_\w*slot\w*|replication_origin_\w+|file_write|file_unlink|execute_server_program"
-    r"|try_advisory_lock(_shared)?|advisory_lock(_shared)?)|lo_(export|import)|dblink\w*|nextval|setval",
+    r"|(create|drop|copy)_\w*slot\w*|replication_slot_advance|replication_origin_\w+|file_write|file_unlink"
+    r"|execute_server_program|try_advisory_lock(_shared)?|advisory_lock(_shared)?)|lo_(export|import)|dblink\w*|nextval|setval",
 )
 """Functions whose effect outlives a rollback, or reaches beyond this database.
 
