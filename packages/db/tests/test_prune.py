@@ -119,8 +119,9 @@ async def test_who_holds_the_lock_is_waited_for(
     await owner.execute("SELECT pg_advisory_unlock_all()")
 
 
-async def test_a_database_of_an_older_version_is_told_so(target: Target, owner: asyncpg.Connection) -> None:
-    await owner.execute("DROP FUNCTION drop_oldest_partition")
+@pytest.mark.parametrize("newer", ["FUNCTION drop_oldest_partition", "SEQUENCE outbox_pruned"])
+async def test_a_database_of_an_older_version_is_told_so(target: Target, owner: asyncpg.Connection, newer: str) -> None:
+    await owner.execute(f"DROP {newer}")
     with pytest.raises(Problem) as raised:
         await prune(target)
     assert raised.value.code == "not_deployed"

@@ -164,12 +164,12 @@ async def _remove(
     try:
         run = await prune_tables(policy, now, Worker(begin, stop, pace, WAIT_SECONDS), told)
     except DBAPIError as error:
-        if sqlstate(error) != "42883":
+        if sqlstate(error) not in ("42883", "42P01"):  # undefined_function, undefined_table
             raise
         raise Problem(
             "not_deployed",
             Exit.FOUND,
-            f"{service}: the database has no function that drops old months yet.",
+            f"{service}: the database lacks what pruning needs.",
             "A migration is pending.",
             f"Run `orion db deploy {service}`, then repeat.",
         ) from None

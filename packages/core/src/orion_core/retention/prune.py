@@ -132,7 +132,10 @@ async def _delete_stranded(
     except DBAPIError as error:
         if sqlstate(error) != _APPEND_ONLY:
             raise
-        pruned.put_off = "rows in the default partition of an append-only table go only with a month of their own"
+        pruned.put_off = (
+            "rows in the default partition of an append-only table go only with a month of their own; "
+            "`orion db doctor --only rows-in-default-partition` prints how to give them one"
+        )
 
 
 def stranded(due: Due, before: datetime) -> Batches:
