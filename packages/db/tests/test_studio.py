@@ -14,6 +14,7 @@ import pytest
 
 import orion_db
 from orion_core.service import installed_services
+from orion_db.scratch import pointed_at
 from orion_db.studio.access import OneTimeAccess
 from orion_db.studio.application import SETTINGS, studio
 from orion_db.studio.models import MASK, is_secret
@@ -111,6 +112,12 @@ async def test_nothing_can_be_changed_unless_it_is_asked_for(browse: Browse) -> 
         key = _first_key(policies)
         assert (await client.get(f"/auth/rate-limit-policies/edit?pk={key}")).status_code == 403
         assert (await client.get("/auth/rate-limit-policies/create")).status_code == 403
+
+
+async def test_a_database_that_is_missing_is_told_at_once(target: orion_db.Target) -> None:
+    with pytest.raises(orion_db.Problem, match="does not exist"):
+        async with studio([pointed_at(target, "orion_nowhere")], writable=False):
+            pass
 
 
 async def test_the_server_itself_refuses_writes(target: orion_db.Target) -> None:

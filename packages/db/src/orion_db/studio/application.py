@@ -32,8 +32,7 @@ async def studio(targets: Sequence[Target], *, writable: bool) -> AsyncGenerator
     async with AsyncExitStack() as stack:
         application = Starlette(routes=[Route("/", _first(targets[0]))])
         for target in targets:
-            if writable:
-                await _prepare(target)
+            await _prepare(target, writable=writable)
             settings = SETTINGS | {"default_transaction_read_only": "off" if writable else "on"}
             engine = await stack.enter_async_context(owner_engine(target, _PURPOSE, settings))
             admin = _admin(target, targets, engine, writable=writable)
@@ -48,9 +47,11 @@ class _Browser(Admin):
         return await self._render_error(request, HTTPException(422, refusal(error)))
 
 
-async def _prepare(target: Target) -> None:
+async def _prepare(target: Target, *, writable: bool) -> None:
+    """Connect once, so that a missing database is told now and not by every page."""
     async with owner_connection(target, _PURPOSE) as connection, connection.begin():
-        await create_changes(connection)
+        if writable:
+            await create_changes(connection)
 
 
 def _admin(target: Target, targets: Sequence[Target], engine: AsyncEngine, *, writable: bool) -> _Browser:
