@@ -61,9 +61,9 @@ class InitializationForecast(Result):
         return Exit.FOUND if self.roles_missing or self.database_missing or planned or rows else Exit.OK
 
     def in_words(self) -> list[str]:
+        lines = [f"would create the role {role}" for role in self.roles_missing]
         state = f"would create the database {self.database}" if self.database_missing else ""
-        lines = [state or f"the database {self.database} exists"]
-        lines += [f"would create the role {role}" for role in self.roles_missing]
+        lines += [state or f"the database {self.database} exists"]
         lines += self.deployment.in_words() if self.deployment else ["would apply all migrations"]
         return lines + (self.seeding.in_words() if self.seeding else ["would seed"])
 
