@@ -10,6 +10,7 @@ import pytest
 
 from orion_core.service import installed_services
 from orion_db.documents.generate import documents, generate
+from orion_db.history import KEPT
 
 if TYPE_CHECKING:
     from tests.databases.conftest import Platform
@@ -58,9 +59,9 @@ async def test_prisma_accepts_the_schema_and_sees_the_same_database(platform: "P
         """SELECT c.relname AS table, a.attname AS column, a.attnotnull OR a.attndims > 0 AS required
         FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = attrelid
         WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace
-          AND c.relname <> 'schema_migrations' AND attnum > 0 AND NOT attisdropped""",
+          AND attnum > 0 AND NOT attisdropped""",
     )
-    there = {(row["table"], row["column"]): row["required"] for row in columns}
+    there = {(row["table"], row["column"]): row["required"] for row in columns if row["table"] not in KEPT}
     said = {
         (model["dbName"], field.get("dbName") or field["name"]): field["isRequired"]
         for model in understood["models"]
