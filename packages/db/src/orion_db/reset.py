@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.seeds import Profile
@@ -124,7 +125,7 @@ async def followers_left_behind(target: Target, others: Sequence[Target]) -> lis
         try:
             async with owner_connection(other, "reset (look at followers)") as connection:
                 applied = await _applied(connection, target.service.name)
-        except Problem:
+        except (Problem, DBAPIError):
             continue
         if applied:
             name, own = other.service.name, target.service.name

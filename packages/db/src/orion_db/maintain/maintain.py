@@ -62,7 +62,8 @@ class Maintenance(Result):
             lines.append(f"ended early: {self.ended}; {self.left} left for the next time")
         if self.score is not None:
             lines.append(f"score {self.score} of 100")
-        return [f"{len(self.done)} done" if self.done or not self.due else f"{len(self.due)} due", *lines]
+        counted = f"{len(self.done)} done" if self.done else f"{len(self.due)} due" if self.due else "nothing due"
+        return [counted, *lines]
 
 
 async def maintain(
