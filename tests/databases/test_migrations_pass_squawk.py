@@ -20,7 +20,7 @@ SERVICES = sorted(installed_services())
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_nothing_is_said_of_any_revision(platform: "Platform", service: str) -> None:
-    """Squawk looks at the SQL that a deploy sends, less the exclusions that have a reason; REPLACED are none of them."""
+    """Squawk looks at the SQL that a deploy sends, less the exclusions with a reason; REPLACED are none of them."""
     target = platform.targets[service]
     revisions = read_revisions(target.service.migrations)
     traces = await trace(target, revisions, [revision.name for revision in revisions])
