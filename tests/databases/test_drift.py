@@ -13,7 +13,7 @@ import pytest
 import orion_db
 from orion_db.catalog import Catalog
 from orion_db.connections import maintenance_connection, owner_connection
-from orion_db.drift import differences_in, repair_of
+from orion_db.drift.drift import differences_in, repair_of
 from orion_db.repair import repair_between, script
 from orion_db.repair.script import DISCARD
 from orion_db.roles import fence_database

@@ -10,12 +10,12 @@ import pytest
 import orion_db
 from orion_core.service import installed_services
 from orion_db.authoring.draft import draft
-from orion_db.deploy import deploy
+from orion_db.authoring.migrate import migrate
+from orion_db.deployment.deploy import deploy
+from orion_db.deployment.rollback import rollback
+from orion_db.drift.status import status
 from orion_db.initialize import prepare
-from orion_db.migrate import migrate
 from orion_db.revisions import read_revisions
-from orion_db.rollback import rollback
-from orion_db.status import status
 
 if TYPE_CHECKING:
     from tests.databases.conftest import Platform, Server

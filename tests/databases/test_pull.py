@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import orion_db
 from orion_cli.db import commands
 from orion_core.service import installed_services
-from orion_db.drift import drift
+from orion_db.drift.drift import drift
 from orion_db.errors import Exit
 from orion_db.pull import pull
 from orion_db.repair import repair_between, script

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, Column, Enum, ForeignKey, Index, MetaDat
 
 import orion_db
 from orion_core.tables import native_enum
-from orion_db.migrate import migrate
+from orion_db.authoring.migrate import migrate
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

@@ -16,8 +16,8 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Meta
 import orion_db
 from orion_core.tables import native_enum
 from orion_db.authoring.code import executed, laid_out
+from orion_db.authoring.migrate import migrate
 from orion_db.authoring.renaming import Answers
-from orion_db.migrate import migrate
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

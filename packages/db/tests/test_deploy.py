@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 import orion_db
-from orion_db.attempts import Patience
+from orion_db.deployment.attempts import Patience
 from orion_db.locks import LOCK_KEY
 
 if TYPE_CHECKING:

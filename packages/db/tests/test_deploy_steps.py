@@ -8,9 +8,9 @@ from packages.db.tests.deploys import running, until
 from packages.db.tests.revisions import ADD, BACKFILL, INDEX, holding, is_whole, revision
 
 import orion_db
-from orion_db.attempts import Patience
+from orion_db.deployment.attempts import Patience
+from orion_db.deployment.steps import steps
 from orion_db.revisions import read_revisions
-from orion_db.steps import steps
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop
@@ -176,7 +176,7 @@ async def test_a_backfill_that_finds_what_it_has_filled_is_stopped(stocked: "Sho
 
 
 async def test_a_long_statement_is_told_to_be_running(stocked: "Shop", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orion_db.watch._LONG_SECONDS", 0.3)
+    monkeypatch.setattr("orion_db.deployment.watch._LONG_SECONDS", 0.3)
     stocked.write("0004_slow", revision("SELECT pg_sleep(0.7)"))
     told: list[str] = []
     await orion_db.deploy(stocked.target, progress=lambda step: told.append(step.what))

@@ -10,9 +10,9 @@ from packages.db.tests.deploys import running, until
 from packages.db.tests.revisions import ADD, INDEX, holding, is_whole, revision
 
 import orion_db
-from orion_db.attempts import Patience
-from orion_db.checks import Check
-from orion_db.preview import preview
+from orion_db.deployment.attempts import Patience
+from orion_db.deployment.checks import Check
+from orion_db.deployment.preview import preview
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import MetaData
 
 import orion_db
+from orion_db.authoring.migrate import migrate
 from orion_db.catalog.partitions import expected_bound
 from orion_db.connections import owner_connection
-from orion_db.diff import diff
-from orion_db.drift import Drift, drift
+from orion_db.deployment.resolve import resolve
+from orion_db.deployment.unfinished import begin
+from orion_db.drift.diff import diff
+from orion_db.drift.drift import Drift, drift
 from orion_db.errors import Exit, Problem
-from orion_db.migrate import migrate
 from orion_db.repair.script import DISCARD
-from orion_db.resolve import resolve
 from orion_db.revisions import read_revisions
 from orion_db.role_drift import read_role_drift
-from orion_db.unfinished import begin
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

@@ -6,8 +6,8 @@ import pytest
 from packages.db.tests.revisions import ADD, revision
 
 import orion_db
+from orion_db.deployment.rollback import rollback
 from orion_db.plan.plan import plan
-from orion_db.rollback import rollback
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

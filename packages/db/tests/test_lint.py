@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packages.db.tests.lint_cases import CASES, GRANT, TABLE, split, text
 
-from orion_db.deploy import deploy
+from orion_db.deployment.deploy import deploy
 from orion_db.errors import Problem
 from orion_db.initialize import prepare
 from orion_db.lint import Linting, Severity, lint

@@ -10,7 +10,7 @@ import pytest
 from packages.db.tests.lint_cases import text
 
 from orion_db.catalog import Catalog, Key
-from orion_db.deploy import deploy
+from orion_db.deployment.deploy import deploy
 from orion_db.errors import Problem
 from orion_db.initialize import prepare
 from orion_db.plan import live

@@ -9,7 +9,7 @@ import pytest
 import orion_db
 from orion_db.authoring.branches import order_in_main
 from orion_db.authoring.order import Move, moves
-from orion_db.rebase import rebase
+from orion_db.authoring.rebase import rebase
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

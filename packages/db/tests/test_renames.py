@@ -8,9 +8,9 @@ from sqlalchemy import CheckConstraint, Column, Enum, ForeignKey, Index, Integer
 
 import orion_db
 from orion_core.tables import NAMING_CONVENTION
+from orion_db.authoring.migrate import Migration, migrate
 from orion_db.authoring.renames import Rename, likely_renames
 from orion_db.authoring.renaming import Answers
-from orion_db.migrate import Migration, migrate
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

@@ -7,7 +7,7 @@ from packages.db.tests.deploys import kill_when, running
 from packages.db.tests.revisions import ADD, BACKFILL, INDEX, holding, is_whole, revision
 
 import orion_db
-from orion_db.resolve import resolve
+from orion_db.deployment.resolve import resolve
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

@@ -6,8 +6,8 @@ import pytest
 from packages.db.tests.revisions import ADD, BACKFILL, revision
 
 import orion_db
+from orion_db.deployment.preview import preview
 from orion_db.lint import lint
-from orion_db.preview import preview
 
 if TYPE_CHECKING:
     from packages.db.tests.conftest import Shop

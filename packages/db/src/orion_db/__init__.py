@@ -10,16 +10,16 @@ What cannot be done is raised as a `Problem`, which says what, why and what to d
 """
 
 from orion_db.catalog import Difference, compare
-from orion_db.deploy import Deployment, deploy
+from orion_db.deployment.deploy import Deployment, deploy
+from orion_db.deployment.rollback import Rollback, rollback
+from orion_db.drift.status import Status, status
 from orion_db.errors import Exit, Problem
 from orion_db.initialize import Initialization, initialize, prepare
 from orion_db.progress import Progress, Step
 from orion_db.reset import check_reset, reset
 from orion_db.roles import Preparation, create_database, drop_database, fence_database
-from orion_db.rollback import Rollback, rollback
 from orion_db.scratch import catalog_of, catalog_of_migrations, catalog_of_models
 from orion_db.seeding import Seeding, seed
-from orion_db.status import Status, status
 from orion_db.targets import Target, is_production, read_environment, read_targets, select_services
 
 __all__ = [

@@ -9,7 +9,7 @@ import re
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.index_statements import QUALIFIED, without_comments
+from orion_db.deployment.index_statements import QUALIFIED, without_comments
 
 _DETACH = re.compile(
     rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?P<table>{QUALIFIED})\s+DETACH\s+PARTITION\s+(?P<partition>{QUALIFIED})"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from orion_core.seeds import Profile
 from orion_db.connections import maintenance_connection, owner_connection, service_connection
-from orion_db.deploy import Deployment, deploy
+from orion_db.deployment.deploy import Deployment, deploy
+from orion_db.deployment.preview import DeploymentPreview, preview
 from orion_db.errors import Exit
 from orion_db.locks import WAIT_SECONDS, acquire
-from orion_db.preview import DeploymentPreview, preview
 from orion_db.production import mark
 from orion_db.progress import Progress, Step, silent
 from orion_db.result import Result

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_db.deployment.index_statements import DropIndex, bare
+from orion_db.deployment.steps import StepKind
 from orion_db.history import KEPT
-from orion_db.index_statements import DropIndex, bare
-from orion_db.steps import StepKind
 
 LOCK_MODES = (
     "ACCESS SHARE",

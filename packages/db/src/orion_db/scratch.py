@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.apply import Migrator
 from orion_db.catalog import Catalog, read_catalog
 from orion_db.connections import maintenance_connection, owner_connection
+from orion_db.deployment.apply import Migrator
 from orion_db.history import KEPT, create_history
 from orion_db.revisions import Revision
 from orion_db.roles import create_database, drop_database

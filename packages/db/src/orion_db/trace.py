@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.catalog import Catalog
 from orion_db.connections import owner_connection
+from orion_db.deployment.index_statements import CreateIndex, DropIndex, read_index_statement
+from orion_db.deployment.steps import MigrationStep, steps
 from orion_db.errors import Exit, Problem, reason, sqlstate
-from orion_db.index_statements import CreateIndex, DropIndex, read_index_statement
 from orion_db.progress import Progress, Step, silent
 from orion_db.recorder import CONCURRENT, Recorder, TracedStatement, read_relations
 from orion_db.revisions import Revision
 from orion_db.scratch import catalog_in, migrate_scratch, scratch_database
-from orion_db.steps import MigrationStep, steps
 from orion_db.targets import Target
 
 

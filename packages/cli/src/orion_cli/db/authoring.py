@@ -9,14 +9,14 @@ import typer
 from orion_cli.db.options import DryRun, Json, Services
 from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
+from orion_db.authoring.migrate import migrate
+from orion_db.authoring.rebase import rebase
 from orion_db.authoring.renames import Rename
 from orion_db.authoring.renaming import Answers
 from orion_db.backups.programs import VARIABLE as PROGRAMS
+from orion_db.deployment.preview import preview
 from orion_db.errors import Exit, Problem
-from orion_db.migrate import migrate
-from orion_db.preview import preview
 from orion_db.progress import Progress
-from orion_db.rebase import rebase
 from orion_db.result import Result
 from orion_db.targets import Target
 from orion_db.up_down_up import try_migrations

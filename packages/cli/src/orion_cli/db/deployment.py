@@ -8,14 +8,14 @@ from orion_cli.db.options import DryRun, Json, Services, Wait
 from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
 from orion_db.backups import read_vault
-from orion_db.checks import Check
-from orion_db.deploy import deploy
+from orion_db.deployment.checks import Check
+from orion_db.deployment.deploy import deploy
+from orion_db.deployment.preview import preview
+from orion_db.deployment.resolve import resolve
+from orion_db.deployment.rollback import rollback
 from orion_db.errors import Exit, Problem
-from orion_db.preview import preview
 from orion_db.progress import Progress
-from orion_db.resolve import resolve
 from orion_db.result import Result
-from orion_db.rollback import rollback
 from orion_db.targets import Target
 
 commands = typer.Typer()

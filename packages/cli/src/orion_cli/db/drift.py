@@ -9,13 +9,13 @@ import typer
 from orion_cli.db.options import Json, Services
 from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
-from orion_db import diff as differing
-from orion_db.drift import Script, drift
+from orion_db.drift import diff as differing
+from orion_db.drift.drift import Script, drift
+from orion_db.drift.status import status
 from orion_db.errors import Exit, Problem
 from orion_db.progress import Progress
 from orion_db.pull import pull
 from orion_db.result import Result
-from orion_db.status import status
 from orion_db.targets import Target
 
 commands = typer.Typer()

@@ -13,10 +13,8 @@ from orion_cli.db.options import Json, Services
 from orion_cli.db.output import print_json
 from orion_cli.db.run import Run
 from orion_cli.db.usage import Command
-from orion_core.http.embedded import PortInUseError, serving
 from orion_db.errors import Exit, Problem
 from orion_db.result import Result
-from orion_db.studio.application import studio
 from orion_db.targets import Target
 
 PORT = 7106
@@ -48,6 +46,8 @@ def open_studio(
     json: Json = False,
 ) -> None:
     """Browse the rows of the databases, on this machine alone, until Ctrl-C. Read-only; secrets are masked."""
+    from orion_core.http.embedded import PortInUseError  # the web stack takes longer to import than most verbs take
+
     run = Run("studio", json)
     targets = run.targets(services)
     try:
@@ -57,6 +57,9 @@ def open_studio(
 
 
 async def _serve(targets: Sequence[Target], *, writable: bool, port: int, browser: bool, json: bool) -> None:
+    from orion_core.http.embedded import serving
+    from orion_db.studio.application import studio
+
     stop = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from orion_db.apply import Migrator
 from orion_db.authoring.copies import with_copies
 from orion_db.authoring.draft import Draft
 from orion_db.catalog import Catalog, compare
 from orion_db.connections import owner_connection
+from orion_db.deployment.apply import Migrator
 from orion_db.errors import Exit, Problem
 from orion_db.revisions import Revision, read_revisions
 from orion_db.scratch import catalog_of, migrate_scratch, scratch_database

@@ -2,7 +2,7 @@
 
 import re
 
-from orion_db.index_statements import bare, without_comments
+from orion_db.deployment.index_statements import bare, without_comments
 
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$", re.DOTALL)
 _NAME = r'(?:"(?:[^"]|"")+"|[\w$]+)'

@@ -9,8 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from orion_db.deployment.index_statements import without_comments
 from orion_db.errors import Exit, Problem
-from orion_db.index_statements import without_comments
 from orion_db.lint.finding import Finding
 from orion_db.lint.rules import Severity
 from orion_db.lint.sql import matches

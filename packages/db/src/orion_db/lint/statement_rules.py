@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from orion_db.index_statements import bare, without_comments
+from orion_db.deployment.index_statements import bare, without_comments
 from orion_db.lint.finding import Finding, finding
 from orion_db.lint.sql import altered_table, asks_for_what_it_sets, changed_tables, contains, matches
 from orion_db.recorder import TracedStatement

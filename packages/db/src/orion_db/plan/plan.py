@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 from orion_db.catalog import Catalog
 from orion_db.connections import owner_connection
-from orion_db.deploy import read_pending
+from orion_db.deployment.deploy import read_pending
+from orion_db.deployment.steps import StepKind
+from orion_db.deployment.unfinished import Unfinished, read_unfinished
 from orion_db.errors import Exit
 from orion_db.lint.finding import Finding
 from orion_db.lint.lint import Linting, judge
@@ -20,10 +22,8 @@ from orion_db.progress import Progress, Step, silent
 from orion_db.recorder import TableLock, TracedStatement
 from orion_db.result import Result
 from orion_db.revisions import Phase, Revision, read_revisions
-from orion_db.steps import StepKind
 from orion_db.targets import Target
 from orion_db.trace import Trace, trace, unknown_revision
-from orion_db.unfinished import Unfinished, read_unfinished
 
 _WEIGHT = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
 

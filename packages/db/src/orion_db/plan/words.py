@@ -3,7 +3,7 @@
 import textwrap
 from typing import TYPE_CHECKING
 
-from orion_db.index_statements import without_comments
+from orion_db.deployment.index_statements import without_comments
 from orion_db.plan.live import TableSize
 
 if TYPE_CHECKING:

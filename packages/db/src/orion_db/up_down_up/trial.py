@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.apply import Migrator
 from orion_db.catalog import Catalog, compare
+from orion_db.deployment.apply import Migrator
 from orion_db.errors import Exit, Problem
 from orion_db.revisions import Direction, Revision
 from orion_db.scratch import catalog_in

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from orion_db.apply import Migrator
 from orion_db.catalog import compare
 from orion_db.connections import owner_connection
+from orion_db.deployment.apply import Migrator
 from orion_db.errors import Exit, Problem, reason
 from orion_db.history import compare_history, read_history, refuse_unless_clean
 from orion_db.progress import Progress, Step, silent

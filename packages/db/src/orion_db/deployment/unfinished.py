@@ -13,8 +13,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_db.deployment.steps import MigrationStep
 from orion_db.revisions import Direction, Revision
-from orion_db.steps import MigrationStep
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.house import MONTHS_AHEAD
 from orion_core.partitions import ENSURE, PARENTS
-from orion_db.apply import Migrator
-from orion_db.attempts import LOCK_TIMEOUT_MS, Patience
 from orion_db.backups import Vault, require_restorable
-from orion_db.checks import Check, check
 from orion_db.connections import owner_connection
 from orion_db.default_partitions import Stranded, read_stranded
+from orion_db.deployment.apply import Migrator
+from orion_db.deployment.attempts import LOCK_TIMEOUT_MS, Patience
+from orion_db.deployment.checks import Check, check
+from orion_db.deployment.failures import half_done
+from orion_db.deployment.unfinished import read_unfinished
+from orion_db.deployment.watch import Watch
 from orion_db.errors import permissions_explained, sqlstate
-from orion_db.failures import half_done
 from orion_db.history import compare_history, create_history, read_history, refuse_unless_clean
 from orion_db.locks import WAIT_SECONDS, exclusive
 from orion_db.progress import Progress, Step, silent
 from orion_db.result import Result
 from orion_db.revisions import Phase, Revision, named, read_revisions
 from orion_db.targets import Target
-from orion_db.unfinished import read_unfinished
-from orion_db.watch import Watch
 
 BACKUP_AGE = timedelta(days=1)
 """How old the backup may be that a deploy asks for: one of the last night will do."""

@@ -3,11 +3,11 @@
 from sqlalchemy.exc import DBAPIError
 
 from orion_core.service import Service
-from orion_db.attempts import OutOfPatienceError
-from orion_db.backfill import EndlessBackfillError
+from orion_db.deployment.attempts import OutOfPatienceError
+from orion_db.deployment.backfill import EndlessBackfillError
+from orion_db.deployment.unfinished import Unfinished
 from orion_db.errors import Exit, Problem, reason, sqlstate
 from orion_db.revisions import Direction, Revision
-from orion_db.unfinished import Unfinished
 
 
 def unfinished_problem(

@@ -9,17 +9,17 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.attempts import Attempts, OutOfPatienceError, Patience
-from orion_db.failures import half_done, unfinished_problem
-from orion_db.fence import fenced
+from orion_db.deployment.attempts import Attempts, OutOfPatienceError, Patience
+from orion_db.deployment.failures import half_done, unfinished_problem
+from orion_db.deployment.fence import fenced
+from orion_db.deployment.steps import MigrationStep, steps
+from orion_db.deployment.stepwise import Stepwise, milliseconds_since
+from orion_db.deployment.unfinished import Unfinished, begin, follow_file, read_unfinished
+from orion_db.deployment.watch import Watch
 from orion_db.history import KEPT, forget, record
 from orion_db.progress import Progress, silent
 from orion_db.revisions import Direction, Revision
-from orion_db.steps import MigrationStep, steps
-from orion_db.stepwise import Stepwise, milliseconds_since
 from orion_db.targets import Target
-from orion_db.unfinished import Unfinished, begin, follow_file, read_unfinished
-from orion_db.watch import Watch
 
 
 @dataclass

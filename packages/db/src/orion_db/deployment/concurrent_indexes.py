@@ -14,9 +14,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.attempts import LOCK_TIMEOUT_MS, lock_timeout
+from orion_db.deployment.attempts import LOCK_TIMEOUT_MS, lock_timeout
+from orion_db.deployment.index_statements import CreateIndex, bare
 from orion_db.errors import Exit, Problem
-from orion_db.index_statements import CreateIndex, bare
 from orion_db.roles import quoted
 
 _POLL_SECONDS = 0.25

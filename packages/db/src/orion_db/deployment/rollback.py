@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.apply import Migrator, existing_tables
-from orion_db.attempts import Patience
 from orion_db.catalog import Catalog
 from orion_db.connections import maintenance_connection, owner_connection
-from orion_db.deploy import prepare_history
+from orion_db.deployment.apply import Migrator, existing_tables
+from orion_db.deployment.attempts import Patience
+from orion_db.deployment.deploy import prepare_history
+from orion_db.deployment.failures import half_done
+from orion_db.deployment.steps import steps
+from orion_db.deployment.unfinished import Unfinished, read_unfinished
+from orion_db.deployment.watch import Watch
 from orion_db.errors import Exit, Problem
-from orion_db.failures import half_done
 from orion_db.history import compare_history, read_history, refuse_unless_clean
 from orion_db.locks import WAIT_SECONDS, exclusive
 from orion_db.production import is_marked
@@ -21,10 +24,7 @@ from orion_db.result import Result
 from orion_db.revisions import Revision, named, read_revisions
 from orion_db.roles import quoted
 from orion_db.scratch import catalog_of, catalog_of_migrations
-from orion_db.steps import steps
 from orion_db.targets import Target
-from orion_db.unfinished import Unfinished, read_unfinished
-from orion_db.watch import Watch
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,17 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from orion_db.apply import existing_tables
-from orion_db.checks import Check, check
 from orion_db.connections import owner_connection
-from orion_db.deploy import chosen, read_pending
+from orion_db.deployment.apply import existing_tables
+from orion_db.deployment.checks import Check, check
+from orion_db.deployment.deploy import chosen, read_pending
+from orion_db.deployment.steps import MigrationStep, created_tables, steps
+from orion_db.deployment.unfinished import Unfinished, read_unfinished
 from orion_db.errors import Exit
 from orion_db.progress import Progress, silent
 from orion_db.result import Result
 from orion_db.revisions import Phase, Revision, read_revisions
-from orion_db.steps import MigrationStep, created_tables, steps
 from orion_db.targets import Target
-from orion_db.unfinished import Unfinished, read_unfinished
 
 
 @dataclass(frozen=True)

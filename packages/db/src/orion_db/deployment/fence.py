@@ -3,9 +3,9 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.failures import overtaken
+from orion_db.deployment.failures import overtaken
+from orion_db.deployment.unfinished import advance, read_unfinished
 from orion_db.history import read_history
-from orion_db.unfinished import advance, read_unfinished
 
 
 async def fenced(connection: AsyncConnection) -> set[str]:

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orion_db.adoption import adopt
 from orion_db.catalog import Catalog, Difference, compare
 from orion_db.catalog.partitions import missing_months
 from orion_db.connections import owner_connection
 from orion_db.default_partitions import Stranded, read_stranded
-from orion_db.drifted_history import HistoryDrift, drifted_history
+from orion_db.deployment.failures import half_done
+from orion_db.deployment.unfinished import read_unfinished
+from orion_db.drift.adoption import adopt
+from orion_db.drift.drifted_history import HistoryDrift, drifted_history
 from orion_db.errors import Exit
-from orion_db.failures import half_done
 from orion_db.history import compare_history, read_history
 from orion_db.progress import Progress, Step, silent
 from orion_db.repair import Repair, repair_between, script
@@ -21,7 +22,6 @@ from orion_db.revisions import read_revisions
 from orion_db.role_drift import RoleDrift, read_role_drift
 from orion_db.scratch import catalog_in
 from orion_db.targets import Target
-from orion_db.unfinished import read_unfinished
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.attempts import Attempts, OutOfPatienceError, lock_timeout
-from orion_db.backfill import EndlessBackfillError, change_rows, count_rows, run_backfill
-from orion_db.concurrent_indexes import ConcurrentIndexes
 from orion_db.connections import owner_connection
+from orion_db.deployment.attempts import Attempts, OutOfPatienceError, lock_timeout
+from orion_db.deployment.backfill import EndlessBackfillError, change_rows, count_rows, run_backfill
+from orion_db.deployment.concurrent_indexes import ConcurrentIndexes
+from orion_db.deployment.failures import endless, overtaken, unfinished_problem
+from orion_db.deployment.fence import advanced, fenced_at
+from orion_db.deployment.index_statements import CreateIndex, DropIndex, read_index_statement
+from orion_db.deployment.steps import MigrationStep
+from orion_db.deployment.unfinished import Unfinished, advance, end, read_unfinished
 from orion_db.detach import statement_left
 from orion_db.errors import Problem
-from orion_db.failures import endless, overtaken, unfinished_problem
-from orion_db.fence import advanced, fenced_at
 from orion_db.history import forget, record
-from orion_db.index_statements import CreateIndex, DropIndex, read_index_statement
 from orion_db.locks import STEP_LOCK_KEY, acquire
 from orion_db.revisions import Revision
-from orion_db.steps import MigrationStep
 from orion_db.targets import Target
-from orion_db.unfinished import Unfinished, advance, end, read_unfinished
 
 
 @dataclass

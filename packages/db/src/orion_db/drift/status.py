@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from orion_db.catalog import Difference
 from orion_db.connections import owner_connection
 from orion_db.default_partitions import Stranded, read_stranded
-from orion_db.drift import differences_in
-from orion_db.drifted_history import drifted_history
+from orion_db.deployment.unfinished import read_unfinished
+from orion_db.drift.drift import differences_in
+from orion_db.drift.drifted_history import drifted_history
 from orion_db.errors import Exit, Problem
 from orion_db.history import Applied, compare_history, read_history
 from orion_db.progress import Progress, Step, silent
@@ -15,7 +16,6 @@ from orion_db.revisions import read_revisions
 from orion_db.role_drift import read_role_drift
 from orion_db.scratch import catalog_of
 from orion_db.targets import Target
-from orion_db.unfinished import read_unfinished
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from orion_db.apply import Migrator
 from orion_db.authoring.code import executed, laid_out
 from orion_db.authoring.copies import with_copies
 from orion_db.catalog import Catalog, compare
 from orion_db.connections import owner_connection
+from orion_db.deployment.apply import Migrator
 from orion_db.errors import Exit, Problem, reason
 from orion_db.repair import Repair, repair_between
 from orion_db.revisions import Revision, next_name, read_revisions

@@ -11,14 +11,15 @@ from typing import Literal
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_db.attempts import LOCK_TIMEOUT_MS
-from orion_db.backfill import change_rows, without_skipping
 from orion_db.catalog import Catalog, Difference, Key, compare
 from orion_db.catalog.compare import compared
 from orion_db.connections import owner_connection
-from orion_db.deploy import prepare_history
+from orion_db.deployment.attempts import LOCK_TIMEOUT_MS
+from orion_db.deployment.backfill import change_rows, without_skipping
+from orion_db.deployment.deploy import prepare_history
+from orion_db.deployment.fence import fenced
+from orion_db.deployment.unfinished import Unfinished, end, read_unfinished
 from orion_db.errors import Exit, Problem
-from orion_db.fence import fenced
 from orion_db.history import Applied, forget, read_history, record, record_checksum
 from orion_db.locks import WAIT_SECONDS, exclusive
 from orion_db.progress import Progress, Step, silent
@@ -26,7 +27,6 @@ from orion_db.result import Result
 from orion_db.revisions import Revision, named, read_revisions
 from orion_db.scratch import catalog_of, catalog_of_migrations
 from orion_db.targets import Target
-from orion_db.unfinished import Unfinished, end, read_unfinished
 
 Outcome = Literal["recorded", "checksum recorded", "forgotten", "nothing to do"]
 

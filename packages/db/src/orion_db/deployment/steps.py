@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
+from orion_db.deployment.index_statements import CreateIndex, DropIndex, bare, read_index_statement, without_comments
 from orion_db.errors import Exit, Problem
-from orion_db.index_statements import CreateIndex, DropIndex, bare, read_index_statement, without_comments
 from orion_db.revisions import Direction, Revision
 
 StepKind = Literal["transaction", "concurrent index", "out of transaction", "backfill"]

@@ -9,7 +9,7 @@ from orion_db.authoring.file import file_text
 from orion_db.authoring.prove import prove
 from orion_db.authoring.renaming import Answers
 from orion_db.connections import owner_connection
-from orion_db.deploy import Deployment, deploy
+from orion_db.deployment.deploy import Deployment, deploy
 from orion_db.errors import Exit, Problem
 from orion_db.history import compare_history, read_history, refuse_unless_clean
 from orion_db.lint import Linting, lint

@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_db.deployment.watch import Watch
 from orion_db.errors import sqlstate
 from orion_db.progress import Progress, Step, silent
-from orion_db.watch import Watch
 
 LOCK_TIMEOUT_MS = 2000
 """How long a statement may queue for a table's lock, all others queueing behind it, before the step is tried anew."""

@@ -7,14 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_db.catalog import Difference
 from orion_db.catalog.compare import compared
+from orion_db.deployment.unfinished import Unfinished, read_unfinished
+from orion_db.drift.status import Status, status
 from orion_db.errors import Exit, Problem
 from orion_db.lint import lint
 from orion_db.progress import Progress
 from orion_db.revisions import Revision, read_revisions
 from orion_db.scratch import catalog_of, catalog_of_migrations
-from orion_db.status import Status, status
 from orion_db.targets import Target
-from orion_db.unfinished import Unfinished, read_unfinished
 
 
 class Check(StrEnum):
