@@ -311,7 +311,7 @@ async def test_encrypted_backups_want_their_key(filled: "Shop", vault: Vault) ->
 
 async def test_backups_of_one_database_are_told_apart(filled: "Shop", vault: Vault) -> None:
     names = [(await backup(filled.target, vault)).name for _ in range(2)]
-    assert [found.name for found in read_backups(vault, filled.database)] == sorted(names)
+    assert [found.name for found in read_backups(vault, filled.database)] == names
     assert find(filled.target, vault, names[0]).name == names[0]
     for wrong in ("2", "nothing"):
         with pytest.raises(orion_db.Problem) as raised:

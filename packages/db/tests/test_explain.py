@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import orion_db
+from orion_db import scratch
 from orion_db.errors import Exit, Problem
 from orion_db.explain.advice import advise
 from orion_db.explain.conditions import read_conditions, split_and
@@ -62,7 +63,8 @@ async def orders(shop: "Shop") -> "Shop":
     return shop
 
 
-async def test_a_missing_index_is_named_and_measured_on_a_copy(orders: "Shop") -> None:
+async def test_a_missing_index_is_named_and_measured_on_a_copy(orders: "Shop", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "PREFIX", f"{orders.database}_")  # other tests make theirs at the same time
     query = "SELECT * FROM orders WHERE customer = :customer AND cancelled_at IS NULL AND placed_at > :day"
     values = {"customer": "42", "day": "2026-01-01"}
     indexes = await orders.run("SELECT indexrelid FROM pg_index ORDER BY 1")
@@ -77,7 +79,8 @@ async def test_a_missing_index_is_named_and_measured_on_a_copy(orders: "Shop") -
     assert trial.after_ms * 3 < trial.before_ms
     assert trial.size_bytes > 0 and any("orion_tried_index" in line for line in trial.tree)
     assert await orders.run("SELECT indexrelid FROM pg_index ORDER BY 1") == indexes
-    assert await orders.run("SELECT datname FROM pg_database WHERE starts_with(datname, 'orion_scratch_shop')") == []
+    left = f"SELECT datname FROM pg_database WHERE starts_with(datname, '{orders.database}_')"
+    assert await orders.run(left) == []
 
 
 async def test_partitions_speak_for_their_table(orders: "Shop") -> None:

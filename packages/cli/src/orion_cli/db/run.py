@@ -178,6 +178,8 @@ async def _until_told(work: Coroutine[None, None, None]) -> None:
     task = asyncio.current_task()
     assert task
     for number in (signal.SIGTERM, signal.SIGHUP):
-        with suppress(NotImplementedError, AttributeError):  # a system without signals
+        with suppress(
+            NotImplementedError, AttributeError, RuntimeError, ValueError
+        ):  # no signals, or not to this thread
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     await work
