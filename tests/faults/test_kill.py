@@ -27,6 +27,8 @@ CLIENTS = 6
 PASSWORD = "correct horse battery staple"
 SETTLED_SECONDS = 90
 
+IDENTITIES = "SELECT email FROM identities"
+CURSORS = "SELECT source, position FROM inbox_cursors"
 PROFILES = "SELECT email, count(*) FROM users GROUP BY email"
 ROLES = "SELECT count(*) FROM users u WHERE (SELECT count(*) FROM user_roles r WHERE r.user_id = u.id) <> 1"
 MAILS = """
@@ -146,7 +148,12 @@ async def test_every_acknowledged_registration_survives_any_kill(start_platform:
 
         found = await settled(platform, REGISTRATIONS)
         assert found["unfinished"] == 0
-        assert found["profiles"].keys() >= set(emails)
+        # In the order in which they follow from each other, so that a failure says where something was lost.
+        identities = {row["email"] for row in await rows(platform.owner_url("AUTH_DATABASE_OWNER_URL"), IDENTITIES)}
+        assert identities >= set(emails), "auth lost what it acknowledged"
+        assert found["profiles"].keys() >= set(emails), await rows(
+            platform.owner_url("USER_DATABASE_OWNER_URL"), CURSORS
+        )
         assert {email: found["profiles"][email] for email in emails} == dict.fromkeys(emails, 1)
         assert (await rows(platform.owner_url("USER_DATABASE_OWNER_URL"), ROLES))[0][0] == 0
         assert {email: found["mails"].get(email) for email in emails} == dict.fromkeys(emails, 1)
