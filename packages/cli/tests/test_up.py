@@ -72,16 +72,16 @@ def clean_environment(stub_environment: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in stub_environment.items() if not name.endswith("_DATABASE_URL")}
 
 
-Start = Callable[[], Up]
+Start = Callable[..., Up]
 
 
 @pytest.fixture
 def start(tmp_path: Path, clean_environment: dict[str, str], ports: dict[str, int]) -> Generator[Start]:
-    directory = tmp_path / "project"
-    directory.mkdir()
     started: list[Up] = []
 
-    def begin() -> Up:
+    def begin(project: str = "project") -> Up:
+        directory = tmp_path / project
+        directory.mkdir(exist_ok=True)
         started.append(Up(directory, clean_environment, ports))
         return started[-1]
 
@@ -89,7 +89,7 @@ def start(tmp_path: Path, clean_environment: dict[str, str], ports: dict[str, in
     for one in started:
         one.process.kill()
         one.process.communicate()
-    for process in started[0].processes() if started else []:
+    for process in (process for one in started for process in one.processes()):
         process.kill()
 
 
@@ -161,6 +161,21 @@ def test_a_busy_port_is_named_and_avoided(start: Start, ports: dict[str, int]) -
         assert f"pid {os.getpid()}" in up.log.read_text()
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(30) == 0
+
+
+def test_the_port_of_a_part_that_has_died_is_not_taken_by_another_up(start: Start) -> None:
+    up = start()
+    summary = up.summary()
+    up.process.send_signal(signal.SIGSTOP)  # so that it cannot start again what dies
+    os.kill(up.state["pids"]["mailbox"], signal.SIGKILL)
+    until(lambda: not answers(summary["urls"]["mailbox"]))
+    other = start("other project")
+    assert not set(other.summary()["urls"].values()) & set(summary["urls"].values())
+    up.process.send_signal(signal.SIGCONT)
+    until(lambda: answers(summary["urls"]["mailbox"]))
+    for one in (up, other):
+        one.process.send_signal(signal.SIGINT)
+        assert one.process.wait(30) == 0
 
 
 def test_ctrl_c_during_the_start_stops_what_has_been_started(start: Start) -> None:

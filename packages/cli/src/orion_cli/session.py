@@ -11,7 +11,7 @@ from orion_cli import children, environment
 from orion_cli.database_server import DatabaseServer
 from orion_cli.databases import embedded_urls, prepare_databases
 from orion_cli.log_stream import LogStream
-from orion_cli.ports import DEFAULT_PORTS, choose_ports, choosing_alone
+from orion_cli.ports import DEFAULT_PORTS, PortReservations, choose_ports
 from orion_cli.project import Project
 from orion_cli.readiness import wait_until_ready
 from orion_cli.summary import Summary
@@ -33,15 +33,12 @@ class Session:
         self._supervisor = Supervisor(log, self._write_state)
         self._server: DatabaseServer | None = None
         self._services: list[Service] = []
+        self._reservations = PortReservations()
         self._ports: dict[str, int] = {}
         self._environment: dict[str, str] = {}
 
     async def start(self) -> Summary:
         """Start everything and return when all of it is ready."""
-        async with choosing_alone():
-            return await self._start()
-
-    async def _start(self) -> Summary:
         self._services = list(installed_services().values())
         given = environment.read_environment(self._project.directory)
         self._ports = self._choose_ports(given)
@@ -65,6 +62,7 @@ class Session:
         await self._supervisor.stop()  # what was between two lives at the moment we looked
         if self._server:
             await self._server.stop()
+        self._reservations.release()
         self._project.remove_state()
 
     def kill(self) -> None:
@@ -81,7 +79,7 @@ class Session:
         def moved(name: str, wished: int, holder: str, chosen: int) -> None:
             self._log.say("up", "port in use", "warning", for_=name, port=wished, by=holder, using_instead=chosen)
 
-        return choose_ports(wishes, moved)
+        return choose_ports(wishes, self._reservations.take, moved)
 
     async def _start_postgres(self, given: dict[str, str], secrets: dict[str, str]) -> dict[str, str]:
         """URL variables of the services that have no database of the user's."""
