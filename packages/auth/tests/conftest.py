@@ -86,6 +86,13 @@ class Auth:
         """The header that carries an access token."""
         return {"Authorization": f"Bearer {token}"}
 
+    async def operator_token(self) -> str:
+        """An access token with which accounts may be administered."""
+        answer = await self.http.post(
+            "/auth/oauth2/token", data={"grant_type": "client_credentials"}, auth=("operator", SERVICE_KEY)
+        )
+        return answer.json()["access_token"]
+
     async def service_token(self) -> str:
         """An access token of the user service."""
         answer = await self.http.post(
@@ -101,7 +108,7 @@ def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
         "AUTH_DATABASE_URL": database.url,
         "AUTH_SEALING_KEYS": f"s1:{b64encode(b's' * 32).decode()}",
         "EVENT_SEALING_KEYS": EVENT_KEYS,
-        "AUTH_SERVICE_KEY_HASHES": {"user": sha256(SERVICE_KEY.encode()).hexdigest()},
+        "AUTH_SERVICE_KEY_HASHES": {name: sha256(SERVICE_KEY.encode()).hexdigest() for name in ("user", "operator")},
         "AUTH_PUBLIC_URL": "http://auth.test",
         "AUTH_HASHING_THREADS": 2,
     }

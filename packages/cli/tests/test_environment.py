@@ -47,6 +47,7 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
         "NOTIFICATION_SEALING_KEYS",
         "NOTIFICATION_DATABASE_PASSWORD",
         "NOTIFICATION_SERVICE_KEY",
+        "AUTH_OPERATOR_KEY",
     }
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert environment.ensure_secrets(file, SERVICES, {}) == first
@@ -64,7 +65,7 @@ def test_a_new_service_gets_its_secrets_and_the_old_ones_stay(tmp_path: Path) ->
 def test_what_the_user_sets_is_not_invented(tmp_path: Path) -> None:
     given = {"AUTH_SEALING_KEYS": "his:own", "EVENT_SEALING_KEYS": "his:too"}
     made = environment.ensure_secrets(tmp_path / "secrets.env", [AUTH], given)
-    assert set(made) == {"AUTH_DATABASE_PASSWORD"}
+    assert set(made) == {"AUTH_DATABASE_PASSWORD", "AUTH_OPERATOR_KEY"}
 
 
 def test_auth_knows_the_hashes_of_the_others_keys() -> None:

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
+from orion_contracts.event import Event
 from orion_contracts.events import (
     EVENTS,
     EmailVerificationRequested,
     EmailVerified,
-    Event,
     IdentityRegistered,
     NotificationSent,
     SessionEnded,
@@ -48,6 +49,26 @@ EXAMPLES: list[tuple[Event, str]] = [
     (
         SessionEnded(session_id=OTHER, user_id=USER, reason="SIGNED_OUT", ended_at=NOON, tokens_expire_at=NOON),
         str(OTHER),
+    ),
+    (
+        AccountMessageRequested(
+            user_id=USER,
+            message_id=OTHER,
+            purpose="PASSWORD_RESET",
+            channel="EMAIL",
+            recipient="a@b.example",
+            locale="de",
+            requested_at=NOON,
+            expires_at=NOON,
+            secrets="sealed",
+        ),
+        str(USER),
+    ),
+    (
+        SecurityNoticeRaised(
+            user_id=USER, notice_id=OTHER, notice="token.reused", email="a@b.example", locale="de", occurred_at=NOON
+        ),
+        str(USER),
     ),
     (UserCreated(user_id=USER, email="a@b.example", locale="de", timezone="UTC", created_at=NOON), str(USER)),
     (

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import text
 
 from orion_contracts.cloud_event import CloudEvent
-from orion_contracts.events import EmailVerificationRequested, Event, IdentityRegistered, VerificationSecrets
+from orion_contracts.event import Event
+from orion_contracts.events import EmailVerificationRequested, IdentityRegistered, VerificationSecrets
 from orion_core.database import Database
 from orion_core.events.client import FeedClient
 from orion_core.events.follow import Follower

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from orion_contracts.cloud_event import CloudEvent
-from orion_contracts.events import Event, IdentityRegistered
+from orion_contracts.event import Event
+from orion_contracts.events import IdentityRegistered
 from orion_core.database import Database
 from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed

@@ -5,7 +5,9 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
+from orion_auth.admission import routes as admission
 from orion_auth.components import Components
+from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
@@ -34,7 +36,14 @@ from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 
-ROUTERS = (registrations.router, verifications.router, sessions.router, oauth2.router, signing_key_routes.router)
+ROUTERS = (
+    registrations.router,
+    verifications.router,
+    admission.router,
+    sessions.router,
+    oauth2.router,
+    signing_key_routes.router,
+)
 
 
 def create_app() -> FastAPI:
@@ -84,6 +93,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         return await signing_keys.public_keys(database)
 
     outbox = Outbox(feed)
+    signer = AccessTokenSigner(load_key, settings.issuer)
     verifier = TokenVerifier(public_keys, settings.issuer, AUDIENCE, clock)
     return Components(
         settings=settings,
@@ -93,7 +103,8 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         outbox=outbox,
         mailing=Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix),
         lane=HashingLane(settings.hashing_threads),
-        signer=AccessTokenSigner(load_key, settings.issuer),
+        signer=signer,
+        gate=Gate(database, outbox, signer),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
     )

@@ -5,8 +5,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
+from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
 from orion_contracts.claims import AccessClaims
@@ -14,7 +16,7 @@ from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
-from orion_core.http.authentication import Authenticator
+from orion_core.http.authentication import Authenticator, require_scope
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 
@@ -31,6 +33,7 @@ class Components:
     mailing: Mailing
     lane: HashingLane
     signer: AccessTokenSigner
+    gate: Gate
     authenticate: Authenticator
     idempotency: IdempotencyKeys
 
@@ -49,3 +52,12 @@ async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(B
 
 Claims = Annotated[AccessClaims, Depends(_claims)]
 """The claims of the caller's access token; the request is refused without a good one."""
+
+
+def _administrator(claims: Claims) -> AccessClaims:
+    require_scope(claims, ADMIN_SCOPE)
+    return claims
+
+
+Administrator = Annotated[AccessClaims, Depends(_administrator)]
+"""The claims of somebody who may administer accounts; 403 for everybody else."""

@@ -90,11 +90,18 @@ class AccessTokenSigner:
         self.fault = fault
 
     async def for_user(
-        self, user_id: object, session_id: object, *, epoch: int, auth_time: datetime, now: datetime
+        self,
+        user_id: object,
+        session_id: object,
+        *,
+        epoch: int,
+        auth_time: datetime,
+        amr: tuple[str, ...],
+        now: datetime,
     ) -> AccessToken:
-        """A token of a user who signed in with a password at `auth_time`."""
+        """A token of a user who proved who he is at `auth_time`, by the methods `amr` (RFC 8176)."""
         claims = self._claims(str(user_id), FIRST_PARTY, now).model_copy(
-            update={"sid": str(session_id), "epoch": epoch, "auth_time": int(auth_time.timestamp()), "amr": ["pwd"]}
+            update={"sid": str(session_id), "epoch": epoch, "auth_time": int(auth_time.timestamp()), "amr": list(amr)}
         )
         return await self._sign(claims)
 

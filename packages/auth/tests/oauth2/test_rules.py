@@ -63,6 +63,10 @@ def test_only_the_right_key_of_a_known_service() -> None:
 
 
 def test_scopes() -> None:
-    assert granted_scope(None) == granted_scope("events:read") == "events:read"
+    service, operator = Client("user", "key"), Client("operator", "key")
+    assert granted_scope(service, None) == granted_scope(service, "events:read") == "events:read"
+    assert granted_scope(operator, None) == "auth:admin"
     with pytest.raises(TokenRequestError, match="invalid_scope"):
-        granted_scope("events:read users:write")
+        granted_scope(service, "events:read auth:admin")
+    with pytest.raises(TokenRequestError, match="invalid_scope"):
+        granted_scope(operator, "events:read")

@@ -20,6 +20,9 @@ Make = Callable[[], str]
 ISSUER = "auth"
 """The service that knows the others by the hashes of their keys."""
 
+OPERATOR_KEY = "AUTH_OPERATOR_KEY"
+"""What whoever runs Orion shows to auth, as the client `operator`, to administer accounts."""
+
 
 def generated_variables(services: Sequence[Service]) -> dict[str, Make]:
     """What every installation needs and nobody should have to invent, with how it is made."""
@@ -30,6 +33,8 @@ def generated_variables(services: Sequence[Service]) -> dict[str, Make]:
         made[password_variable(service)] = new_secret
         if service.name != ISSUER:
             made[_prefix(service) + "_SERVICE_KEY"] = new_secret
+        else:
+            made[OPERATOR_KEY] = new_secret
     return made
 
 
@@ -71,6 +76,7 @@ def ensure_secrets(file: Path, services: Sequence[Service], environment: Mapping
 def service_key_hashes(services: Sequence[Service], environment: Mapping[str, str]) -> dict[str, str]:
     """`AUTH_SERVICE_KEY_HASHES`: by what auth recognizes the services that call it."""
     keys = {service.name: environment.get(_prefix(service) + "_SERVICE_KEY") for service in services}
+    keys["operator"] = environment.get(OPERATOR_KEY)
     hashes = {name: sha256(key.encode()).hexdigest() for name, key in keys.items() if key}
     return {"AUTH_SERVICE_KEY_HASHES": orjson.dumps(hashes).decode()}
 

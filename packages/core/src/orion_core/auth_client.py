@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import httpx
 
-from orion_contracts.events import Event
+from orion_contracts.event import Event
 from orion_core.access_tokens import AUDIENCE, TokenVerifier
 from orion_core.clock import Clock
 from orion_core.database import Database

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from orion_contracts.event import Event
 from orion_contracts.events import (
     EmailVerificationRequested,
     EmailVerified,
-    Event,
     IdentityRegistered,
     VerificationSecrets,
 )

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from orion_contracts.events import EmailVerified, Event, IdentityRegistered, SessionEnded, SessionStarted
+from orion_contracts.event import Event
+from orion_contracts.events import EmailVerified, IdentityRegistered, SessionEnded, SessionStarted
 from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler

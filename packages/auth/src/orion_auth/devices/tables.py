@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table, owner
+from orion_auth.devices.rules import DeviceStatus
 from orion_core.retention.declarations import Follows
 from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, native_enum
 
@@ -23,15 +24,6 @@ class DeviceType(Enum):
     TV = "TV"
     BOT = "BOT"
     UNKNOWN = "UNKNOWN"
-
-
-class DeviceStatus(Enum):
-    """How far the owner trusts it."""
-
-    TRUSTED = "TRUSTED"
-    UNTRUSTED = "UNTRUSTED"
-    BLOCKED = "BLOCKED"
-    PENDING_VERIFICATION = "PENDING_VERIFICATION"
 
 
 class Device(Identified, Timestamped, Annotated, Table):

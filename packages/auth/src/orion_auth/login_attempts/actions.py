@@ -1,23 +1,27 @@
 """Keeping the record of attempts to sign in."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_auth.base import TwoFactorMethod
 from orion_auth.login_attempts import store
-from orion_auth.login_attempts.tables import LoginAttemptStatus, LoginMethod
+from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.login_attempts.tables import LoginAttemptStatus
 from orion_core.tables import IpAddress
 
-Outcome = Literal["SUCCESS", "FAILED", "BLOCKED"]
+Outcome = Literal["SUCCESS", "FAILED", "BLOCKED", "SUSPICIOUS"]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt with a password, as it is recorded whatever came of it."""
+    """One attempt to come in, as it is recorded whatever came of it."""
 
+    method: LoginMethod
     email: str | None
     ip_address: IpAddress
     user_agent: str | None
@@ -25,23 +29,35 @@ class Attempt:
     attempted_at: datetime
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What came of an attempt, and why."""
+
+    outcome: Outcome
+    reason: str | None = None
+    """Why it did not succeed."""
+    risk_score: int = 0
+    risk_reasons: Sequence[Any] = field(default_factory=tuple)
+    """Dataclasses, kept as JSON."""
+    two_factor_method: TwoFactorMethod | None = None
+
+
 async def record(
-    connection: AsyncConnection,
-    attempt: Attempt,
-    outcome: Outcome,
-    *,
-    user_id: UUID | None,
-    reason: str | None,
-    duration_ms: int,
+    connection: AsyncConnection, attempt: Attempt, finding: Finding, *, user_id: UUID | None, duration_ms: int
 ) -> None:
-    """Append the attempt. `reason` says why it did not succeed."""
+    """Append the attempt."""
     values: dict[str, Any] = {
         "email": attempt.email,
         "user_id": user_id,
-        "status": LoginAttemptStatus[outcome],
-        "method": LoginMethod.PASSWORD,
-        "is_blocked": outcome == "BLOCKED",
-        "failure_reason": reason,
+        "status": LoginAttemptStatus[finding.outcome],
+        "method": attempt.method,
+        "is_blocked": finding.outcome == "BLOCKED",
+        "is_suspicious": finding.outcome == "SUSPICIOUS",
+        "failure_reason": finding.reason,
+        "risk_score": finding.risk_score,
+        "risk_reasons": [asdict(reason) for reason in finding.risk_reasons],
+        "two_factor_used": finding.two_factor_method is not None,
+        "two_factor_method": finding.two_factor_method,
         "ip_address": attempt.ip_address,
         "user_agent": attempt.user_agent,
         "device_id": attempt.device_id,
@@ -49,3 +65,8 @@ async def record(
         "duration_ms": duration_ms,
     }
     await store.insert_attempt(connection, values)
+
+
+async def has_signed_in(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether the user has ever come in, as far back as attempts are kept."""
+    return await store.has_signed_in(connection, user_id)

@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, Index, SmallInteger, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Origin, Place, Table, TwoFactorMethod
+from orion_auth.login_attempts.rules import LoginMethod
 from orion_core.retention.declarations import Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
 
@@ -20,16 +21,6 @@ class LoginAttemptStatus(Enum):
     FAILED = "FAILED"
     BLOCKED = "BLOCKED"
     SUSPICIOUS = "SUSPICIOUS"
-
-
-class LoginMethod(Enum):
-    """What was shown first."""
-
-    PASSWORD = "PASSWORD"
-    PASSKEY = "PASSKEY"
-    MAGIC_LINK = "MAGIC_LINK"
-    EMAIL_CODE = "EMAIL_CODE"
-    SOCIAL = "SOCIAL"
 
 
 class LoginAttempt(Identified, Origin, Place, Timestamped, Annotated, Table):

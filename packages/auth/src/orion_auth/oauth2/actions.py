@@ -27,7 +27,7 @@ async def grant_to_service(
 ) -> Granted:
     """An access token for a service that shows its key (RFC 6749 §4.4); it gets no refresh token."""
     check_service(client, key_hashes)
-    granted = granted_scope(scope)
+    granted = granted_scope(client, scope)
     token = await signer.for_service(client.id, granted, now)
     return Granted(TokenResponse(access_token=token.text, expires_in=token.expires_in, scope=granted))
 

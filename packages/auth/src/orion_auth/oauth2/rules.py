@@ -8,8 +8,15 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import parse_qsl, unquote_plus
 
+from orion_auth.scopes import ADMIN_SCOPE
+
 SERVICE_SCOPES = frozenset({"events:read"})
 """What a service may ask for."""
+
+OPERATOR = "operator"
+"""The client whose key administrators' tools show: no service, but whoever runs them."""
+
+OPERATOR_SCOPES = frozenset({ADMIN_SCOPE})
 
 _NOBODYS_HASH = sha256(b"").hexdigest()
 
@@ -67,11 +74,12 @@ def check_service(client: Client, key_hashes: Mapping[str, str]) -> None:
         raise TokenRequestError("invalid_client", "There is no such client, or the secret is wrong.")
 
 
-def granted_scope(requested: str | None) -> str:
-    """The scope a service gets: what it asked for, all that there is when it did not say."""
-    scopes = frozenset(requested.split()) if requested else SERVICE_SCOPES
-    if not scopes <= SERVICE_SCOPES:
-        raise TokenRequestError("invalid_scope", f"A service may have: {' '.join(sorted(SERVICE_SCOPES))}.")
+def granted_scope(client: Client, requested: str | None) -> str:
+    """The scope a client gets: what it asked for, all that it may have when it did not say."""
+    allowed = OPERATOR_SCOPES if client.id == OPERATOR else SERVICE_SCOPES
+    scopes = frozenset(requested.split()) if requested else allowed
+    if not scopes <= allowed:
+        raise TokenRequestError("invalid_scope", f"This client may have: {' '.join(sorted(allowed))}.")
     return " ".join(sorted(scopes))
 
 

@@ -11,6 +11,8 @@ from orion_auth.mailing import Mailing
 from orion_auth.pacing import evenly
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import REGISTRATION_REPEATED
 from orion_auth.tokens.actions import Bearer
 from orion_auth.verifications import actions as verifications
 from orion_auth.verifications.actions import Waiting
@@ -107,9 +109,8 @@ async def _tell_owner(
         waiting = Waiting(known.id, known.email, known.locale, password_hash)
         await verifications.request_mail(transaction, mailing, waiting, bearer, now)
     else:
-        await security_events.note_registration_repeated(
-            transaction, known.id, ip_address=bearer.ip_address, user_agent=bearer.user_agent, now=now
-        )
+        circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
+        await security_events.note(transaction, mailing.outbox, REGISTRATION_REPEATED, known, circumstances, now)
 
 
 def _invalid_email() -> Problem:

@@ -1,7 +1,6 @@
 """The security history of accounts: append-only, partitioned by month."""
 
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -10,32 +9,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Origin, Place, Table
+from orion_auth.security_events.rules import SecurityEventCategory, SecurityEventSeverity
 from orion_core.retention.declarations import Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
-
-
-class SecurityEventCategory(Enum):
-    """What part of an account it concerns."""
-
-    AUTHENTICATION = "AUTHENTICATION"
-    PASSWORD = "PASSWORD"
-    TWO_FACTOR = "TWO_FACTOR"
-    SESSION = "SESSION"
-    TOKEN = "TOKEN"
-    DEVICE = "DEVICE"
-    ACCOUNT = "ACCOUNT"
-    RATE_LIMIT = "RATE_LIMIT"
-    SOCIAL = "SOCIAL"
-    ADMINISTRATION = "ADMINISTRATION"
-
-
-class SecurityEventSeverity(Enum):
-    """How soon somebody should look."""
-
-    LOW = "LOW"
-    MEDIUM = "MEDIUM"
-    HIGH = "HIGH"
-    CRITICAL = "CRITICAL"
 
 
 class SecurityEvent(Identified, Origin, Place, Timestamped, Annotated, Table):

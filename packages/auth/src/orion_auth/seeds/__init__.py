@@ -9,7 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import Table
-from orion_auth.devices.tables import DeviceStatus, DeviceType
+from orion_auth.devices.rules import DeviceStatus
+from orion_auth.devices.tables import DeviceType
 from orion_auth.hashing import HASHER
 from orion_auth.identities.rules import IdentityStatus
 from orion_auth.rate_limits.rules import RateLimitKeyType

@@ -1,21 +1,17 @@
-"""Signing in, carrying a session on, and ending it."""
+"""Beginning a session, carrying it on, and ending it."""
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from orion_auth.addresses import normalise_email
-from orion_auth.hashing import HashingLane
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
-from orion_auth.login_attempts import actions as login_attempts
-from orion_auth.login_attempts.actions import Attempt
-from orion_auth.pacing import evenly
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import TOKEN_REUSED
 from orion_auth.sessions import store
-from orion_auth.sessions.rules import REFUSAL_MARGIN, SESSION_LIFETIME, Decision, decide
+from orion_auth.sessions.rules import REFUSAL_MARGIN, SESSION_LIFETIME
 from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSigner
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession, Refreshed, Replayed
@@ -23,12 +19,21 @@ from orion_contracts.claims import AccessClaims
 from orion_contracts.events import SessionEnded, SessionStarted
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
-from orion_core.errors import Problem, unauthenticated
+from orion_core.errors import unauthenticated
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
 from orion_core.revocations import EndedSession, RevocationSnapshot
+
+
+@dataclass(frozen=True)
+class Started:
+    """A session that was begun in a transaction which is not committed yet."""
+
+    session: NewSession
+    epoch: int
+    refresh_token: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -44,38 +49,36 @@ class Grant:
     limit: RateLimitState | None
 
 
-async def sign_in(
-    database: Database,
-    lane: HashingLane,
-    signer: AccessTokenSigner,
+async def begin(
+    transaction: Transaction,
     outbox: Outbox,
-    *,
-    email_text: str,
-    password: str,
+    identity: KnownIdentity,
     bearer: Bearer,
+    amr: tuple[str, ...],
     now: datetime,
-) -> Grant:
-    """Begin a session for whoever knows the password of an identity in good standing.
+) -> Started:
+    """Begin a session for an identity that has proved who it is by the methods `amr` (RFC 8176)."""
+    session = NewSession(uuid7(), identity.id, now, now + SESSION_LIFETIME, FIRST_PARTY, amr)
+    refresh_token = await tokens.issue_refresh(transaction, session, bearer)
+    event = SessionStarted(
+        session_id=session.id,
+        user_id=session.user_id,
+        ip_address=bearer.ip_address,
+        user_agent=bearer.user_agent,
+        started_at=session.started_at,
+        expires_at=session.expires_at,
+    )
+    await outbox.record(transaction, event, now)
+    return Started(session, identity.security_epoch, refresh_token)
 
-    Every attempt is recorded. A 401 Problem is the same, and costs the same, for an unknown address, a wrong password
-    and an address that is not verified; a 403 Problem says what is the matter with a verified account to those who know
-    its password.
-    """
-    started = time.perf_counter()
-    email = normalise_email(email_text)
-    attempt = Attempt(email, bearer.ip_address, bearer.user_agent, bearer.device_id, now)
-    limit = await _take_limit(database, attempt, started)
-    async with database.autocommit() as connection:
-        identity = await identities.find_by_email(connection, email, now)
-    password_is_right = await lane.verify(identity.password_hash if identity else None, password)
-    decision = decide(identity.standing if identity else None, password_is_right)
-    if identity is None or decision.outcome != "SUCCESS":
-        await _record_refusal(database, attempt, identity, decision, started)
-        raise _refusal(decision)
-    session = NewSession(uuid7(), identity.id, now, now + SESSION_LIFETIME, FIRST_PARTY)
-    refresh_token = await _start(database, outbox, identity, session, attempt, bearer, started)
-    access = await signer.for_user(identity.id, session.id, epoch=identity.security_epoch, auth_time=now, now=now)
-    return Grant(access, refresh_token, session.id, identity.id, session.expires_at, limit)
+
+async def grant(signer: AccessTokenSigner, started: Started, limit: RateLimitState | None, now: datetime) -> Grant:
+    """The tokens of a session that was begun, once its transaction is committed."""
+    session = started.session
+    access = await signer.for_user(
+        session.user_id, session.id, epoch=started.epoch, auth_time=session.started_at, amr=session.amr, now=now
+    )
+    return Grant(access, started.refresh_token, session.id, session.user_id, session.expires_at, limit)
 
 
 async def refresh(
@@ -97,7 +100,12 @@ async def refresh(
     if identity is None or not isinstance(rotated, Refreshed):
         return None
     access = await signer.for_user(
-        identity.id, rotated.session_id, epoch=identity.security_epoch, auth_time=rotated.started_at, now=now
+        identity.id,
+        rotated.session_id,
+        epoch=identity.security_epoch,
+        auth_time=rotated.started_at,
+        amr=rotated.amr,
+        now=now,
     )
     return Grant(access, rotated.token, rotated.session_id, identity.id, rotated.expires_at, limit)
 
@@ -139,69 +147,6 @@ class Blacklist:
             raise unauthenticated("The session of this access token has ended; sign in again.")
 
 
-async def _take_limit(database: Database, attempt: Attempt, started: float) -> RateLimitState | None:
-    try:
-        return await rate_limits.take_login(database, attempt.email or "", attempt.ip_address, attempt.attempted_at)
-    except Problem:
-        async with database.autocommit() as connection:
-            await login_attempts.record(
-                connection, attempt, "BLOCKED", user_id=None, reason="RATE_LIMITED", duration_ms=_since(started)
-            )
-        raise
-
-
-async def _record_refusal(
-    database: Database, attempt: Attempt, identity: KnownIdentity | None, decision: Decision, started: float
-) -> None:
-    async with evenly(), database.transaction() as transaction:
-        await login_attempts.record(
-            transaction.connection,
-            attempt,
-            decision.outcome,
-            user_id=identity.id if identity else None,
-            reason=decision.reason,
-            duration_ms=_since(started),
-        )
-        if decision.outcome == "FAILED":
-            # Nobody's id when there is no such identity, so that the same statements run.
-            await identities.note_failed_login(transaction, identity.id if identity else uuid7())
-
-
-async def _start(
-    database: Database,
-    outbox: Outbox,
-    identity: KnownIdentity,
-    session: NewSession,
-    attempt: Attempt,
-    bearer: Bearer,
-    started: float,
-) -> str:
-    """Begin the session, unless the account has changed while its password was checked."""
-    event = SessionStarted(
-        session_id=session.id,
-        user_id=session.user_id,
-        ip_address=bearer.ip_address,
-        user_agent=bearer.user_agent,
-        started_at=session.started_at,
-        expires_at=session.expires_at,
-    )
-    async with database.transaction() as transaction:
-        if await identities.hold(transaction, identity.id, session.started_at) != identity:
-            raise _changed_meanwhile()
-        refresh_token = await tokens.issue_refresh(transaction, session, bearer)
-        await identities.note_login(transaction, session.user_id)
-        await login_attempts.record(
-            transaction.connection,
-            attempt,
-            "SUCCESS",
-            user_id=session.user_id,
-            reason=None,
-            duration_ms=_since(started),
-        )
-        await outbox.record(transaction, event, session.started_at)
-    return refresh_token
-
-
 async def _still_welcome(
     transaction: Transaction, rotated: Refreshed | Replayed | None, now: datetime
 ) -> KnownIdentity | None:
@@ -215,15 +160,12 @@ async def _end_replayed(
     transaction: Transaction, outbox: Outbox, replayed: Replayed, bearer: Bearer, now: datetime
 ) -> None:
     ended = await _end(transaction, outbox, replayed.user_id, replayed.session_id, "REUSE_DETECTED", now)
-    if ended:
-        await security_events.note_token_reused(
-            transaction,
-            replayed.user_id,
-            replayed.session_id,
-            ip_address=bearer.ip_address,
-            user_agent=bearer.user_agent,
-            now=now,
+    owner = await identities.find(transaction.connection, replayed.user_id, now)
+    if ended and owner is not None:
+        circumstances = Circumstances(
+            ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=replayed.session_id
         )
+        await security_events.note(transaction, outbox, TOKEN_REUSED, owner, circumstances, now)
 
 
 async def _end(
@@ -248,28 +190,3 @@ async def _end(
     )
     await outbox.record(transaction, event, now)
     return True
-
-
-def _refusal(decision: Decision) -> Problem:
-    match decision.reason:
-        case "LOCKED":
-            return Problem(403, "account_locked", "Account locked", "This account is locked for now; try again later.")
-        case "SUSPENDED":
-            detail = "This account was suspended by an administrator; ask for help."
-            return Problem(403, "account_suspended", "Account suspended", detail)
-        case _:
-            # Also for an unverified address: whoever registers one and signs in would learn whether it was free.
-            detail = (
-                "The e-mail address or the password is wrong, or the address is not verified yet; "
-                "POST /auth/v1/verifications sends another mail."
-            )
-            return Problem(401, "invalid_credentials", "Not signed in", detail)
-
-
-def _changed_meanwhile() -> Problem:
-    detail = "The account was changed while you signed in. Nothing was begun; sign in again."
-    return Problem(409, "account_changed", "Account changed", detail)
-
-
-def _since(started: float) -> int:
-    return int((time.perf_counter() - started) * 1000)

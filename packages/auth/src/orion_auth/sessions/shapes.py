@@ -1,22 +1,9 @@
-"""What is sent to and from the session routes."""
+"""What the session routes answer."""
 
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
-
-from orion_core.http.shapes import RequestShape, ResponseShape
-
-
-class SignIn(RequestShape):
-    """Sign in with a password."""
-
-    email: str = Field(min_length=1, max_length=255, examples=["ada@example.com"])
-    password: str = Field(min_length=1, max_length=256, repr=False, examples=["correct horse battery staple"])
-    device_id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")] | None = Field(
-        None, examples=["6f1c9f0e-laptop"]
-    )
-    """The client's own stable name for the device it runs on."""
+from orion_core.http.shapes import ResponseShape
 
 
 class SessionGranted(ResponseShape):

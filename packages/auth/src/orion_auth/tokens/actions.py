@@ -36,6 +36,8 @@ class NewSession:
     started_at: datetime
     expires_at: datetime
     client_id: str
+    amr: tuple[str, ...]
+    """How its owner proved who he is (RFC 8176)."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Refreshed:
     session_id: UUID
     started_at: datetime
     expires_at: datetime
+    amr: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ async def issue_refresh(transaction: Transaction, session: NewSession, bearer: B
         "user_id": session.user_id,
         "session_id": session.id,
         "client_id": session.client_id,
-        "metadata_": {"session_started_at": session.started_at.isoformat()},
+        "metadata_": {"session_started_at": session.started_at.isoformat(), "amr": session.amr},
     }
     return await _issue(transaction, values, bearer, now=session.started_at, expires_at=session.expires_at)
 
@@ -152,7 +155,8 @@ async def rotate(transaction: Transaction, text: str, bearer: Bearer, now: datet
     if rotated is None:
         return await _replayed(transaction, token, now)
     started_at = datetime.fromisoformat(rotated.metadata["session_started_at"])
-    return Refreshed(successor.text, rotated.user_id, rotated.session_id, started_at, rotated.expires_at)
+    amr = tuple(rotated.metadata.get("amr", ("pwd",)))
+    return Refreshed(successor.text, rotated.user_id, rotated.session_id, started_at, rotated.expires_at, amr)
 
 
 async def hold_session(transaction: Transaction, user_id: UUID, session_id: UUID) -> None:

@@ -1,5 +1,7 @@
 """Codes sent to an address: making them and taking them back, inside the transactions of other slices."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +14,16 @@ from orion_core.database import Transaction
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
 from orion_core.secrets import new_code
+
+
+@dataclass(frozen=True)
+class Challenged:
+    """A sign-in that waits for its second factor."""
+
+    challenge: str = field(repr=False)
+    methods: Sequence[TwoFactorMethod]
+    expires_at: datetime
+
 
 PURPOSE = "challenge code"
 """What the keyring derives the key of code hashes for."""

@@ -19,7 +19,7 @@ from sqlalchemy import MetaData, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from orion_contracts.cloud_event import CloudEvent
-from orion_contracts.events import Event
+from orion_contracts.event import Event
 from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import MetaData, insert
 
-from orion_contracts.events import Event
+from orion_contracts.event import Event
 from orion_core.database import Transaction
 from orion_core.events.feed import Feed
 from orion_core.house import add_tables

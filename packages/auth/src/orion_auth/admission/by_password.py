@@ -1,0 +1,90 @@
+"""Coming in with a password."""
+
+import time
+from datetime import datetime
+
+from orion_auth.addresses import normalise_email
+from orion_auth.admission.actions import Visit, admit
+from orion_auth.admission.rules import Decision, Proof, decide
+from orion_auth.gate import Gate
+from orion_auth.hashing import HashingLane
+from orion_auth.identities import actions as identities
+from orion_auth.identities.actions import KnownIdentity
+from orion_auth.login_attempts import actions as login_attempts
+from orion_auth.login_attempts.actions import Finding
+from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.pacing import evenly
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.sessions.actions import Grant
+from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor.actions import Challenged
+from orion_core.errors import Problem
+from orion_core.http.rate_limit import RateLimitState
+from orion_core.ids import uuid7
+
+PROOF = Proof(("pwd",))
+
+
+async def sign_in(
+    gate: Gate, lane: HashingLane, *, email_text: str, password: str, bearer: Bearer, now: datetime
+) -> Grant | Challenged:
+    """Begin a session for whoever knows the password of an identity in good standing.
+
+    Every attempt is recorded. A 401 Problem is the same, and costs the same, for an unknown address, a wrong password
+    and an address that is not verified; a 403 Problem says what is the matter with a verified account to those who know
+    its password.
+    """
+    started = time.perf_counter()
+    email = normalise_email(email_text)
+    visit = Visit(LoginMethod.PASSWORD, email, bearer, now, started)
+    limit = await _take_limit(gate, visit)
+    async with gate.database.autocommit() as connection:
+        identity = await identities.find_by_email(connection, email, now)
+    password_is_right = await lane.verify(identity.password_hash if identity else None, password)
+    decision = decide(identity.standing if identity else None, password_is_right)
+    if identity is None or decision.outcome != "SUCCESS":
+        await _record_refusal(gate, visit, identity, decision)
+        raise _refusal(decision)
+    return await admit(gate, Visit(LoginMethod.PASSWORD, email, bearer, now, started, limit), identity, PROOF)
+
+
+async def _take_limit(gate: Gate, visit: Visit) -> RateLimitState | None:
+    try:
+        return await rate_limits.take_login(gate.database, visit.email or "", visit.bearer.ip_address, visit.now)
+    except Problem:
+        finding = Finding("BLOCKED", "RATE_LIMITED")
+        async with gate.database.autocommit() as connection:
+            await login_attempts.record(
+                connection, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
+            )
+        raise
+
+
+async def _record_refusal(gate: Gate, visit: Visit, identity: KnownIdentity | None, decision: Decision) -> None:
+    async with evenly(), gate.database.transaction() as transaction:
+        await login_attempts.record(
+            transaction.connection,
+            visit.attempt,
+            Finding(decision.outcome, decision.reason),
+            user_id=identity.id if identity else None,
+            duration_ms=visit.milliseconds,
+        )
+        if decision.outcome == "FAILED":
+            # Nobody's id when there is no such identity, so that the same statements run.
+            await identities.note_failed_login(transaction, identity.id if identity else uuid7())
+
+
+def _refusal(decision: Decision) -> Problem:
+    match decision.reason:
+        case "LOCKED":
+            return Problem(403, "account_locked", "Account locked", "This account is locked for now; try again later.")
+        case "SUSPENDED":
+            detail = "This account was suspended by an administrator; ask for help."
+            return Problem(403, "account_suspended", "Account suspended", detail)
+        case _:
+            # Also for an unverified address: whoever registers one and signs in would learn whether it was free.
+            detail = (
+                "The e-mail address or the password is wrong, or the address is not verified yet; "
+                "POST /auth/v1/verifications sends another mail."
+            )
+            return Problem(401, "invalid_credentials", "Not signed in", detail)

@@ -1,0 +1,41 @@
+"""Recognising the device somebody comes from, inside the transactions of other slices."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from orion_auth.devices import store
+from orion_auth.devices.rules import DeviceStatus, is_trusted
+from orion_auth.tokens.actions import Bearer
+from orion_core.database import Transaction
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What is known of the device of an attempt, before the attempt succeeds."""
+
+    device_id: str | None
+    """The client's own stable id; None when it sent none, which is never recognised."""
+    is_known: bool
+    is_trusted: bool
+    """Trusted by its owner, and for how long has not run out: no second factor is asked for."""
+    is_blocked: bool
+
+
+async def recognise(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> Recognised:
+    """Look the device up among those of the user; changes nothing."""
+    row = await store.find(transaction.connection, user_id, bearer.device_id or "")
+    if row is None:
+        return Recognised(bearer.device_id, is_known=False, is_trusted=False, is_blocked=False)
+    return Recognised(
+        bearer.device_id,
+        is_known=True,
+        is_trusted=is_trusted(row.status, row.trust_expires_at, now),
+        is_blocked=row.status is DeviceStatus.BLOCKED,
+    )
+
+
+async def note_sign_in(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> None:
+    """Remember that the user signed in from this device; a client without an id leaves nothing."""
+    if bearer.device_id is not None:
+        await store.see(transaction.connection, user_id, bearer.device_id, bearer.ip_address, now)

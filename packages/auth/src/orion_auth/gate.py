@@ -1,0 +1,16 @@
+"""What is needed to let somebody in."""
+
+from dataclasses import dataclass
+
+from orion_auth.signer import AccessTokenSigner
+from orion_core.database import Database
+from orion_core.events.outbox import Outbox
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Where sessions are begun: put together once by `app`, used by every way in."""
+
+    database: Database
+    outbox: Outbox
+    signer: AccessTokenSigner

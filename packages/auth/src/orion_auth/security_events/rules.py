@@ -1,0 +1,81 @@
+"""Every kind of security event: what it is called, how grave it is, and whether the owner is told.
+
+A kind is added here and nowhere else. `title` and `description` are what a user reads in his timeline; the notice that
+is mailed is worded by notifications' template `security_notice`, in every language, under the same `type`.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class SecurityEventCategory(Enum):
+    """What part of an account it concerns."""
+
+    AUTHENTICATION = "AUTHENTICATION"
+    PASSWORD = "PASSWORD"
+    TWO_FACTOR = "TWO_FACTOR"
+    SESSION = "SESSION"
+    TOKEN = "TOKEN"
+    DEVICE = "DEVICE"
+    ACCOUNT = "ACCOUNT"
+    RATE_LIMIT = "RATE_LIMIT"
+    SOCIAL = "SOCIAL"
+    ADMINISTRATION = "ADMINISTRATION"
+
+
+class SecurityEventSeverity(Enum):
+    """How soon somebody should look."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+    CRITICAL = "CRITICAL"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of security event."""
+
+    type: str
+    category: SecurityEventCategory
+    severity: SecurityEventSeverity
+    title: str
+    description: str | None = None
+    is_notified: bool = False
+    """Whether the owner gets a message about it."""
+    was_blocked: bool = False
+    """Whether what was tried was prevented."""
+
+
+TOKEN_REUSED = Kind(
+    "token.reused",
+    SecurityEventCategory.TOKEN,
+    SecurityEventSeverity.HIGH,
+    "A refresh token was used twice",
+    "The session was ended, since a copy of its refresh token may be in the wrong hands.",
+    is_notified=True,
+    was_blocked=True,
+)
+REGISTRATION_REPEATED = Kind(
+    "registration.repeated",
+    SecurityEventCategory.ACCOUNT,
+    SecurityEventSeverity.LOW,
+    "Somebody registered with your address",
+    was_blocked=True,
+)
+SIGN_IN_BLOCKED = Kind(
+    "sign_in.blocked",
+    SecurityEventCategory.AUTHENTICATION,
+    SecurityEventSeverity.HIGH,
+    "A sign-in was stopped",
+    "The right password or key was shown, but the attempt looked so unlike you that it was not let in.",
+    is_notified=True,
+    was_blocked=True,
+)
+NEW_DEVICE = Kind(
+    "device.new",
+    SecurityEventCategory.DEVICE,
+    SecurityEventSeverity.MEDIUM,
+    "Your account was used on a new device",
+    is_notified=True,
+)
