@@ -9,7 +9,7 @@ import typer
 from orion_cli.imports import load
 from orion_cli.services import find_service, service_names
 from orion_cli.terminal import FAILED, fail, stop_signals
-from orion_core.http.embedded import PortInUseError
+from orion_core.http.embedded import PortInUseError, end_process
 from orion_core.local.parent import exit_with_parent
 from orion_core.local.ports import LOOPBACK
 from orion_core.logs import configure_logs
@@ -44,7 +44,8 @@ def worker(
         fail(f"{error} Stop who has it, or name another --port.")
     except Exception:
         log.exception("worker.failed")
-        raise typer.Exit(FAILED) from None
+        end_process(FAILED)
+    end_process(0)
 
 
 async def _run(ports: dict[Service, int], host: str) -> None:

@@ -1,10 +1,12 @@
 """An HTTP server on the event loop of a process that does something else: a worker's health, the local mailbox."""
 
 import asyncio
+import os
 import socket
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import FastAPI
 from granian.constants import Interfaces
@@ -46,6 +48,17 @@ async def serving_health(host: str, port: int, database: Database, checks: Mappi
     application.include_router(health_routes(database, checks))
     async with serving(application, host, port) as chosen:
         yield chosen
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process, which has served, without the interpreter's own end.
+
+    A thread of Granian's may still be giving back Python objects when its `serve` is over. An interpreter that ends
+    meanwhile ends that thread, and Rust aborts the process for it: SIGABRT, after all was done in order.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _bindable(host: str, port: int) -> int:

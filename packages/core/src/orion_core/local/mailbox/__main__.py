@@ -6,6 +6,7 @@ import signal
 
 import orjson
 
+from orion_core.http.embedded import end_process
 from orion_core.local.mailbox.server import Mailbox
 from orion_core.local.parent import exit_with_parent
 
@@ -30,6 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     exit_with_parent()
     asyncio.run(run(options.smtp_port, options.http_port, options.host))
+    end_process(0)
 
 
 if __name__ == "__main__":
