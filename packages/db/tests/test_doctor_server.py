@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from packages.db.tests.patients import Patient
+from sqlalchemy import make_url
 
 import orion_db
 from orion_core.local.postgres import start
@@ -90,11 +91,18 @@ async def test_a_prepared_transaction_holds_xmin_until_somebody_decides(patient:
     assert await patient.find("wraparound-database", "postgres") is None
 
 
-async def test_statements_are_asked_where_they_are_counted(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_statements_are_asked_where_they_are_counted(
+    patient: Patient, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     unknown = await patient.find("statements-unknown", "pg_stat_statements")
     assert unknown is not None
     await patient.follow(unknown)
     assert await patient.find("statements-unknown", "pg_stat_statements") is None
+    async with patient.session() as connection:
+        await connection.execute("CREATE DATABASE elsewhere")
+    url = make_url(server).set(database="elsewhere").render_as_string(hide_password=False)
+    elsewhere = Patient(orion_db.Target(installed_services()["user"], url, url))
+    assert await elsewhere.find("statements-unknown", "pg_stat_statements") is None, "postgres tells of all databases"
     async with patient.session() as connection:
         for _ in range(101):
             await connection.execute("SELECT 1 AS often")

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from orion_db.doctor.check import Check, Row, each, nothing, rows
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_db.doctor.check import Check, Row, each
 from orion_db.doctor.finding import Finding, Severity
 from orion_db.doctor.server import Server
 from orion_db.observe.figures import one_line
+from orion_db.observe.statements import counting_connection
 
 SLOW_MS = 100.0
 CALLS = 100
@@ -18,22 +22,30 @@ SELECT
   mean_exec_time AS mean_ms, total_exec_time AS total_ms, rows AS rows_returned,
   total_exec_time / nullif(sum(total_exec_time) OVER (), 0) AS share
 FROM {schema}.pg_stat_statements
-WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = :database)
 ORDER BY total_exec_time DESC
 LIMIT 200
 """
 
 
-def _is_there(server: Server) -> bool:
+async def _counted(_: AsyncConnection, server: Server) -> Sequence[Row]:
+    """The statements of this database, asked wherever on the server they are counted."""
+    async with counting_connection(server.target) as counting:
+        if counting is None:
+            return ()
+        query = text(_STATEMENTS.format(schema=counting.schema))
+        found = await counting.connection.execute(query, {"database": server.target.database})
+        return [{str(name): value for name, value in row.items()} for row in found.mappings()]
+
+
+async def _is_counted(_: AsyncConnection, server: Server) -> Sequence[Row]:
+    """One row when statements are counted, wherever on the server; none when they are not."""
     loaded = server.text("shared_preload_libraries")
     # Who may not see the setting sees it as absent; then the view itself tells.
-    return "pg_stat_statements" in server.extensions and (not loaded or "pg_stat_statements" in loaded)
-
-
-def _query(server: Server) -> str | None:
-    if not _is_there(server):
-        return None
-    return _STATEMENTS.format(schema=server.extensions["pg_stat_statements"])  # a name that regnamespace quotes
+    if loaded and "pg_stat_statements" not in loaded:
+        return ()
+    async with counting_connection(server.target) as counting:
+        return () if counting is None else ({"schema": counting.schema},)
 
 
 def _slow(row: Row, _: Server) -> Finding | None:
@@ -63,10 +75,10 @@ def _dear(row: Row, _: Server) -> Finding | None:
     )
 
 
-def _enabling(_: Sequence[Row], server: Server) -> Iterable[Finding]:
-    if _is_there(server):
+def _enabling(found: Sequence[Row], server: Server) -> Iterable[Finding]:
+    if found:
         return
-    fix = ["CREATE EXTENSION pg_stat_statements"]
+    fix = ["-- in the database postgres, which tells of all databases:", "CREATE EXTENSION pg_stat_statements"]
     loaded = server.text("shared_preload_libraries")
     if "pg_stat_statements" not in loaded:
         libraries = ", ".join(part for part in (loaded, "pg_stat_statements") if part)
@@ -78,7 +90,7 @@ def _enabling(_: Sequence[Row], server: Server) -> Iterable[Finding]:
         what="not there, so slow and dear statements are not known",
         fix=tuple(fix),
         undo=("DROP EXTENSION pg_stat_statements",)
-        if len(fix) == 1
+        if "pg_stat_statements" in loaded
         else ("ALTER SYSTEM RESET shared_preload_libraries",),
     )
 
@@ -91,7 +103,7 @@ CHECKS = (
         title="Slow statement",
         why="Somebody waits for it, each time.",
         todo="Explain it: `orion db explain`.",
-        read=rows(_query),
+        read=_counted,
         judge=each(_slow),
         weight=3,
         sees=OTHERS,
@@ -101,7 +113,7 @@ CHECKS = (
         title="Statement that takes most of the time",
         why="What it is spared, the whole server is spared.",
         todo="Make it faster, or ask it less often.",
-        read=rows(_query),
+        read=_counted,
         judge=each(_dear),
         weight=1,
         sees=OTHERS,
@@ -111,7 +123,7 @@ CHECKS = (
         title="pg_stat_statements is not there",
         why="Without it nobody knows which statements the time goes to.",
         todo="Load it; it costs a few percent at most.",
-        read=nothing,
+        read=_is_counted,
         judge=_enabling,
         weight=1,
     ),
