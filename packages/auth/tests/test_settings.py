@@ -20,7 +20,7 @@ GOOD = {
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> pytest.MonkeyPatch:
     """Only what a process needs, and no `.env` beside it."""
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
-    for name in ("AUTH_URL", "AUTH_PUBLIC_URL", *GOOD):
+    for name in ("AUTH_URL", "AUTH_PUBLIC_URL", "AUTH_HASHING_THREADS", "ORION_WORKERS", *GOOD):
         monkeypatch.delenv(name, raising=False)
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
@@ -41,6 +41,17 @@ def test_the_links_of_mails_follow_auth_url(environment: pytest.MonkeyPatch) -> 
     assert AuthSettings.load().link_prefix == "http://auth.internal:7101"
 
 
+def test_workers_share_the_processors_out(environment: pytest.MonkeyPatch) -> None:
+    environment.setattr("os.cpu_count", lambda: 8)
+    assert AuthSettings.load().threads_to_hash == 8
+    environment.setenv("ORION_WORKERS", "3")
+    assert AuthSettings.load().threads_to_hash == 2
+    environment.setenv("ORION_WORKERS", "20")
+    assert AuthSettings.load().threads_to_hash == 1
+    environment.setenv("AUTH_HASHING_THREADS", "4")
+    assert AuthSettings.load().threads_to_hash == 4
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -50,6 +61,8 @@ def test_the_links_of_mails_follow_auth_url(environment: pytest.MonkeyPatch) -> 
         ("EVENT_SEALING_KEYS", None),
         ("AUTH_SERVICE_KEY_HASHES", '{"user": "hunter2"}'),
         ("AUTH_HASHING_THREADS", "0"),
+        ("AUTH_HASHING_PATIENCE_MS", "0"),
+        ("ORION_WORKERS", "0"),
     ],
 )
 def test_a_wrong_one_is_named_and_not_repeated(environment: pytest.MonkeyPatch, name: str, value: str | None) -> None:

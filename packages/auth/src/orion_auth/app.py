@@ -102,7 +102,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         feed=feed,
         outbox=outbox,
         mailing=Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix),
-        lane=HashingLane(settings.hashing_threads),
+        lane=HashingLane(settings.threads_to_hash, settings.hashing_patience_ms / 1000),
         signer=signer,
         gate=Gate(database, outbox, signer),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),

@@ -27,14 +27,24 @@ class AuthSettings(ServiceSettings):
     """Who may act as which service, by the SHA-256 of its key; the keys themselves are with those services."""
     public_url: str | None = Field(None, validation_alias="AUTH_PUBLIC_URL", examples=["https://auth.example.com"])
     """Prefix of the links in mails; unset: the same as `AUTH_URL`."""
-    hashing_threads: int = Field(
-        default=os.cpu_count() or 1, ge=1, le=256, validation_alias="AUTH_HASHING_THREADS", examples=["2"]
+    workers: int = Field(1, ge=1, le=256, validation_alias="ORION_WORKERS", examples=["2"])
+    """Processes of auth on this machine; `orion serve --workers` says it by itself."""
+    hashing_threads: int | None = Field(None, ge=1, le=256, validation_alias="AUTH_HASHING_THREADS", examples=["2"])
+    """Passwords hashed at the same moment by one process; each costs a core and 19 MiB meanwhile. Unset: the processors
+    shared out among the workers, at least one for each."""
+    hashing_patience_ms: int = Field(
+        1000, ge=10, le=60_000, validation_alias="AUTH_HASHING_PATIENCE_MS", examples=["1000"]
     )
-    """Passwords hashed at the same moment by one process; each costs a core and 19 MiB meanwhile."""
+    """How long a password may wait to be hashed; whoever would wait longer gets 503 and `Retry-After` at once."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
     _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
+
+    @property
+    def threads_to_hash(self) -> int:
+        """How many threads of this process hash."""
+        return self.hashing_threads or max(1, (os.cpu_count() or 1) // self.workers)
 
     @property
     def link_prefix(self) -> str:

@@ -32,6 +32,9 @@ KILL_SECONDS = 15
 # Which application the worker processes make; they get it by environment because they may be spawned, not forked.
 _APPLICATION = "ORION_SERVE_APPLICATION"
 
+# How many they are, so that they share the processors out among them.
+_WORKERS = "ORION_WORKERS"
+
 # prometheus_client looks for it when it is imported, which is in the worker processes only.
 _METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -78,6 +81,7 @@ def _serve_one(service: Service, host: str, port: int | None, workers: int) -> N
     _refuse_what_cannot_start(service, host, chosen)
     configure_logs(Settings.load(), service.name)
     os.environ[_APPLICATION] = service.application
+    os.environ[_WORKERS] = str(workers)
     server = Server(
         "orion_cli.serve:create_application",
         factory=True,

@@ -40,6 +40,24 @@ TABLES_PRUNED_AT = Gauge(
     registry=REGISTRY,
     multiprocess_mode="max",
 )
+HASHING_QUEUE = Gauge(
+    "orion_hashing_queue",
+    "Callers that wait for a thread to hash a password on.",
+    registry=REGISTRY,
+    multiprocess_mode="livesum",
+)
+HASHING_WAITS = Histogram(
+    "orion_hashing_wait_seconds",
+    "Time that callers waited for a thread to hash a password on.",
+    registry=REGISTRY,
+    buckets=(0.001, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+HASHING_REFUSED = Counter(
+    "orion_hashing_refused_total",
+    "Callers told to come back, since they would have waited too long for a thread to hash a password on.",
+    ["whose"],
+    registry=REGISTRY,
+)
 
 
 def exposition() -> bytes:

@@ -1,0 +1,154 @@
+"""A lane for slow work: a few threads, and a queue in front of them in which nobody waits for long.
+
+Whoever would wait longer than the lane's patience is told so before anything is kept for him, so a flood of work costs
+the lane's threads and nothing else. Everything but the work itself happens on the event loop, so it needs no locks.
+"""
+
+import asyncio
+import math
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from orion_core import metrics
+from orion_core.errors import Problem, unavailable
+
+PATIENCE_SECONDS = 1.0
+FIRST_GUESS_SECONDS = 0.02
+"""What one piece of work is thought to take until the first is done; then the mean of the latest."""
+LATEST = 0.1
+"""Weight of the latest piece in that mean."""
+KNOWN_TURNS = 3
+"""Of four turns that both kinds of callers wait for, those who are known get three."""
+NICENESS = 10
+
+Result = TypeVar("Result")
+Places = deque[asyncio.Future[None]]
+
+
+class Lane:
+    """Runs work on `threads` threads, for one event loop."""
+
+    def __init__(self, threads: int, patience: float = PATIENCE_SECONDS) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="argon2", initializer=_step_back)
+        self._threads = threads
+        self._patience = patience
+        self._idle = threads
+        self._seconds = FIRST_GUESS_SECONDS
+        self._known: Places = deque()
+        self._strangers: Places = deque()
+        self._turn = 0
+
+    def require_room(self, *, is_known: bool = False) -> None:
+        """A 503 Problem, with the time after which to try again, when somebody would wait too long now."""
+        wait = self._expected_wait(is_known)
+        if wait > self._patience:
+            raise _refusal(is_known, wait)
+
+    async def run(self, work: Callable[[], Result], *, is_known: bool = False) -> Result:
+        """What `work` returns; a 503 Problem when its turn would come, or has come, too late.
+
+        Who is known, by the device he comes from, waits in a queue of his own, which goes first most of the time: a
+        crowd of strangers delays him little. Who stops waiting leaves the queue; work that has begun goes on to its
+        end, since no thread can be stopped, and keeps its place until then.
+        """
+        began = time.perf_counter()
+        if self._idle:
+            self._idle -= 1
+        else:
+            self.require_room(is_known=is_known)
+            await self._turn_comes(self._known if is_known else self._strangers, is_known)
+        metrics.HASHING_WAITS.observe(time.perf_counter() - began)
+        return await asyncio.wrap_future(self._submit(work))
+
+    def close(self) -> None:
+        """Give up what waits."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, work: Callable[[], Result]) -> Future[Result]:
+        loop = asyncio.get_running_loop()
+
+        def measured() -> Result:
+            began = time.perf_counter()
+            try:
+                return work()
+            finally:
+                # A float is replaced at once, so that it may be written from any of the threads.
+                self._seconds += LATEST * (time.perf_counter() - began - self._seconds)
+
+        def ended(_: object) -> None:
+            with suppress(RuntimeError):  # the loop may be closed before its last thread has ended
+                loop.call_soon_threadsafe(self._pass_on)
+
+        try:
+            future = self._executor.submit(measured)
+        except RuntimeError:
+            self._pass_on()
+            raise
+        future.add_done_callback(ended)
+        return future
+
+    async def _turn_comes(self, queue: Places, is_known: bool) -> None:
+        place = asyncio.get_running_loop().create_future()
+        queue.append(place)
+        self._count()
+        try:
+            async with asyncio.timeout(self._patience):
+                await place
+        except BaseException as error:
+            if place in queue:
+                queue.remove(place)
+                self._count()
+            else:
+                self._pass_on()  # the turn came at the moment of giving up
+            if isinstance(error, TimeoutError):
+                raise _refusal(is_known, self._patience) from None
+            raise
+
+    def _pass_on(self) -> None:
+        """Give a thread that has become free to whoever is next."""
+        first, second = self._known, self._strangers
+        if self._turn % (KNOWN_TURNS + 1) == KNOWN_TURNS:
+            first, second = second, first
+        queue = first or second
+        if not queue:
+            self._idle += 1
+            return
+        self._turn += 1
+        place = queue.popleft()
+        self._count()
+        if place.done():  # given up at this moment: it finds its place gone, and passes the turn on
+            return
+        place.set_result(None)
+
+    def _expected_wait(self, is_known: bool) -> float:
+        if self._idle:
+            return 0.0
+        ahead = len(self._known)
+        if is_known:
+            ahead += min(len(self._strangers), ahead // KNOWN_TURNS + 1)
+        else:
+            ahead += len(self._strangers)
+        return (ahead + 1) * self._seconds / self._threads
+
+    def _count(self) -> None:
+        metrics.HASHING_QUEUE.set(len(self._known) + len(self._strangers))
+
+
+def _step_back() -> None:
+    """Let the event loop, which answers everybody else, go before the threads that hash (Linux: setpriority(2))."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def _refusal(is_known: bool, wait: float) -> Problem:
+    metrics.HASHING_REFUSED.labels("known" if is_known else "stranger").inc()
+    detail = "Too many passwords are being checked just now; nothing was tried. Try again."
+    return unavailable("too_many_passwords", detail, math.ceil(wait))
