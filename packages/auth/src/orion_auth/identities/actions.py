@@ -106,6 +106,14 @@ async def hold(transaction: Transaction, identity_id: UUID, now: datetime) -> Kn
     return _known(await store.hold(transaction.connection, identity_id), now)
 
 
+async def raise_security_epoch(transaction: Transaction, identity_id: UUID) -> int | None:
+    """Begin a new security epoch; says which one is over by it, None when there is no such identity.
+
+    The identity stays held until the transaction ends.
+    """
+    return await store.raise_security_epoch(transaction.connection, identity_id)
+
+
 async def note_login(transaction: Transaction, identity_id: UUID) -> None:
     """Forget the wrong passwords of before."""
     await store.reset_failed_logins(transaction.connection, identity_id)

@@ -97,6 +97,13 @@ async def set_email_verified(
     return (await connection.execute(statement)).one_or_none()
 
 
+async def raise_security_epoch(connection: AsyncConnection, identity_id: UUID) -> int | None:
+    """Raise the epoch by one, whatever state the identity is in, and say which one is over (primary key)."""
+    statement = update(Identity).where(Identity.id == identity_id)
+    statement = statement.values(security_epoch=Identity.security_epoch + 1).returning(Identity.security_epoch - 1)
+    return (await connection.execute(statement)).scalar_one_or_none()
+
+
 async def add_failed_login(connection: AsyncConnection, identity_id: UUID) -> None:
     """Count one more failure (primary key); for an id that nobody has, nothing."""
     statement = update(Identity).where(Identity.id == identity_id)

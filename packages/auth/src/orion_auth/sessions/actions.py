@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from orion_auth.identities import actions as identities
@@ -116,6 +117,42 @@ async def sign_out(database: Database, outbox: Outbox, user_id: UUID, session_id
         await _end(transaction, outbox, user_id, session_id, "SIGNED_OUT", now)
 
 
+async def end_all(
+    transaction: Transaction,
+    outbox: Outbox,
+    user_id: UUID,
+    *,
+    reason: str,
+    revoked_by: str,
+    now: datetime,
+    keep: UUID | None = None,
+) -> int:
+    """End every session of a user but `keep`, and say how many those were.
+
+    Without `keep` the user's security epoch is raised too, so that every access token given out before is refused
+    everywhere, also one that a sign-in or a refresh under way is about to hand out. Both are waited for: they hold the
+    identity, or the line of refresh tokens.
+    """
+    if keep is None:
+        over = await identities.raise_security_epoch(transaction, user_id)
+        if over is None:
+            return 0
+        await store.refuse_epoch(
+            transaction.connection, _refusal(user_id, reason, revoked_by, now) | {"user_epoch": over}
+        )
+    else:
+        await identities.hold(transaction, user_id, now)
+    ended = await tokens.revoke_sessions(transaction, user_id, reason, now, keep=keep)
+    if not ended:
+        return 0
+    refusal = _refusal(user_id, reason, revoked_by, now)
+    rows = [refusal | {"session_id": session_id} for session_id in ended]
+    newly = await store.refuse_sessions(transaction.connection, rows)
+    for session_id in newly:
+        await outbox.record(transaction, _ended(session_id, refusal), now)
+    return len(newly)
+
+
 async def snapshot(database: Database, feed: Feed, now: datetime) -> RevocationSnapshot:
     """Everything refused now, and the feed position to follow on from.
 
@@ -173,20 +210,30 @@ async def _end(
 ) -> bool:
     """End a session, once; False when it had ended before."""
     await tokens.hold_session(transaction, user_id, session_id)
-    tokens_expire_at = now + LIFETIME + REFUSAL_MARGIN
-    values = {
-        "session_id": session_id,
-        "user_id": user_id,
-        "reason": reason,
-        "revoked_by": str(user_id) if reason == "SIGNED_OUT" else "auth",
-        "revoked_at": now,
-        "expires_at": tokens_expire_at,
-    }
-    if not await store.refuse_session(transaction.connection, values):
+    refusal = _refusal(user_id, reason, str(user_id) if reason == "SIGNED_OUT" else "auth", now)
+    if not await store.refuse_session(transaction.connection, refusal | {"session_id": session_id}):
         return False
     await tokens.revoke_session(transaction, user_id, session_id, reason, now)
-    event = SessionEnded(
-        session_id=session_id, user_id=user_id, reason=reason, ended_at=now, tokens_expire_at=tokens_expire_at
-    )
-    await outbox.record(transaction, event, now)
+    await outbox.record(transaction, _ended(session_id, refusal), now)
     return True
+
+
+def _refusal(user_id: UUID, reason: str, revoked_by: str, now: datetime) -> dict[str, Any]:
+    """What every refusal says, whatever is refused: kept for as long as a token given out now is good."""
+    return {
+        "user_id": user_id,
+        "reason": reason,
+        "revoked_by": revoked_by,
+        "revoked_at": now,
+        "expires_at": now + LIFETIME + REFUSAL_MARGIN,
+    }
+
+
+def _ended(session_id: UUID, refusal: dict[str, Any]) -> SessionEnded:
+    return SessionEnded(
+        session_id=session_id,
+        user_id=refusal["user_id"],
+        reason=refusal["reason"],
+        ended_at=refusal["revoked_at"],
+        tokens_expire_at=refusal["expires_at"],
+    )

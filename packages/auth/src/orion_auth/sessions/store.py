@@ -19,6 +19,17 @@ async def refuse_session(connection: AsyncConnection, values: dict[str, Any]) ->
     return (await connection.execute(statement)).one_or_none() is not None
 
 
+async def refuse_sessions(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> Sequence[UUID]:
+    """Refuse several sessions (uq_session_blacklist_session_id); names those that were not refused already."""
+    statement = insert(SessionBlacklist).values(rows).on_conflict_do_nothing().returning(SessionBlacklist.session_id)
+    return [session_id for session_id in (await connection.execute(statement)).scalars() if session_id is not None]
+
+
+async def refuse_epoch(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Refuse a user's tokens of an epoch and of those before it."""
+    await connection.execute(insert(SessionBlacklist).values(values))
+
+
 async def is_refused(connection: AsyncConnection, user_id: UUID, session_id: UUID, epoch: int, now: datetime) -> bool:
     """Whether a session, or the epoch it belongs to, is refused.
 

@@ -1,6 +1,7 @@
 """Giving out opaque tokens, using them up, rotating and revoking them, inside the transactions of other slices."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -170,6 +171,17 @@ async def hold_session(transaction: Transaction, user_id: UUID, session_id: UUID
 async def revoke_session(transaction: Transaction, user_id: UUID, session_id: UUID, reason: str, now: datetime) -> None:
     """Revoke the refresh tokens of one session."""
     await store.revoke_session(transaction.connection, user_id, session_id, reason, now)
+
+
+async def revoke_sessions(
+    transaction: Transaction, user_id: UUID, reason: str, now: datetime, *, keep: UUID | None
+) -> Sequence[UUID]:
+    """Revoke the refresh tokens of all of a user's sessions but `keep`, and say which sessions those were.
+
+    Refreshes that are under way are waited for. What begins a session must hold the identity, and so must the caller.
+    """
+    await store.hold_sessions(transaction.connection, user_id)
+    return await store.revoke_sessions(transaction.connection, user_id, reason, now, keep)
 
 
 async def _replayed(transaction: Transaction, token: BearerToken, now: datetime) -> Replayed | None:

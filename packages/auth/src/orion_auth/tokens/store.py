@@ -1,5 +1,6 @@
 """The statements of tokens. Each finds its row by the unique selector, so it touches one row at most, unless said."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -94,6 +95,14 @@ async def hold_session(connection: AsyncConnection, user_id: UUID, session_id: U
     await connection.execute(statement.with_for_update(key_share=True))
 
 
+async def hold_sessions(connection: AsyncConnection, user_id: UUID) -> None:
+    """The same lock on all lines of a user, always in the same order (ix_auth_tokens_user_id_type_status)."""
+    statement = select(AuthToken.id).where(
+        AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH, AuthToken.id == AuthToken.family_id
+    )
+    await connection.execute(statement.order_by(AuthToken.id).with_for_update(key_share=True))
+
+
 async def rotate(connection: AsyncConnection, values: dict[str, Any]) -> AnyRow | None:
     """Replace an active refresh token by its successor; None when it was not active."""
     return (await connection.execute(_ROTATE, values)).one_or_none()
@@ -112,6 +121,16 @@ async def revoke_session(
         AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH, AuthToken.session_id == session_id
     )
     await connection.execute(statement)
+
+
+async def revoke_sessions(
+    connection: AsyncConnection, user_id: UUID, reason: str, now: datetime, keep: UUID | None
+) -> Sequence[UUID]:
+    """Revoke the active refresh tokens of sessions but `keep`; names them (ix_auth_tokens_user_id_type_status)."""
+    statement = _revocation(reason, now).where(AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH)
+    if keep is not None:
+        statement = statement.where(AuthToken.session_id != keep)
+    return (await connection.execute(statement.returning(AuthToken.session_id))).scalars().all()
 
 
 def _revocation(reason: str, now: datetime) -> Any:
