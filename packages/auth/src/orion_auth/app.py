@@ -11,6 +11,10 @@ from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
+from orion_auth.oauth_connections import routes as oauth_connections
+from orion_auth.providers.actions import Providers
+from orion_auth.providers.discovery import Directory
+from orion_auth.providers.http import ProviderHttp
 from orion_auth.registrations import routes as registrations
 from orion_auth.service import service
 from orion_auth.sessions import routes as sessions
@@ -42,6 +46,7 @@ ROUTERS = (
     admission.router,
     sessions.router,
     oauth2.router,
+    oauth_connections.router,
     signing_key_routes.router,
 )
 
@@ -66,6 +71,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
 
     async def stop() -> None:
         components.lane.close()
+        await components.providers.close()
 
     return create_application(
         name="auth",
@@ -94,6 +100,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
 
     outbox = Outbox(feed)
     signer = AccessTokenSigner(load_key, settings.issuer)
+    http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
     verifier = TokenVerifier(public_keys, settings.issuer, AUDIENCE, clock)
     return Components(
         settings=settings,
@@ -105,6 +112,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         lane=HashingLane(settings.threads_to_hash, settings.hashing_patience_ms / 1000),
         signer=signer,
         gate=Gate(database, outbox, signer),
+        providers=Providers(http, Directory(http, clock)),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
     )

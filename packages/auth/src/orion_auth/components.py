@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
+from orion_auth.providers.actions import Providers
 from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
@@ -34,6 +35,7 @@ class Components:
     lane: HashingLane
     signer: AccessTokenSigner
     gate: Gate
+    providers: Providers
     authenticate: Authenticator
     idempotency: IdempotencyKeys
 

@@ -7,6 +7,7 @@ from orion_auth.base import Table
 from orion_auth.devices import tables as devices
 from orion_auth.identities import tables as identities
 from orion_auth.login_attempts import tables as login_attempts
+from orion_auth.oauth_connections import tables as oauth_connections
 from orion_auth.passkeys import tables as passkeys
 from orion_auth.passwords import tables as passwords
 from orion_auth.rate_limits import tables as rate_limits
@@ -24,6 +25,7 @@ SLICES = (
     devices,
     identities,
     login_attempts,
+    oauth_connections,
     passkeys,
     passwords,
     rate_limits,

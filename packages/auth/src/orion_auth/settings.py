@@ -36,6 +36,13 @@ class AuthSettings(ServiceSettings):
         1000, ge=10, le=60_000, validation_alias="AUTH_HASHING_PATIENCE_MS", examples=["1000"]
     )
     """How long a password may wait to be hashed; whoever would wait longer gets 503 and `Retry-After` at once."""
+    local_providers: bool | None = Field(None, validation_alias="AUTH_LOCAL_PROVIDERS", examples=["true"])
+    """Whether providers of social login may be on this machine (then also by plain http) and in private networks.
+
+    Unset: not in production.
+    """
+    provider_timeout: float = Field(8.0, gt=0, le=60, validation_alias="AUTH_PROVIDER_TIMEOUT_SECONDS", examples=["8"])
+    """How long a provider of social login may take for one answer."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
@@ -50,3 +57,8 @@ class AuthSettings(ServiceSettings):
     def link_prefix(self) -> str:
         """What links in mails begin with, without a slash at the end."""
         return (self.public_url or self.auth_url).rstrip("/")
+
+    @property
+    def allows_local_providers(self) -> bool:
+        """Whether providers may be where the public internet is not."""
+        return self.environment != "production" if self.local_providers is None else self.local_providers

@@ -7,10 +7,16 @@ from uuid import UUID
 ChallengePurpose = Literal["SIGN_IN", "STEP_UP", "ENROLMENT", "EMAIL_VERIFICATION", "PHONE_VERIFICATION"]
 
 
+ClientAuthentication = Literal["NONE", "CLIENT_SECRET_BASIC", "CLIENT_SECRET_POST", "APPLE_JWT"]
+
+
 DeviceStatus = Literal["TRUSTED", "UNTRUSTED", "BLOCKED", "PENDING_VERIFICATION"]
 
 
 DeviceType = Literal["DESKTOP", "MOBILE", "TABLET", "TV", "BOT", "UNKNOWN"]
+
+
+EmailTrust = Literal["NEVER", "CLAIM", "ALWAYS"]
 
 
 IdentityStatus = Literal["PENDING", "ACTIVE", "LOCKED", "SUSPENDED", "DELETED"]
@@ -26,6 +32,9 @@ ProviderProtocol = Literal["OIDC", "OAUTH2"]
 
 
 RateLimitKeyType = Literal["USER", "IP", "EMAIL", "API_KEY", "GLOBAL"]
+
+
+ResponseMode = Literal["QUERY", "FORM_POST"]
 
 
 SecurityEventCategory = Literal[
@@ -424,6 +433,9 @@ class OAuthConnection(TypedDict):
     name: str
     """varchar(50) NOT NULL."""
 
+    display_name: str | None
+    """varchar(100)."""
+
     protocol: ProviderProtocol
     """provider_protocol NOT NULL."""
 
@@ -432,6 +444,15 @@ class OAuthConnection(TypedDict):
 
     client_secret: bytes | None
     """bytea."""
+
+    client_authentication: ClientAuthentication
+    """client_authentication NOT NULL DEFAULT 'CLIENT_SECRET_BASIC'."""
+
+    team_id: str | None
+    """varchar(60). Apple: the developer team that the key belongs to"""
+
+    key_id: str | None
+    """varchar(60). Apple: the name of the key"""
 
     issuer: str | None
     """varchar(500)."""
@@ -448,14 +469,30 @@ class OAuthConnection(TypedDict):
     userinfo_url: str | None
     """varchar(500)."""
 
+    emails_url: str | None
+    """varchar(500). GitHub: the list of a user's addresses"""
+
     jwks_url: str | None
     """varchar(500)."""
 
     scopes: list[str]
     """varchar(255)[] NOT NULL DEFAULT '{}'."""
 
+    authorization_parameters: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    response_mode: ResponseMode
+    """response_mode NOT NULL DEFAULT 'QUERY'."""
+
     claim_mapping: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    email_trust: EmailTrust
+    """email_trust NOT NULL DEFAULT 'NEVER'."""
+
+    auto_link_domains: list[str]
+    """varchar(255)[] NOT NULL DEFAULT '{}'. Domains whose verified addresses link by themselves: the provider is their
+    only authority"""
 
     is_enabled: bool
     """boolean NOT NULL DEFAULT false."""

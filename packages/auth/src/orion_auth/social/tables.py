@@ -1,7 +1,6 @@
-"""Providers that people may sign in through, and who has linked which account."""
+"""Who has linked which account elsewhere."""
 
 from datetime import datetime
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -10,44 +9,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table, owner, sealed
-from orion_core.retention.declarations import Follows, Forever
-from orion_core.tables import Annotated, Identified, Timestamped, native_enum
-
-
-class ProviderProtocol(Enum):
-    """OIDC tells who somebody is by itself; bare OAUTH2 needs a userinfo endpoint."""
-
-    OIDC = "OIDC"
-    OAUTH2 = "OAUTH2"
-
-
-class OAuthConnection(Identified, Timestamped, Annotated, Table):
-    """One configured provider."""
-
-    __tablename__ = "oauth_connections"
-
-    name: Mapped[str] = mapped_column(String(50))
-    protocol: Mapped[ProviderProtocol] = mapped_column(native_enum(ProviderProtocol))
-    client_id: Mapped[str] = mapped_column(String(255))
-    client_secret: Mapped[bytes | None] = sealed()
-    issuer: Mapped[str | None] = mapped_column(String(500))
-    discovery_url: Mapped[str | None] = mapped_column(String(500))
-    authorization_url: Mapped[str | None] = mapped_column(String(500))
-    token_url: Mapped[str | None] = mapped_column(String(500))
-    userinfo_url: Mapped[str | None] = mapped_column(String(500))
-    jwks_url: Mapped[str | None] = mapped_column(String(500))
-    scopes: Mapped[list[str]] = mapped_column(ARRAY(String(255)), server_default=text("'{}'"))
-    claim_mapping: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    is_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
-
-    __table_args__ = (
-        UniqueConstraint("name"),
-        CheckConstraint("protocol <> 'OIDC' OR num_nonnulls(discovery_url, issuer) > 0", name="oidc"),
-        CheckConstraint(
-            "protocol <> 'OAUTH2' OR num_nulls(authorization_url, token_url, userinfo_url) = 0", name="oauth2"
-        ),
-        {"info": {"retention": Forever("settings")}, "comment": "Configured sign-in providers"},
-    )
+from orion_core.retention.declarations import Follows
+from orion_core.tables import Annotated, Identified, Timestamped
 
 
 class OAuthProvider(Identified, Timestamped, Annotated, Table):

@@ -1,0 +1,1 @@
+"""Which providers people may sign in through, as an administrator configures them."""

@@ -1,0 +1,161 @@
+"""Configuring providers, and reading them for those who sign in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import AnyRow
+from orion_auth.oauth_connections import store
+from orion_auth.oauth_connections.presets import Preset, beginning
+from orion_auth.oauth_connections.rules import faults
+from orion_auth.oauth_connections.shapes import Connection, Discovered
+from orion_auth.providers.actions import Providers
+from orion_auth.providers.rules import Provider, ProviderError
+from orion_core.database import Database
+from orion_core.errors import FieldError, Problem, not_found
+from orion_core.http.etags import etag
+from orion_core.ids import uuid7
+from orion_core.sealing import Keyring, place
+
+RequireMatch = Callable[[str], None]
+"""Given the present ETag, raises unless the caller has seen it."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What configuring needs: where connections are kept, what seals their secrets, and what is allowed."""
+
+    database: Database
+    keyring: Keyring
+    public_prefix: str
+    local: bool
+    """Whether providers may be on this machine and in private networks."""
+
+    def redirect_uri(self, name: str) -> str:
+        """Where the provider sends people back to; to be registered there to the letter."""
+        return f"{self.public_prefix}/auth/v1/oauth-connections/{name}/callback"
+
+
+async def list_all(configuration: Configuration) -> list[Connection]:
+    """Every connection."""
+    async with configuration.database.autocommit() as connection:
+        return [_shown(configuration, row) for row in await store.list_all(connection)]
+
+
+async def read(configuration: Configuration, name: str) -> Connection:
+    """One connection; a 404 Problem when there is none of that name."""
+    async with configuration.database.autocommit() as connection:
+        return _shown(configuration, _found(await store.find(connection, name)))
+
+
+async def create(configuration: Configuration, name: str, preset: Preset | None, said: dict[str, Any]) -> Connection:
+    """Add a connection from a preset and what is said beside it."""
+    connection_id = uuid7()
+    values = beginning(preset) | said | {"name": name}
+    _refuse_faults(configuration, values)
+    sealed = {"id": connection_id, "client_secret": _seal(configuration, connection_id, values["client_secret"])}
+    try:
+        async with configuration.database.transaction() as transaction:
+            await store.insert_connection(transaction.connection, values | sealed)
+    except IntegrityError:
+        error = FieldError(field="/name", code="name_taken", detail="There is a connection of this name.")
+        raise Problem(409, "name_taken", "Name taken", "Choose another name.", errors=[error]) from None
+    return await read(configuration, name)
+
+
+async def change(
+    configuration: Configuration, name: str, said: dict[str, Any], require: RequireMatch, now: datetime
+) -> Connection:
+    """Change a connection. What results is judged as a whole."""
+    async with configuration.database.transaction() as transaction:
+        row = _found(await store.hold(transaction.connection, name))
+        require(etag(_shown(configuration, row)))
+        secret = said.get("client_secret", "kept" if row.client_secret is not None else None)
+        _refuse_faults(configuration, {**row._mapping, **said, "client_secret": secret})  # noqa: SLF001
+        if "client_secret" in said:
+            said = {**said, "client_secret": _seal(configuration, row.id, said["client_secret"])}
+        await store.change(transaction.connection, row.id, said, now)
+    return await read(configuration, name)
+
+
+async def remove(configuration: Configuration, name: str, require: RequireMatch) -> None:
+    """Delete a connection; a 409 Problem while accounts are linked through it."""
+    try:
+        async with configuration.database.transaction() as transaction:
+            row = _found(await store.hold(transaction.connection, name))
+            require(etag(_shown(configuration, row)))
+            await store.remove(transaction.connection, row.id)
+    except IntegrityError:
+        detail = "Accounts are linked through this provider; switch it off (is_enabled) instead of deleting it."
+        raise Problem(409, "connection_in_use", "Connection in use", detail) from None
+
+
+async def discover(configuration: Configuration, providers: Providers, name: str) -> Discovered:
+    """Ask the provider now what it says of itself; a 502 Problem that says what is wrong with it."""
+    async with configuration.database.autocommit() as connection:
+        provider = _provider(configuration.keyring, _found(await store.find(connection, name)))
+    try:
+        endpoints, keys = await providers.directory.examine(provider)
+    except ProviderError as error:
+        raise Problem(502, "provider_unusable", "Provider unusable", f"{error.reason}: {error.detail}.") from error
+    return Discovered(
+        issuer=provider.issuer,
+        authorization_url=endpoints.authorization,
+        token_url=endpoints.token,
+        userinfo_url=endpoints.userinfo,
+        jwks_url=endpoints.jwks,
+        keys=keys,
+        answers_with_issuer=endpoints.answers_with_issuer,
+    )
+
+
+async def enabled(connection: AsyncConnection, keyring: Keyring, name: str) -> Provider | None:
+    """The provider of that name, ready to be spoken to; None when there is none, or it is switched off."""
+    row = await store.find(connection, name)
+    return _provider(keyring, row) if row is not None and row.is_enabled else None
+
+
+def _found(row: AnyRow | None) -> AnyRow:
+    if row is None:
+        raise not_found("connection")
+    return row
+
+
+def _provider(keyring: Keyring, row: AnyRow) -> Provider:
+    secret = row.client_secret
+    opened = keyring.open(secret, _place(row.id)).decode() if secret is not None else None
+    return _as_provider({**row._mapping, "client_secret": opened})  # noqa: SLF001
+
+
+def _as_provider(values: dict[str, Any]) -> Provider:
+    known: dict[str, Any] = {name: values[name] for name in Provider.__dataclass_fields__}
+    known |= {name: tuple(values[name]) for name in ("scopes", "auto_link_domains")}
+    return Provider(**known)
+
+
+def _refuse_faults(configuration: Configuration, values: dict[str, Any]) -> None:
+    found = faults(_as_provider(values), local=configuration.local)
+    if found:
+        errors = [FieldError(field=f"/{field}", code="unusable", detail=f"{fault}.") for field, fault in found]
+        detail = f"{len(errors)} field{'s are' if len(errors) > 1 else ' is'} wrong; see errors. Nothing was changed."
+        raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=errors)
+
+
+def _seal(configuration: Configuration, connection_id: UUID, secret: str | None) -> bytes | None:
+    return configuration.keyring.seal(secret.encode(), _place(connection_id)) if secret is not None else None
+
+
+def _place(connection_id: UUID) -> str:
+    return place("oauth_connections", "client_secret", connection_id)
+
+
+def _shown(configuration: Configuration, row: AnyRow) -> Connection:
+    values = {name: row._mapping[name] for name in Connection.model_fields if name in row._mapping}  # noqa: SLF001
+    return Connection(
+        **values, has_client_secret=row.client_secret is not None, redirect_uri=configuration.redirect_uri(row.name)
+    )

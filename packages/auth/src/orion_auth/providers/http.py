@@ -1,0 +1,147 @@
+"""HTTP to providers: to public addresses only, within a time and a size, following nobody elsewhere.
+
+An address that an administrator, or a document of a provider, names is not to make us ask our own network for things
+(server-side request forgery). So names are resolved here, every address is looked at, and the connection is made to
+the very address that was looked at; a name that points elsewhere a moment later changes nothing.
+"""
+
+import asyncio
+import json
+import socket
+import ssl
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import httpcore
+
+from orion_auth.providers.rules import ProviderError, may_be_reached, url_fault
+
+LARGEST_ANSWER = 262_144
+"""Bytes. Key sets and discovery documents of large providers take 20 KiB."""
+
+USER_AGENT = "orion-auth"
+JSON_TYPES = ("application/json", "application/jwk-set+json")
+
+
+class _Refused(Exception):
+    """The host has no address that may be reached."""
+
+
+class _GuardedNetwork(httpcore.AsyncNetworkBackend):
+    """Connects to the addresses of a host that may be reached, one after the other."""
+
+    def __init__(self, *, local: bool) -> None:
+        self._local = local
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host} has no address") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not all(may_be_reached(ip_address(address), local=self._local) for address in addresses):
+            raise _Refused
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in addresses:
+            try:
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a provider answered, read to its end."""
+
+    status: int
+    content_type: str
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """The body as JSON; ProviderError when it is none."""
+        if self.content_type not in JSON_TYPES and not self.content_type.endswith("+json"):
+            raise ProviderError("NOT_JSON", f"the answer is {self.content_type or 'of no type'}, not JSON")
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise ProviderError("NOT_JSON", "the answer is not valid JSON") from None
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise ProviderError("NOT_JSON", "the answer is not a JSON object")
+        return value  # pyright: ignore[reportUnknownVariableType]
+
+
+class ProviderHttp:
+    """A pool of connections to providers. `local` also lets it reach loopback and private networks."""
+
+    def __init__(self, *, local: bool, seconds: float) -> None:
+        self.local = local
+        self._seconds = seconds
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            max_connections=50,
+            max_keepalive_connections=10,
+            keepalive_expiry=30,
+            network_backend=_GuardedNetwork(local=local),
+        )
+
+    async def get(self, url: str, *, bearer: str | None = None) -> Answer:
+        """GET; with an access token as the bearer of it."""
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer is not None else {}
+        return await self._send("GET", url, headers, b"")
+
+    async def post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """POST a form."""
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return await self._send("POST", url, {**headers, **kind}, urlencode(form).encode())
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+    async def _send(self, method: str, url: str, headers: dict[str, str], content: bytes) -> Answer:
+        if fault := url_fault(url, local=self.local):
+            raise ProviderError("FORBIDDEN_URL", f"an endpoint of the provider is not used: {fault}")
+        common = {"Accept": "application/json", "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._exchange(method, url, [*(common | headers).items()], content)
+        except TimeoutError:
+            raise ProviderError("TOO_SLOW", f"no whole answer within {self._seconds:g} seconds") from None
+        except _Refused:
+            raise ProviderError(
+                "FORBIDDEN_ADDRESS", "the host of an endpoint has an address that is not public"
+            ) from None
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError, ValueError) as error:
+            raise ProviderError("UNREACHABLE", f"no answer ({type(error).__name__})") from error
+
+    async def _exchange(
+        self, method: str, url: str, headers: list[tuple[str | bytes, str | bytes]], content: bytes
+    ) -> Answer:
+        async with self._pool.stream(method, url, headers=headers, content=content) as response:
+            body = bytearray()
+            async for part in response.aiter_stream():
+                body += part
+                if len(body) > LARGEST_ANSWER:
+                    raise ProviderError("TOO_LARGE", f"the answer is larger than {LARGEST_ANSWER} bytes")
+            kinds = [value for name, value in response.headers if name.lower() == b"content-type"]
+            kind = kinds[0].decode("latin-1").partition(";")[0].strip().lower() if kinds else ""
+            if 300 <= response.status < 400:
+                raise ProviderError("REDIRECTED", "the provider's answer leads elsewhere, which is not followed")
+            return Answer(response.status, kind, bytes(body))
