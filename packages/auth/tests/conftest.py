@@ -16,6 +16,7 @@ from sqlalchemy import text
 from orion_auth.app import build
 from orion_auth.service import service
 from orion_auth.settings import AuthSettings
+from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets, Purpose
 from orion_contracts.events import EmailVerificationRequested, VerificationSecrets
 from orion_core.database import Database
 from orion_core.sealing import Keyring
@@ -65,6 +66,14 @@ class Auth:
         associated = EmailVerificationRequested.associated_data(event.user_id)
         return VerificationSecrets.model_validate_json(Keyring.parse(EVENT_KEYS).open_text(event.secrets, associated))
 
+    async def sent(self, purpose: Purpose) -> list[MessageSecrets]:
+        """The secrets of all messages of that purpose, the newest first."""
+        query = "SELECT data FROM outbox WHERE type = :type AND data->>'purpose' = :purpose ORDER BY sequence DESC"
+        rows = await self.rows(query, type=AccountMessageRequested.type, purpose=purpose)
+        events, keyring = [AccountMessageRequested.read(row["data"]) for row in rows], Keyring.parse(EVENT_KEYS)
+        texts = [keyring.open_text(event.secrets, event.associated_data()) for event in events]
+        return [MessageSecrets.model_validate_json(text) for text in texts]
+
     async def verified(self, email: str = "ada@example.com", **fields: Any) -> UUID:
         """A user who has registered and verified the address."""
         assert (await self.register(email, **fields)).status_code == 202
@@ -110,6 +119,7 @@ def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
         "EVENT_SEALING_KEYS": EVENT_KEYS,
         "AUTH_SERVICE_KEY_HASHES": {name: sha256(SERVICE_KEY.encode()).hexdigest() for name in ("user", "operator")},
         "AUTH_PUBLIC_URL": "http://auth.test",
+        "AUTH_SIGN_IN_URL": "http://app.test/sign-in",
         "AUTH_HASHING_THREADS": 2,
     }
     return AuthSettings.model_validate(values | changes)

@@ -9,6 +9,7 @@ from orion_auth.admission import routes as admission
 from orion_auth.components import Components
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
+from orion_auth.magic_links import routes as magic_links
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
 from orion_auth.oauth_connections import routes as oauth_connections
@@ -44,6 +45,7 @@ ROUTERS = (
     registrations.router,
     verifications.router,
     admission.router,
+    magic_links.router,
     sessions.router,
     oauth2.router,
     oauth_connections.router,

@@ -27,6 +27,10 @@ class AuthSettings(ServiceSettings):
     """Who may act as which service, by the SHA-256 of its key; the keys themselves are with those services."""
     public_url: str | None = Field(None, validation_alias="AUTH_PUBLIC_URL", examples=["https://auth.example.com"])
     """Prefix of the links in mails; unset: the same as `AUTH_URL`."""
+    sign_in_url: str | None = Field(
+        None, validation_alias="AUTH_SIGN_IN_URL", examples=["https://app.example.com/sign-in"]
+    )
+    """The application's page that sign-in mails link to, with `#token=…`; unset: they hold a code only."""
     workers: int = Field(1, ge=1, le=256, validation_alias="ORION_WORKERS", examples=["2"])
     """Processes of auth on this machine; `orion serve --workers` says it by itself."""
     hashing_threads: int | None = Field(None, ge=1, le=256, validation_alias="AUTH_HASHING_THREADS", examples=["2"])

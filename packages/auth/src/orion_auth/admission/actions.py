@@ -4,7 +4,7 @@ A way in (a password, a passkey, a mailed link, another provider) finds out who 
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from orion_auth.admission.rules import Proof, next_step
@@ -49,6 +49,10 @@ class Visit:
         return Attempt(
             self.method, self.email, self.bearer.ip_address, self.bearer.user_agent, self.bearer.device_id, self.now
         )
+
+    def of(self, email: str) -> "Visit":
+        """The same attempt, once it is known whose it is."""
+        return replace(self, email=email)
 
     @property
     def milliseconds(self) -> int:

@@ -11,7 +11,9 @@ from orion_core.http.rate_limit import RateLimitState, too_many_requests
 from orion_core.ids import uuid7
 from orion_core.tables import IpAddress
 
-Endpoint = Literal["login", "refresh", "password_reset", "email_verification", "two_factor_verification"]
+Endpoint = Literal[
+    "login", "refresh", "password_reset", "email_verification", "two_factor_verification", "sign_in_mail"
+]
 
 
 async def take_login(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
@@ -27,6 +29,11 @@ async def take_refresh(database: Database, user_id: UUID, now: datetime) -> Rate
 async def take_verification_mail(database: Database, email: str, now: datetime) -> RateLimitState | None:
     """Count a verification mail to this address, wherever it is asked for: the limit protects who receives it."""
     return await _take(database, "email_verification", RateLimitKeyType.EMAIL, f"mail {email}", now)
+
+
+async def take_sign_in_mail(database: Database, email: str, now: datetime) -> RateLimitState | None:
+    """Count a mail to sign in with, wherever it is asked for: the limit protects who receives it, and its code."""
+    return await _take(database, "sign_in_mail", RateLimitKeyType.EMAIL, email, now)
 
 
 async def take_verification_code(database: Database, email: str, now: datetime) -> RateLimitState | None:

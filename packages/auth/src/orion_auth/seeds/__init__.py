@@ -22,6 +22,7 @@ POLICIES = (
     ("password_reset", RateLimitKeyType.EMAIL, 3, 300),
     ("email_verification", RateLimitKeyType.EMAIL, 5, 300),
     ("two_factor_verification", RateLimitKeyType.USER, 5, 60),
+    ("sign_in_mail", RateLimitKeyType.EMAIL, 3, 900),
 )
 """Endpoint, whom it is counted for, how often, in how many seconds."""
 

@@ -15,6 +15,7 @@ from orion_auth.tokens.rules import BearerToken, parse
 from orion_auth.tokens.tables import TokenStatus, TokenType
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
+from orion_core.sealing import Keyring
 from orion_core.secrets import hash_secret, new_secret, new_selector
 from orion_core.tables import IpAddress
 
@@ -49,6 +50,29 @@ class Confirmed:
     email: str
     password_hash: str | None = field(repr=False)
     """Of the password given in that registration."""
+
+
+MAILED_CODE = "mailed code"
+"""What the keyring derives the key of code hashes for."""
+
+
+@dataclass(frozen=True)
+class MailedKey:
+    """What one mail to sign in with opens: by its link, or by its code together with the handle."""
+
+    selector: str
+    link_secret: str = field(repr=False)
+    handle_secret: str = field(repr=False)
+
+    @property
+    def link(self) -> str:
+        """The token in the link."""
+        return BearerToken(self.selector, self.link_secret).text
+
+    @property
+    def handle(self) -> str:
+        """What whoever asked for the mail shows with the code."""
+        return BearerToken(self.selector, self.handle_secret).text
 
 
 @dataclass(frozen=True)
@@ -124,6 +148,72 @@ async def issue_refresh(transaction: Transaction, session: NewSession, bearer: B
         "metadata_": {"session_started_at": session.started_at.isoformat(), "amr": session.amr},
     }
     return await _issue(transaction, values, bearer, now=session.started_at, expires_at=session.expires_at)
+
+
+def new_mailed_key() -> MailedKey:
+    """Secrets for a mail to sign in with; nothing is kept of them yet."""
+    return MailedKey(new_selector(), new_secret(), new_secret())
+
+
+async def keep_mailed_key(
+    transaction: Transaction,
+    keyring: Keyring,
+    user_id: UUID,
+    key: MailedKey,
+    code: str,
+    bearer: Bearer,
+    now: datetime,
+    expires_at: datetime,
+) -> None:
+    """From now on whoever reads the mail can use the key, once; those of earlier mails are worthless."""
+    await store.revoke_mailed_keys(transaction.connection, user_id, now)
+    values = {
+        "user_id": user_id,
+        "type": TokenType.MAGIC_LINK,
+        "token": key.selector,
+        "token_hash": hash_secret(key.link_secret),
+        "issued_at": now,
+        "expires_at": expires_at,
+        "ip_address": bearer.ip_address,
+        "user_agent": bearer.user_agent,
+        "metadata_": {
+            "handle_hash": hash_secret(key.handle_secret).hex(),
+            "code_hash": keyring.mac(MAILED_CODE, f"{key.selector}:{code}".encode()).hex(),
+        },
+    }
+    await store.insert_token(transaction.connection, values)
+
+
+async def use_mailed_link(transaction: Transaction, text: str, now: datetime) -> UUID | None:
+    """Whose link it is, which is then used up; None when it is none, has ended or was used."""
+    token = parse(text)
+    if token is None:
+        return None
+    found = await store.use(
+        transaction.connection, TokenType.MAGIC_LINK, token.selector, hash_secret(token.secret), now
+    )
+    return found.user_id if found is not None else None
+
+
+async def use_mailed_code(
+    transaction: Transaction, keyring: Keyring, handle: str, code: str, now: datetime
+) -> UUID | None:
+    """Whose code it is, which is then used up; None when it is wrong.
+
+    A wrong try counts when the transaction is committed; the caller must commit it.
+    """
+    token = parse(handle)
+    found = await store.count_code_try(transaction.connection, token.selector, now) if token is not None else None
+    if token is None or found is None:
+        return None
+    knows_handle = hmac.compare_digest(found.metadata["handle_hash"], hash_secret(token.secret).hex())
+    knows_code = keyring.verify_mac(
+        MAILED_CODE, f"{token.selector}:{code}".encode(), bytes.fromhex(found.metadata["code_hash"])
+    )
+    if not (knows_handle and knows_code):
+        return None
+    await store.use_up(transaction.connection, token.selector, now)
+    return found.user_id
 
 
 async def refresh_token_owner(connection: AsyncConnection, text: str) -> UUID | None:

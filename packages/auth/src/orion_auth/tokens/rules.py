@@ -3,6 +3,9 @@
 import re
 from dataclasses import dataclass, field
 
+MOST_CODE_TRIES = 5
+"""At the short code of one mail."""
+
 _FORM = re.compile(r"([A-Za-z0-9_-]{16,64})\.([A-Za-z0-9_-]{32,128})")
 
 

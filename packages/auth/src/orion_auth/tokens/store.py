@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
+from orion_auth.tokens.rules import MOST_CODE_TRIES
 from orion_auth.tokens.tables import AuthToken, TokenStatus, TokenType
 
 
@@ -41,6 +42,39 @@ async def use(
         .returning(AuthToken.user_id, AuthToken.metadata_)
     )
     return (await connection.execute(statement)).one_or_none()
+
+
+async def count_code_try(connection: AsyncConnection, selector: str, now: datetime) -> AnyRow | None:
+    """Count a try at the code of a mail (uq_auth_tokens_token); None when it is no longer open, or has no tries left.
+
+    The row stays locked until the transaction ends, so tries at the same moment take turns.
+    """
+    statement = (
+        update(AuthToken)
+        .where(
+            AuthToken.token == selector,
+            AuthToken.type == TokenType.MAGIC_LINK,
+            AuthToken.status == TokenStatus.ACTIVE,
+            AuthToken.expires_at > now,
+            AuthToken.usage_count < MOST_CODE_TRIES,
+        )
+        .values(usage_count=AuthToken.usage_count + 1)
+        .returning(AuthToken.user_id, AuthToken.metadata_)
+    )
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def use_up(connection: AsyncConnection, selector: str, now: datetime) -> None:
+    """Mark a token as used (uq_auth_tokens_token)."""
+    statement = update(AuthToken).where(AuthToken.token == selector)
+    await connection.execute(statement.values(status=TokenStatus.USED, last_used_at=now))
+
+
+async def revoke_mailed_keys(connection: AsyncConnection, user_id: UUID, now: datetime) -> None:
+    """Take back the earlier mails to sign in with (ix_auth_tokens_user_id_type_status)."""
+    await connection.execute(
+        _revocation("SUPERSEDED", now).where(AuthToken.user_id == user_id, AuthToken.type == TokenType.MAGIC_LINK)
+    )
 
 
 _ROTATE = text("""

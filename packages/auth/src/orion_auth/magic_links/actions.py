@@ -1,0 +1,127 @@
+"""Sending a mail to sign in with, and letting in whoever has read it.
+
+One token of auth_tokens stands for one mail. Its link and its code are two ways to use it up, so after one the other is
+worthless. The code is short: it is good only together with a secret that whoever asked for the mail was given, so that
+guessing codes needs a mail for each five guesses, and mails are limited.
+"""
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from orion_auth.addresses import normalise_email
+from orion_auth.admission.actions import Visit, admit
+from orion_auth.admission.rules import Proof
+from orion_auth.gate import Gate
+from orion_auth.identities import actions as identities
+from orion_auth.identities.actions import KnownIdentity
+from orion_auth.login_attempts import actions as login_attempts
+from orion_auth.login_attempts.actions import Finding
+from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.magic_links.rules import LIFETIME
+from orion_auth.mailing import Letter, Mailing
+from orion_auth.pacing import evenly
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.sessions.actions import Grant
+from orion_auth.tokens import actions as tokens
+from orion_auth.tokens.actions import Bearer, MailedKey
+from orion_auth.two_factor.actions import Challenged
+from orion_contracts.account_messages import MessageSecrets
+from orion_core.database import Database, Transaction
+from orion_core.errors import Problem
+from orion_core.http.rate_limit import RateLimitState
+from orion_core.secrets import new_code
+
+PROOF = Proof(("otp",))
+"""RFC 8176 has no word for a mail; what it holds is good once."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A mail was asked for; nobody but its reader knows whether one was sent."""
+
+    handle: str = field(repr=False)
+    limit: RateLimitState | None
+
+
+async def ask(
+    database: Database, mailing: Mailing, app_url: str | None, email_text: str, bearer: Bearer, now: datetime
+) -> Asked:
+    """Mail a code, and a link where the application has a page for it, to an identity in good standing.
+
+    Whoever asks gets a handle in any case, after the same time.
+    """
+    email = normalise_email(email_text)
+    limit = await rate_limits.take_sign_in_mail(database, email or "", now)
+    key = tokens.new_mailed_key()
+    async with evenly(), database.transaction() as transaction:
+        identity = await identities.find_by_email(transaction.connection, email, now)
+        if identity is not None and identity.standing == "GOOD":
+            await _mail(transaction, mailing, app_url, identity, key, bearer, now)
+    return Asked(key.handle, limit)
+
+
+async def sign_in_by_code(
+    gate: Gate, mailing: Mailing, handle: str, code: str, bearer: Bearer, now: datetime
+) -> Grant | Challenged:
+    """Begin a session with the code of a mail; 401 when it is wrong, has expired, was used or tried too often."""
+    visit = Visit(LoginMethod.EMAIL_CODE, None, bearer, now, time.perf_counter())
+    async with evenly(), gate.database.transaction() as transaction:
+        user_id = await tokens.use_mailed_code(transaction, mailing.keyring, handle, code, now)
+        identity = await identities.find(transaction.connection, user_id, now) if user_id else None
+        if identity is None:
+            await _note_failure(transaction, visit)
+    return await _enter(gate, visit, identity)
+
+
+async def sign_in_by_link(gate: Gate, token: str, bearer: Bearer, now: datetime) -> Grant | Challenged:
+    """Begin a session with the token in the link of a mail; of several who try at once, one gets in."""
+    visit = Visit(LoginMethod.MAGIC_LINK, None, bearer, now, time.perf_counter())
+    async with evenly(), gate.database.transaction() as transaction:
+        user_id = await tokens.use_mailed_link(transaction, token, now)
+        identity = await identities.find(transaction.connection, user_id, now) if user_id else None
+        if identity is None:
+            await _note_failure(transaction, visit)
+    return await _enter(gate, visit, identity)
+
+
+async def _mail(
+    transaction: Transaction,
+    mailing: Mailing,
+    app_url: str | None,
+    identity: KnownIdentity,
+    key: MailedKey,
+    bearer: Bearer,
+    now: datetime,
+) -> None:
+    code, expires_at = new_code(), now + LIFETIME
+    link = f"{app_url}#token={key.link}" if app_url else None  # what follows # reaches no server and no log
+    letter = Letter(
+        purpose="SIGN_IN",
+        channel="EMAIL",
+        recipient=identity.email,
+        user_id=identity.id,
+        locale=identity.locale,
+        secrets=MessageSecrets(link=link, code=code),
+        expires_at=expires_at,
+        ip_address=bearer.ip_address,
+    )
+    await tokens.keep_mailed_key(transaction, mailing.keyring, identity.id, key, code, bearer, now, expires_at)
+    await mailing.send(transaction, letter, now)
+
+
+async def _note_failure(transaction: Transaction, visit: Visit) -> None:
+    await login_attempts.record(
+        transaction.connection,
+        visit.attempt,
+        Finding("FAILED", "WRONG_CODE" if visit.method is LoginMethod.EMAIL_CODE else "DEAD_LINK"),
+        user_id=None,
+        duration_ms=visit.milliseconds,
+    )
+
+
+async def _enter(gate: Gate, visit: Visit, identity: KnownIdentity | None) -> Grant | Challenged:
+    if identity is None or identity.standing != "GOOD":
+        detail = "The code or link is wrong, has expired, was used, or was tried too often. Ask for another mail."
+        raise Problem(401, "invalid_credentials", "Not signed in", detail)
+    return await admit(gate, visit.of(identity.email), identity, PROOF)

@@ -1,0 +1,54 @@
+"""Signing in by mail, over HTTP. The secrets stand in bodies, never in paths, which logs keep."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
+from orion_auth.components import Wired
+from orion_auth.magic_links import actions
+from orion_auth.magic_links.rules import LIFETIME
+from orion_auth.magic_links.shapes import CodeSignIn, LinkSignIn, SignInMailAccepted, SignInMailRequest
+from orion_auth.sessions.shapes import SessionGranted
+from orion_auth.tokens.actions import Bearer
+from orion_core.http.context import Context
+from orion_core.http.openapi import refusals
+
+router = APIRouter(prefix="/auth/v1", tags=["sign-in mails"])
+
+_ANSWERS = SECOND_FACTOR_NEEDED | refusals(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE
+)
+
+
+@router.post("/sign-in-mails", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
+async def ask(body: SignInMailRequest, wired: Wired, context: Context, response: Response) -> SignInMailAccepted:
+    """Ask for a mail to sign in with. The answer does not tell whether somebody has the address."""
+    bearer = Bearer(context.ip_address, context.user_agent)
+    asked = await actions.ask(
+        wired.database, wired.mailing, wired.settings.sign_in_url, body.email, bearer, wired.clock()
+    )
+    response.headers.update(asked.limit.headers() if asked.limit else {})
+    return SignInMailAccepted(
+        sign_in=asked.handle,
+        expires_in=int(LIFETIME.total_seconds()),
+        detail="If somebody has this address, a mail is on its way.",
+    )
+
+
+@router.post("/email-code-sessions", status_code=HTTPStatus.CREATED, response_model=SessionGranted, responses=_ANSWERS)
+async def sign_in_by_code(body: CodeSignIn, wired: Wired, context: Context) -> Response:
+    """Sign in with the code of a mail, where the mail was asked for."""
+    now = wired.clock()
+    bearer = Bearer(context.ip_address, context.user_agent, body.device_id)
+    outcome = await actions.sign_in_by_code(wired.gate, wired.mailing, body.sign_in, body.code, bearer, now)
+    return admitted(outcome, now)
+
+
+@router.post("/magic-link-sessions", status_code=HTTPStatus.CREATED, response_model=SessionGranted, responses=_ANSWERS)
+async def sign_in_by_link(body: LinkSignIn, wired: Wired, context: Context) -> Response:
+    """Sign in with the token in the link of a mail; the application's page sends it when a button is pressed."""
+    now = wired.clock()
+    bearer = Bearer(context.ip_address, context.user_agent, body.device_id)
+    outcome = await actions.sign_in_by_link(wired.gate, body.token, bearer, now)
+    return admitted(outcome, now)
