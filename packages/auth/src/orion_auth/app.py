@@ -13,6 +13,8 @@ from orion_auth.magic_links import routes as magic_links
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
 from orion_auth.oauth_connections import routes as oauth_connections
+from orion_auth.passwords.actions import PasswordPolicy
+from orion_auth.passwords.breached import breached_passwords
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
@@ -74,6 +76,8 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
     async def stop() -> None:
         components.lane.close()
         await components.providers.close()
+        if components.password_policy.breached is not None:
+            await components.password_policy.breached.close()
 
     return create_application(
         name="auth",
@@ -112,6 +116,9 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         outbox=outbox,
         mailing=Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix),
         lane=HashingLane(settings.threads_to_hash, settings.hashing_patience_ms / 1000),
+        password_policy=PasswordPolicy(
+            settings.password_minimum_score, settings.product_name, breached_passwords(settings.breached_passwords)
+        ),
         signer=signer,
         gate=Gate(database, outbox, signer),
         providers=Providers(http, Directory(http, clock)),

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
+from orion_auth.passwords.actions import PasswordPolicy
 from orion_auth.providers.actions import Providers
 from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
@@ -33,6 +34,7 @@ class Components:
     outbox: Outbox
     mailing: Mailing
     lane: HashingLane
+    password_policy: PasswordPolicy
     signer: AccessTokenSigner
     gate: Gate
     providers: Providers

@@ -3,12 +3,11 @@
 Parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane. A hash costs about 20 ms of a core.
 """
 
-import unicodedata
-
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from orion_auth.lane import PATIENCE_SECONDS, Lane
+from orion_auth.password_text import normalise_password
 from orion_core.secrets import new_secret
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16)
@@ -23,7 +22,7 @@ class HashingLane:
 
     async def hash(self, password: str) -> str:
         """PHC string of a password; a 503 Problem when that would have to wait too long."""
-        return await self._lane.run(lambda: HASHER.hash(_normalise(password)))
+        return await self._lane.run(lambda: HASHER.hash(normalise_password(password)))
 
     async def verify(self, password_hash: str | None, password: str, *, is_known: bool = False) -> bool:
         """Whether the password is right; a 503 Problem when that would have to wait too long.
@@ -32,7 +31,7 @@ class HashingLane:
         a device of the owner's, who goes before strangers.
         """
         checked = password_hash or self._nobodys_hash
-        matches = await self._lane.run(lambda: _matches(checked, _normalise(password)), is_known=is_known)
+        matches = await self._lane.run(lambda: _matches(checked, normalise_password(password)), is_known=is_known)
         return matches and password_hash is not None
 
     def require_room(self, *, is_known: bool = False) -> None:
@@ -42,11 +41,6 @@ class HashingLane:
     def close(self) -> None:
         """Give up what is queued."""
         self._lane.close()
-
-
-def _normalise(password: str) -> str:
-    """NFC (RFC 8265 §4.2), since the same key press sends different code points on different systems."""
-    return unicodedata.normalize("NFC", password)
 
 
 def _matches(password_hash: str, password: str) -> bool:

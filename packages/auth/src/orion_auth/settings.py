@@ -47,6 +47,22 @@ class AuthSettings(ServiceSettings):
     """
     provider_timeout: float = Field(8.0, gt=0, le=60, validation_alias="AUTH_PROVIDER_TIMEOUT_SECONDS", examples=["8"])
     """How long a provider of social login may take for one answer."""
+    product_name: str = Field(
+        "Orion", min_length=1, max_length=40, validation_alias="AUTH_PRODUCT_NAME", examples=["Orion"]
+    )
+    """What users call the product; a password made of it is easy to guess."""
+    password_minimum_score: int = Field(2, ge=0, le=4, validation_alias="AUTH_PASSWORD_MINIMUM_SCORE", examples=["2"])
+    """What zxcvbn has to make of a new password, 0 to 4. 2 is what eight random characters reach; 3 asks for more."""
+    breached_passwords: str | None = Field(
+        None,
+        min_length=1,
+        validation_alias="AUTH_BREACHED_PASSWORDS",
+        examples=["/var/lib/pwned-passwords", "https://api.pwnedpasswords.com/range"],
+    )
+    """Passwords known from breaches, in the range format of Have I Been Pwned; unset: only the most common are refused.
+
+    A folder of range files, one file of sorted hashes, or the URL of the service, which is sent five digits of a hash.
+    """
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 

@@ -200,3 +200,29 @@ async def test_once_verified_only_the_identity_has_a_password_hash(auth: "Auth")
         table, name = column.split(".")
         [kept] = await auth.rows(f"SELECT count(*) FROM {table} WHERE {name} ? 'password_hash'")
         assert kept["count"] == 0, column
+
+
+async def test_a_password_that_is_easy_to_guess_is_refused_with_advice_and_tells_nothing_of_the_address(
+    auth: "Auth",
+) -> None:
+    await auth.verified("ada@example.com")
+    before = await auth.counts()
+    answers = [
+        await auth.register(email, name="Ada Lovelace", password="lovelace1") for email in ("ada@example.com", "b@c.de")
+    ]
+    for answer in answers:
+        assert answer.status_code == 422
+        first = answer.json()["errors"][0]
+        assert (first["field"], first["code"]) == ("/password", "password_weak")
+        assert "lovelace" not in answer.text.lower()
+    assert answers[0].json()["errors"] == answers[1].json()["errors"]
+    assert await auth.counts() == before
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [("short", "password_too_short"), ("x" * 257, "password_too_long"), ("iloveyou", "password_common")],
+)
+async def test_a_refused_password_says_why_in_a_word_for_programs(auth: "Auth", password: str, code: str) -> None:
+    [error] = (await auth.register(password=password)).json()["errors"]
+    assert (error["field"], error["code"]) == ("/password", code)

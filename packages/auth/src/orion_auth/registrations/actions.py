@@ -9,6 +9,8 @@ from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity, NewIdentity
 from orion_auth.mailing import Mailing
 from orion_auth.pacing import evenly
+from orion_auth.passwords import actions as passwords
+from orion_auth.passwords.actions import PasswordPolicy
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -37,6 +39,7 @@ class Applicant:
 async def register(
     database: Database,
     lane: HashingLane,
+    policy: PasswordPolicy,
     mailing: Mailing,
     applicant: Applicant,
     password: str,
@@ -55,6 +58,7 @@ async def register(
     email = normalise_email(applicant.email)
     if email is None:
         raise _invalid_email()
+    await passwords.check(policy, password, [email, applicant.username, applicant.name])
     state = await rate_limits.take_verification_mail(database, email, now)
     password_hash = await lane.hash(password)
     new = NewIdentity(email, applicant.username, password_hash, applicant.locale)

@@ -34,6 +34,7 @@ async def register(body: Registration, request: Request, wired: Wired, context: 
         return await actions.register(
             wired.database,
             wired.lane,
+            wired.password_policy,
             wired.mailing,
             applicant,
             body.password,

@@ -5,6 +5,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from orion_auth.password_text import NewPassword
 from orion_core.http.shapes import RequestShape, ResponseShape
 
 _TIME_ZONES = frozenset(available_timezones())
@@ -28,7 +29,7 @@ class Registration(RequestShape):
     """What somebody registers with."""
 
     email: str = Field(min_length=3, max_length=255, examples=["ada@example.com"])
-    password: str = Field(min_length=8, max_length=256, repr=False, examples=["correct horse battery staple"])
+    password: NewPassword = Field(repr=False, examples=["correct horse battery staple"])
     """Any 8 to 256 characters; none is required, none is cut off."""
     username: Username | None = Field(None, examples=["ada"])
     name: PersonName | None = Field(None, max_length=100, examples=["Ada Lovelace"])

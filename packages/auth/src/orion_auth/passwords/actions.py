@@ -1,0 +1,35 @@
+"""Choosing a password."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orion_auth.passwords.breached import BreachedPasswords
+from orion_auth.passwords.rules import Fault, faults, own_words
+from orion_core.errors import FieldError, Problem
+
+
+@dataclass(frozen=True)
+class PasswordPolicy:
+    """What a new password has to be."""
+
+    minimum_score: int
+    """Of zxcvbn, 0 to 4."""
+    product_name: str
+    breached: BreachedPasswords | None
+
+
+async def check(
+    policy: PasswordPolicy, password: str, about: Sequence[str | None], *, field: str = "/password"
+) -> None:
+    """Refuse a new password that is easy to guess or known from a breach, by a 422 Problem that says why.
+
+    `about` is what is known of its owner: e-mail address, username, name. Whether an account has that address does not
+    matter here, so nothing is told by it. `field` is where the request has the password.
+    """
+    found = faults(password, own_words([*about, policy.product_name]), policy.minimum_score)
+    if not found and policy.breached is not None and await policy.breached.contains(password):
+        detail = "This password is on lists that were stolen elsewhere, and will be tried. Choose another."
+        found = [Fault("password_breached", detail)]
+    if found:
+        errors = [FieldError(field=field, code=fault.code, detail=fault.detail) for fault in found]
+        raise Problem(422, "invalid_fields", "Invalid fields", f"{found[0].detail} Nothing was changed.", errors=errors)
