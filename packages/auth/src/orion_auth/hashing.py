@@ -3,9 +3,11 @@
 Parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane. A hash costs about 20 ms of a core.
 """
 
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from orion_auth import foreign_hashes
+from orion_auth.foreign_hashes import UnusableHashError
 from orion_auth.lane import PATIENCE_SECONDS, Lane
 from orion_auth.password_text import normalise_password
 from orion_core.secrets import new_secret
@@ -31,8 +33,8 @@ class HashingLane:
         a device of the owner's, who goes before strangers.
         """
         checked = password_hash or self._nobodys_hash
-        matches = await self._lane.run(lambda: _matches(checked, normalise_password(password)), is_known=is_known)
-        return matches and password_hash is not None
+        is_right = await self._lane.run(lambda: matches(checked, password), is_known=is_known)
+        return is_right and password_hash is not None
 
     def require_room(self, *, is_known: bool = False) -> None:
         """A 503 Problem when a password could not be looked at soon: known before anything is read or counted."""
@@ -43,8 +45,46 @@ class HashingLane:
         self._lane.close()
 
 
-def _matches(password_hash: str, password: str) -> bool:
+def needs_new_hash(password_hash: str) -> bool:
+    """Whether a hash should be made anew from the password, once that is known: another system's, or a weaker one.
+
+    Parameters are raised and never lowered.
+    """
+    if not password_hash.startswith("$argon2id$"):
+        return True
+    kept, ours = extract_parameters(password_hash), HASHER
+    return (
+        kept.type is not Type.ID
+        or kept.memory_cost < ours.memory_cost
+        or kept.time_cost < ours.time_cost
+        or kept.hash_len < ours.hash_len
+        or kept.salt_len < ours.salt_len
+    )
+
+
+def matches(password_hash: str, typed: str) -> bool:
+    """Whether a kept hash is that of a password. One of our own costs one Argon2id, in the password's normal form.
+
+    Other systems hashed what was typed: there that form is tried too, where it is another.
+    """
+    text = normalise_password(typed)
     try:
-        return HASHER.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
+        if password_hash.startswith("$argon2id$") and not needs_new_hash(password_hash):
+            return _verify(password_hash, text)
+        forms = dict.fromkeys((typed, text))
+        return any(_matches_foreign(password_hash, form) for form in forms)
+    except (InvalidHashError, UnusableHashError, ValueError):
+        return False
+
+
+def _matches_foreign(password_hash: str, form: str) -> bool:
+    if password_hash.startswith("$argon2"):
+        return _verify(password_hash, form)
+    return foreign_hashes.matches(password_hash, form.encode(), _verify)
+
+
+def _verify(password_hash: str, secret: str | bytes) -> bool:
+    try:
+        return HASHER.verify(password_hash, secret)
+    except VerificationError:
         return False

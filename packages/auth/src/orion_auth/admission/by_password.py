@@ -7,7 +7,7 @@ from orion_auth.addresses import normalise_email
 from orion_auth.admission.actions import Visit, admit
 from orion_auth.admission.rules import Decision, Proof, decide
 from orion_auth.gate import Gate
-from orion_auth.hashing import HashingLane
+from orion_auth.hashing import HashingLane, needs_new_hash
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.login_attempts import actions as login_attempts
@@ -45,6 +45,7 @@ async def sign_in(
     if identity is None or decision.outcome != "SUCCESS":
         await _record_refusal(gate, visit, identity, decision)
         raise _refusal(decision)
+    await _raise_hash(gate, lane, identity, password)
     return await admit(gate, Visit(LoginMethod.PASSWORD, email, bearer, now, started, limit), identity, PROOF)
 
 
@@ -58,6 +59,19 @@ async def _take_limit(gate: Gate, visit: Visit) -> RateLimitState | None:
                 connection, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
             )
         raise
+
+
+async def _raise_hash(gate: Gate, lane: HashingLane, identity: KnownIdentity, password: str) -> None:
+    """Keep a hash of today's parameters in the place of a weaker one, or of another system's, now that one can."""
+    kept = identity.password_hash
+    if kept is None or not needs_new_hash(kept):
+        return
+    try:
+        raised = await lane.hash(password)
+    except Problem:
+        return  # too much to do: a later sign-in will do it
+    async with gate.database.autocommit() as connection:
+        await identities.replace_hash(connection, identity.id, kept, raised)
 
 
 async def _record_refusal(gate: Gate, visit: Visit, identity: KnownIdentity | None, decision: Decision) -> None:

@@ -1,6 +1,6 @@
 """What the other slices may know of an identity and do to it, inside their own transactions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,9 @@ class KnownIdentity:
     id: UUID
     email: str
     locale: str
-    password_hash: str | None
+    password_hash: str | None = field(repr=False, compare=False)
+    """Left out of comparisons: it is made anew with higher parameters while its owner signs in twice at once."""
+    password_changed_at: datetime | None
     standing: Standing
     security_epoch: int
 
@@ -96,6 +98,11 @@ async def verify_email(
     return VerifiedIdentity(row.username) if row is not None else None
 
 
+async def replace_hash(connection: AsyncConnection, identity_id: UUID, old_hash: str, new_hash: str) -> bool:
+    """Keep another hash of the same password. False when the password has been changed meanwhile, or the hash."""
+    return await store.replace_hash(connection, identity_id, old_hash, new_hash)
+
+
 async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None:
     """Count a wrong password."""
     await store.add_failed_login(transaction.connection, identity_id)
@@ -127,6 +134,7 @@ def _known(row: AnyRow | None, now: datetime) -> KnownIdentity | None:
         email=row.email,
         locale=row.locale,
         password_hash=row.password_hash,
+        password_changed_at=row.password_changed_at,
         standing=standing(row.status, row.locked_until, now),
         security_epoch=row.security_epoch,
     )

@@ -17,6 +17,7 @@ _COLUMNS = (
     Identity.email,
     Identity.locale,
     Identity.password_hash,
+    Identity.password_changed_at,
     Identity.status,
     Identity.locked_until,
     Identity.security_epoch,
@@ -73,6 +74,17 @@ async def set_pending_password(
     """Replace the password of an identity that is not verified (primary key)."""
     statement = update(Identity).where(Identity.id == identity_id, Identity.email_verified_at.is_(None))
     await connection.execute(statement.values(password_hash=password_hash, password_changed_at=now))
+
+
+async def replace_hash(connection: AsyncConnection, identity_id: UUID, old_hash: str, new_hash: str) -> bool:
+    """Put a hash in the place of the one it was made for (primary key); the statement decides who comes first."""
+    statement = (
+        update(Identity)
+        .where(Identity.id == identity_id, Identity.password_hash == old_hash, Identity.deleted_at.is_(None))
+        .values(password_hash=new_hash)
+        .returning(Identity.id)
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 async def set_email_verified(

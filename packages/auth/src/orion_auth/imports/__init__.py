@@ -1,0 +1,1 @@
+"""Taking in users that another system had."""
