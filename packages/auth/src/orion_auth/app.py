@@ -26,6 +26,7 @@ from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner, SigningKey
 from orion_auth.signing_keys import actions as signing_keys
 from orion_auth.signing_keys import routes as signing_key_routes
+from orion_auth.two_factor.rules import FactorPolicy
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import AUDIENCE, TokenVerifier
 from orion_core.clock import Clock, system_clock
@@ -105,6 +106,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         return await signing_keys.public_keys(database)
 
     outbox = Outbox(feed)
+    mailing = Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix)
     signer = AccessTokenSigner(load_key, settings.issuer)
     http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
     verifier = TokenVerifier(public_keys, settings.issuer, AUDIENCE, clock)
@@ -114,13 +116,13 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         clock=clock,
         feed=feed,
         outbox=outbox,
-        mailing=Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix),
+        mailing=mailing,
         lane=HashingLane(settings.threads_to_hash, settings.hashing_patience_ms / 1000),
         password_policy=PasswordPolicy(
             settings.password_minimum_score, settings.product_name, breached_passwords(settings.breached_passwords)
         ),
         signer=signer,
-        gate=Gate(database, outbox, signer),
+        gate=Gate(database, outbox, signer, mailing, FactorPolicy(settings.second_factors)),
         providers=Providers(http, Directory(http, clock)),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),

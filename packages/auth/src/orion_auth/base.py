@@ -9,7 +9,6 @@ Two decisions hold for every table of this database:
   third must go on refusing a deleted user's tokens until they would have died anyway.
 """
 
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -28,16 +27,6 @@ class Table(DeclarativeBase):
 
     metadata = service_metadata("auth")
     type_annotation_map = TYPES
-
-
-class TwoFactorMethod(Enum):
-    """How a second factor can be shown."""
-
-    TOTP = "TOTP"
-    SMS = "SMS"
-    EMAIL = "EMAIL"
-    HARDWARE_KEY = "HARDWARE_KEY"
-    BACKUP_CODE = "BACKUP_CODE"
 
 
 def owner(**options: Any) -> Mapped[UUID]:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from orion_auth.mailing import Mailing
 from orion_auth.signer import AccessTokenSigner
+from orion_auth.two_factor.rules import FactorPolicy
 from orion_core.database import Database
 from orion_core.events.outbox import Outbox
 
@@ -14,3 +16,5 @@ class Gate:
     database: Database
     outbox: Outbox
     signer: AccessTokenSigner
+    mailing: Mailing
+    factor_policy: FactorPolicy

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
 
+from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.sealing import Keyring
 from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
 
@@ -31,6 +32,12 @@ class AuthSettings(ServiceSettings):
         None, validation_alias="AUTH_SIGN_IN_URL", examples=["https://app.example.com/sign-in"]
     )
     """The application's page that sign-in mails link to, with `#token=…`; unset: they hold a code only."""
+    second_factors: frozenset[TwoFactorMethod] = Field(
+        default=frozenset(TwoFactorMethod),
+        validation_alias="AUTH_SECOND_FACTORS",
+        examples=['["TOTP", "HARDWARE_KEY", "BACKUP_CODE"]'],
+    )
+    """What may be a second factor. Without EMAIL, nobody is mailed a code when his sign-in looks risky."""
     workers: int = Field(1, ge=1, le=256, validation_alias="ORION_WORKERS", examples=["2"])
     """Processes of auth on this machine; `orion serve --workers` says it by itself."""
     hashing_threads: int | None = Field(None, ge=1, le=256, validation_alias="AUTH_HASHING_THREADS", examples=["2"])

@@ -38,6 +38,25 @@ def test_what_looks_like_somebody_else_never_comes_in(
         assert verdict == "ALLOW"
 
 
+@given(VERDICTS, st.booleans(), st.booleans(), st.booleans(), st.booleans())
+def test_whoever_is_challenged_has_something_to_answer_with(
+    verdict: Verdict, multi: bool, second: bool, trusted: bool, can_mail: bool
+) -> None:
+    step = next_step(
+        Proof(("pwd",), is_multi_factor=multi),
+        verdict,
+        has_second_factor=second,
+        device_is_trusted=trusted,
+        device_is_blocked=False,
+        can_mail_code=can_mail,
+    )
+    if step == "CHALLENGE":
+        assert not multi
+        assert second or (can_mail and verdict == "STEP_UP")
+    if verdict == "STEP_UP" and not multi and (second or can_mail):
+        assert step == "CHALLENGE", "stepping up means something"
+
+
 @given(VERDICTS, st.booleans(), st.booleans())
 def test_a_blocked_device_never_comes_in(verdict: Verdict, multi: bool, second: bool) -> None:
     proof = Proof(("pwd",), is_multi_factor=multi)

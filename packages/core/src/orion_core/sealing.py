@@ -100,10 +100,14 @@ class Keyring:
         """HMAC-SHA-256 of `message` under the active key for `purpose`."""
         return hmac.digest(self.derive(purpose)[0], message, sha256)
 
+    def macs(self, purpose: str, message: bytes) -> list[bytes]:
+        """The HMACs under every key of the ring, the active one first: one of them finds what is kept by its HMAC."""
+        return [hmac.digest(key, message, sha256) for key in self.derive(purpose)]
+
     def verify_mac(self, purpose: str, message: bytes, mac: bytes, length: int = 32) -> bool:
         """Whether `mac` is the first `length` bytes that any key of the ring makes; in constant time for each key."""
-        expected = [hmac.digest(key, message, sha256)[:length] for key in self.derive(purpose)]
-        return any([hmac.compare_digest(candidate, mac) for candidate in expected])  # noqa: C419 - no early way out
+        expected = self.macs(purpose, message)
+        return any([hmac.compare_digest(candidate[:length], mac) for candidate in expected])  # noqa: C419 - no early way out
 
 
 def place(table: str, column: str, row_id: object) -> str:

@@ -4,12 +4,14 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from orion_auth.admission import by_password
-from orion_auth.admission.shapes import SignIn
+from orion_auth.admission import by_password, by_second_factor
+from orion_auth.admission.by_second_factor import Answer
+from orion_auth.admission.shapes import ChallengeAnswer, ChallengeCode, CodeSent, SignIn
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
 from orion_auth.components import Wired
 from orion_auth.sessions.shapes import SessionGranted
 from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 
@@ -37,3 +39,31 @@ async def sign_in(body: SignIn, wired: Wired, context: Context) -> Response:
         wired.gate, wired.lane, email_text=body.email, password=body.password, bearer=bearer, now=now
     )
     return admitted(outcome, now)
+
+
+@router.post(
+    "/challenges/answers",
+    status_code=HTTPStatus.CREATED,
+    response_model=SessionGranted,
+    responses=refusals(HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def answer_challenge(body: ChallengeAnswer, wired: Wired, context: Context) -> Response:
+    """Finish a sign-in by its second factor."""
+    now = wired.clock()
+    answer = Answer(body.challenge, TwoFactorMethod(body.method), body.code)
+    bearer = Bearer(context.ip_address, context.user_agent)
+    return admitted(await by_second_factor.finish_sign_in(wired.gate, answer, bearer, now), now)
+
+
+@router.post(
+    "/challenges/codes",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS),
+)
+async def send_challenge_code(body: ChallengeCode, wired: Wired, context: Context, response: Response) -> CodeSent:
+    """Have a code sent for a half-finished sign-in; only the last one counts."""
+    bearer = Bearer(context.ip_address, context.user_agent)
+    method = TwoFactorMethod(body.method)
+    limit = await by_second_factor.send_code(wired.gate, body.challenge, method, bearer, wired.clock())
+    response.headers.update(limit.headers() if limit else {})
+    return CodeSent(detail="A code is on its way.")

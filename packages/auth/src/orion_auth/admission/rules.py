@@ -27,6 +27,8 @@ class Proof:
     """Authentication method references (RFC 8176)."""
     is_multi_factor: bool = False
     """Two factors in one, such as a passkey that has verified its user."""
+    is_by_email: bool = False
+    """Came by e-mail, so that a code by e-mail would be the same factor again."""
 
 
 def decide(standing: Standing | None, proof_is_good: bool) -> Decision:
@@ -42,15 +44,23 @@ def decide(standing: Standing | None, proof_is_good: bool) -> Decision:
 
 
 def next_step(
-    proof: Proof, verdict: Verdict, *, has_second_factor: bool, device_is_trusted: bool, device_is_blocked: bool
+    proof: Proof,
+    verdict: Verdict,
+    *,
+    has_second_factor: bool,
+    device_is_trusted: bool,
+    device_is_blocked: bool,
+    can_mail_code: bool = False,
 ) -> Step:
     """What follows a good first proof of an identity in good standing.
 
-    A trusted device spares its owner the second factor, unless the attempt looks risky. Who has no second factor cannot
-    be asked for one: a risky attempt of his is told to him instead.
+    A trusted device spares its owner the second factor, unless the attempt looks risky. Who has none is asked for a
+    code that is mailed to him when the attempt looks risky; where that cannot be done, the attempt is told to him.
     """
     if verdict == "BLOCK" or device_is_blocked:
         return "BLOCK"
-    if proof.is_multi_factor or not has_second_factor:
+    if proof.is_multi_factor:
         return "ADMIT"
+    if not has_second_factor:
+        return "CHALLENGE" if verdict == "STEP_UP" and can_mail_code else "ADMIT"
     return "ADMIT" if device_is_trusted and verdict == "ALLOW" else "CHALLENGE"

@@ -1,11 +1,11 @@
 """What is sent to and from the routes that let somebody in."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from orion_auth.password_text import Password
-from orion_core.http.shapes import RequestShape
+from orion_core.http.shapes import RequestShape, ResponseShape
 
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 """The client's own stable name for the device it runs on."""
@@ -17,3 +17,31 @@ class SignIn(RequestShape):
     email: str = Field(min_length=1, max_length=255, examples=["ada@example.com"])
     password: Password = Field(repr=False, examples=["correct horse battery staple"])
     device_id: DeviceId | None = Field(None, examples=["6f1c9f0e-laptop"])
+
+
+Challenge = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""Names the half-finished sign-in. It is a secret, so it stands in the body and in no URL (OWASP ASVS 5.0, 14.2.1)."""
+
+CodeMethod = Literal["TOTP", "SMS", "EMAIL", "BACKUP_CODE"]
+"""Second factors that are a code."""
+
+
+class ChallengeAnswer(RequestShape):
+    """Show the second factor of a half-finished sign-in."""
+
+    challenge: Challenge = Field(repr=False)
+    method: CodeMethod = Field(examples=["TOTP"])
+    code: str = Field(min_length=1, max_length=32, repr=False, examples=["042317"])
+
+
+class ChallengeCode(RequestShape):
+    """Have a code sent for a half-finished sign-in."""
+
+    challenge: Challenge = Field(repr=False)
+    method: Literal["SMS", "EMAIL"] = Field(examples=["EMAIL"])
+
+
+class CodeSent(ResponseShape):
+    """A code is on its way."""
+
+    detail: str

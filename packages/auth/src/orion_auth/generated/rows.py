@@ -961,6 +961,9 @@ class TwoFactorChallenge(TypedDict):
     max_attempts: int
     """smallint NOT NULL DEFAULT 5."""
 
+    codes_sent: int
+    """smallint NOT NULL DEFAULT 0."""
+
     expires_at: datetime
     """timestamptz NOT NULL."""
 

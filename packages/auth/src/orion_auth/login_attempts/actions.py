@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_auth.base import TwoFactorMethod
 from orion_auth.login_attempts import store
 from orion_auth.login_attempts.rules import LoginMethod
 from orion_auth.login_attempts.tables import LoginAttemptStatus
+from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.tables import IpAddress
 
 Outcome = Literal["SUCCESS", "FAILED", "BLOCKED", "SUSPICIOUS"]

@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, SmallInteger, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_auth.base import Origin, Place, Table, TwoFactorMethod
+from orion_auth.base import Origin, Place, Table
 from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.retention.declarations import Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
 

@@ -12,7 +12,13 @@ from orion_core.ids import uuid7
 from orion_core.tables import IpAddress
 
 Endpoint = Literal[
-    "login", "refresh", "password_reset", "email_verification", "two_factor_verification", "sign_in_mail"
+    "login",
+    "refresh",
+    "password_reset",
+    "email_verification",
+    "two_factor_verification",
+    "sign_in_mail",
+    "two_factor_code",
 ]
 
 
@@ -39,6 +45,16 @@ async def take_sign_in_mail(database: Database, email: str, now: datetime) -> Ra
 async def take_verification_code(database: Database, email: str, now: datetime) -> RateLimitState | None:
     """Count a guess at the code sent to this address, wherever it is made: a code is short."""
     return await _take(database, "email_verification", RateLimitKeyType.EMAIL, f"code {email}", now)
+
+
+async def take_two_factor(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
+    """Count a try at this user's second factor, wherever it is made and for whichever sign-in: a code is short."""
+    return await _take(database, "two_factor_verification", RateLimitKeyType.USER, str(user_id), now)
+
+
+async def take_two_factor_code(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
+    """Count a code sent to this user, by whichever way."""
+    return await _take(database, "two_factor_code", RateLimitKeyType.USER, str(user_id), now)
 
 
 async def _take(

@@ -72,6 +72,24 @@ SIGN_IN_BLOCKED = Kind(
     is_notified=True,
     was_blocked=True,
 )
+SIGN_IN_SUSPICIOUS = Kind(
+    "sign_in.suspicious",
+    SecurityEventCategory.AUTHENTICATION,
+    SecurityEventSeverity.MEDIUM,
+    "A sign-in looked unlike you",
+    "It was let in, since you have no second factor that could have been asked for.",
+    is_notified=True,
+)
+TWO_FACTOR_FAILED = Kind(
+    "two_factor.failed",
+    SecurityEventCategory.TWO_FACTOR,
+    SecurityEventSeverity.HIGH,
+    "Somebody failed at your second factor",
+    "The first proof, such as your password, was right, and every try at the second factor was wrong. "
+    "Change your password if it was not you.",
+    is_notified=True,
+    was_blocked=True,
+)
 NEW_DEVICE = Kind(
     "device.new",
     SecurityEventCategory.DEVICE,

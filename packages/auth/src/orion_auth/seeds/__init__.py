@@ -23,6 +23,7 @@ POLICIES = (
     ("email_verification", RateLimitKeyType.EMAIL, 5, 300),
     ("two_factor_verification", RateLimitKeyType.USER, 5, 60),
     ("sign_in_mail", RateLimitKeyType.EMAIL, 3, 900),
+    ("two_factor_code", RateLimitKeyType.USER, 5, 900),
 )
 """Endpoint, whom it is counted for, how often, in how many seconds."""
 

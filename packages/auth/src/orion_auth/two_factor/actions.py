@@ -1,18 +1,25 @@
-"""Codes sent to an address: making them and taking them back, inside the transactions of other slices."""
+"""Second factors and codes sent to an address, inside the transactions of other slices."""
 
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from orion_auth.base import TwoFactorMethod
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import AnyRow
+from orion_auth.identities.actions import KnownIdentity
 from orion_auth.tokens.actions import Confirmed
 from orion_auth.two_factor import store
+from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, CODES_PER_CHALLENGE, Enrolled, matching_step
 from orion_auth.two_factor.tables import ChallengePurpose
+from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
-from orion_core.sealing import Keyring
+from orion_core.sealing import Keyring, place
 from orion_core.secrets import new_code
 
 
@@ -22,6 +29,22 @@ class Challenged:
 
     challenge: str = field(repr=False)
     methods: Sequence[TwoFactorMethod]
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class HalfFinished:
+    """A sign-in whose first proof was good, and which waits for a second factor."""
+
+    id: UUID
+    user_id: UUID
+    methods: frozenset[TwoFactorMethod]
+    context: dict[str, Any]
+    """What whoever opened it needs to go on."""
+    code_hash: bytes | None = field(repr=False)
+    """Of the code that was sent out for it last."""
+    tries_left: int
+    codes_sent: int
     expires_at: datetime
 
 
@@ -68,3 +91,150 @@ async def forget_passwords(transaction: Transaction, user_id: UUID) -> None:
 
 def _message(challenge_id: UUID, code: str) -> bytes:
     return f"{challenge_id}:{code}".encode()
+
+
+_TOKEN = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
+_TOKEN_PURPOSE = "half-finished sign-in"
+
+
+async def enrolled(connection: AsyncConnection, user_id: UUID) -> Enrolled:
+    """What the user has as second factors."""
+    row = await store.find_factors(connection, user_id)
+    if row is None:
+        return Enrolled()
+    verified_at = {
+        TwoFactorMethod.TOTP: row.totp_verified_at,
+        TwoFactorMethod.SMS: row.sms_verified_at,
+        TwoFactorMethod.EMAIL: row.email_verified_at,
+        TwoFactorMethod.HARDWARE_KEY: row.hardware_key_verified_at,
+    }
+    verified = frozenset(method for method, moment in verified_at.items() if moment is not None)
+    return Enrolled(row.is_enabled, verified, row.primary_method, row.backup_codes)
+
+
+async def open_sign_in(
+    transaction: Transaction,
+    keyring: Keyring,
+    identity: KnownIdentity,
+    methods: Sequence[TwoFactorMethod],
+    context: dict[str, Any],
+    now: datetime,
+) -> Challenged:
+    """Keep a sign-in whose first proof was good until one of `methods` is shown.
+
+    It is bound to the account as it is now: a new password, address or epoch ends it.
+    """
+    challenge_id, expires_at = uuid7(), now + CHALLENGE_LIFETIME
+    values: dict[str, Any] = {
+        "id": challenge_id,
+        "user_id": identity.id,
+        "purpose": ChallengePurpose.SIGN_IN,
+        "methods": list(methods),
+        "context": context | {"account": keyring.mac(_TOKEN_PURPOSE, _account(identity)).hex()},
+        "expires_at": expires_at,
+    }
+    await store.insert_challenge(transaction.connection, values)
+    mac = urlsafe_b64encode(keyring.mac(_TOKEN_PURPOSE, challenge_id.bytes)).decode().rstrip("=")
+    return Challenged(f"{challenge_id.hex}.{mac}", methods, expires_at)
+
+
+async def find_sign_in(
+    connection: AsyncConnection, keyring: Keyring, challenge: str, now: datetime
+) -> HalfFinished | None:
+    """The half-finished sign-in that `challenge` names; None when it is over, or never was."""
+    match = _TOKEN.fullmatch(challenge)
+    if match is None:
+        return None
+    challenge_id = UUID(hex=match[1])
+    if not keyring.verify_mac(_TOKEN_PURPOSE, challenge_id.bytes, urlsafe_b64decode(f"{match[2]}=")):
+        return None
+    return _half_finished(await store.find_open(connection, challenge_id, ChallengePurpose.SIGN_IN, now))
+
+
+async def count_try(transaction: Transaction, sign_in: HalfFinished, now: datetime) -> HalfFinished | None:
+    """Count a try, and keep others waiting until the transaction ends; None when there is none left."""
+    row = await store.count_try_of(transaction.connection, sign_in.id, ChallengePurpose.SIGN_IN, now)
+    return _half_finished(row)
+
+
+def is_of(keyring: Keyring, sign_in: HalfFinished, identity: KnownIdentity) -> bool:
+    """Whether the account is still the one that the sign-in began with."""
+    account = bytes.fromhex(sign_in.context["account"])
+    return keyring.verify_mac(_TOKEN_PURPOSE, _account(identity), account)
+
+
+async def new_code_for(
+    transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, method: TwoFactorMethod, now: datetime
+) -> str | None:
+    """A code to be sent out, the only one that counts from now on; None when enough were sent."""
+    code = new_code()
+    code_hash = keyring.mac(PURPOSE, _sent_message(sign_in.id, method, code))
+    counted = await store.count_code(
+        transaction.connection, sign_in.id, ChallengePurpose.SIGN_IN, code_hash, at_most=CODES_PER_CHALLENGE, now=now
+    )
+    return code if counted is not None else None
+
+
+async def phone_of(connection: AsyncConnection, user_id: UUID) -> str | None:
+    """The verified phone that codes are sent to."""
+    row = await store.find_factors(connection, user_id)
+    return row.sms_phone if row is not None and row.sms_verified_at is not None else None
+
+
+async def is_shown(
+    transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, method: TwoFactorMethod, code: str, now: datetime
+) -> bool:
+    """Whether `code` is the second factor asked for; one that can be shown once is used up by it.
+
+    A hardware key shows no code: whoever checks one does it himself.
+    """
+    match method:
+        case TwoFactorMethod.TOTP:
+            return await _accept_totp(transaction, keyring, sign_in.user_id, code, now)
+        case TwoFactorMethod.SMS | TwoFactorMethod.EMAIL:
+            message = _sent_message(sign_in.id, method, code)
+            return sign_in.code_hash is not None and keyring.verify_mac(PURPOSE, message, sign_in.code_hash)
+        case _:
+            return False
+
+
+async def finish(
+    transaction: Transaction, sign_in: HalfFinished, method: TwoFactorMethod | None, now: datetime
+) -> None:
+    """Close a half-finished sign-in: with the method that was shown, or None when it comes to nothing."""
+    await store.consume(transaction.connection, sign_in.id, now)
+    if method is not None:
+        await store.note_used(transaction.connection, sign_in.user_id, method, now)
+
+
+async def _accept_totp(transaction: Transaction, keyring: Keyring, user_id: UUID, code: str, now: datetime) -> bool:
+    row = await store.find_factors(transaction.connection, user_id)
+    if row is None or row.totp_verified_at is None:
+        return False
+    secret = keyring.open(row.totp_secret, place("two_factor_auth", "totp_secret", row.id)).decode()
+    step = matching_step(secret, code, now, row.totp_last_step)
+    return step is not None and await store.accept_step(transaction.connection, user_id, step)
+
+
+def _half_finished(row: AnyRow | None) -> HalfFinished | None:
+    if row is None:
+        return None
+    return HalfFinished(
+        row.id,
+        row.user_id,
+        frozenset(row.methods),
+        row.context,
+        row.code_hash,
+        tries_left=row.tries_left,
+        codes_sent=row.codes_sent,
+        expires_at=row.expires_at,
+    )
+
+
+def _account(identity: KnownIdentity) -> bytes:
+    """What must not change between a first proof and the second."""
+    return "\n".join(map(str, (identity.id, identity.email, identity.security_epoch, identity.password_hash))).encode()
+
+
+def _sent_message(challenge_id: UUID, method: TwoFactorMethod, code: str) -> bytes:
+    return f"{challenge_id}:{method.value}:{code}".encode()

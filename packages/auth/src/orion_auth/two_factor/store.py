@@ -1,14 +1,15 @@
-"""The statements of challenges."""
+"""The statements of second factors and challenges."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
-from orion_auth.two_factor.tables import ChallengePurpose, TwoFactorChallenge
+from orion_auth.two_factor.tables import ChallengePurpose, TwoFactorAuth, TwoFactorBackupCode, TwoFactorChallenge
+from orion_auth.two_factor_methods import TwoFactorMethod
 
 
 async def insert_challenge(connection: AsyncConnection, values: dict[str, Any]) -> None:
@@ -60,3 +61,99 @@ async def forget_passwords(connection: AsyncConnection, user_id: UUID, purpose: 
         TwoFactorChallenge.user_id == user_id, TwoFactorChallenge.purpose == purpose
     )
     await connection.execute(statement.values(context=TwoFactorChallenge.context.op("-")("password_hash")))
+
+
+def _open(challenge_id: UUID, purpose: ChallengePurpose, now: datetime) -> tuple[Any, ...]:
+    """That a challenge waits for an answer, and has tries left (primary key)."""
+    return (
+        TwoFactorChallenge.id == challenge_id,
+        TwoFactorChallenge.purpose == purpose,
+        TwoFactorChallenge.consumed_at.is_(None),
+        TwoFactorChallenge.expires_at > now,
+        TwoFactorChallenge.attempts < TwoFactorChallenge.max_attempts,
+    )
+
+
+_CHALLENGE = (
+    TwoFactorChallenge.id,
+    TwoFactorChallenge.user_id,
+    TwoFactorChallenge.methods,
+    TwoFactorChallenge.code_hash,
+    TwoFactorChallenge.context,
+    TwoFactorChallenge.expires_at,
+    TwoFactorChallenge.codes_sent,
+    (TwoFactorChallenge.max_attempts - TwoFactorChallenge.attempts).label("tries_left"),
+)
+
+
+async def find_open(
+    connection: AsyncConnection, challenge_id: UUID, purpose: ChallengePurpose, now: datetime
+) -> AnyRow | None:
+    """A challenge that waits for an answer (primary key)."""
+    statement = select(*_CHALLENGE).where(*_open(challenge_id, purpose, now))
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def count_try_of(
+    connection: AsyncConnection, challenge_id: UUID, purpose: ChallengePurpose, now: datetime
+) -> AnyRow | None:
+    """Count a try against this challenge, which stays locked until the transaction ends (primary key)."""
+    statement = update(TwoFactorChallenge).where(*_open(challenge_id, purpose, now))
+    statement = statement.values(attempts=TwoFactorChallenge.attempts + 1).returning(*_CHALLENGE)
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def count_code(
+    connection: AsyncConnection,
+    challenge_id: UUID,
+    purpose: ChallengePurpose,
+    code_hash: bytes,
+    *,
+    at_most: int,
+    now: datetime,
+) -> AnyRow | None:
+    """Put a new code in place of the last one (primary key); None when enough were sent, or it is over."""
+    statement = (
+        update(TwoFactorChallenge)
+        .where(*_open(challenge_id, purpose, now), TwoFactorChallenge.codes_sent < at_most)
+        .values(code_hash=code_hash, codes_sent=TwoFactorChallenge.codes_sent + 1)
+        .returning(*_CHALLENGE)
+    )
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def find_factors(connection: AsyncConnection, user_id: UUID) -> AnyRow | None:
+    """The second factors of a user (uq_two_factor_auth_user_id), and how many backup codes he has left
+    (ix_two_factor_backup_codes_unused).
+    """
+    unused = (
+        select(func.count())
+        .select_from(TwoFactorBackupCode)
+        .where(TwoFactorBackupCode.user_id == TwoFactorAuth.user_id, TwoFactorBackupCode.used_at.is_(None))
+        .scalar_subquery()
+    )
+    statement = select(TwoFactorAuth, unused.label("backup_codes")).where(TwoFactorAuth.user_id == user_id)
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def accept_step(connection: AsyncConnection, user_id: UUID, step: int) -> bool:
+    """Accept a time step of a user's TOTP (uq_two_factor_auth_user_id), which decides: it and all before it are over.
+
+    Of several that show the same code at once, one is told True.
+    """
+    statement = (
+        update(TwoFactorAuth)
+        .where(
+            TwoFactorAuth.user_id == user_id,
+            or_(TwoFactorAuth.totp_last_step.is_(None), TwoFactorAuth.totp_last_step < step),
+        )
+        .values(totp_last_step=step)
+        .returning(TwoFactorAuth.id)
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def note_used(connection: AsyncConnection, user_id: UUID, method: TwoFactorMethod, now: datetime) -> None:
+    """Note which second factor was shown last (uq_two_factor_auth_user_id)."""
+    statement = update(TwoFactorAuth).where(TwoFactorAuth.user_id == user_id)
+    await connection.execute(statement.values(last_used_at=now, last_used_method=method))

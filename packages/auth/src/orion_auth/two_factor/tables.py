@@ -9,7 +9,8 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInt
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_auth.base import PHONE_CHECK, Origin, Table, TwoFactorMethod, owner, sealed
+from orion_auth.base import PHONE_CHECK, Origin, Table, owner, sealed
+from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.retention.declarations import Follows, Rows
 from orion_core.tables import Identified, Timestamped, digest_check, native_enum
 
@@ -99,6 +100,7 @@ class TwoFactorChallenge(Identified, Timestamped, Table):
     code_hash: Mapped[bytes | None] = mapped_column(LargeBinary, comment="HMAC-SHA-256 under a server key")
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     max_attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("5"))
+    codes_sent: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     expires_at: Mapped[datetime]
     consumed_at: Mapped[datetime | None]
     context: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))

@@ -1,0 +1,195 @@
+"""Coming in all the way: the second factor of a sign-in whose first proof was good."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from orion_auth.admission import half_finished
+from orion_auth.admission.actions import Visit, circumstances_of, enter
+from orion_auth.devices import actions as devices
+from orion_auth.gate import Gate
+from orion_auth.identities import actions as identities
+from orion_auth.identities.actions import KnownIdentity
+from orion_auth.login_attempts import actions as login_attempts
+from orion_auth.login_attempts.actions import Finding
+from orion_auth.mailing import Letter
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.risk.rules import Assessment
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.rules import TWO_FACTOR_FAILED
+from orion_auth.sessions import actions as sessions
+from orion_auth.sessions.actions import Grant, Started
+from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor import actions as two_factor
+from orion_auth.two_factor.actions import HalfFinished
+from orion_auth.two_factor.rules import SENT
+from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_contracts.account_messages import MessageSecrets
+from orion_core.database import Transaction
+from orion_core.errors import Problem
+from orion_core.http.rate_limit import RateLimitState
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The second factor as it is shown."""
+
+    challenge: str = field(repr=False)
+    method: TwoFactorMethod
+    code: str = field(repr=False)
+
+
+Check = Callable[[Transaction, HalfFinished, Answer, datetime], Awaitable[bool]]
+"""Whether an answer is good, and if so, that it is so once: it uses up in the transaction what may be used once."""
+
+
+async def finish_sign_in(
+    gate: Gate, answer: Answer, bearer: Bearer, now: datetime, check: Check | None = None
+) -> Grant:
+    """Begin the session that waited for this second factor; the same transaction ends the waiting.
+
+    410 when the sign-in is over: finished, expired, out of tries, or begun with an account that has changed or been
+    locked since. 422 when the code is wrong: the try is counted and recorded, apart from those at passwords. `check`
+    takes the place of the check of codes, for what is no code.
+    """
+    started_at = time.perf_counter()
+    sign_in = await _find(gate, answer.challenge, now)
+    _require_offered(sign_in, answer.method)
+    limit = await rate_limits.take_two_factor(gate.database, sign_in.user_id, now)
+    first = half_finished.read(sign_in.context)
+    bearer = replace(bearer, device_id=first.device_id)
+    visit = Visit(first.method, first.email, bearer, now, started_at, limit)
+    async with gate.database.transaction() as transaction:
+        outcome = await _answer(transaction, gate, visit, sign_in, answer, check)
+    if outcome == "OVER":
+        raise _over()
+    if outcome == "WRONG":
+        raise _wrong()
+    return await sessions.grant(gate.signer, outcome, limit, now)
+
+
+async def send_code(
+    gate: Gate, challenge: str, method: TwoFactorMethod, bearer: Bearer, now: datetime
+) -> RateLimitState | None:
+    """Send a code for a half-finished sign-in; it takes the place of one that was sent before."""
+    sign_in = await _find(gate, challenge, now)
+    _require_offered(sign_in, method)
+    if method not in SENT:
+        raise _nothing_to_send()
+    limit = await rate_limits.take_two_factor_code(gate.database, sign_in.user_id, now)
+    async with gate.database.transaction() as transaction:
+        identity = await _hold(transaction, gate, sign_in, now)
+        if identity is None:
+            raise _over()
+        code = await two_factor.new_code_for(transaction, gate.mailing.keyring, sign_in, method, now)
+        if code is None:
+            raise _enough_sent()
+        phone = await two_factor.phone_of(transaction.connection, identity.id)
+        is_by_sms = method is TwoFactorMethod.SMS and phone is not None
+        letter = Letter(
+            purpose="TWO_FACTOR_CODE",
+            channel="SMS" if is_by_sms else "EMAIL",
+            recipient=phone if is_by_sms and phone else identity.email,
+            user_id=identity.id,
+            locale=identity.locale,
+            secrets=MessageSecrets(code=code),
+            expires_at=sign_in.expires_at,
+            ip_address=bearer.ip_address,
+        )
+        await gate.mailing.send(transaction, letter, now)
+    return limit
+
+
+async def _answer(
+    transaction: Transaction, gate: Gate, visit: Visit, sign_in: HalfFinished, answer: Answer, check: Check | None
+) -> Started | Literal["OVER", "WRONG"]:
+    identity = await _hold(transaction, gate, sign_in, visit.now)
+    if identity is None:
+        await two_factor.finish(transaction, sign_in, None, visit.now)
+        return "OVER"
+    counted = await two_factor.count_try(transaction, sign_in, visit.now)
+    if counted is None:
+        return "OVER"
+    first = half_finished.read(counted.context)
+    if check is not None:
+        is_good = await check(transaction, counted, answer, visit.now)
+    else:
+        keyring = gate.mailing.keyring
+        is_good = await two_factor.is_shown(transaction, keyring, counted, answer.method, answer.code, visit.now)
+    if not is_good:
+        await _note_wrong(transaction, gate, visit, identity, first.assessment, answer.method, counted.tries_left)
+        return "WRONG"
+    device = await devices.recognise(transaction, identity.id, visit.bearer, visit.now)
+    await two_factor.finish(transaction, counted, answer.method, visit.now)
+    return await enter(transaction, gate, visit, identity, first.proof, device, first.assessment, second=answer.method)
+
+
+async def _note_wrong(
+    transaction: Transaction,
+    gate: Gate,
+    visit: Visit,
+    identity: KnownIdentity,
+    assessment: Assessment,
+    method: TwoFactorMethod,
+    tries_left: int,
+) -> None:
+    finding = Finding(
+        "FAILED",
+        "WRONG_SECOND_FACTOR",
+        risk_score=assessment.score,
+        risk_reasons=assessment.reasons,
+        two_factor_method=method,
+    )
+    await login_attempts.record(
+        transaction.connection, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds
+    )
+    if tries_left == 0:
+        circumstances = circumstances_of(visit, assessment)
+        await security_events.note(transaction, gate.outbox, TWO_FACTOR_FAILED, identity, circumstances, visit.now)
+
+
+async def _find(gate: Gate, challenge: str, now: datetime) -> HalfFinished:
+    async with gate.database.autocommit() as connection:
+        sign_in = await two_factor.find_sign_in(connection, gate.mailing.keyring, challenge, now)
+    if sign_in is None:
+        raise _over()
+    return sign_in
+
+
+async def _hold(transaction: Transaction, gate: Gate, sign_in: HalfFinished, now: datetime) -> KnownIdentity | None:
+    """The account, kept from changing, if it is still in good standing and the one that the sign-in began with."""
+    identity = await identities.hold(transaction, sign_in.user_id, now)
+    if identity is None or identity.standing != "GOOD" or not two_factor.is_of(gate.mailing.keyring, sign_in, identity):
+        return None
+    return identity
+
+
+def _require_offered(sign_in: HalfFinished, method: TwoFactorMethod) -> None:
+    if method not in sign_in.methods:
+        detail = "This method was not offered for this sign-in; choose one of `methods`."
+        raise Problem(422, "method_not_offered", "Method not offered", detail)
+
+
+def _over() -> Problem:
+    detail = (
+        "This sign-in is over: it was finished, took too long, had too many wrong tries, "
+        "or the account has changed meanwhile. Sign in again."
+    )
+    return Problem(410, "challenge_over", "This sign-in is over", detail)
+
+
+def _wrong() -> Problem:
+    detail = "The code is wrong, has expired or was used. Type the present one, or sign in again."
+    return Problem(422, "invalid_code", "Invalid code", detail)
+
+
+def _nothing_to_send() -> Problem:
+    detail = "No code is sent for this method: the app, the key or the list of codes is with you."
+    return Problem(422, "nothing_to_send", "Nothing to send", detail)
+
+
+def _enough_sent() -> Problem:
+    detail = "Enough codes were sent for this sign-in. Use the last one, choose another method, or sign in again."
+    return Problem(409, "enough_codes_sent", "Enough codes sent", detail)

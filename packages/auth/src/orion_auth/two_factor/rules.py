@@ -1,0 +1,85 @@
+"""Which second factors somebody may be asked for, and what makes one of them good."""
+
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pyotp.totp import TOTP
+
+from orion_auth.two_factor_methods import TwoFactorMethod
+
+CHALLENGE_LIFETIME = timedelta(minutes=10)
+"""Of a half-finished sign-in and of the codes sent for it (OWASP ASVS 5.0, 6.5.5: at most ten minutes)."""
+
+CODES_PER_CHALLENGE = 3
+"""Codes sent out for one half-finished sign-in."""
+
+TOTP_PERIOD = 30
+"""Seconds of a time step (RFC 6238 §4.1)."""
+
+TOTP_DRIFT = 1
+"""Steps that a clock may be apart, either way (RFC 6238 §5.2)."""
+
+SENT = frozenset({TwoFactorMethod.SMS, TwoFactorMethod.EMAIL})
+"""What a code is sent out for."""
+
+REFERENCES = {
+    TwoFactorMethod.TOTP: "otp",
+    TwoFactorMethod.SMS: "sms",
+    TwoFactorMethod.EMAIL: "otp",
+    TwoFactorMethod.HARDWARE_KEY: "hwk",
+    TwoFactorMethod.BACKUP_CODE: "otp",
+}
+"""Authentication method references (RFC 8176 §2)."""
+
+
+@dataclass(frozen=True)
+class FactorPolicy:
+    """What this installation allows as a second factor."""
+
+    allowed: frozenset[TwoFactorMethod] = frozenset(TwoFactorMethod)
+
+
+@dataclass(frozen=True)
+class Enrolled:
+    """What somebody has as second factors."""
+
+    is_enabled: bool = False
+    verified: frozenset[TwoFactorMethod] = frozenset()
+    """Those that he has shown once; backup codes are counted apart."""
+    primary: TwoFactorMethod | None = None
+    backup_codes: int = 0
+    """How many are left."""
+
+
+def offered(enrolled: Enrolled, policy: FactorPolicy, *, is_by_email: bool) -> tuple[TwoFactorMethod, ...]:
+    """What somebody may be asked for after a first proof, his own preference first.
+
+    After a proof that came by e-mail, a code by e-mail would be the same factor again. What the policy has forbidden
+    since it was enrolled is asked for only where nothing else is left: a weak second factor is better than none.
+    """
+    if not enrolled.is_enabled:
+        return ()
+    fit = enrolled.verified - {TwoFactorMethod.EMAIL} if is_by_email else enrolled.verified
+    methods = sorted(fit & policy.allowed or fit, key=lambda method: (method != enrolled.primary, method.value))
+    return (*methods, TwoFactorMethod.BACKUP_CODE) if enrolled.backup_codes else tuple(methods)
+
+
+def references(first: Sequence[str], second: TwoFactorMethod) -> tuple[str, ...]:
+    """The references of both factors, and that there were several (`mfa`)."""
+    return tuple(dict.fromkeys((*first, REFERENCES[second], "mfa")))
+
+
+def matching_step(secret: str, code: str, now: datetime, last_step: int | None) -> int | None:
+    """The time step that `code` belongs to, when the clock allows it and no such step was accepted before."""
+    otp = TOTP(secret)
+    present = int(now.timestamp()) // TOTP_PERIOD
+    steps = range(present - TOTP_DRIFT, present + TOTP_DRIFT + 1)
+    right = [step for step in steps if hmac.compare_digest(otp.generate_otp(step).encode(), code.encode())]
+    return max((step for step in right if last_step is None or step > last_step), default=None)
+
+
+def needs_sending(methods: Collection[TwoFactorMethod], method: TwoFactorMethod) -> bool:
+    """Whether a code is sent out for this method of a challenge."""
+    return method in SENT and method in methods

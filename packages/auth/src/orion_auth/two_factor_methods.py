@@ -1,0 +1,13 @@
+"""The ways of showing a second factor: a word that several slices and their rules share."""
+
+from enum import Enum
+
+
+class TwoFactorMethod(Enum):
+    """How a second factor can be shown."""
+
+    TOTP = "TOTP"
+    SMS = "SMS"
+    EMAIL = "EMAIL"
+    HARDWARE_KEY = "HARDWARE_KEY"
+    BACKUP_CODE = "BACKUP_CODE"
