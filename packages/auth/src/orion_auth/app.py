@@ -18,6 +18,7 @@ from orion_auth.passwords.breached import breached_passwords
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
+from orion_auth.rate_limits import routes as rate_limits
 from orion_auth.registrations import routes as registrations
 from orion_auth.service import service
 from orion_auth.sessions import routes as sessions
@@ -38,6 +39,7 @@ from orion_core.http.authentication import Authenticator
 from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.logs import configure_logs
+from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
@@ -52,6 +54,7 @@ ROUTERS = (
     sessions.router,
     oauth2.router,
     oauth_connections.router,
+    rate_limits.router,
     signing_key_routes.router,
 )
 
@@ -126,6 +129,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         providers=Providers(http, Directory(http, clock)),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
+        cursors=Cursors(settings.sealing_keys),
     )
 
 

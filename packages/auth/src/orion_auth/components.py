@@ -21,6 +21,7 @@ from orion_core.events.outbox import Outbox
 from orion_core.http.authentication import Authenticator, require_scope
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
+from orion_core.paging import Cursors
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Components:
     providers: Providers
     authenticate: Authenticator
     idempotency: IdempotencyKeys
+    cursors: Cursors
 
 
 def _components(request: Request) -> Components:

@@ -1,6 +1,7 @@
-"""Limits that are exact under concurrency, and follow their policies at once."""
+"""Limits that hold in every window, are exact under concurrency, and follow their policies at once."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
@@ -10,43 +11,115 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion_auth.rate_limits import actions
-from orion_auth.rate_limits.rules import from_somewhere, network, seconds_until
+from orion_auth.rate_limits.actions import Taken
+from orion_auth.rate_limits.rules import COUNTED, from_somewhere, network, seconds_until
+from orion_auth.seeds import POLICIES
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import RateLimitState
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
 
+ADA = "ada@example.com"
 HERE = IPv4Address("192.0.2.1")
 
 
-async def tried(auth: "Auth", email: str = "ada@example.com", address: str = "192.0.2.1") -> RateLimitState | Problem:
+async def tried(
+    auth: "Auth", email: str = ADA, address: str = "192.0.2.1", device: str | None = None
+) -> Taken | Problem:
+    database = auth.application.state.components.database
     try:
-        state = await actions.take_login(
-            auth.application.state.components.database, email, ip_address(address), auth.clock()
-        )
+        return await actions.take_login(database, email, ip_address(address), auth.clock(), device=device)
     except Problem as problem:
         return problem
-    assert state is not None
-    return state
 
 
-def passed(results: list[RateLimitState | Problem]) -> int:
-    return sum(isinstance(result, RateLimitState) for result in results)
+def passed(results: list[Taken | Problem]) -> int:
+    return sum(isinstance(result, Taken) for result in results)
 
 
-async def test_of_two_hundred_at_once_five_pass(auth: "Auth") -> None:
-    results = await asyncio.gather(*(tried(auth) for _ in range(200)))
-    assert passed(results) == 5
-    assert await auth.rows("SELECT count FROM rate_limits") == [{"count": 6}], "it does not count on for ever"
+async def only_the_narrowest(auth: "Auth") -> None:
+    """Five a minute for an account from a network, and no other limit."""
+    await auth.execute("DELETE FROM rate_limit_policies WHERE endpoint <> 'login' OR key_type <> 'EMAIL'")
 
 
-async def test_a_window_ends(auth: "Auth") -> None:
-    assert passed([await tried(auth) for _ in range(7)]) == 5
-    auth.clock.advance(seconds=59)
+TRY_AT_ONCE = """
+import asyncio, sys
+from datetime import datetime
+from ipaddress import ip_address
+from orion_auth.rate_limits import actions
+from orion_core.database import Database
+from orion_core.errors import Problem
+from orion_core.service import service_role
+
+url, email, address, now, tries = sys.argv[1:]
+
+async def main():
+    database = Database.connect(url, role=service_role("auth"), application="test", pool_size=10)
+
+    async def one():
+        try:
+            await actions.take_login(database, email, ip_address(address), datetime.fromisoformat(now))
+        except Problem:
+            return False
+        return True
+
+    results = await asyncio.gather(*(one() for _ in range(int(tries))))
+    await database.close()
+    print(sum(results))
+
+asyncio.run(main())
+"""
+
+
+async def test_of_a_thousand_at_once_from_four_processes_five_pass(auth: "Auth") -> None:
+    arguments = (auth.database.url, ADA, str(HERE), auth.clock().isoformat(), "250")
+
+    async def process() -> int:
+        running = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", TRY_AT_ONCE, *arguments, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await running.communicate()
+        return int(output)
+
+    assert sum(await asyncio.gather(*(process() for _ in range(4)))) == 5
+    counters = await auth.rows("SELECT endpoint, key_type::text, count, cardinality(passes) AS passes FROM rate_limits")
+    assert {(row["endpoint"], row["key_type"]): (row["count"], row["passes"]) for row in counters} == {
+        ("login", "EMAIL"): (6, 5),
+        ("login_hourly", "EMAIL"): (5, 5),
+        ("login", "IP"): (5, 5),
+        ("login_unknown_networks", "EMAIL"): (5, 5),
+    }, "what one limit refuses counts nowhere else, and nothing counts on for ever"
+
+
+async def test_a_limit_holds_in_every_window_wherever_it_begins(auth: "Auth") -> None:
+    await only_the_narrowest(auth)
+    assert passed([await tried(auth)]) == 1
+    auth.clock.advance(seconds=58)
+    assert passed([await tried(auth) for _ in range(9)]) == 4
+    auth.clock.advance(seconds=2)
+    assert passed([await tried(auth) for _ in range(9)]) == 1, "a fixed window would let five more pass here"
+    auth.clock.advance(seconds=57)
     assert passed([await tried(auth)]) == 0
     auth.clock.advance(seconds=1)
-    assert passed([await tried(auth) for _ in range(7)]) == 5
+    assert passed([await tried(auth) for _ in range(9)]) == 4
+
+
+async def test_the_answer_says_when_the_next_try_passes(auth: "Auth") -> None:
+    await only_the_narrowest(auth)
+    first = await tried(auth)
+    assert isinstance(first, Taken)
+    assert first.state is not None
+    assert first.state.headers() == {"RateLimit-Policy": '"login";q=5;w=60', "RateLimit": '"login";r=4;t=60'}
+    auth.clock.advance(seconds=20)
+    results = [await tried(auth) for _ in range(5)]
+    assert passed(results) == 4
+    refused = results[-1]
+    assert isinstance(refused, Problem)
+    assert refused.headers == {
+        "RateLimit-Policy": '"login";q=5;w=60',
+        "RateLimit": '"login";r=0;t=40',
+        "Retry-After": "40",
+    }
 
 
 async def test_others_are_counted_apart(auth: "Auth") -> None:
@@ -55,15 +128,60 @@ async def test_others_are_counted_apart(auth: "Auth") -> None:
     assert passed([await tried(auth, address="198.51.100.7")]) == 1, "an attacker elsewhere does not lock out the owner"
 
 
+async def test_one_network_cannot_try_one_password_on_every_account(auth: "Auth") -> None:
+    assert passed([await tried(auth, f"user{n}@example.com") for n in range(40)]) == 30
+    assert passed([await tried(auth, "user99@example.com", "198.51.100.7")]) == 1
+    results = [await tried(auth, f"user{n}@example.com", "2001:db8::%x" % n) for n in range(40)]  # noqa: UP031
+    assert passed(results) == 30, "a site of IPv6 is one network"
+
+
+async def test_all_strangers_together_cannot_guess_without_end(auth: "Auth") -> None:
+    for n in range(60):
+        await tried(auth, address=f"198.51.100.{n}")
+    refused = await tried(auth, address="203.0.113.1")
+    assert isinstance(refused, Problem)
+    assert refused.headers["RateLimit-Policy"] == '"login_unknown_networks";q=50;w=3600'
+    assert passed([await tried(auth, device=f"device {n % 2}") for n in range(20)]) == 20, "known devices go on"
+    assert passed([await tried(auth, device="device 0")]) == 0, "each within its own limit"
+
+
+async def test_one_network_does_not_use_up_what_all_strangers_share(auth: "Auth") -> None:
+    for _ in range(60):
+        [await tried(auth) for _ in range(5)]
+        auth.clock.advance(seconds=60)
+    shared = await auth.rows(
+        "SELECT cardinality(passes) AS n FROM rate_limits WHERE endpoint = 'login_unknown_networks'"
+    )
+    assert shared == [{"n": 20}]
+    assert passed([await tried(auth, address="203.0.113.1")]) == 1
+
+
+async def test_what_turned_out_well_is_given_back_where_only_failures_count(auth: "Auth") -> None:
+    database = auth.application.state.components.database
+    for _ in range(4):
+        taken = await tried(auth)
+        assert isinstance(taken, Taken)
+        await actions.give_back(database, taken)
+    await tried(auth)
+    counters = await auth.rows("SELECT endpoint, key_type::text, count, cardinality(passes) AS passes FROM rate_limits")
+    assert {(row["endpoint"], row["key_type"]): (row["count"], row["passes"]) for row in counters} == {
+        ("login", "EMAIL"): (5, 5),
+        ("login_hourly", "EMAIL"): (1, 1),
+        ("login", "IP"): (1, 1),
+        ("login_unknown_networks", "EMAIL"): (1, 1),
+    }
+
+
 async def test_an_edited_policy_holds_from_the_next_try(auth: "Auth") -> None:
     assert passed([await tried(auth) for _ in range(3)]) == 3
-    await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 2 WHERE endpoint = 'login'")
-    assert passed([await tried(auth)]) == 0
+    await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 2 WHERE endpoint = 'login' AND key_type = 'EMAIL'")
+    refused = await tried(auth)
+    assert isinstance(refused, Problem)
+    assert refused.headers["Retry-After"] == "60"
     await auth.execute("DELETE FROM rate_limit_policies")
-    assert (
-        await actions.take_login(auth.application.state.components.database, "ada@example.com", HERE, auth.clock())
-        is None
-    )
+    free = await tried(auth)
+    assert isinstance(free, Taken)
+    assert free.state is None
 
 
 async def test_a_block_outlasts_the_window(auth: "Auth") -> None:
@@ -75,6 +193,20 @@ async def test_a_block_outlasts_the_window(auth: "Auth") -> None:
     assert passed([await tried(auth)]) == 0
     auth.clock.advance(seconds=1)
     assert passed([await tried(auth) for _ in range(6)]) == 5
+
+
+async def test_counters_go_once_nothing_counts_and_no_sooner(auth: "Auth") -> None:
+    await only_the_narrowest(auth)
+    for seconds in (0, 31, 31, 59):
+        auth.clock.advance(seconds=seconds)
+        await tried(auth)
+        [row] = await auth.rows("SELECT reset_at, passes[cardinality(passes)] AS latest FROM rate_limits")
+        assert timedelta(minutes=1) <= row["reset_at"] - row["latest"] <= timedelta(minutes=2)
+
+
+def test_every_seeded_policy_limits_something() -> None:
+    counted = {(endpoint, key_type) for endpoint, key_types in COUNTED.items() for key_type in key_types}
+    assert [policy for policy in POLICIES if policy[:2] not in counted] == []
 
 
 @given(st.ip_addresses(v=6))

@@ -8,7 +8,7 @@ from orion_core.seeds import SAMPLE_PASSWORD
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
 
-POLICIES = {
+POLICIES = {  # of the seed document
     ("login", 5, 60),
     ("refresh", 10, 60),
     ("password_reset", 3, 300),

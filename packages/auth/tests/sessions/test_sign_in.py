@@ -95,8 +95,8 @@ async def test_an_account_that_changes_while_its_password_is_checked_begins_noth
     lane = auth.application.state.components.lane
     verify = lane.verify
 
-    async def verify_while_it_changes(password_hash: str | None, password: str) -> bool:
-        is_right = await verify(password_hash, password)
+    async def verify_while_it_changes(password_hash: str | None, password: str, *, is_known: bool) -> bool:
+        is_right = await verify(password_hash, password, is_known=is_known)
         await auth.execute(f"UPDATE identities SET {change}")
         return is_right
 
@@ -117,7 +117,7 @@ async def test_five_tries_a_minute_from_one_place(auth: "Auth") -> None:
     assert refused.headers["RateLimit"] == '"login";r=0;t=60'
     assert refused.headers["RateLimit-Policy"] == '"login";q=5;w=60'
     [blocked] = await auth.rows("SELECT count(*) FROM login_attempts WHERE status = 'BLOCKED' AND is_blocked")
-    assert blocked["count"] == 15
+    assert blocked["count"] == 10, "more of them from one network in a minute tell nothing new"
     auth.clock.advance(seconds=61)
     assert (await auth.sign_in()).status_code == 201
 

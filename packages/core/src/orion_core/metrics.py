@@ -40,6 +40,9 @@ TABLES_PRUNED_AT = Gauge(
     registry=REGISTRY,
     multiprocess_mode="max",
 )
+RATE_LIMITED = Counter(
+    "orion_rate_limited_total", "Tries refused by a rate limit.", ["endpoint", "key_type"], registry=REGISTRY
+)
 HASHING_QUEUE = Gauge(
     "orion_hashing_queue",
     "Callers that wait for a thread to hash a password on.",

@@ -1,11 +1,13 @@
 """Coming in with a password."""
 
 import time
+from dataclasses import replace
 from datetime import datetime
 
 from orion_auth.addresses import normalise_email
 from orion_auth.admission.actions import Visit, admit
 from orion_auth.admission.rules import Decision, Proof, decide
+from orion_auth.devices import actions as devices
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane, needs_new_hash
 from orion_auth.identities import actions as identities
@@ -15,11 +17,11 @@ from orion_auth.login_attempts.actions import Finding
 from orion_auth.login_attempts.rules import LoginMethod
 from orion_auth.pacing import evenly
 from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.rate_limits.actions import Taken
 from orion_auth.sessions.actions import Grant
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import Challenged
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
 
 PROOF = Proof(("pwd",))
@@ -30,34 +32,46 @@ async def sign_in(
 ) -> Grant | Challenged:
     """Begin a session for whoever knows the password of an identity in good standing.
 
-    Every attempt is recorded. A 401 Problem is the same, and costs the same, for an unknown address, a wrong password
-    and an address that is not verified; a 403 Problem says what is the matter with a verified account to those who know
-    its password.
+    Every attempt is recorded; of those that a limit refuses, the first few of a network's in a minute. A 401 Problem is
+    the same, and costs the same, for an unknown address, a wrong password and an address that is not verified; a 403
+    Problem says what is the matter with a verified account to those who know its password.
     """
     started = time.perf_counter()
+    if bearer.device_id is None:
+        lane.require_room()  # before anything is read: in a flood, who names no device costs nothing
     email = normalise_email(email_text)
     visit = Visit(LoginMethod.PASSWORD, email, bearer, now, started)
-    limit = await _take_limit(gate, visit)
     async with gate.database.autocommit() as connection:
         identity = await identities.find_by_email(connection, email, now)
-    password_is_right = await lane.verify(identity.password_hash if identity else None, password)
+        # Nobody's id when there is no such identity, so that the same statements run.
+        device = await devices.known(connection, identity.id if identity else uuid7(), bearer)
+    lane.require_room(is_known=device is not None)  # before it is counted: what is not tried is no try
+    taken = await _take_limit(gate, visit, device)
+    password_is_right = await lane.verify(
+        identity.password_hash if identity else None, password, is_known=device is not None
+    )
     decision = decide(identity.standing if identity else None, password_is_right)
     if identity is None or decision.outcome != "SUCCESS":
         await _record_refusal(gate, visit, identity, decision)
         raise _refusal(decision)
     await _raise_hash(gate, lane, identity, password)
-    return await admit(gate, Visit(LoginMethod.PASSWORD, email, bearer, now, started, limit), identity, PROOF)
+    outcome = await admit(gate, replace(visit, limit=taken.state), identity, PROOF)
+    await rate_limits.give_back(gate.database, taken)
+    return outcome
 
 
-async def _take_limit(gate: Gate, visit: Visit) -> RateLimitState | None:
+async def _take_limit(gate: Gate, visit: Visit, device: str | None) -> Taken:
     try:
-        return await rate_limits.take_login(gate.database, visit.email or "", visit.bearer.ip_address, visit.now)
+        return await rate_limits.take_login(
+            gate.database, visit.email or "", visit.bearer.ip_address, visit.now, device=device
+        )
     except Problem:
-        finding = Finding("BLOCKED", "RATE_LIMITED")
-        async with gate.database.autocommit() as connection:
-            await login_attempts.record(
-                connection, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
-            )
+        if await rate_limits.is_worth_recording(gate.database, visit.bearer.ip_address, visit.now):
+            finding = Finding("BLOCKED", "RATE_LIMITED")
+            async with gate.database.autocommit() as connection:
+                await login_attempts.record(
+                    connection, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
+                )
         raise
 
 

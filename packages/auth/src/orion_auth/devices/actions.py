@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from orion_auth.devices import store
 from orion_auth.devices.rules import DeviceStatus, is_trusted
 from orion_auth.tokens.actions import Bearer
@@ -33,6 +35,14 @@ async def recognise(transaction: Transaction, user_id: UUID, bearer: Bearer, now
         is_trusted=is_trusted(row.status, row.trust_expires_at, now),
         is_blocked=row.status is DeviceStatus.BLOCKED,
     )
+
+
+async def known(connection: AsyncConnection, user_id: UUID, bearer: Bearer) -> str | None:
+    """A name for the device when it is one that the user has signed in from and has not blocked; changes nothing."""
+    row = await store.find(connection, user_id, bearer.device_id or "")
+    if row is None or row.status is DeviceStatus.BLOCKED:
+        return None
+    return f"{user_id} {bearer.device_id}"
 
 
 async def note_sign_in(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> None:

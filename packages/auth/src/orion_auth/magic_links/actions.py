@@ -52,7 +52,7 @@ async def ask(
     Whoever asks gets a handle in any case, after the same time.
     """
     email = normalise_email(email_text)
-    limit = await rate_limits.take_sign_in_mail(database, email or "", now)
+    limit = await rate_limits.take_sign_in_mail(database, email or "", bearer.ip_address, now)
     key = tokens.new_mailed_key()
     async with evenly(), database.transaction() as transaction:
         identity = await identities.find_by_email(transaction.connection, email, now)

@@ -1,30 +1,62 @@
-"""Counting a try, and refusing it when there were too many. The policies are rows that an administrator edits."""
+"""Counting a try, and refusing it when there were too many. The policies are rows that an administrator edits.
 
+A limit holds in every window of its length, wherever the window begins: a counter remembers when each try that passed
+was made, so that nobody gets twice as many around a boundary, and of any number of tries at one moment exactly as many
+pass as may. A refused try counts nowhere but where it was refused.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
+from orion_auth.base import AnyRow
 from orion_auth.rate_limits import store
-from orion_auth.rate_limits.rules import RateLimitKeyType, from_somewhere, seconds_until
+from orion_auth.rate_limits.rules import (
+    Endpoint,
+    Limit,
+    RateLimitKeyType,
+    by_all,
+    by_network,
+    of_known_device,
+    of_stranger,
+    seconds_until,
+)
+from orion_core import metrics
 from orion_core.database import Database
 from orion_core.http.rate_limit import RateLimitState, too_many_requests
-from orion_core.ids import uuid7
 from orion_core.tables import IpAddress
 
-Endpoint = Literal[
-    "login",
-    "refresh",
-    "password_reset",
-    "email_verification",
-    "two_factor_verification",
-    "sign_in_mail",
-    "two_factor_code",
-]
+
+@dataclass(frozen=True)
+class Taken:
+    """A try that was counted: where its maker stands now, and what is given back if it turns out well."""
+
+    state: RateLimitState | None
+    failures: tuple[str, ...]
 
 
-async def take_login(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
-    """Count a sign-in for this account from this network."""
-    return await _take(database, "login", RateLimitKeyType.EMAIL, from_somewhere(email, address), now)
+async def take_login(
+    database: Database, email: str, address: IpAddress, now: datetime, *, device: str | None = None
+) -> Taken:
+    """Count a sign-in to this account: from `device`, one that it knows, or else from this network."""
+    limits = of_stranger(email, address) if device is None else of_known_device(device)
+    state = await _take_all(database, limits, now)
+    return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
+
+
+async def give_back(database: Database, taken: Taken) -> None:
+    """Forget a try that turned out well, where only failures count."""
+    if taken.failures:
+        async with database.autocommit() as connection:
+            await store.give_back(connection, taken.failures)
+
+
+async def is_worth_recording(database: Database, address: IpAddress, now: datetime) -> bool:
+    """Whether a sign-in that a limit refused is written down: a flood of them must not write without end."""
+    limits = (by_network("login_refusal_record", address), by_all("login_refusal_record"))
+    async with database.autocommit() as connection:
+        return all(row.has_passed for row in await store.take(connection, limits, now))
 
 
 async def take_refresh(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
@@ -32,19 +64,40 @@ async def take_refresh(database: Database, user_id: UUID, now: datetime) -> Rate
     return await _take(database, "refresh", RateLimitKeyType.USER, str(user_id), now)
 
 
-async def take_verification_mail(database: Database, email: str, now: datetime) -> RateLimitState | None:
-    """Count a verification mail to this address, wherever it is asked for: the limit protects who receives it."""
-    return await _take(database, "email_verification", RateLimitKeyType.EMAIL, f"mail {email}", now)
+async def take_registration(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
+    """Count a registration from this network, and the mail that it sends."""
+    limits = [by_network("registration", address), by_all("registration"), *_mail(email, address)]
+    return await _take_all(database, limits, now)
 
 
-async def take_sign_in_mail(database: Database, email: str, now: datetime) -> RateLimitState | None:
+async def take_sign_in_mail(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
     """Count a mail to sign in with, wherever it is asked for: the limit protects who receives it, and its code."""
-    return await _take(database, "sign_in_mail", RateLimitKeyType.EMAIL, email, now)
+    mails = Limit("sign_in_mail", RateLimitKeyType.EMAIL, email)
+    return await _take_all(database, [by_network("sign_in_mail", address), by_all("sign_in_mail"), mails], now)
 
 
-async def take_verification_code(database: Database, email: str, now: datetime) -> RateLimitState | None:
-    """Count a guess at the code sent to this address, wherever it is made: a code is short."""
-    return await _take(database, "email_verification", RateLimitKeyType.EMAIL, f"code {email}", now)
+async def take_verification_mail(
+    database: Database, email: str, address: IpAddress, now: datetime
+) -> RateLimitState | None:
+    """Count a verification mail to this address, wherever it is asked for, and from this network to all addresses."""
+    return await _take_all(database, _mail(email, address), now)
+
+
+async def take_verification_code(
+    database: Database, email: str, address: IpAddress, now: datetime
+) -> RateLimitState | None:
+    """Count a guess at the code sent to this address, wherever it is made, since a code is short; and from here."""
+    guesses = Limit("email_verification", RateLimitKeyType.EMAIL, f"code {email}")
+    return await _take_all(database, [by_network("email_verification", address), guesses], now)
+
+
+def _mail(email: str, address: IpAddress) -> list[Limit]:
+    # The network first: what it is refused must not use up the mails of whoever lives at the address.
+    return [
+        by_network("email_verification", address),
+        by_all("email_verification"),
+        Limit("email_verification", RateLimitKeyType.EMAIL, f"mail {email}"),
+    ]
 
 
 async def take_two_factor(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
@@ -60,19 +113,30 @@ async def take_two_factor_code(database: Database, user_id: UUID, now: datetime)
 async def _take(
     database: Database, endpoint: Endpoint, key_type: RateLimitKeyType, whose: str, now: datetime
 ) -> RateLimitState | None:
-    """Count a try in a transaction of its own; a 429 Problem when it is one too many, None when nothing limits it."""
-    key = f"{endpoint} {key_type.name} {whose}"
+    return await _take_all(database, [Limit(endpoint, key_type, whose)], now)
+
+
+async def _take_all(database: Database, limits: Sequence[Limit], now: datetime) -> RateLimitState | None:
+    """Count a try in a transaction of its own; a 429 Problem when it is one too many under any limit.
+
+    The state is that under the tightest limit; None when nothing limits it.
+    """
     async with database.autocommit() as connection:
-        row = await store.count(connection, uuid7(), key, endpoint, key_type, now)
-    if row is None:
-        return None
-    state = RateLimitState(
-        policy=endpoint,
+        rows = await store.take(connection, limits, now)
+    for row in rows:
+        if not row.has_passed:
+            step: int = row.step
+            limit = limits[step]
+            metrics.RATE_LIMITED.labels(limit.endpoint, limit.key_type.name).inc()
+            raise too_many_requests(_state(row, now))
+    return min((_state(row, now) for row in rows), key=lambda state: (state.remaining, -state.reset), default=None)
+
+
+def _state(row: AnyRow, now: datetime) -> RateLimitState:
+    return RateLimitState(
+        policy=row.endpoint,
         quota=row.limit,
         window=row.window_seconds,
         remaining=row.limit - row.count,
         reset=seconds_until(row.ends_at, now),
     )
-    if state.remaining < 0:
-        raise too_many_requests(state)
-    return state

@@ -1,12 +1,20 @@
-"""Whom a limit is counted for, and where somebody stands under it."""
+"""Which limits there are, whom they are counted for, and where somebody stands under them."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from typing import Literal
 
 IPV6_SITE_BITS = 64
 """One subscriber has a /64 at least, so counting single IPv6 addresses would count nothing."""
+
+LARGEST_LIMIT = 1000
+"""A counter remembers each try that passed, for as long as it counts; this many are 8 kB."""
+
+LONGEST_WINDOW_SECONDS = 7 * 24 * 60 * 60
 
 
 class RateLimitKeyType(Enum):
@@ -19,6 +27,56 @@ class RateLimitKeyType(Enum):
     GLOBAL = "GLOBAL"
 
 
+Endpoint = Literal[
+    "login",
+    "login_hourly",
+    "login_known_device",
+    "login_unknown_networks",
+    "login_refusal_record",
+    "refresh",
+    "registration",
+    "password_reset",
+    "email_verification",
+    "sign_in_mail",
+    "two_factor_code",
+    "two_factor_verification",
+    "two_factor_code",
+]
+"""What is limited."""
+
+COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
+    "login": (RateLimitKeyType.EMAIL, RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
+    "login_hourly": (RateLimitKeyType.EMAIL,),
+    "login_known_device": (RateLimitKeyType.USER,),
+    "login_unknown_networks": (RateLimitKeyType.EMAIL,),
+    "login_refusal_record": (RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
+    "refresh": (RateLimitKeyType.USER,),
+    "registration": (RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
+    "password_reset": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
+    "email_verification": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
+    "sign_in_mail": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
+    "two_factor_verification": (RateLimitKeyType.USER,),
+    "two_factor_code": (RateLimitKeyType.USER,),
+}
+"""By whom the tries at each endpoint are counted: a policy for any other pair would limit nothing."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit that a try has to keep to. It holds when there is a policy for its endpoint and type of key."""
+
+    endpoint: Endpoint
+    key_type: RateLimitKeyType
+    whose: str
+    counts_failures: bool = False
+    """Whether a try that turns out well is given back."""
+
+    @property
+    def key(self) -> str:
+        """The name of its counter."""
+        return f"{self.endpoint} {self.key_type.name} {self.whose}"
+
+
 def network(address: IPv4Address | IPv6Address) -> str:
     """What counts as one place on the network."""
     if isinstance(address, IPv4Address):
@@ -29,6 +87,38 @@ def network(address: IPv4Address | IPv6Address) -> str:
 def from_somewhere(whose: str, address: IPv4Address | IPv6Address) -> str:
     """Counts an account for each network apart, so that nobody can use up its owner's tries from elsewhere."""
     return f"{whose}@{network(address)}"
+
+
+def by_network(endpoint: Endpoint, address: IPv4Address | IPv6Address, *, counts_failures: bool = False) -> Limit:
+    """What may come from one network, whomever it concerns."""
+    return Limit(endpoint, RateLimitKeyType.IP, network(address), counts_failures)
+
+
+def by_all(endpoint: Endpoint) -> Limit:
+    """What may come altogether; no seed sets such a policy, an administrator may."""
+    return Limit(endpoint, RateLimitKeyType.GLOBAL, "all")
+
+
+def of_stranger(email: str, address: IPv4Address | IPv6Address) -> list[Limit]:
+    """What a sign-in keeps to that comes from a device which the account does not know, the narrowest first.
+
+    One network has few tries at one account a minute, and fewer failures an hour than all unknown networks together, so
+    that no single network uses up what they share; and few failures a minute at all accounts together, so that it
+    cannot try one password on each of them.
+    """
+    here = from_somewhere(email, address)
+    return [
+        Limit("login", RateLimitKeyType.EMAIL, here),
+        Limit("login_hourly", RateLimitKeyType.EMAIL, here, counts_failures=True),
+        by_network("login", address, counts_failures=True),
+        Limit("login_unknown_networks", RateLimitKeyType.EMAIL, email, counts_failures=True),
+        by_all("login"),
+    ]
+
+
+def of_known_device(device: str) -> list[Limit]:
+    """What a sign-in keeps to that comes from a device of the owner's: failures on that device, whatever others do."""
+    return [Limit("login_known_device", RateLimitKeyType.USER, device, counts_failures=True)]
 
 
 def seconds_until(moment: datetime, now: datetime) -> int:

@@ -1,54 +1,184 @@
-"""The one statement of rate limits."""
+"""The statements of rate limits."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, ColumnElement, Text, TextClause, bindparam, delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
-from orion_auth.rate_limits.rules import RateLimitKeyType
+from orion_auth.rate_limits.rules import Limit, RateLimitKeyType
+from orion_auth.rate_limits.tables import RateLimit, RateLimitPolicy
 
-_COUNT = text("""
-    INSERT INTO rate_limits AS counter (id, key, key_type, endpoint, "limit", window_seconds, count, reset_at)
+_STEP = """
+  step_{n} AS (
+    INSERT INTO rate_limits AS counter (key, key_type, endpoint, "limit", window_seconds, count, passes, reset_at)
     SELECT
-      :id, :key, policy.key_type, policy.endpoint, policy."limit", policy.window_seconds,
-      1, CAST(:now AS timestamptz) + make_interval(secs => policy.window_seconds)
-    FROM rate_limit_policies AS policy                          -- uq_rate_limit_policies_endpoint_key_type
-    WHERE policy.endpoint = :endpoint AND policy.key_type = CAST(:key_type AS rate_limit_key_type)
-    ON CONFLICT (key) DO UPDATE SET
-      "limit" = excluded."limit",
-      window_seconds = excluded.window_seconds,
-      count = CASE
-        WHEN greatest(counter.reset_at, counter.blocked_until) <= :now THEN 1
-        ELSE least(counter.count + 1, excluded."limit" + 1)
-      END,
-      reset_at = CASE
-        WHEN greatest(counter.reset_at, counter.blocked_until) <= :now THEN excluded.reset_at
-        ELSE counter.reset_at
-      END,
-      blocked_until = CASE
-        WHEN greatest(counter.reset_at, counter.blocked_until) <= :now THEN NULL
-        WHEN counter.count = excluded."limit" THEN (
-          SELECT CAST(:now AS timestamptz) + make_interval(secs => policy.block_seconds)
-          FROM rate_limit_policies AS policy
-          WHERE policy.endpoint = excluded.endpoint AND policy.key_type = excluded.key_type
-            AND policy.block_seconds > 0
-        )
-        ELSE counter.blocked_until
-      END
-    RETURNING "limit", window_seconds, count, greatest(reset_at, blocked_until) AS ends_at
-""")
-"""A fixed window in one statement: the row's lock makes tries at the same moment take turns, so the count is exact.
-
-The first try over the limit sets `blocked_until` where the policy has a block; a policy that an administrator edits
-holds from the next try on.
+      :key_{n}, policy.key_type, policy.endpoint, policy."limit", policy.window_seconds, 1, ARRAY[moment.now],
+      date_bin(make_interval(secs => policy.window_seconds), moment.now, 'epoch')
+        + 2 * make_interval(secs => policy.window_seconds)
+    FROM rate_limit_policies AS policy, moment                 -- uq_rate_limit_policies_endpoint_key_type
+    WHERE policy.endpoint = :endpoint_{n} AND policy.key_type = CAST(:key_type_{n} AS rate_limit_key_type)
+      {unless_refused}
+    ON CONFLICT (key) DO UPDATE SET                             -- uq_rate_limits_key
+      ("limit", window_seconds, passes, count, reset_at, blocked_until) = (
+        SELECT
+          excluded."limit",
+          excluded.window_seconds,
+          CASE WHEN room.fits THEN kept.passes || moment.now ELSE kept.passes END,
+          CASE WHEN room.fits THEN cardinality(kept.passes) + 1 ELSE excluded."limit" + 1 END,
+          CASE WHEN room.fits THEN greatest(counter.reset_at, excluded.reset_at) ELSE counter.reset_at END,
+          CASE WHEN room.fits THEN NULL WHEN block.holds THEN counter.blocked_until ELSE block.next END
+        FROM moment
+        CROSS JOIN LATERAL (
+          SELECT ARRAY(
+            SELECT pass FROM unnest(counter.passes) AS pass
+            WHERE pass > moment.now - make_interval(secs => excluded.window_seconds)
+            ORDER BY pass
+          ) AS passes
+        ) AS kept
+        CROSS JOIN LATERAL (
+          SELECT
+            counter.blocked_until IS NOT NULL AND counter.blocked_until > moment.now AS holds,
+            (
+              SELECT moment.now + make_interval(secs => policy.block_seconds)
+              FROM rate_limit_policies AS policy
+              WHERE policy.endpoint = excluded.endpoint AND policy.key_type = excluded.key_type
+                AND policy.block_seconds > 0
+            ) AS next
+        ) AS block
+        CROSS JOIN LATERAL (
+          SELECT NOT block.holds AND cardinality(kept.passes) < excluded."limit" AS fits
+        ) AS room
+      )
+    RETURNING
+      {n} AS step, endpoint, "limit", window_seconds, count, count <= "limit" AS has_passed,
+      greatest(
+        blocked_until,
+        passes[greatest(1, cardinality(passes) - "limit" + 1)] + make_interval(secs => window_seconds)
+      ) AS ends_at
+  )
 """
 
 
-async def count(
-    connection: AsyncConnection, counter_id: UUID, key: str, endpoint: str, key_type: RateLimitKeyType, now: datetime
+@cache
+def _take(steps: int) -> TextClause:
+    """Every limit in turn, the narrowest first; one that refuses keeps those after it from counting the try.
+
+    The lock on a counter's row makes tries at the same moment take turns, so the count is exact. All tries at one thing
+    lock its counters in the same order, so none waits for one that waits for it.
+    """
+    unless = "AND NOT EXISTS (SELECT FROM step_{before} WHERE NOT has_passed)"
+    written = [
+        _STEP.format(n=n, unless_refused=" ".join(unless.format(before=before) for before in range(n)))
+        for n in range(steps)
+    ]
+    found = " UNION ALL ".join(f"TABLE step_{n}" for n in range(steps))
+    return text("WITH moment AS (SELECT CAST(:now AS timestamptz) AS now)," + ",".join(written) + found)
+
+
+async def take(connection: AsyncConnection, limits: Sequence[Limit], now: datetime) -> Sequence[AnyRow]:
+    """Count one try under each of the limits that has a policy; a row for each that has counted it or refused it."""
+    values: dict[str, Any] = {"now": now}
+    for n, limit in enumerate(limits):
+        values |= {f"key_{n}": limit.key, f"endpoint_{n}": limit.endpoint, f"key_type_{n}": limit.key_type.name}
+    return sorted(await connection.execute(_take(len(limits)), values), key=lambda row: row.step)
+
+
+_GIVE_BACK = text("""
+    WITH held AS (
+      SELECT id FROM rate_limits
+      WHERE key = ANY(:keys) AND cardinality(passes) > 0           -- uq_rate_limits_key
+      ORDER BY array_position(:keys, CAST(key AS text))
+      FOR UPDATE
+    )
+    UPDATE rate_limits SET passes = trim_array(passes, 1), count = cardinality(passes) - 1
+    WHERE id IN (SELECT id FROM held)                              -- pk_rate_limits
+""").bindparams(bindparam("keys", type_=ARRAY(Text)))
+
+_REFUSING = text("""
+    SELECT
+      id, endpoint, key_type, key, "limit", window_seconds,
+      greatest(
+        blocked_until, passes[greatest(1, cardinality(passes) - "limit" + 1)] + make_interval(secs => window_seconds)
+      ) AS ends_at
+    FROM rate_limits
+    WHERE id > :after                                              -- pk_rate_limits
+      AND (
+        blocked_until > :now
+        OR cardinality(passes) >= "limit"
+          AND passes[cardinality(passes) - "limit" + 1] + make_interval(secs => window_seconds) > :now
+      )
+      AND (CAST(:whose AS text) IS NULL OR strpos(key, :whose) > 0)
+    ORDER BY id
+    LIMIT :limit
+""")
+"""Reads the table along its key: it holds what was tried within the last hours, and nobody asks for it often."""
+
+
+async def give_back(connection: AsyncConnection, keys: Sequence[str]) -> None:
+    """Take the youngest pass from each of these counters, locking them in the order in which they are taken."""
+    await connection.execute(_GIVE_BACK, {"keys": list(keys)})
+
+
+async def refusing(
+    connection: AsyncConnection, now: datetime, whose: str | None, after: UUID, limit: int
+) -> Sequence[AnyRow]:
+    """Counters under which the next try would be refused."""
+    values = {"now": now, "whose": whose, "after": after, "limit": limit}
+    return (await connection.execute(_REFUSING, values)).all()
+
+
+async def delete_counter(connection: AsyncConnection, counter_id: UUID) -> AnyRow | None:
+    """Forget what was counted (pk_rate_limits); what was forgotten, or None when it was not there."""
+    statement = delete(RateLimit).where(RateLimit.id == counter_id).returning(RateLimit.endpoint, RateLimit.key)
+    return (await connection.execute(statement)).one_or_none()
+
+
+_POLICY = (
+    RateLimitPolicy.endpoint,
+    RateLimitPolicy.key_type,
+    RateLimitPolicy.limit,
+    RateLimitPolicy.window_seconds,
+    RateLimitPolicy.block_seconds,
+)
+
+
+def _is_policy(endpoint: str, key_type: RateLimitKeyType) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return RateLimitPolicy.endpoint == endpoint, RateLimitPolicy.key_type == key_type
+
+
+async def list_policies(connection: AsyncConnection) -> Sequence[AnyRow]:
+    """Every policy: a few dozen (uq_rate_limit_policies_endpoint_key_type)."""
+    statement = select(*_POLICY).order_by(RateLimitPolicy.endpoint, RateLimitPolicy.key_type)
+    return (await connection.execute(statement)).all()
+
+
+async def find_policy(
+    connection: AsyncConnection, endpoint: str, key_type: RateLimitKeyType, *, hold: bool = False
 ) -> AnyRow | None:
-    """Count one try under a key (uq_rate_limits_key); None when there is no policy."""
-    values = {"id": counter_id, "key": key, "endpoint": endpoint, "key_type": key_type.name, "now": now}
-    return (await connection.execute(_COUNT, values)).one_or_none()
+    """One policy, kept from changing until the transaction ends if asked (uq_rate_limit_policies_endpoint_key_type)."""
+    statement = select(*_POLICY).where(*_is_policy(endpoint, key_type))
+    return (await connection.execute(statement.with_for_update() if hold else statement)).one_or_none()
+
+
+async def insert_policy(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Add a policy; False when somebody else has just done so (uq_rate_limit_policies_endpoint_key_type)."""
+    statement = upsert(RateLimitPolicy).values(values).on_conflict_do_nothing().returning(RateLimitPolicy.id)
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def update_policy(
+    connection: AsyncConnection, endpoint: str, key_type: RateLimitKeyType, values: dict[str, Any]
+) -> None:
+    """Change a policy (uq_rate_limit_policies_endpoint_key_type)."""
+    await connection.execute(update(RateLimitPolicy).where(*_is_policy(endpoint, key_type)).values(values))
+
+
+async def delete_policy(connection: AsyncConnection, endpoint: str, key_type: RateLimitKeyType) -> None:
+    """Remove a policy: nothing limits its endpoint by that key any more (uq_rate_limit_policies_endpoint_key_type)."""
+    await connection.execute(delete(RateLimitPolicy).where(*_is_policy(endpoint, key_type)))

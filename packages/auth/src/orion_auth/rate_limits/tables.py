@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy import ARRAY, CheckConstraint, DateTime, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table
@@ -15,7 +15,9 @@ class RateLimit(Identified, Timestamped, Table):
     """One counter.
 
     UNLOGGED, the only such table: it is written on every guarded request, and after a crash counting from nothing is
-    harmless. A fixed window ends at `reset_at`; `blocked_until` holds longer where the policy says so.
+    harmless. `passes` are the moments of the tries that passed and still count; `blocked_until` refuses longer where
+    the policy says so. `reset_at` is rounded up, so that it seldom moves: an index is on it, and a row whose indexed
+    columns stay the same is rewritten in place (HOT).
     """
 
     __tablename__ = "rate_limits"
@@ -25,8 +27,13 @@ class RateLimit(Identified, Timestamped, Table):
     endpoint: Mapped[str] = mapped_column(String(60))
     limit: Mapped[int]
     window_seconds: Mapped[int]
-    count: Mapped[int] = mapped_column(server_default=text("0"))
-    reset_at: Mapped[datetime]
+    count: Mapped[int] = mapped_column(
+        server_default=text("0"), comment="Tries that count; one above the limit when the latest was refused"
+    )
+    passes: Mapped[list[datetime]] = mapped_column(
+        ARRAY(DateTime(timezone=True)), server_default=text("'{}'::timestamptz[]"), comment="When tries passed, ordered"
+    )
+    reset_at: Mapped[datetime] = mapped_column(comment="From when on nothing counts that passed, rounded up")
     blocked_until: Mapped[datetime | None]
 
     __table_args__ = (

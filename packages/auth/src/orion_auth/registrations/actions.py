@@ -59,7 +59,7 @@ async def register(
     if email is None:
         raise _invalid_email()
     await passwords.check(policy, password, [email, applicant.username, applicant.name])
-    state = await rate_limits.take_verification_mail(database, email, now)
+    state = await rate_limits.take_registration(database, email, bearer.ip_address, now)
     password_hash = await lane.hash(password)
     new = NewIdentity(email, applicant.username, password_hash, applicant.locale)
     async with evenly(), database.transaction() as transaction:

@@ -78,3 +78,21 @@ async def note(
             secrets=secrets,
         )
         await outbox.record(transaction, notice, now)
+
+
+async def note_administration(
+    transaction: Transaction, kind: Kind, circumstances: Circumstances, now: datetime
+) -> None:
+    """Append what an administrator did that concerns no single account; `details` say who it was."""
+    values: dict[str, Any] = {
+        "event_type": kind.type,
+        "category": kind.category,
+        "severity": kind.severity,
+        "title": kind.title,
+        "description": kind.description,
+        "details": circumstances.details,
+        "ip_address": circumstances.ip_address,
+        "user_agent": circumstances.user_agent,
+        "occurred_at": now,
+    }
+    await store.insert_event(transaction.connection, values)

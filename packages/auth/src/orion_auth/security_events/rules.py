@@ -97,3 +97,15 @@ NEW_DEVICE = Kind(
     "Your account was used on a new device",
     is_notified=True,
 )
+RATE_LIMIT_CHANGED = Kind(
+    "rate_limit.policy_changed",
+    SecurityEventCategory.ADMINISTRATION,
+    SecurityEventSeverity.MEDIUM,
+    "An administrator changed how often something may be tried",
+)
+RATE_LIMIT_LIFTED = Kind(
+    "rate_limit.lifted",
+    SecurityEventCategory.ADMINISTRATION,
+    SecurityEventSeverity.LOW,
+    "An administrator let somebody try again who had tried too often",
+)

@@ -18,14 +18,27 @@ from orion_core.seeds import SAMPLE_PASSWORD, SAMPLE_USERS, Profile, SeedReport
 
 POLICIES = (
     ("login", RateLimitKeyType.EMAIL, 5, 60),
+    ("login", RateLimitKeyType.IP, 30, 60),
+    ("login_hourly", RateLimitKeyType.EMAIL, 20, 3600),
+    ("login_known_device", RateLimitKeyType.USER, 10, 60),
+    ("login_refusal_record", RateLimitKeyType.GLOBAL, 600, 60),
+    ("login_refusal_record", RateLimitKeyType.IP, 10, 60),
+    ("login_unknown_networks", RateLimitKeyType.EMAIL, 50, 3600),
     ("refresh", RateLimitKeyType.USER, 10, 60),
     ("password_reset", RateLimitKeyType.EMAIL, 3, 300),
     ("email_verification", RateLimitKeyType.EMAIL, 5, 300),
+    ("email_verification", RateLimitKeyType.IP, 300, 300),
+    ("registration", RateLimitKeyType.IP, 120, 3600),
     ("two_factor_verification", RateLimitKeyType.USER, 5, 60),
     ("sign_in_mail", RateLimitKeyType.EMAIL, 3, 900),
     ("two_factor_code", RateLimitKeyType.USER, 5, 900),
+    ("sign_in_mail", RateLimitKeyType.IP, 30, 900),
 )
-"""Endpoint, whom it is counted for, how often, in how many seconds."""
+"""Endpoint, whom it is counted for, how often, in how many seconds.
+
+Those of the documentation, and what keeps one network from trying many accounts and all strangers together from trying
+one (rate_limits/rules.py).
+"""
 
 SAMPLE_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 """When the sample users were verified and their devices first seen."""

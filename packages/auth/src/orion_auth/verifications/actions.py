@@ -19,6 +19,7 @@ from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
+from orion_core.tables import IpAddress
 
 TokenState = Literal["GOOD", "USED", "UNKNOWN"]
 
@@ -62,7 +63,7 @@ async def resend(
 ) -> RateLimitState | None:
     """Mail another link and code if the address waits for it. The caller cannot tell whether it did."""
     email = normalise_email(email_text)
-    state = await rate_limits.take_verification_mail(database, email or "", now)
+    state = await rate_limits.take_verification_mail(database, email or "", bearer.ip_address, now)
     async with evenly(), database.transaction() as transaction:
         identity = await identities.find_by_email(transaction.connection, email, now)
         if identity is not None and identity.standing == "UNVERIFIED":
@@ -86,11 +87,11 @@ async def confirm_by_link(database: Database, mailing: Mailing, token: str, now:
 
 
 async def confirm_by_code(
-    database: Database, mailing: Mailing, email_text: str, code: str, now: datetime
+    database: Database, mailing: Mailing, email_text: str, code: str, address: IpAddress, now: datetime
 ) -> RateLimitState | None:
     """Verify an address by the code sent to it; a 422 Problem when the code is wrong. Every try counts."""
     email = normalise_email(email_text)
-    state = await rate_limits.take_verification_code(database, email or "", now)
+    state = await rate_limits.take_verification_code(database, email or "", address, now)
     async with evenly(), database.transaction() as transaction:
         verified = await _try_code(transaction, mailing, email, code, now)
     if not verified:

@@ -71,9 +71,11 @@ async def confirm_verification(token: Token, request: Request, wired: Wired) -> 
     response_class=Response,
     responses=refusals(HTTPStatus.TOO_MANY_REQUESTS),
 )
-async def confirm_code(body: CodeConfirmation, wired: Wired) -> Response:
+async def confirm_code(body: CodeConfirmation, wired: Wired, context: Context) -> Response:
     """Verify the address with the code from the mail."""
-    state = await actions.confirm_by_code(wired.database, wired.mailing, body.email, body.code, wired.clock())
+    state = await actions.confirm_by_code(
+        wired.database, wired.mailing, body.email, body.code, context.ip_address, wired.clock()
+    )
     return Response(status_code=204, headers=state.headers() if state else {})
 
 

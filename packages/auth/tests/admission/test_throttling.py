@@ -1,0 +1,85 @@
+"""Guessing is slowed down, and nobody can use that to keep an owner out."""
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from packages.auth.tests.conftest import Auth
+
+LAPTOP = {"device_id": "adas-laptop"}
+
+
+async def sign_in(
+    auth: "Auth", password: str | None = None, address: str = "192.0.2.1", email: str = "ada@example.com", **more: str
+) -> httpx.Response:
+    """A sign-in from an address of one's own."""
+    transport = httpx.ASGITransport(auth.application, client=(address, 1234))
+    async with httpx.AsyncClient(transport=transport, base_url="http://auth.test") as http:
+        body = {"email": email, "password": password or auth.password} | more
+        return await http.post("/auth/v1/sessions", json=body)
+
+
+async def test_the_owner_on_a_known_device_comes_in_whatever_strangers_do(auth: "Auth") -> None:
+    await auth.verified()
+    assert (await sign_in(auth, **LAPTOP)).status_code == 201
+    for n in range(60):
+        await sign_in(auth, "wrong password", f"198.51.100.{n}")
+    for _ in range(8):
+        await sign_in(auth, "wrong password")
+    assert (await sign_in(auth)).status_code == 429, "on the same network, too"
+    assert (await sign_in(auth, address="203.0.113.9", device_id="new-one")).status_code == 429
+    answers = [await sign_in(auth, **LAPTOP) for _ in range(100)]
+    assert [answer.status_code for answer in answers] == [201] * 100
+    assert (await sign_in(auth, address="203.0.113.9", **LAPTOP)).status_code == 201, "wherever he takes it"
+
+
+async def test_a_known_device_does_not_guess_without_end(auth: "Auth") -> None:
+    await auth.verified()
+    await sign_in(auth, **LAPTOP)
+    answers = [await sign_in(auth, "wrong password", f"198.51.100.{n}", **LAPTOP) for n in range(11)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+
+
+async def test_a_blocked_device_is_a_stranger_and_so_is_another_users(auth: "Auth") -> None:
+    await auth.verified()
+    await auth.verified("bob@example.com")
+    await sign_in(auth, **LAPTOP)
+    for _ in range(5):
+        await sign_in(auth, "wrong password", email="bob@example.com")
+    assert (await sign_in(auth, email="bob@example.com", **LAPTOP)).status_code == 429
+    await auth.execute("UPDATE devices SET status = 'BLOCKED'")
+    answers = [await sign_in(auth, "wrong password", **LAPTOP) for _ in range(6)]
+    assert answers[-1].status_code == 429
+
+
+async def test_failures_alone_lock_no_account(auth: "Auth") -> None:
+    await auth.verified()
+    for n in range(10):
+        await sign_in(auth, "wrong password", f"198.51.100.{n}")
+    [identity] = await auth.rows("SELECT status::text, locked_until, failed_login_count FROM identities")
+    assert identity == {"status": "ACTIVE", "locked_until": None, "failed_login_count": 10}
+    assert (await sign_in(auth)).status_code == 201
+
+
+async def test_of_a_flood_of_refused_attempts_each_networks_first_are_recorded(auth: "Auth") -> None:
+    await auth.verified()
+    for _ in range(40):
+        await sign_in(auth, "wrong password")
+    recorded = "SELECT status::text, count(*) FROM login_attempts GROUP BY status ORDER BY count"
+    assert await auth.rows(recorded) == [{"status": "FAILED", "count": 5}, {"status": "BLOCKED", "count": 10}]
+    auth.clock.advance(seconds=60)
+    for _ in range(6):
+        await sign_in(auth, "wrong password")
+    assert await auth.rows(recorded) == [{"status": "FAILED", "count": 10}, {"status": "BLOCKED", "count": 11}]
+
+
+async def test_a_known_and_an_unknown_address_are_limited_alike(auth: "Auth") -> None:
+    await auth.verified()
+    for _ in range(7):
+        known = await sign_in(auth, "wrong password")
+        unknown = await sign_in(auth, "wrong password", "198.51.100.1", "nobody@example.com")
+        assert known.status_code == unknown.status_code
+        assert {name: value for name, value in known.headers.items() if name.startswith("ratelimit")} == {
+            name: value for name, value in unknown.headers.items() if name.startswith("ratelimit")
+        }
