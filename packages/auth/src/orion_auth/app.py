@@ -9,6 +9,7 @@ from orion_auth.admission import routes as admission
 from orion_auth.components import Components
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
+from orion_auth.login_attempts import routes as login_attempts
 from orion_auth.magic_links import routes as magic_links
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
@@ -54,6 +55,7 @@ ROUTERS = (
     sessions.router,
     oauth2.router,
     oauth_connections.router,
+    login_attempts.router,
     rate_limits.router,
     signing_key_routes.router,
 )

@@ -26,7 +26,8 @@ LATEST = 0.1
 """Weight of the latest piece in that mean."""
 KNOWN_TURNS = 3
 """Of four turns that both kinds of callers wait for, those who are known get three."""
-NICENESS = 10
+NICENESS = 5
+"""By how much threads that hash give way. More would let any other program on the machine stop sign-ins."""
 
 Result = TypeVar("Result")
 Places = deque[asyncio.Future[None]]
@@ -145,7 +146,8 @@ def _step_back() -> None:
     """Let the event loop, which answers everybody else, go before the threads that hash (Linux: setpriority(2))."""
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 def _refusal(is_known: bool, wait: float) -> Problem:

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_auth.base import AnyRow
 from orion_auth.login_attempts import store
-from orion_auth.login_attempts.rules import LoginMethod
-from orion_auth.login_attempts.tables import LoginAttemptStatus
+from orion_auth.login_attempts.rules import LoginAttemptStatus, LoginMethod, Wanted
 from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_core.database import Database
 from orion_core.tables import IpAddress
 
 Outcome = Literal["SUCCESS", "FAILED", "BLOCKED", "SUSPICIOUS"]
@@ -70,3 +71,11 @@ async def record(
 async def has_signed_in(connection: AsyncConnection, user_id: UUID) -> bool:
     """Whether the user has ever come in, as far back as attempts are kept."""
     return await store.has_signed_in(connection, user_id)
+
+
+async def search(
+    database: Database, wanted: Wanted, after: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[AnyRow]:
+    """Attempts that are wanted, the latest first."""
+    async with database.autocommit() as connection:
+        return await store.search(connection, wanted, after, limit)

@@ -1,7 +1,6 @@
 """Every attempt to sign in: append-only, partitioned by month."""
 
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -9,19 +8,10 @@ from sqlalchemy import CheckConstraint, Index, SmallInteger, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Origin, Place, Table
-from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.login_attempts.rules import LoginAttemptStatus, LoginMethod
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.retention.declarations import Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
-
-
-class LoginAttemptStatus(Enum):
-    """BLOCKED: refused by a rule before or in spite of a correct password; SUSPICIOUS: let through, but remarkable."""
-
-    SUCCESS = "SUCCESS"
-    FAILED = "FAILED"
-    BLOCKED = "BLOCKED"
-    SUSPICIOUS = "SUSPICIOUS"
 
 
 class LoginAttempt(Identified, Origin, Place, Timestamped, Annotated, Table):

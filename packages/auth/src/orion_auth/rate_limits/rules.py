@@ -38,7 +38,6 @@ Endpoint = Literal[
     "password_reset",
     "email_verification",
     "sign_in_mail",
-    "two_factor_code",
     "two_factor_verification",
     "two_factor_code",
 ]
