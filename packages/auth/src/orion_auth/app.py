@@ -29,6 +29,7 @@ from orion_auth.signer import AccessTokenSigner, SigningKey
 from orion_auth.signing_keys import actions as signing_keys
 from orion_auth.signing_keys import routes as signing_key_routes
 from orion_auth.two_factor.rules import FactorPolicy
+from orion_auth.social import routes as social
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import AUDIENCE, TokenVerifier
 from orion_core.clock import Clock, system_clock
@@ -57,6 +58,7 @@ ROUTERS = (
     oauth_connections.router,
     login_attempts.router,
     rate_limits.router,
+    social.router,
     signing_key_routes.router,
 )
 

@@ -4,6 +4,7 @@ import os
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
+from pydantic_settings import NoDecode
 
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.sealing import Keyring
@@ -70,10 +71,19 @@ class AuthSettings(ServiceSettings):
 
     A folder of range files, one file of sorted hashes, or the URL of the service, which is sent five digits of a hash.
     """
+    return_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias="AUTH_RETURN_URLS", examples=["https://app.example.com/signed-in,https://example.com"]
+    )
+    """Where the browser may be sent after social login: to these origins, at these paths or below; else nowhere."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
     _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
+
+    @field_validator("return_urls", mode="before")
+    @classmethod
+    def _split_urls(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @property
     def threads_to_hash(self) -> int:

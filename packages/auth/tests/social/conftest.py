@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_plus, urlencode
+from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
+import httpx
 import pytest
 from joserfc import jws
 from joserfc.jwk import RSAKey
@@ -27,6 +28,7 @@ from orion_core.testing import MovableClock
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
 
+RETURN_TO = "https://app.example.com/signed-in"
 CLIENT_ID = "orion"
 CLIENT_SECRET = "secret: with + and %"
 
@@ -215,6 +217,77 @@ async def provider(clock: MovableClock) -> AsyncGenerator[Provider]:
         port = await stack.enter_async_context(serving(server.application(), "127.0.0.1", 0))
         server.url = f"http://127.0.0.1:{port}"
         yield server
+
+
+@dataclass
+class Traveller:
+    """A person with a browser of his own, who signs in through the provider."""
+
+    browser: httpx.AsyncClient
+    name: str = "example"
+
+    async def begin(self, **body: Any) -> dict[str, Any]:
+        """Press the button."""
+        path = f"/auth/v1/oauth-connections/{self.name}/authorizations"
+        answer = await self.browser.post(path, json={"return_to": RETURN_TO} | body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def visit(self, begun: dict[str, Any]) -> str:
+        """Agree at the provider; where it sends the browser back to."""
+        async with httpx.AsyncClient() as internet:
+            return (await internet.get(begun["authorization_url"])).headers["location"]
+
+    async def come_back(self, url: str) -> dict[str, str]:
+        """Follow the provider's answer; what the product's page gets in its URL."""
+        return self.read(await self.browser.get(url))
+
+    async def agree_by_form(self, begun: dict[str, Any]) -> dict[str, str]:
+        """Agree at a provider that answers by form; its fields."""
+        async with httpx.AsyncClient() as internet:
+            return (await internet.get(begun["authorization_url"])).json()
+
+    def read(self, answer: httpx.Response) -> dict[str, str]:
+        """What the product's page gets in its URL."""
+        assert answer.status_code == 303, answer.text
+        assert answer.headers["location"].startswith(f"{RETURN_TO}?")
+        return dict(parse_qsl(urlsplit(answer.headers["location"]).query))
+
+    async def journey(self, **body: Any) -> dict[str, str]:
+        """There and back: what is shown to use it, or its `error`."""
+        begun = await self.begin(**body)
+        return {"flow": begun["flow"], **await self.come_back(await self.visit(begun))}
+
+    async def use(self, journey: dict[str, str], **body: Any) -> httpx.Response:
+        """Sign in by a journey."""
+        shown = {"flow": journey["flow"], "code": journey["code"]}
+        path = f"/auth/v1/oauth-authorizations/{journey['authorization']}/session"
+        return await self.browser.post(path, json=shown | body)
+
+    async def sign_in(self, **body: Any) -> httpx.Response:
+        """The whole way."""
+        return await self.use(await self.journey(), **body)
+
+
+@pytest.fixture
+async def travellers(auth: "Auth") -> AsyncGenerator[Callable[..., Traveller]]:
+    """Makes travellers, each with cookies of his own."""
+    async with AsyncExitStack() as stack:
+
+        def make(name: str = "example", address: str = "192.0.2.1") -> Traveller:
+            transport = httpx.ASGITransport(auth.application, client=(address, 1234), raise_app_exceptions=False)
+            browser = httpx.AsyncClient(transport=transport, base_url="http://auth.test")
+            stack.push_async_callback(browser.aclose)
+            return Traveller(browser, name)
+
+        yield make
+
+
+@pytest.fixture
+async def ada(administrator: "Administrator", provider: Provider, travellers: Callable[..., Traveller]) -> Traveller:
+    """Somebody with an account at the provider, which is configured."""
+    await administrator.connect(provider.connection())
+    return travellers()
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,21 @@ class EmailVerified(UserEvent):
     verified_at: AwareDatetime
 
 
+class IdentityProfileChanged(UserEvent):
+    """auth: a provider that the user signs in through has told something new about him."""
+
+    type: ClassVar[str] = "orion.auth.identity.profile_changed.v1"
+
+    provider: str = Field(max_length=50)
+    """The name of the connection."""
+    name: Name | None = None
+    username: str | None = Field(default=None, max_length=100)
+    """What he is called there; here the name may be somebody else's."""
+    picture_url: str | None = Field(default=None, max_length=500)
+    locale: Locale | None = None
+    changed_at: AwareDatetime
+
+
 class SessionStarted(SessionEvent):
     """auth: somebody has signed in."""
 
@@ -155,6 +170,7 @@ EVENTS: dict[str, type[Event]] = {
         IdentityRegistered,
         EmailVerificationRequested,
         EmailVerified,
+        IdentityProfileChanged,
         SessionStarted,
         SessionEnded,
         AccountMessageRequested,

@@ -42,8 +42,10 @@ class NewIdentity:
 
     email: str
     username: str | None
-    password_hash: str
+    password_hash: str | None
+    """None for whoever comes by another provider."""
     locale: str
+    id: UUID = field(default_factory=uuid7)
 
 
 async def find_by_email(connection: AsyncConnection, email: str | None, now: datetime) -> KnownIdentity | None:
@@ -68,7 +70,7 @@ async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> U
     name, whoever registered a name twice, the first time with an address of somebody else, would learn from the second
     answer whether that address was free.
     """
-    identity_id = uuid7()
+    identity_id = new.id
     if new.username is not None:
         await store.release_username(transaction.connection, new.username)
     values: dict[str, Any] = {
@@ -76,13 +78,15 @@ async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> U
         "email": new.email,
         "username": new.username,
         "password_hash": new.password_hash,
-        "password_changed_at": now,
+        "password_changed_at": now if new.password_hash is not None else None,
         "locale": new.locale,
     }
     return identity_id if await store.insert_pending(transaction.connection, values) else None
 
 
-async def set_pending_password(transaction: Transaction, identity_id: UUID, password_hash: str, now: datetime) -> None:
+async def set_pending_password(
+    transaction: Transaction, identity_id: UUID, password_hash: str | None, now: datetime
+) -> None:
     """Put the password of the latest registration on a pending identity, for the mail that is asked for again."""
     await store.set_pending_password(transaction.connection, identity_id, password_hash, now)
 

@@ -69,7 +69,7 @@ async def insert_pending(connection: AsyncConnection, values: dict[str, Any]) ->
 
 
 async def set_pending_password(
-    connection: AsyncConnection, identity_id: UUID, password_hash: str, now: datetime
+    connection: AsyncConnection, identity_id: UUID, password_hash: str | None, now: datetime
 ) -> None:
     """Replace the password of an identity that is not verified (primary key)."""
     statement = update(Identity).where(Identity.id == identity_id, Identity.email_verified_at.is_(None))

@@ -45,3 +45,11 @@ async def change(connection: AsyncConnection, connection_id: UUID, values: dict[
 async def remove(connection: AsyncConnection, connection_id: UUID) -> None:
     """Delete a connection (primary key); IntegrityError while accounts are linked through it."""
     await connection.execute(delete(OAuthConnection).where(OAuthConnection.id == connection_id))
+
+
+async def list_enabled(connection: AsyncConnection) -> Sequence[AnyRow]:
+    """Names of what is switched on (uq_oauth_connections_name)."""
+    columns = (OAuthConnection.name, OAuthConnection.display_name)
+    return (
+        await connection.execute(select(*columns).where(OAuthConnection.is_enabled).order_by(OAuthConnection.name))
+    ).all()

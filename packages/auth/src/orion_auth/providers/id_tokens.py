@@ -12,6 +12,7 @@ from typing import Any, cast
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
+from joserfc.jws import JWSRegistry
 
 from orion_auth.providers.discovery import Directory, PublicKey, VerificationKey
 from orion_auth.providers.rules import Provider, ProviderError, is_issuer, is_subject
@@ -32,6 +33,9 @@ ALGORITHMS: Mapping[str, type[PublicKey] | None] = {
 LONGEST = 32_768
 """Characters; Microsoft's grow with the groups of their user."""
 
+LONGEST_HEADER = 4096
+"""A certificate may be in it."""
+
 LEEWAY = timedelta(seconds=60)
 """How far the provider's clock may be from ours."""
 OLDEST = timedelta(minutes=15)
@@ -49,6 +53,16 @@ class Expected:
     now: datetime
 
 
+class _Registry(JWSRegistry):
+    """What a header may be: an unknown name in it is to be ignored, except when `crit` names it (RFC 7515 §4)."""
+
+    max_header_length = LONGEST_HEADER
+    max_payload_length = LONGEST
+
+
+_REGISTRY = _Registry(algorithms=list(ALGORITHMS), strict_check_header=False)
+
+
 async def verify(
     directory: Directory, provider: Provider, jwks_url: str, token: str, expected: Expected
 ) -> dict[str, Any]:
@@ -59,7 +73,7 @@ async def verify(
     keys = _candidates(await directory.keys(jwks_url), algorithm, key_id)
     if not keys:
         keys = _candidates(await directory.keys(jwks_url, anew=True), algorithm, key_id)
-    payload = _verified_payload(token, algorithm, keys)
+    payload = _verified_payload(token, keys)
     claims = _read_claims(payload)
     check_claims(provider, claims, algorithm, expected)
     return claims
@@ -67,7 +81,7 @@ async def verify(
 
 def _read_header(token: str) -> tuple[str, str | None]:
     try:
-        header = jws.extract_compact(token.encode()).headers()
+        header = jws.extract_compact(token.encode(), registry=_REGISTRY).headers()
         algorithm: Any = header["alg"]
         key_id: Any = header.get("kid")
     except (JoseError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
@@ -92,10 +106,10 @@ def _candidates(keys: tuple[VerificationKey, ...], algorithm: str, key_id: str |
     ]
 
 
-def _verified_payload(token: str, algorithm: str, keys: list[VerificationKey]) -> bytes:
+def _verified_payload(token: str, keys: list[VerificationKey]) -> bytes:
     for key in keys:
         try:
-            return jws.deserialize_compact(token.encode(), key.key, algorithms=[algorithm]).payload
+            return jws.deserialize_compact(token.encode(), key.key, registry=_REGISTRY).payload
         except (JoseError, ValueError, TypeError):
             continue
     raise _bad("ID_TOKEN_SIGNATURE", "it is not signed by a key of the provider")

@@ -38,6 +38,7 @@ Endpoint = Literal[
     "password_reset",
     "email_verification",
     "sign_in_mail",
+    "social_login",
     "two_factor_verification",
     "two_factor_code",
 ]

@@ -104,7 +104,7 @@ async def _tell_owner(
     transaction: Transaction,
     mailing: Mailing,
     known: KnownIdentity,
-    password_hash: str,
+    password_hash: str | None,
     bearer: Bearer,
     now: datetime,
 ) -> None:

@@ -109,3 +109,25 @@ RATE_LIMIT_LIFTED = Kind(
     SecurityEventSeverity.LOW,
     "An administrator let somebody try again who had tried too often",
 )
+SOCIAL_LINKED = Kind(
+    "social.linked",
+    SecurityEventCategory.SOCIAL,
+    SecurityEventSeverity.MEDIUM,
+    "An account elsewhere was linked to yours",
+    "From now on whoever has that account can sign in to yours.",
+    is_notified=True,
+)
+SOCIAL_UNLINKED = Kind(
+    "social.unlinked",
+    SecurityEventCategory.SOCIAL,
+    SecurityEventSeverity.MEDIUM,
+    "An account elsewhere is no longer linked to yours",
+    is_notified=True,
+)
+SOCIAL_ACCESS_ENDED = Kind(
+    "social.access_ended",
+    SecurityEventCategory.SOCIAL,
+    SecurityEventSeverity.LOW,
+    "A linked account no longer lets us in",
+    "Its provider takes our tokens no more. Signing in through it again mends that.",
+)

@@ -33,6 +33,7 @@ POLICIES = (
     ("sign_in_mail", RateLimitKeyType.EMAIL, 3, 900),
     ("two_factor_code", RateLimitKeyType.USER, 5, 900),
     ("sign_in_mail", RateLimitKeyType.IP, 30, 900),
+    ("social_login", RateLimitKeyType.IP, 60, 60),
 )
 """Endpoint, whom it is counted for, how often, in how many seconds.
 

@@ -121,6 +121,16 @@ async def _verify(transaction: Transaction, mailing: Mailing, confirmed: Confirm
     return True
 
 
+async def take_as_verified(
+    transaction: Transaction, mailing: Mailing, user_id: UUID, email: str, now: datetime
+) -> bool:
+    """Note an address that was proved elsewhere, such as by a provider that is trusted for it.
+
+    Whoever registered it before had not proved that it is his, so no password that was given for it stays.
+    """
+    return await _verify(transaction, mailing, Confirmed(user_id, email, None), now)
+
+
 def link_is_dead() -> Problem:
     """The answer to a link that cannot be used."""
     detail = "This link was used, has expired or was never one of ours. If the address still waits, ask for a new mail."

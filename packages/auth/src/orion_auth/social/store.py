@@ -1,0 +1,127 @@
+"""The statements of social login."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import AnyRow
+from orion_auth.social.tables import FlowStatus, OAuthFlow, OAuthProvider
+from orion_core.tables import table_of
+
+_ACCOUNTS = table_of(OAuthProvider)
+_FLOWS = table_of(OAuthFlow)
+
+
+# ------------------------------------------------------------------------------------------------------------- journeys
+
+
+async def insert_flow(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Insert a journey."""
+    await connection.execute(insert(OAuthFlow).values(values))
+
+
+async def take_back(
+    connection: AsyncConnection, state_hash: bytes, provider: str, browser_hash: bytes, now: datetime
+) -> AnyRow | None:
+    """Take a journey that has come back, once, to the browser that began it (uq_oauth_flows_state_hash)."""
+    statement = (
+        update(OAuthFlow)
+        .where(
+            OAuthFlow.state_hash == state_hash,
+            OAuthFlow.provider == provider,
+            OAuthFlow.status == FlowStatus.STARTED,
+            OAuthFlow.expires_at > now,
+            or_(OAuthFlow.browser_hash.is_(None), OAuthFlow.browser_hash == browser_hash),
+        )
+        .values(status=FlowStatus.RETURNED)
+        .returning(OAuthFlow.id, OAuthFlow.nonce_hash, OAuthFlow.code_verifier, OAuthFlow.return_to)
+    )
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def keep_proof(
+    connection: AsyncConnection, flow_id: UUID, proof: bytes, code_hash: bytes, expires_at: datetime
+) -> None:
+    """Note what a journey has proved (primary key)."""
+    statement = update(OAuthFlow).where(OAuthFlow.id == flow_id, OAuthFlow.status == FlowStatus.RETURNED)
+    values = {"status": FlowStatus.PROVED, "proof": proof, "code_hash": code_hash, "expires_at": expires_at}
+    await connection.execute(statement.values(code_verifier=None, **values))
+
+
+async def hold_proved(
+    connection: AsyncConnection, flow_id: UUID, flow_hash: bytes, code_hash: bytes, now: datetime
+) -> AnyRow | None:
+    """A journey that has proved something, for whoever has both its secrets, and for one at a time (primary key)."""
+    statement = select(_FLOWS).where(
+        _FLOWS.c.id == flow_id,
+        _FLOWS.c.flow_hash == flow_hash,
+        _FLOWS.c.code_hash == code_hash,
+        _FLOWS.c.status == FlowStatus.PROVED,
+        _FLOWS.c.expires_at > now,
+    )
+    return (await connection.execute(statement.with_for_update())).one_or_none()
+
+
+async def use_up(connection: AsyncConnection, flow_id: UUID) -> None:
+    """Let a journey that is held prove nothing more (primary key)."""
+    statement = update(OAuthFlow).where(OAuthFlow.id == flow_id)
+    await connection.execute(statement.values(status=FlowStatus.USED, proof=None, email_code_hash=None))
+
+
+async def set_email_code(connection: AsyncConnection, flow_id: UUID, email: str, code_hash: bytes) -> None:
+    """Note the code that was mailed; of several the last one counts (primary key)."""
+    statement = update(OAuthFlow).where(OAuthFlow.id == flow_id)
+    await connection.execute(statement.values(email=email, email_code_hash=code_hash))
+
+
+async def count_try(connection: AsyncConnection, flow_id: UUID) -> None:
+    """Count a guess at the mailed code of a journey that is held (primary key)."""
+    statement = update(OAuthFlow).where(OAuthFlow.id == flow_id)
+    await connection.execute(statement.values(email_tries=OAuthFlow.email_tries + 1))
+
+
+# ------------------------------------------------------------------------------------------------------ linked accounts
+
+
+async def hold_subject(connection: AsyncConnection, provider: str, subject: str) -> AnyRow | None:
+    """The linked account of a subject (uq_oauth_providers_provider_provider_id).
+
+    Until the transaction ends nobody else decides about that subject, not even while there is no row to lock.
+    """
+    lock = func.pg_advisory_xact_lock(func.hashtextextended(f"oauth {provider} {subject}", 0))
+    await connection.execute(select(lock))
+    statement = select(_ACCOUNTS).where(_ACCOUNTS.c.provider == provider, _ACCOUNTS.c.provider_id == subject)
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def insert_account(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Link an account; the first one of a user is his primary (ix_oauth_providers_user_id)."""
+    has_one = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.user_id == values["user_id"]).exists()
+    await connection.execute(insert(OAuthProvider).values(values | {"is_primary": ~has_one}))
+
+
+async def change_account(connection: AsyncConnection, account_id: UUID, values: dict[str, Any]) -> None:
+    """Change columns of a linked account (primary key)."""
+    await connection.execute(update(OAuthProvider).where(OAuthProvider.id == account_id).values(values))
+
+
+async def list_of_user(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:
+    """A user's linked accounts, oldest first (ix_oauth_providers_user_id)."""
+    statement = select(_ACCOUNTS).where(_ACCOUNTS.c.user_id == user_id).order_by(_ACCOUNTS.c.id)
+    return (await connection.execute(statement)).all()
+
+
+async def remove(connection: AsyncConnection, account_id: UUID) -> None:
+    """Unlink an account (primary key)."""
+    await connection.execute(delete(OAuthProvider).where(OAuthProvider.id == account_id))
+
+
+async def set_primary(connection: AsyncConnection, user_id: UUID, account_id: UUID) -> None:
+    """Make one of a user's accounts his primary, and no other (uq_oauth_providers_primary)."""
+    of_user = update(OAuthProvider).where(OAuthProvider.user_id == user_id)
+    await connection.execute(of_user.where(OAuthProvider.is_primary).values(is_primary=False))
+    await connection.execute(of_user.where(OAuthProvider.id == account_id).values(is_primary=True))
