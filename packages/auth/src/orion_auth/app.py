@@ -30,6 +30,7 @@ from orion_auth.signing_keys import actions as signing_keys
 from orion_auth.signing_keys import routes as signing_key_routes
 from orion_auth.two_factor.rules import FactorPolicy
 from orion_auth.social import routes as social
+from orion_auth.social.keeping import keep_linked_accounts
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import AUDIENCE, TokenVerifier
 from orion_core.clock import Clock, system_clock
@@ -97,6 +98,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
         background=[
             wakeup.run,
             components.signer.run,
+            partial(keep_linked_accounts, social.bridge_of(components), clock),
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
         ],

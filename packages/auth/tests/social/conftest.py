@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64decode, urlsafe_b64encode
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import cache
@@ -66,6 +66,8 @@ class Provider:
     answers: dict[str, Response] = field(default_factory=dict[str, Response])
     """What paths answer instead."""
     delay: dict[str, float] = field(default_factory=dict[str, float])
+    before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict[str, Callable[[], Awaitable[None]]])
+    """What happens while a path is about to answer."""
     expires_in: int = 3600
     rotates: bool = True
     asked: list[str] = field(default_factory=list[str])
@@ -93,6 +95,8 @@ class Provider:
             path = request.url.path
             self.asked.append(path)
             await asyncio.sleep(self.delay.get(path, 0))
+            if path in self.before:
+                await self.before[path]()
             return self.answers.get(path) or await answer(request)
 
         return route

@@ -120,10 +120,9 @@ async def enabled(connection: AsyncConnection, keyring: Keyring, name: str) -> P
     return _provider(keyring, row) if row is not None and row.is_enabled else None
 
 
-async def list_enabled(database: Database) -> list[tuple[str, str | None]]:
+async def list_enabled(connection: AsyncConnection) -> list[tuple[str, str | None]]:
     """Name and display name of every provider that is switched on."""
-    async with database.autocommit() as connection:
-        return [(row.name, row.display_name) for row in await store.list_enabled(connection)]
+    return [(row.name, row.display_name) for row in await store.list_enabled(connection)]
 
 
 def _found(row: AnyRow | None) -> AnyRow:

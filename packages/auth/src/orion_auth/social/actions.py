@@ -22,6 +22,7 @@ from orion_auth.social.bridge import Bridge, cookie_name, no_such_provider
 from orion_auth.social.proofs import Proof
 from orion_auth.social.rules import JOURNEY, PROVED, may_return_to, with_parameters
 from orion_auth.tokens.actions import Bearer
+from orion_core.database import Database
 from orion_core.errors import FieldError, Problem
 from orion_core.ids import uuid7
 from orion_core.sealing import place
@@ -98,6 +99,12 @@ async def begin(
     across_sites = provider.response_mode is ResponseMode.FORM_POST
     cookie = Cookie(cookie_name(request.state), browser, across_sites) if in_browser else None
     return Journey(flow_id, authorization_url, flow, now + JOURNEY, cookie)
+
+
+async def options(database: Database) -> list[tuple[str, str | None]]:
+    """Name and display name of the providers that one may sign in through."""
+    async with database.autocommit() as connection:
+        return await oauth_connections.list_enabled(connection)
 
 
 async def come_back(bridge: Bridge, name: str, returned: Return, bearer: Bearer, now: datetime) -> str:

@@ -10,17 +10,27 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
-from orion_auth.components import Components, Wired
-from orion_auth.oauth_connections import actions as oauth_connections
+from orion_auth.components import Claims, Components, Wired
 from orion_auth.sessions.shapes import SessionGranted
-from orion_auth.social import actions, arrivals, pages
+from orion_auth.social import accounts, actions, arrivals, pages
 from orion_auth.social.actions import Return
 from orion_auth.social.arrivals import EmailSaid, Shown
 from orion_auth.social.bridge import Bridge, callback_path, cookie_name
 from orion_auth.social.rules import JOURNEY
-from orion_auth.social.shapes import Authorization, NewAuthorization, NewSocialSession, SignInOption, SignInOptions
+from orion_auth.social.shapes import (
+    Authorization,
+    LinkedAccount,
+    LinkedAccounts,
+    NewAuthorization,
+    NewLinkedAccount,
+    NewSocialSession,
+    SignInOption,
+    SignInOptions,
+)
+from orion_auth.step_up import require_recent
 from orion_auth.tokens.actions import Bearer
 from orion_core.errors import Problem
+from orion_core.http.authentication import user_id
 from orion_core.http.context import Context, RequestContext
 from orion_core.http.openapi import refusals
 
@@ -60,7 +70,7 @@ _ANSWER: dict[str, Any] = {
 @router.get("/sign-in-options")
 async def sign_in_options(wired: Wired) -> SignInOptions:
     """The providers that one may sign in through, for a page that shows a button for each."""
-    listed = await oauth_connections.list_enabled(wired.database)
+    listed = await actions.options(wired.database)
     return SignInOptions(items=[SignInOption(name=name, display_name=shown) for name, shown in listed])
 
 
@@ -153,6 +163,49 @@ async def sign_in(
         now,
     )
     return admitted(outcome, now)
+
+
+@router.get("/me/oauth-accounts")
+async def list_linked_accounts(claims: Claims, wired: Wired) -> LinkedAccounts:
+    """The accounts elsewhere that are linked to one's own."""
+    return LinkedAccounts(items=await accounts.list_of(wired.database, user_id(claims)))
+
+
+@router.post(
+    "/me/oauth-accounts",
+    status_code=HTTPStatus.CREATED,
+    responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS),
+)
+async def link_account(
+    body: NewLinkedAccount, claims: Claims, bridge: Bridged, wired: Wired, context: Context
+) -> LinkedAccount:
+    """Link what a journey has proved to one's own account. Needs a recent proof of who one is."""
+    now, owner = wired.clock(), user_id(claims)
+    require_recent(claims, now)
+    bearer = Bearer(context.ip_address, context.user_agent)
+    return await accounts.link(bridge, owner, Shown(body.authorization, body.flow, body.code), bearer, now)
+
+
+@router.delete(
+    "/me/oauth-accounts/{account}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+async def unlink_account(account: UUID, claims: Claims, bridge: Bridged, wired: Wired, context: Context) -> None:
+    """Unlink an account, unless it is the last way in. Needs a recent proof of who one is."""
+    now, owner = wired.clock(), user_id(claims)
+    require_recent(claims, now)
+    await accounts.unlink(bridge, owner, account, Bearer(context.ip_address, context.user_agent), now)
+
+
+@router.put(
+    "/me/oauth-accounts/{account}/primary",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=refusals(HTTPStatus.NOT_FOUND),
+)
+async def make_primary(account: UUID, claims: Claims, bridge: Bridged, wired: Wired) -> None:
+    """Make a linked account the primary one."""
+    await accounts.make_primary(bridge, user_id(claims), account, wired.clock())
 
 
 async def _come_back(

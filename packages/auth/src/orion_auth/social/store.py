@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -125,3 +125,92 @@ async def set_primary(connection: AsyncConnection, user_id: UUID, account_id: UU
     of_user = update(OAuthProvider).where(OAuthProvider.user_id == user_id)
     await connection.execute(of_user.where(OAuthProvider.is_primary).values(is_primary=False))
     await connection.execute(of_user.where(OAuthProvider.id == account_id).values(is_primary=True))
+
+
+# --------------------------------------------------------------------------------------------------- keeping them fresh
+# One process of many claims a row by one UPDATE; what it changes later is fenced by the tokens that it claimed.
+
+_CLAIM_REFRESHES = text("""
+    WITH due AS (
+      SELECT id
+      FROM oauth_providers                                      -- ix_oauth_providers_token_expires_at
+      WHERE refresh_token IS NOT NULL AND token_expires_at <= :due
+        AND (refresh_retry_at IS NULL OR refresh_retry_at <= :now)
+      ORDER BY token_expires_at
+      LIMIT :limit
+      FOR UPDATE SKIP LOCKED
+    )
+    UPDATE oauth_providers AS account SET refresh_retry_at = :until
+    FROM due
+    WHERE account.id = due.id
+    RETURNING account.id, account.user_id, account.provider, account.refresh_token, account.access_token,
+      account.refresh_failures
+""")
+
+_CLAIM_PROFILES = text("""
+    WITH due AS (
+      SELECT id
+      FROM oauth_providers                                      -- ix_oauth_providers_sync_due_at
+      WHERE sync_due_at <= :now
+      ORDER BY sync_due_at
+      LIMIT :limit
+      FOR UPDATE SKIP LOCKED
+    )
+    UPDATE oauth_providers AS account SET sync_due_at = :until
+    FROM due
+    WHERE account.id = due.id
+    RETURNING account.id, account.user_id, account.provider, account.provider_id, account.access_token,
+      account.refresh_token, account.token_expires_at, account.profile
+""")
+
+
+async def claim_refreshes(
+    connection: AsyncConnection, due: datetime, now: datetime, until: datetime, limit: int
+) -> Sequence[AnyRow]:
+    """Accounts whose tokens end by `due`, for the caller alone `until` then."""
+    values = {"due": due, "now": now, "until": until, "limit": limit}
+    return (await connection.execute(_CLAIM_REFRESHES, values)).all()
+
+
+async def claim_profiles(connection: AsyncConnection, now: datetime, until: datetime, limit: int) -> Sequence[AnyRow]:
+    """Accounts whose profile is to be read again, for the caller alone `until` then."""
+    return (await connection.execute(_CLAIM_PROFILES, {"now": now, "until": until, "limit": limit})).all()
+
+
+async def keep_tokens(connection: AsyncConnection, row: AnyRow, values: dict[str, Any]) -> None:
+    """The new tokens, unless a sign-in has brought others meanwhile (primary key)."""
+    fenced = _still(row)
+    await connection.execute(fenced.values(**values, refresh_failures=0, refresh_retry_at=None))
+
+
+async def put_off(connection: AsyncConnection, row: AnyRow, failures: int, until: datetime) -> None:
+    """Try again later (primary key)."""
+    await connection.execute(_still(row).values(refresh_failures=failures, refresh_retry_at=until))
+
+
+async def end_access(connection: AsyncConnection, row: AnyRow, now: datetime) -> bool:
+    """Forget the tokens; False when they have been replaced meanwhile (primary key)."""
+    gone = {"access_token": None, "refresh_token": None, "token_expires_at": None, "sync_due_at": None}
+    ended = _still(row).values(**gone, refresh_retry_at=None, access_ended_at=now).returning(OAuthProvider.id)
+    return (await connection.execute(ended)).one_or_none() is not None
+
+
+async def keep_profile(connection: AsyncConnection, row: AnyRow, values: dict[str, Any]) -> bool:
+    """What the provider says now; False when a sign-in has brought news meanwhile (primary key)."""
+    statement = _still(row).where(OAuthProvider.profile == row.profile).values(values).returning(OAuthProvider.id)
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def give_up_reading(connection: AsyncConnection, row: AnyRow, expired_at: datetime | None) -> None:
+    """Read no more until the next sign-in; where the token was refused, have it refreshed first (primary key)."""
+    values = {"sync_due_at": None} if expired_at is None else {"token_expires_at": expired_at}
+    await connection.execute(_still(row).values(values))
+
+
+def _still(row: AnyRow) -> Any:
+    """The account, if its tokens are those that were claimed."""
+    return update(OAuthProvider).where(
+        OAuthProvider.id == row.id,
+        OAuthProvider.access_token.is_not_distinct_from(row.access_token),
+        OAuthProvider.refresh_token.is_not_distinct_from(row.refresh_token),
+    )
