@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 
 from orion_contracts.event import Event
-from orion_contracts.events import EmailVerified, IdentityRegistered, SessionEnded, SessionStarted
+from orion_contracts.events import (
+    EmailVerified,
+    IdentityProfileChanged,
+    IdentityRegistered,
+    SessionEnded,
+    SessionStarted,
+)
 from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
@@ -21,10 +27,19 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def verified(transaction: Transaction, event: EmailVerified) -> None:
         await users.verify_email(transaction, event)
 
+    async def profile_changed(transaction: Transaction, event: IdentityProfileChanged) -> None:
+        await users.fill_in(transaction, event)
+
     async def started(transaction: Transaction, event: SessionStarted) -> None:
         await sessions.start(transaction, event)
 
     async def ended(transaction: Transaction, event: SessionEnded) -> None:
         await sessions.end(transaction, event)
 
-    return {IdentityRegistered: registered, EmailVerified: verified, SessionStarted: started, SessionEnded: ended}
+    return {
+        IdentityRegistered: registered,
+        EmailVerified: verified,
+        IdentityProfileChanged: profile_changed,
+        SessionStarted: started,
+        SessionEnded: ended,
+    }

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from orion_contracts.events import EmailVerified, IdentityRegistered, UserCreated
+from orion_contracts.events import EmailVerified, IdentityProfileChanged, IdentityRegistered, UserCreated
 from orion_core.events.follow import EventFailedError
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
@@ -105,3 +105,15 @@ def test_verifying_ends_nothing_but_waiting(status: UserStatus) -> None:
     after = status_once_verified(status)
     assert after is (UserStatus.ACTIVE if status is UserStatus.PENDING else status)
     assert status_once_verified(after) is after
+
+
+async def test_a_provider_fills_in_what_the_profile_has_not_and_replaces_nothing(
+    auth: "AuthFeed", query: "Query"
+) -> None:
+    user_id = await auth.register("ada@example.com")
+    for name, picture in (("Ada", None), ("Eve", "https://cdn.example/a.png"), ("Eve", "https://cdn.example/b.png")):
+        told = IdentityProfileChanged(
+            user_id=user_id, provider="example", name=name, picture_url=picture, changed_at=auth.clock()
+        )
+        await auth.bring(told)
+    assert await query("SELECT name, avatar_url FROM users") == [("Ada", "https://cdn.example/a.png")]

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_contracts.events import EmailVerified, IdentityRegistered, UserCreated
+from orion_contracts.events import EmailVerified, IdentityProfileChanged, IdentityRegistered, UserCreated
 from orion_core.database import Transaction
 from orion_core.events.outbox import Outbox
 from orion_user.assignments import actions as assignments
@@ -58,6 +58,14 @@ async def verify_email(transaction: Transaction, event: EmailVerified) -> None:
         return
     status = rules.status_once_verified(user["status"])
     await store.set_email_verified(transaction.connection, event.user_id, event.username, status, event.verified_at)
+
+
+async def fill_in(transaction: Transaction, event: IdentityProfileChanged) -> None:
+    """Take name and picture from a provider that the user signs in through, where the profile has none.
+
+    What somebody has written here himself is never replaced by what another provider says.
+    """
+    await store.fill_in(transaction.connection, event.user_id, name=event.name, avatar_url=event.picture_url)
 
 
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:

@@ -62,6 +62,12 @@ async def set_email_verified(
     await connection.execute(update(USERS).where(User.id == user_id).values(values))
 
 
+async def fill_in(connection: AsyncConnection, user_id: UUID, *, name: str | None, avatar_url: str | None) -> None:
+    """Set what a living user's profile has not. By pk_users."""
+    values = {"name": func.coalesce(User.name, name), "avatar_url": func.coalesce(User.avatar_url, avatar_url)}
+    await connection.execute(update(USERS).where(User.id == user_id, User.deleted_at.is_(None)).values(values))
+
+
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:
     """Note a sign-in that succeeded; False when there is no such user. By pk_users."""
     statement = (
