@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import text
 from starlette.responses import JSONResponse
 
 from orion_auth.social.bridge import Bridge
@@ -51,6 +52,18 @@ class TestTokens:
         assert [
             flow["id"] for flow in await auth.rows("SELECT id FROM security_events WHERE category = 'SOCIAL'")
         ] == []
+
+    async def test_nobody_waits_for_an_account_that_another_process_is_claiming(
+        self, auth: "Auth", ada: "Traveller", provider: "Provider"
+    ) -> None:
+        await ada.sign_in()
+        now = auth.clock.advance(minutes=56)
+        async with auth.owner.transaction() as claiming, asyncio.timeout(5):
+            await claiming.connection.execute(text("SELECT id FROM oauth_providers FOR UPDATE"))
+            await asyncio.gather(*(keep_once(bridge(auth), now) for _ in range(4)))
+            assert refreshes(provider) == 0
+        await keep_once(bridge(auth), now)
+        assert refreshes(provider) == 1
 
     async def test_a_provider_that_fails_is_asked_less_and_less(
         self, auth: "Auth", ada: "Traveller", provider: "Provider"
