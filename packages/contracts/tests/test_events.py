@@ -12,6 +12,7 @@ from orion_contracts.account_messages import AccountMessageRequested, SecurityNo
 from orion_contracts.event import Event
 from orion_contracts.events import (
     EVENTS,
+    EmailChanged,
     EmailVerificationRequested,
     EmailVerified,
     IdentityRegistered,
@@ -39,6 +40,7 @@ EXAMPLES: list[tuple[Event, str]] = [
         ),
         str(USER),
     ),
+    (EmailChanged(user_id=USER, email="b@b.example", previous="a@b.example", changed_at=NOON), str(USER)),
     (EmailVerified(user_id=USER, email="a@b.example", verified_at=NOON), str(USER)),
     (
         SessionStarted.model_validate(

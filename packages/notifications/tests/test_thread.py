@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orion_contracts.events import EmailVerificationRequested, EmailVerified
+from orion_contracts.events import EmailChanged, EmailVerificationRequested, EmailVerified
 from orion_core.events.follow import EventFailedError
 from orion_core.local.mailbox import Mailbox
 from orion_core.sealing import Keyring, SealError
@@ -128,6 +128,15 @@ async def test_what_a_user_has_switched_off_is_recorded_and_not_sent(auth: "Auth
     ) == [
         ("SECURITY", "QUEUED", None),
         ("ACCOUNT", "REJECTED", "switched_off"),
+    ]
+
+
+async def test_a_changed_address_is_where_the_user_is_reached(auth: "AuthFeed", query: "Query") -> None:
+    user_id = await auth.register("ada@example.com")
+    event = EmailChanged(user_id=user_id, email="new@example.com", previous="ada@example.com", changed_at=auth.clock())
+    await auth.bring(event)
+    assert await query("SELECT email, email_verified_at FROM user_preferences") == [
+        ("new@example.com", event.changed_at)
     ]
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 
 from orion_auth.admission import routes as admission
 from orion_auth.components import Components
+from orion_auth.email_changes import routes as email_changes
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.login_attempts import routes as login_attempts
@@ -53,6 +54,7 @@ ROUTERS = (
     registrations.router,
     verifications.router,
     admission.router,
+    email_changes.router,
     magic_links.router,
     sessions.router,
     oauth2.router,

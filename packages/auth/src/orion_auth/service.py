@@ -5,6 +5,7 @@ from pathlib import Path
 from orion_auth import seeds
 from orion_auth.base import Table
 from orion_auth.devices import tables as devices
+from orion_auth.email_changes import tables as email_changes
 from orion_auth.identities import tables as identities
 from orion_auth.login_attempts import tables as login_attempts
 from orion_auth.oauth_connections import tables as oauth_connections
@@ -23,6 +24,7 @@ from orion_core.service import Service
 # Importing a slice's tables declares them in the metadata.
 SLICES = (
     devices,
+    email_changes,
     identities,
     login_attempts,
     oauth_connections,

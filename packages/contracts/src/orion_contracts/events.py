@@ -103,6 +103,16 @@ class IdentityProfileChanged(UserEvent):
     changed_at: AwareDatetime
 
 
+class EmailChanged(UserEvent):
+    """auth: the user has another address, and has shown that it is theirs."""
+
+    type: ClassVar[str] = "orion.auth.email.changed.v1"
+
+    email: Email
+    previous: Email
+    changed_at: AwareDatetime
+
+
 class SessionStarted(SessionEvent):
     """auth: somebody has signed in."""
 
@@ -171,6 +181,7 @@ EVENTS: dict[str, type[Event]] = {
         EmailVerificationRequested,
         EmailVerified,
         IdentityProfileChanged,
+        EmailChanged,
         SessionStarted,
         SessionEnded,
         AccountMessageRequested,

@@ -8,6 +8,7 @@ import structlog
 
 from orion_contracts.event import Event
 from orion_contracts.events import (
+    EmailChanged,
     EmailVerificationRequested,
     EmailVerified,
     IdentityRegistered,
@@ -50,6 +51,7 @@ class Consumer:
             IdentityRegistered: self.identity_registered,
             EmailVerificationRequested: self.verification_requested,
             EmailVerified: self.email_verified,
+            EmailChanged: self.email_changed,
         }
 
     async def identity_registered(self, transaction: Transaction, event: IdentityRegistered) -> None:
@@ -121,6 +123,10 @@ class Consumer:
             },
         )
         await self._queue(transaction, order, self.clock())
+
+    async def email_changed(self, transaction: Transaction, event: EmailChanged) -> None:
+        """Reach the user at the new address from now on."""
+        await remember_verified_email(transaction.connection, event.user_id, event.email, event.changed_at)
 
     async def _queue(self, transaction: Transaction, order: Order, now: datetime) -> None:
         """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from orion_contracts.event import Event
 from orion_contracts.events import (
+    EmailChanged,
     EmailVerified,
     IdentityProfileChanged,
     IdentityRegistered,
@@ -30,6 +31,9 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def profile_changed(transaction: Transaction, event: IdentityProfileChanged) -> None:
         await users.fill_in(transaction, event)
 
+    async def changed(transaction: Transaction, event: EmailChanged) -> None:
+        await users.change_email(transaction, event)
+
     async def started(transaction: Transaction, event: SessionStarted) -> None:
         await sessions.start(transaction, event)
 
@@ -40,6 +44,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         IdentityRegistered: registered,
         EmailVerified: verified,
         IdentityProfileChanged: profile_changed,
+        EmailChanged: changed,
         SessionStarted: started,
         SessionEnded: ended,
     }

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from orion_contracts.events import EmailVerified, IdentityProfileChanged, IdentityRegistered, UserCreated
+from orion_contracts.events import EmailChanged, EmailVerified, IdentityProfileChanged, IdentityRegistered, UserCreated
 from orion_core.events.follow import EventFailedError
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
@@ -98,6 +98,13 @@ async def test_verifying_another_address_or_a_stranger_does_nothing(auth: "AuthF
         EmailVerified(user_id=uuid7(), email="ada@example.com", verified_at=auth.clock()),
     )
     assert await query("SELECT status::text, email_verified_at FROM users") == [("PENDING", None)]
+
+
+async def test_a_changed_address_is_the_users_and_verified(auth: "AuthFeed", query: "Query") -> None:
+    user_id = await auth.register("ada@example.com")
+    event = EmailChanged(user_id=user_id, email="new@example.com", previous="ada@example.com", changed_at=auth.clock())
+    await auth.bring(event)
+    assert await query("SELECT email, email_verified_at FROM users") == [("new@example.com", event.changed_at)]
 
 
 @given(st.sampled_from(UserStatus))

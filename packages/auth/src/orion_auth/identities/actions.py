@@ -107,6 +107,11 @@ async def replace_hash(connection: AsyncConnection, identity_id: UUID, old_hash:
     return await store.replace_hash(connection, identity_id, old_hash, new_hash)
 
 
+async def change_email(transaction: Transaction, identity_id: UUID, old: str, new: str, now: datetime) -> bool:
+    """Give the identity another address, which has been verified; False when it, or the old one, is not free to be."""
+    return await store.change_email(transaction.connection, identity_id, old, new, now)
+
+
 async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None:
     """Count a wrong password."""
     await store.add_failed_login(transaction.connection, identity_id)

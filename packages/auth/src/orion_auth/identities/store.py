@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -114,6 +115,21 @@ async def raise_security_epoch(connection: AsyncConnection, identity_id: UUID) -
     statement = update(Identity).where(Identity.id == identity_id)
     statement = statement.values(security_epoch=Identity.security_epoch + 1).returning(Identity.security_epoch - 1)
     return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def change_email(connection: AsyncConnection, identity_id: UUID, old: str, new: str, now: datetime) -> bool:
+    """Replace the address of an identity (primary key), unless another has the new one (uq_identities_email)."""
+    statement = (
+        update(Identity)
+        .where(Identity.id == identity_id, Identity.email == old, Identity.deleted_at.is_(None))
+        .values(email=new, email_verified_at=now)
+        .returning(Identity.id)
+    )
+    try:
+        async with connection.begin_nested():
+            return (await connection.execute(statement)).one_or_none() is not None
+    except IntegrityError:
+        return False
 
 
 async def add_failed_login(connection: AsyncConnection, identity_id: UUID) -> None:

@@ -131,3 +131,11 @@ SOCIAL_ACCESS_ENDED = Kind(
     "A linked account no longer lets us in",
     "Its provider takes our tokens no more. Signing in through it again mends that.",
 )
+EMAIL_CHANGED = Kind(
+    "email.changed",
+    SecurityEventCategory.ACCOUNT,
+    SecurityEventSeverity.HIGH,
+    "The e-mail address of your account was changed",
+    "Whoever reads the old and the new address has agreed.",
+    is_notified=True,
+)

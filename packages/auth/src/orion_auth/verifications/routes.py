@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from orion_auth.components import Wired
+from orion_auth.pages import html
 from orion_auth.tokens.actions import Bearer
 from orion_auth.verifications import actions, pages
 from orion_auth.verifications.shapes import CodeConfirmation, VerificationAccepted, VerificationRequest
@@ -40,11 +41,11 @@ async def read_verification(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a button. Opening it changes nothing, however often."""
     match await actions.look_up(wired.database, token, wired.clock()):
         case "GOOD":
-            return _html(pages.question(token), 200)
+            return html(pages.question(token), 200)
         case "USED":
-            return _html(pages.used(), 410)
+            return html(pages.used(), 410)
         case _:
-            return _html(pages.dead(), 410)
+            return html(pages.dead(), 410)
 
 
 @router.post(
@@ -61,8 +62,8 @@ async def confirm_verification(token: Token, request: Request, wired: Wired) -> 
     except Problem as problem:
         if not wants_page:
             raise
-        return _html(pages.dead(), problem.status)
-    return _html(pages.verified(), 200) if wants_page else Response(status_code=204)
+        return html(pages.dead(), problem.status)
+    return html(pages.verified(), 200) if wants_page else Response(status_code=204)
 
 
 @router.post(
@@ -77,7 +78,3 @@ async def confirm_code(body: CodeConfirmation, wired: Wired, context: Context) -
         wired.database, wired.mailing, body.email, body.code, context.ip_address, wired.clock()
     )
     return Response(status_code=204, headers=state.headers() if state else {})
-
-
-def _html(page: str, status: int) -> HTMLResponse:
-    return HTMLResponse(page, status, headers={"Content-Security-Policy": pages.POLICY})

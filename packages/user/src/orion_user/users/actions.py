@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_contracts.events import EmailVerified, IdentityProfileChanged, IdentityRegistered, UserCreated
+from orion_contracts.events import EmailChanged, EmailVerified, IdentityProfileChanged, IdentityRegistered, UserCreated
 from orion_core.database import Transaction
 from orion_core.events.outbox import Outbox
 from orion_user.assignments import actions as assignments
@@ -66,6 +66,14 @@ async def fill_in(transaction: Transaction, event: IdentityProfileChanged) -> No
     What somebody has written here himself is never replaced by what another provider says.
     """
     await store.fill_in(transaction.connection, event.user_id, name=event.name, avatar_url=event.picture_url)
+
+
+async def change_email(transaction: Transaction, event: EmailChanged) -> None:
+    """Give the user the address that both its ends have agreed to. Does nothing for a user who is gone.
+
+    Raises IntegrityError when another living user has the address, as `create` does.
+    """
+    await store.set_email(transaction.connection, event.user_id, event.email, event.changed_at)
 
 
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:

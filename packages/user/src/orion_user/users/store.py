@@ -68,6 +68,12 @@ async def fill_in(connection: AsyncConnection, user_id: UUID, *, name: str | Non
     await connection.execute(update(USERS).where(User.id == user_id, User.deleted_at.is_(None)).values(values))
 
 
+async def set_email(connection: AsyncConnection, user_id: UUID, email: str, verified_at: datetime) -> None:
+    """Replace the address of a living user by one that is verified. By pk_users."""
+    statement = update(USERS).where(User.id == user_id, User.deleted_at.is_(None))
+    await connection.execute(statement.values(email=email, email_verified_at=verified_at))
+
+
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:
     """Note a sign-in that succeeded; False when there is no such user. By pk_users."""
     statement = (

@@ -1,0 +1,185 @@
+"""Asking for another address, agreeing to it at both ends, and making the change."""
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.addresses import normalise_email
+from orion_auth.base import AnyRow
+from orion_auth.email_changes import store
+from orion_auth.email_changes.rules import LIFETIME, Side
+from orion_auth.identities import actions as identities
+from orion_auth.identities.actions import KnownIdentity
+from orion_auth.mailing import Letter, Mailing
+from orion_auth.pacing import evenly
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import EMAIL_CHANGED
+from orion_auth.tokens.actions import Bearer
+from orion_auth.tokens.rules import BearerToken, parse
+from orion_contracts.account_messages import MessageSecrets
+from orion_contracts.events import EmailChanged
+from orion_core.database import Database, Transaction
+from orion_core.errors import FieldError, Problem
+from orion_core.http.rate_limit import RateLimitState
+from orion_core.secrets import hash_secret, new_secret, new_selector
+
+
+@dataclass(frozen=True)
+class Found:
+    """The change that a link belongs to, and which end's link it is."""
+
+    row: AnyRow
+    side: Side
+
+
+async def ask(
+    database: Database, mailing: Mailing, user_id: UUID, email_text: str, bearer: Bearer, now: datetime
+) -> RateLimitState | None:
+    """Mail a link to the old and to the new address. An earlier change that is under way is cancelled.
+
+    When somebody else has the new address, only the old one is mailed, and the change never comes about; whoever asks
+    cannot tell.
+    """
+    email = normalise_email(email_text)
+    if email is None:
+        raise _invalid_email()
+    state = await rate_limits.take_verification_mail(database, email, now)
+    async with evenly(), database.transaction() as transaction:
+        identity = await identities.hold(transaction, user_id, now)
+        if identity is None:
+            raise _gone()
+        if identity.email == email:
+            raise _same_address()
+        is_free = await identities.find_by_email(transaction.connection, email, now) is None
+        await store.cancel(transaction.connection, user_id, now)
+        await _open(transaction, mailing, identity, email, bearer, now, mails_new=is_free)
+    return state
+
+
+async def cancel(database: Database, user_id: UUID, now: datetime) -> None:
+    """Cancel the change that is under way; 404 when there is none."""
+    async with database.autocommit() as connection:
+        if not await store.cancel(connection, user_id, now):
+            raise Problem(404, "no_email_change", "No change under way", "Your address is not being changed.")
+
+
+async def look_up(database: Database, token: str, now: datetime) -> Found:
+    """The change that a link belongs to; nothing is changed. 410 for a link that is of no use (any more)."""
+    async with database.autocommit() as connection:
+        return await _find(connection, token, now)
+
+
+async def confirm(database: Database, mailing: Mailing, token: str, bearer: Bearer, now: datetime) -> bool:
+    """Agree at one end; whether the change is made now, which is when both have agreed.
+
+    409 when somebody else has taken the address meanwhile; the change is over then.
+    """
+    async with database.transaction() as transaction:
+        found = await _find(transaction.connection, token, now, lock=True)
+        times = {"NEW": found.row.new_confirmed_at, "OLD": found.row.old_confirmed_at}
+        times[found.side] = times[found.side] or now
+        values: dict[str, datetime] = {f"{found.side.lower()}_confirmed_at": times[found.side]}
+        if not all(times.values()):
+            await store.set_times(transaction.connection, found.row.id, values)
+            return False
+        made = await _make(transaction, mailing, found.row, bearer, now)
+        values |= {"completed_at": now} if made else {"cancelled_at": now}
+        await store.set_times(transaction.connection, found.row.id, values)
+    if not made:
+        detail = "Somebody else has this address by now. Nothing was changed."
+        raise Problem(409, "email_taken", "Address taken", detail)
+    return True
+
+
+async def refuse(database: Database, token: str, now: datetime) -> None:
+    """Cancel the change from either end: "this was not me"."""
+    async with database.transaction() as transaction:
+        found = await _find(transaction.connection, token, now, lock=True)
+        await store.set_times(transaction.connection, found.row.id, {"cancelled_at": now})
+
+
+async def _open(
+    transaction: Transaction,
+    mailing: Mailing,
+    identity: KnownIdentity,
+    new_email: str,
+    bearer: Bearer,
+    now: datetime,
+    *,
+    mails_new: bool,
+) -> None:
+    old, new = (BearerToken(new_selector(), new_secret()) for _ in range(2))
+    values: dict[str, Any] = {
+        "user_id": identity.id,
+        "old_email": identity.email,
+        "new_email": new_email,
+        "old_selector": old.selector,
+        "old_secret_hash": hash_secret(old.secret),
+        "new_selector": new.selector,
+        "new_secret_hash": hash_secret(new.secret),
+        "expires_at": now + LIFETIME,
+        "ip_address": bearer.ip_address,
+        "user_agent": bearer.user_agent,
+    }
+    await store.insert_change(transaction.connection, values)
+    for recipient, token in ((identity.email, old), *([(new_email, new)] if mails_new else [])):
+        letter = Letter(
+            purpose="EMAIL_CHANGE",
+            channel="EMAIL",
+            recipient=recipient,
+            user_id=identity.id,
+            locale=identity.locale,
+            secrets=MessageSecrets(link=f"{mailing.link_prefix}/auth/v1/email-changes/{token.text}"),
+            expires_at=now + LIFETIME,
+            ip_address=bearer.ip_address,
+        )
+        await mailing.send(transaction, letter, now)
+
+
+async def _find(connection: AsyncConnection, text: str, now: datetime, *, lock: bool = False) -> Found:
+    token = parse(text)
+    row = await store.find(connection, token.selector, now, lock=lock) if token is not None else None
+    if token is None or row is None:
+        raise _dead()
+    side: Side = "NEW" if row.new_selector == token.selector else "OLD"
+    expected = row.new_secret_hash if side == "NEW" else row.old_secret_hash
+    if not hmac.compare_digest(expected, hash_secret(token.secret)):
+        raise _dead()
+    return Found(row, side)
+
+
+async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer: Bearer, now: datetime) -> bool:
+    owner = await identities.hold(transaction, row.user_id, now)
+    if owner is None or not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
+        return False
+    # The notice goes to the old address: whoever reads it must hear of this last of all.
+    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
+    await security_events.note(transaction, mailing.outbox, EMAIL_CHANGED, owner, circumstances, now)
+    event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)
+    await mailing.outbox.record(transaction, event, now)
+    return True
+
+
+def _invalid_email() -> Problem:
+    error = FieldError(field="/email", code="invalid_email", detail="This is not an e-mail address that can get mail.")
+    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+
+
+def _same_address() -> Problem:
+    error = FieldError(field="/email", code="same_email", detail="This is your address already.")
+    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+
+
+def _gone() -> Problem:
+    return Problem(404, "no_such_identity", "No such account", "This account is no longer there.")
+
+
+def _dead() -> Problem:
+    detail = "This link was used, was cancelled, has expired or was never one of ours. Ask for the change again."
+    return Problem(410, "link_is_dead", "This link no longer works", detail)
