@@ -10,6 +10,7 @@ from orion_auth.components import Components
 from orion_auth.email_changes import routes as email_changes
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
+from orion_auth.invitations import routes as invitations
 from orion_auth.login_attempts import routes as login_attempts
 from orion_auth.magic_links import routes as magic_links
 from orion_auth.mailing import Mailing
@@ -55,6 +56,7 @@ ROUTERS = (
     verifications.router,
     admission.router,
     email_changes.router,
+    invitations.router,
     magic_links.router,
     sessions.router,
     oauth2.router,

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from urllib.parse import parse_qsl
 
 from fastapi.responses import HTMLResponse
 
@@ -30,6 +31,23 @@ def html(content: str, status: int) -> HTMLResponse:
 def button(action: str, label: str) -> str:
     """A button that posts: mail scanners follow links, but press nothing."""
     return f'<form method="post" action="{escape(action)}"><button>{escape(label)}</button></form>'
+
+
+def form(action: str, label: str) -> str:
+    """A field for a new password, and a button that posts it."""
+    field = (
+        '<p><label>New password<br><input type="password" name="password" autocomplete="new-password" '
+        'minlength="8" maxlength="256" required autofocus></label></p>'
+    )
+    return f'<form method="post" action="{escape(action)}">{field}<button>{escape(label)}</button></form>'
+
+
+def posted(body: bytes, name: str) -> str:
+    """One field of a form that one of these pages has posted; empty when it is not there or cannot be read."""
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=10, errors="strict")).get(name, "")
+    except ValueError:
+        return ""
 
 
 def page(title: str, text: str, rest: str = "") -> str:

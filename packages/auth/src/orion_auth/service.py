@@ -7,6 +7,7 @@ from orion_auth.base import Table
 from orion_auth.devices import tables as devices
 from orion_auth.email_changes import tables as email_changes
 from orion_auth.identities import tables as identities
+from orion_auth.invitations import tables as invitations
 from orion_auth.login_attempts import tables as login_attempts
 from orion_auth.oauth_connections import tables as oauth_connections
 from orion_auth.passkeys import tables as passkeys
@@ -26,6 +27,7 @@ SLICES = (
     devices,
     email_changes,
     identities,
+    invitations,
     login_attempts,
     oauth_connections,
     passkeys,

@@ -43,7 +43,7 @@ class NewIdentity:
     email: str
     username: str | None
     password_hash: str | None
-    """None for whoever comes by another provider."""
+    """None for whoever comes by another provider, or is invited and has yet to choose one."""
     locale: str
     id: UUID = field(default_factory=uuid7)
 

@@ -57,14 +57,14 @@ async def register(
     """
     email = normalise_email(applicant.email)
     if email is None:
-        raise _invalid_email()
+        raise invalid_email()
     await passwords.check(policy, password, [email, applicant.username, applicant.name])
     state = await rate_limits.take_registration(database, email, bearer.ip_address, now)
     password_hash = await lane.hash(password)
     new = NewIdentity(email, applicant.username, password_hash, applicant.locale)
     async with evenly(), database.transaction() as transaction:
         if await identities.username_is_taken(transaction.connection, new.username):
-            raise _username_taken()
+            raise username_taken()
         if not await _create(transaction, mailing, new, applicant, bearer, now):
             await _repeat(transaction, mailing, new, bearer, now)
         await claim.settle(transaction, state)
@@ -96,7 +96,7 @@ async def _repeat(transaction: Transaction, mailing: Mailing, new: NewIdentity, 
     known = await identities.find_by_email(transaction.connection, new.email, now)
     if known is None:
         # The address is free, so it was the username, verified since we looked.
-        raise _username_taken()
+        raise username_taken()
     await _tell_owner(transaction, mailing, known, new.password_hash, bearer, now)
 
 
@@ -117,11 +117,13 @@ async def _tell_owner(
         await security_events.note(transaction, mailing.outbox, REGISTRATION_REPEATED, known, circumstances, now)
 
 
-def _invalid_email() -> Problem:
+def invalid_email() -> Problem:
+    """What is said of text that is no address."""
     error = FieldError(field="/email", code="invalid_email", detail="This is not an e-mail address that can get mail.")
     return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
 
 
-def _username_taken() -> Problem:
+def username_taken() -> Problem:
+    """What is said when a verified identity has the username."""
     error = FieldError(field="/username", code="username_taken", detail="Somebody has this username; choose another.")
     return Problem(409, "username_taken", "Username taken", "Choose another username.", errors=[error])

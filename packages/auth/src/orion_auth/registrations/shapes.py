@@ -17,6 +17,7 @@ def _known_time_zone(name: str) -> str:
     return name
 
 
+TimeZoneName = Annotated[str, AfterValidator(_known_time_zone)]
 Username = Annotated[
     str, StringConstraints(to_lower=True, pattern=r"^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,48}[a-zA-Z0-9])?$")
 ]
@@ -34,7 +35,7 @@ class Registration(RequestShape):
     username: Username | None = Field(None, examples=["ada"])
     name: PersonName | None = Field(None, max_length=100, examples=["Ada Lovelace"])
     locale: Locale = Field("en", examples=["de-AT"])
-    timezone: Annotated[str, AfterValidator(_known_time_zone)] = Field("UTC", max_length=64, examples=["Europe/Vienna"])
+    timezone: TimeZoneName = Field("UTC", max_length=64, examples=["Europe/Vienna"])
 
 
 class RegistrationAccepted(ResponseShape):

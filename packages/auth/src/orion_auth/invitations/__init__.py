@@ -1,0 +1,1 @@
+"""Accounts that an administrator makes: whoever reads the mail sets the password."""

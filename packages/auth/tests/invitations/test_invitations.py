@@ -1,0 +1,103 @@
+"""Inviting: an account that waits for whoever reads the mail to choose its password."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from orion_contracts.events import EmailVerified, IdentityRegistered
+
+if TYPE_CHECKING:
+    from packages.auth.tests.conftest import Auth
+
+GRACE = "grace@example.com"
+CHOSEN = "nine purple lanterns over harbour"
+
+
+async def invite(auth: "Auth", email: str = GRACE, **fields: Any) -> Any:
+    headers = auth.as_bearer(await auth.operator_token())
+    return await auth.http.post("/auth/v1/invitations", json={"email": email} | fields, headers=headers)
+
+
+async def link(auth: "Auth") -> str:
+    newest = (await auth.sent("INVITATION"))[0]
+    assert newest.link is not None
+    return newest.link
+
+
+async def test_whoever_reads_the_mail_chooses_the_password_and_comes_in(auth: "Auth") -> None:
+    invited = await invite(auth, username="grace", name="Grace Hopper", locale="de")
+    assert invited.status_code == 201
+    assert (await auth.sign_in(GRACE, CHOSEN)).status_code == 401
+    accepted = await auth.http.post(f"{await link(auth)}/acceptance", json={"password": CHOSEN})
+    assert accepted.status_code == 204
+    signed_in = await auth.sign_in(GRACE, CHOSEN)
+    assert signed_in.status_code == 201
+    assert signed_in.json()["user_id"] == invited.json()["user_id"]
+    told = [row["type"] for row in await auth.rows("SELECT type FROM outbox ORDER BY sequence")]
+    assert told.index(IdentityRegistered.type) < told.index(EmailVerified.type)
+
+
+async def test_the_page_asks_for_a_password_and_says_what_is_wrong_with_it(auth: "Auth") -> None:
+    await invite(auth)
+    page = await auth.http.get(await link(auth))
+    assert page.status_code == 200
+    assert 'type="password"' in page.text
+    weak = await auth.http.post(await link(auth), data={"password": "password1"})
+    assert weak.status_code == 422
+    assert 'type="password"' in weak.text, "to be tried again"
+    assert (await auth.http.post(await link(auth), data={"password": "short"})).status_code == 422
+    done = await auth.http.post(await link(auth), data={"password": CHOSEN})
+    assert done.status_code == 200
+    assert "<form" not in done.text
+    assert (await auth.sign_in(GRACE, CHOSEN)).status_code == 201
+
+
+async def test_of_many_who_accept_one_sets_the_password(auth: "Auth", another_auth: "Auth") -> None:
+    await invite(auth)
+    url = f"{await link(auth)}/acceptance"
+    tries = [(auth, another_auth)[n % 2].http.post(url, json={"password": f"{CHOSEN} number {n}"}) for n in range(6)]
+    assert sorted(answer.status_code for answer in await asyncio.gather(*tries)) == [204] + [410] * 5
+    assert await auth.rows("SELECT count(*) FROM outbox WHERE type = :t", t=EmailVerified.type) == [{"count": 1}]
+
+
+async def test_inviting_again_ends_the_earlier_link(auth: "Auth") -> None:
+    first = (await invite(auth)).json()
+    earlier = await link(auth)
+    again = (await invite(auth)).json()
+    assert again["user_id"] == first["user_id"]
+    assert (await auth.http.get(earlier)).status_code == 410
+    assert (await auth.http.get(await link(auth))).status_code == 200
+
+
+async def test_an_invitation_can_be_taken_back_and_ends_after_a_week(auth: "Auth") -> None:
+    headers = auth.as_bearer(await auth.operator_token())
+    path = f"/auth/v1/invitations/{(await invite(auth)).json()['id']}"
+    assert (await auth.http.delete(path, headers=headers)).status_code == 204
+    assert (await auth.http.delete(path, headers=headers)).status_code == 404
+    assert (await auth.http.get(await link(auth))).status_code == 410
+    await invite(auth)
+    auth.clock.advance(days=7, seconds=1)
+    assert (await auth.http.get(await link(auth))).status_code == 410
+
+
+async def test_who_has_an_account_is_not_invited(auth: "Auth") -> None:
+    await auth.verified(GRACE)
+    before = await auth.counts()
+    refused = await invite(auth)
+    assert (refused.status_code, refused.json()["code"]) == (409, "identity_exists")
+    assert await auth.counts() == before
+
+
+async def test_who_registered_and_never_verified_may_be_invited_and_his_password_is_gone(auth: "Auth") -> None:
+    await auth.register(GRACE)
+    await invite(auth)
+    await auth.http.post(f"{await link(auth)}/acceptance", json={"password": CHOSEN})
+    assert (await auth.sign_in(GRACE)).status_code == 401
+    assert (await auth.sign_in(GRACE, CHOSEN)).status_code == 201
+
+
+async def test_only_administrators_invite(auth: "Auth") -> None:
+    await auth.verified()
+    token = (await auth.sign_in()).json()["access_token"]
+    for bearer, status in ((token, 403), (await auth.service_token(), 403), ("nonsense", 401)):
+        answer = await auth.http.post("/auth/v1/invitations", json={"email": GRACE}, headers=auth.as_bearer(bearer))
+        assert answer.status_code == status
