@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import asyncpg
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion_core.house import UUIDV7, UUIDV7_FLOOR
-from orion_core.ids import EPOCH, uuid7, uuid7_floor, uuid7_time
+from orion_core.ids import EPOCH, uuid7, uuid7_at, uuid7_floor, uuid7_time
 
 MOMENTS = st.timedeltas(timedelta(0), timedelta(days=84_000)).map(lambda since: EPOCH + since)
 
@@ -33,6 +33,14 @@ def test_ids_made_one_after_the_other_are_in_order() -> None:
 def test_an_id_tells_when_it_was_made() -> None:
     before = datetime.now(UTC)
     assert before - timedelta(milliseconds=1) <= uuid7_time(uuid7()) <= datetime.now(UTC)
+
+
+@given(MOMENTS)
+def test_an_id_of_a_moment_is_a_uuid7_of_its_millisecond(moment: datetime) -> None:
+    one, other = uuid7_at(moment), uuid7_at(moment)
+    assert one != other
+    assert one.version == 7 and one.variant == RFC_4122
+    assert uuid7_time(one) == uuid7_time(uuid7_floor(moment))
 
 
 @given(MOMENTS)

@@ -24,6 +24,12 @@ FEED_STOPPED = Gauge(
     registry=REGISTRY,
     multiprocess_mode="max",
 )
+SECURITY_EVENTS = Counter(
+    "orion_security_events_total",
+    "Security events written down, by kind and how grave it is.",
+    ["type", "severity"],
+    registry=REGISTRY,
+)
 ROWS_PRUNED = Counter(
     "orion_rows_pruned_total", "Rows removed because their time was over.", ["table"], registry=REGISTRY
 )

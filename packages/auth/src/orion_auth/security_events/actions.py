@@ -1,7 +1,9 @@
 """Keeping the security history of an account, in the transaction of what happened, and telling its owner."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +13,8 @@ from orion_auth.security_events.rules import Kind
 from orion_contracts.account_messages import SecurityNoticeRaised
 from orion_core.database import Transaction
 from orion_core.events.outbox import Outbox
-from orion_core.ids import uuid7
+from orion_core.ids import uuid7_at
+from orion_core.metrics import SECURITY_EVENTS
 from orion_core.tables import IpAddress
 
 
@@ -22,10 +25,13 @@ class Circumstances:
     ip_address: IpAddress | None = None
     user_agent: str | None = None
     device_id: str | None = None
+    device_name: str | None = None
     session_id: UUID | None = None
     country: str | None = None
     city: str | None = None
     details: dict[str, Any] = field(default_factory=dict[str, Any])
+    subject: str | None = None
+    """What it was done to, which the notice tells too: `Google`, `TOTP`. A word of ours, never what somebody typed."""
 
 
 async def note(
@@ -38,15 +44,62 @@ async def note(
     *,
     secrets: str | None = None,
     event_id: UUID | None = None,
+    addresses: Sequence[str] | None = None,
 ) -> None:
     """Append to the history of `whose`, and have the owner told when the kind says so.
 
     `secrets` is a sealed link for the notice; it is bound to the event's id, so whoever seals one names that id too.
+    `addresses` are told instead of the present one: the one before as well, say, when it has just been changed.
     """
-    event_id = event_id or uuid7()
+    told = ((whose.email,) if addresses is None else tuple(addresses)) if kind.is_notified else ()
+    event_id = event_id or uuid7_at(now)
+    await _append(transaction, event_id, kind, whose.id, circumstances, now, was_notified=bool(told))
+    for email in told:
+        notice = SecurityNoticeRaised(
+            user_id=whose.id,
+            notice_id=event_id,
+            notice=kind.type,
+            email=email,
+            locale=whose.locale,
+            occurred_at=now,
+            ip_address=circumstances.ip_address,
+            country=circumstances.country,
+            city=circumstances.city,
+            device_name=circumstances.device_name,
+            details={} if circumstances.subject is None else {"SUBJECT": circumstances.subject},
+            secrets=secrets,
+        )
+        await outbox.record(transaction, notice, now)
+
+
+async def note_administration(
+    transaction: Transaction,
+    kind: Kind,
+    actor: str,
+    circumstances: Circumstances,
+    now: datetime,
+    *,
+    user_id: UUID | None = None,
+) -> None:
+    """Append what an administrator or operator did that nobody is written to about; `actor` is who, as in `sub`."""
+    circumstances = replace(circumstances, details={"actor": actor} | circumstances.details)
+    await _append(transaction, uuid7_at(now), kind, user_id, circumstances, now, was_notified=False)
+
+
+async def _append(
+    transaction: Transaction,
+    event_id: UUID,
+    kind: Kind,
+    user_id: UUID | None,
+    circumstances: Circumstances,
+    now: datetime,
+    *,
+    was_notified: bool,
+) -> None:
+    """The id tells the time too, so that a search between two times opens the months between them alone."""
     values: dict[str, Any] = {
         "id": event_id,
-        "user_id": whose.id,
+        "user_id": user_id,
         "session_id": circumstances.session_id,
         "event_type": kind.type,
         "category": kind.category,
@@ -60,39 +113,10 @@ async def note(
         "country": circumstances.country,
         "city": circumstances.city,
         "was_blocked": kind.was_blocked,
-        "was_notified": kind.is_notified,
+        "was_notified": was_notified,
         "occurred_at": now,
     }
     await store.insert_event(transaction.connection, values)
-    if kind.is_notified:
-        notice = SecurityNoticeRaised(
-            user_id=whose.id,
-            notice_id=event_id,
-            notice=kind.type,
-            email=whose.email,
-            locale=whose.locale,
-            occurred_at=now,
-            ip_address=circumstances.ip_address,
-            country=circumstances.country,
-            city=circumstances.city,
-            secrets=secrets,
-        )
-        await outbox.record(transaction, notice, now)
-
-
-async def note_administration(
-    transaction: Transaction, kind: Kind, circumstances: Circumstances, now: datetime
-) -> None:
-    """Append what an administrator did that concerns no single account; `details` say who it was."""
-    values: dict[str, Any] = {
-        "event_type": kind.type,
-        "category": kind.category,
-        "severity": kind.severity,
-        "title": kind.title,
-        "description": kind.description,
-        "details": circumstances.details,
-        "ip_address": circumstances.ip_address,
-        "user_agent": circumstances.user_agent,
-        "occurred_at": now,
-    }
-    await store.insert_event(transaction.connection, values)
+    transaction.after_commit(
+        partial(SECURITY_EVENTS.labels(kind.type, kind.severity.value).inc)
+    )  # two of a kind count twice

@@ -1,9 +1,11 @@
 """Every kind of security event: what it is called, how grave it is, and whether the owner is told.
 
-A kind is added here and nowhere else. `title` and `description` are what a user reads in his timeline; the notice that
-is mailed is worded by notifications' template `security_notice`, in every language, under the same `type`.
+A kind is added here and nowhere else, and its line to docs/security-events.md; a test compares the two. `title` and
+`description` are what a user reads in his timeline; the notice that is mailed is worded by notifications' template
+`security_notice`, in every language, under the same `type`. A type it does not know gets its general words.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -47,95 +49,195 @@ class Kind:
     """Whether what was tried was prevented."""
 
 
-TOKEN_REUSED = Kind(
-    "token.reused",
-    SecurityEventCategory.TOKEN,
-    SecurityEventSeverity.HIGH,
-    "A refresh token was used twice",
-    "The session was ended, since a copy of its refresh token may be in the wrong hands.",
-    is_notified=True,
-    was_blocked=True,
-)
-REGISTRATION_REPEATED = Kind(
-    "registration.repeated",
-    SecurityEventCategory.ACCOUNT,
-    SecurityEventSeverity.LOW,
-    "Somebody registered with your address",
-    was_blocked=True,
-)
+_C = SecurityEventCategory
+_S = SecurityEventSeverity
+
+# Coming in
+
 SIGN_IN_BLOCKED = Kind(
     "sign_in.blocked",
-    SecurityEventCategory.AUTHENTICATION,
-    SecurityEventSeverity.HIGH,
+    _C.AUTHENTICATION,
+    _S.HIGH,
     "A sign-in was stopped",
     "The right password or key was shown, but the attempt looked so unlike you that it was not let in.",
     is_notified=True,
     was_blocked=True,
 )
+SIGN_IN_DISOWNED = Kind(
+    "sign_in.disowned",
+    _C.AUTHENTICATION,
+    _S.CRITICAL,
+    "You told us that it was not you",
+    "All sessions were ended, and the password has to be chosen anew.",
+    is_notified=True,
+)
 SIGN_IN_SUSPICIOUS = Kind(
     "sign_in.suspicious",
-    SecurityEventCategory.AUTHENTICATION,
-    SecurityEventSeverity.MEDIUM,
+    _C.AUTHENTICATION,
+    _S.MEDIUM,
     "A sign-in looked unlike you",
     "It was let in, since you have no second factor that could have been asked for.",
     is_notified=True,
 )
+
+# Passwords
+
+PASSWORD_CHANGED = Kind("password.changed", _C.PASSWORD, _S.MEDIUM, "Your password was changed", is_notified=True)
+PASSWORD_RESET = Kind(
+    "password.reset", _C.PASSWORD, _S.HIGH, "Your password was reset", "All sessions were ended.", is_notified=True
+)
+PASSWORD_RESET_REQUESTED = Kind(
+    "password.reset_requested", _C.PASSWORD, _S.LOW, "Somebody asked for a new password for your account"
+)
+
+# Second factors
+
+TWO_FACTOR_ENABLED = Kind("two_factor.enabled", _C.TWO_FACTOR, _S.MEDIUM, "A second factor was added", is_notified=True)
+TWO_FACTOR_DISABLED = Kind(
+    "two_factor.disabled", _C.TWO_FACTOR, _S.HIGH, "A second factor was removed", is_notified=True
+)
 TWO_FACTOR_FAILED = Kind(
     "two_factor.failed",
-    SecurityEventCategory.TWO_FACTOR,
-    SecurityEventSeverity.HIGH,
+    _C.TWO_FACTOR,
+    _S.HIGH,
     "Somebody failed at your second factor",
     "The first proof, such as your password, was right, and every try at the second factor was wrong. "
     "Change your password if it was not you.",
     is_notified=True,
     was_blocked=True,
 )
-NEW_DEVICE = Kind(
-    "device.new",
-    SecurityEventCategory.DEVICE,
-    SecurityEventSeverity.MEDIUM,
-    "Your account was used on a new device",
+BACKUP_CODES_REGENERATED = Kind(
+    "backup_codes.regenerated",
+    _C.TWO_FACTOR,
+    _S.MEDIUM,
+    "New backup codes were made",
+    "The earlier ones are worthless now.",
     is_notified=True,
 )
+BACKUP_CODE_USED = Kind(
+    "backup_codes.used", _C.TWO_FACTOR, _S.MEDIUM, "A backup code was used to sign in", is_notified=True
+)
+PASSKEY_ADDED = Kind("passkey.added", _C.TWO_FACTOR, _S.MEDIUM, "A passkey was added", is_notified=True)
+PASSKEY_REMOVED = Kind("passkey.removed", _C.TWO_FACTOR, _S.HIGH, "A passkey was removed", is_notified=True)
+PASSKEY_CLONED = Kind(
+    "passkey.cloned",
+    _C.TWO_FACTOR,
+    _S.CRITICAL,
+    "A passkey seems to exist twice",
+    "Its counter ran backwards, as that of a copy does. The key is not accepted any more.",
+    is_notified=True,
+    was_blocked=True,
+)
+RECOVERY_REQUESTED = Kind(
+    "recovery.requested",
+    _C.TWO_FACTOR,
+    _S.HIGH,
+    "Somebody asked to recover your account without its second factor",
+    "It takes effect after a delay, in which you can refuse it.",
+    is_notified=True,
+)
+RECOVERY_COMPLETED = Kind(
+    "recovery.completed",
+    _C.TWO_FACTOR,
+    _S.HIGH,
+    "Your account was recovered without its second factor",
+    is_notified=True,
+)
+RECOVERY_CANCELLED = Kind("recovery.cancelled", _C.TWO_FACTOR, _S.MEDIUM, "The recovery of your account was refused")
+RECOVERY_CHANGED = Kind(
+    "recovery.changed", _C.TWO_FACTOR, _S.HIGH, "Where your account can be recovered was changed", is_notified=True
+)
+
+# Sessions, tokens, devices
+
+SESSIONS_ENDED = Kind("sessions.ended", _C.SESSION, _S.MEDIUM, "You were signed out everywhere", is_notified=True)
+TOKEN_REUSED = Kind(
+    "token.reused",
+    _C.TOKEN,
+    _S.HIGH,
+    "A refresh token was used twice",
+    "The session was ended, since a copy of its refresh token may be in the wrong hands.",
+    is_notified=True,
+    was_blocked=True,
+)
+NEW_DEVICE = Kind("device.new", _C.DEVICE, _S.MEDIUM, "Your account was used on a new device", is_notified=True)
+DEVICE_TRUSTED = Kind(
+    "device.trusted",
+    _C.DEVICE,
+    _S.MEDIUM,
+    "A device is trusted",
+    "Until the trust ends, it is not asked for the second factor.",
+    is_notified=True,
+)
+DEVICE_BLOCKED = Kind("device.blocked", _C.DEVICE, _S.MEDIUM, "A device was blocked", "Nobody can sign in on it.")
+
+# The account
+
+REGISTRATION_REPEATED = Kind(
+    "registration.repeated", _C.ACCOUNT, _S.LOW, "Somebody registered with your address", was_blocked=True
+)
+EMAIL_CHANGE_REQUESTED = Kind(
+    "email.change_requested", _C.ACCOUNT, _S.MEDIUM, "Somebody asked to change your e-mail address", is_notified=True
+)
+EMAIL_CHANGED = Kind("email.changed", _C.ACCOUNT, _S.HIGH, "Your e-mail address was changed", is_notified=True)
+PHONE_CHANGED = Kind("phone.changed", _C.ACCOUNT, _S.MEDIUM, "Your phone number was changed", is_notified=True)
+ACCOUNT_LOCKED = Kind(
+    "account.locked",
+    _C.ACCOUNT,
+    _S.HIGH,
+    "Your account was locked for a while",
+    "Too many tries to sign in had failed.",
+    is_notified=True,
+    was_blocked=True,
+)
+ACCOUNT_UNLOCKED = Kind("account.unlocked", _C.ADMINISTRATION, _S.MEDIUM, "An administrator unlocked your account")
+ACCOUNT_SUSPENDED = Kind(
+    "account.suspended", _C.ADMINISTRATION, _S.HIGH, "Your account was suspended", is_notified=True
+)
+ACCOUNT_REINSTATED = Kind(
+    "account.reinstated", _C.ADMINISTRATION, _S.MEDIUM, "Your account is open again", is_notified=True
+)
+
+# Accounts elsewhere
+
+SOCIAL_LINKED = Kind(
+    "social.linked", _C.SOCIAL, _S.MEDIUM, "Signing in with another provider was added", is_notified=True
+)
+SOCIAL_UNLINKED = Kind(
+    "social.unlinked", _C.SOCIAL, _S.MEDIUM, "Signing in with another provider was removed", is_notified=True
+)
+SOCIAL_ACCESS_ENDED = Kind(
+    "social.access_ended",
+    _C.SOCIAL,
+    _S.LOW,
+    "A linked account no longer lets us in",
+    "Its provider takes our tokens no more. Signing in through it again mends that.",
+)
+
+# What administrators and operators do
+
 RATE_LIMIT_CHANGED = Kind(
     "rate_limit.policy_changed",
-    SecurityEventCategory.ADMINISTRATION,
-    SecurityEventSeverity.MEDIUM,
+    _C.ADMINISTRATION,
+    _S.MEDIUM,
     "An administrator changed how often something may be tried",
 )
 RATE_LIMIT_LIFTED = Kind(
     "rate_limit.lifted",
-    SecurityEventCategory.ADMINISTRATION,
-    SecurityEventSeverity.LOW,
+    _C.ADMINISTRATION,
+    _S.LOW,
     "An administrator let somebody try again who had tried too often",
 )
-SOCIAL_LINKED = Kind(
-    "social.linked",
-    SecurityEventCategory.SOCIAL,
-    SecurityEventSeverity.MEDIUM,
-    "An account elsewhere was linked to yours",
-    "From now on whoever has that account can sign in to yours.",
-    is_notified=True,
+
+FACTORS_RESET = Kind(
+    "factors.reset", _C.ADMINISTRATION, _S.HIGH, "An administrator removed your second factors", is_notified=True
 )
-SOCIAL_UNLINKED = Kind(
-    "social.unlinked",
-    SecurityEventCategory.SOCIAL,
-    SecurityEventSeverity.MEDIUM,
-    "An account elsewhere is no longer linked to yours",
-    is_notified=True,
+SECURITY_EVENTS_SEARCHED = Kind(
+    "security_events.searched", _C.ADMINISTRATION, _S.LOW, "An administrator searched the security history"
 )
-SOCIAL_ACCESS_ENDED = Kind(
-    "social.access_ended",
-    SecurityEventCategory.SOCIAL,
-    SecurityEventSeverity.LOW,
-    "A linked account no longer lets us in",
-    "Its provider takes our tokens no more. Signing in through it again mends that.",
+SECURITY_EVENTS_EXPORTED = Kind(
+    "security_events.exported", _C.ADMINISTRATION, _S.MEDIUM, "An administrator exported security history"
 )
-EMAIL_CHANGED = Kind(
-    "email.changed",
-    SecurityEventCategory.ACCOUNT,
-    SecurityEventSeverity.HIGH,
-    "The e-mail address of your account was changed",
-    "Whoever reads the old and the new address has agreed.",
-    is_notified=True,
-)
+
+CATALOG: Mapping[str, Kind] = {kind.type: kind for kind in list(vars().values()) if isinstance(kind, Kind)}
+"""Every kind by its type."""
