@@ -16,7 +16,10 @@ from orion_contracts.events import (
     EmailVerificationRequested,
     EmailVerified,
     IdentityRegistered,
+    IdentityReinstated,
+    IdentitySuspended,
     NotificationSent,
+    SecurityEpochRaised,
     SessionEnded,
     SessionStarted,
     UserCreated,
@@ -52,6 +55,12 @@ EXAMPLES: list[tuple[Event, str]] = [
         SessionEnded(session_id=OTHER, user_id=USER, reason="SIGNED_OUT", ended_at=NOON, tokens_expire_at=NOON),
         str(OTHER),
     ),
+    (
+        SecurityEpochRaised(user_id=USER, epoch=1, reason="REVOKED", raised_at=NOON, tokens_expire_at=NOON),
+        str(USER),
+    ),
+    (IdentitySuspended(user_id=USER, suspended_at=NOON), str(USER)),
+    (IdentityReinstated(user_id=USER, reinstated_at=NOON), str(USER)),
     (
         AccountMessageRequested(
             user_id=USER,

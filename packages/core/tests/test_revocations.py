@@ -11,11 +11,19 @@ import pytest
 
 from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
-from orion_contracts.events import SessionEnded
+from orion_contracts.event import Event
+from orion_contracts.events import SecurityEpochRaised, SessionEnded
 from orion_core.errors import Problem
 from orion_core.events.client import FeedClient
 from orion_core.ids import uuid7
-from orion_core.revocations import STALE_AFTER, EndedSession, FollowedRevocations, RevocationSnapshot
+from orion_core.revocations import (
+    FOLLOWED,
+    STALE_AFTER,
+    EndedEpoch,
+    EndedSession,
+    FollowedRevocations,
+    RevocationSnapshot,
+)
 from orion_core.service_token import ServiceTokens
 from orion_core.testing import MovableClock
 
@@ -40,13 +48,27 @@ class Auth:
             ended_at=now,
             tokens_expire_at=now + timedelta(minutes=10),
         )
+        self.tell(data)
+
+    def raise_epoch(self, user_id: UUID, epoch: int) -> None:
+        now = self.clock()
+        data = SecurityEpochRaised(
+            user_id=user_id,
+            epoch=epoch,
+            reason="REVOKED",
+            raised_at=now,
+            tokens_expire_at=now + timedelta(minutes=10),
+        )
+        self.tell(data)
+
+    def tell(self, data: Event) -> None:
         position = len(self.events) + 1
         event = CloudEvent(
             id=uuid7(),
             source="auth",
             type=data.type,
             subject=data.subject,
-            time=now,
+            time=self.clock(),
             position=position,
             data=data.data(),
         )
@@ -59,7 +81,7 @@ class Auth:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 600})
         if request.url.path == "/auth/v1/revocations":
             return self._snapshot()
-        assert request.url.params.get_list("type") == [SessionEnded.type]
+        assert sorted(request.url.params.get_list("type")) == sorted(FOLLOWED)
         after = int(request.url.params["after"])
         if after > len(self.events):
             return httpx.Response(409, json={"code": "position_unknown"})
@@ -72,9 +94,12 @@ class Auth:
         position = len(self.events)
         if self.before_snapshot is not None:
             self.before_snapshot()
-        ended = [SessionEnded.read(event.data) for event in self.events]
+        ended = [SessionEnded.read(event.data) for event in self.events if event.type == SessionEnded.type]
+        raised = [SecurityEpochRaised.read(event.data) for event in self.events if event.type != SessionEnded.type]
+        epochs = [EndedEpoch(user_id=e.user_id, epoch=e.epoch, tokens_expire_at=e.tokens_expire_at) for e in raised]
         sessions = [EndedSession(session_id=e.session_id, tokens_expire_at=e.tokens_expire_at) for e in ended]
-        return httpx.Response(200, text=RevocationSnapshot(sessions=sessions, position=position).model_dump_json())
+        snapshot = RevocationSnapshot(sessions=sessions, epochs=epochs, position=position)
+        return httpx.Response(200, text=snapshot.model_dump_json())
 
 
 @pytest.fixture
@@ -99,14 +124,17 @@ async def following(revocations: FollowedRevocations) -> AsyncGenerator[None]:
     await asyncio.wait_for(task, 5)
 
 
-def claims(session_id: UUID | None) -> AccessClaims:
+def claims(session_id: UUID | None, user_id: UUID | str = "u", epoch: int = 0) -> AccessClaims:
     sid = str(session_id) if session_id else None
-    return AccessClaims(iss="i", aud="orion", sub="u", client_id="web", sid=sid, exp=2**31, iat=0, jti="1")
+    values = {"iss": "i", "aud": "orion", "client_id": "web", "exp": 2**31, "iat": 0, "jti": "1"}
+    return AccessClaims.model_validate(values | {"sub": str(user_id), "sid": sid, "epoch": epoch})
 
 
-async def refusal(revocations: FollowedRevocations, session_id: UUID | None) -> int:
+async def refusal(
+    revocations: FollowedRevocations, session_id: UUID | None, user_id: UUID | str = "u", epoch: int = 0
+) -> int:
     with pytest.raises(Problem) as problem:
-        await revocations.check(claims(session_id))
+        await revocations.check(claims(session_id, user_id, epoch))
     return problem.value.status
 
 
@@ -130,6 +158,36 @@ async def test_a_session_that_ends_is_refused_within_a_moment(auth: Auth, revoca
         await revocations.check(claims(other))
         await revocations.check(claims(None))  # a service's token belongs to no session
         assert revocations.fault is None
+
+
+async def test_tokens_of_an_earlier_epoch_are_refused_within_a_moment(
+    auth: Auth, revocations: FollowedRevocations
+) -> None:
+    user, other = uuid7(), uuid7()
+    async with following(revocations):
+        await revocations.check(claims(uuid7(), user, 2))
+        auth.raise_epoch(user, 3)
+        await asyncio.sleep(0.2)
+        assert [await refusal(revocations, uuid7(), user, epoch) for epoch in (0, 2)] == [401, 401]
+        await revocations.check(claims(uuid7(), user, 3))
+        await revocations.check(claims(uuid7(), other, 2))
+
+
+async def test_an_epoch_that_was_over_before_we_started_is_refused_and_never_comes_back(
+    auth: Auth, revocations: FollowedRevocations
+) -> None:
+    """The snapshot may know a later epoch than the events that the feed still tells."""
+    user = uuid7()
+
+    def raise_twice() -> None:
+        auth.raise_epoch(user, 1)
+        auth.raise_epoch(user, 2)
+
+    auth.before_snapshot = raise_twice
+    async with following(revocations):
+        assert await refusal(revocations, uuid7(), user, 1) == 401
+        await revocations.check(claims(uuid7(), user, 2))
+        auth.before_snapshot = None
 
 
 async def test_what_ended_before_we_started_is_refused(auth: Auth, revocations: FollowedRevocations) -> None:
@@ -202,8 +260,9 @@ async def test_what_no_token_can_need_any_more_is_forgotten(
     auth: Auth, revocations: FollowedRevocations, clock: MovableClock
 ) -> None:
     auth.end(uuid7())
+    auth.raise_epoch(uuid7(), 1)
     async with following(revocations):
-        assert len(revocations._ended) == 1
+        assert len(revocations._ended) == len(revocations._epochs) == 1
         clock.advance(minutes=10, seconds=1)
         await asyncio.sleep(0.1)
-        assert revocations._ended == {}
+        assert revocations._ended == revocations._epochs == {}

@@ -135,7 +135,9 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
             settings.password_minimum_score, settings.product_name, breached_passwords(settings.breached_passwords)
         ),
         signer=signer,
-        gate=Gate(database, outbox, signer, mailing, FactorPolicy(settings.second_factors)),
+        gate=Gate(
+            database, outbox, signer, mailing, FactorPolicy(settings.second_factors), settings.session_policy
+        ),
         providers=Providers(http, Directory(http, clock)),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from orion_auth.mailing import Mailing
+from orion_auth.sessions.rules import SessionPolicy
 from orion_auth.signer import AccessTokenSigner
 from orion_auth.two_factor.rules import FactorPolicy
 from orion_core.database import Database
@@ -18,3 +19,4 @@ class Gate:
     signer: AccessTokenSigner
     mailing: Mailing
     factor_policy: FactorPolicy
+    session_policy: SessionPolicy

@@ -1,12 +1,14 @@
 """What auth can be told, from the environment and `.env`."""
 
 import os
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_settings import NoDecode
 
 from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.sessions.rules import Lifetime, SessionPolicy
 from orion_core.sealing import Keyring
 from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
 
@@ -75,6 +77,20 @@ class AuthSettings(ServiceSettings):
         (), validation_alias="AUTH_RETURN_URLS", examples=["https://app.example.com/signed-in,https://example.com"]
     )
     """Where the browser may be sent after social login: to these origins, at these paths or below; else nowhere."""
+    session_days: int = Field(30, ge=1, le=400, validation_alias="AUTH_SESSION_DAYS", examples=["30"])
+    """A session ends this long after sign-in, however much it is used."""
+    session_idle_days: int = Field(14, ge=1, le=400, validation_alias="AUTH_SESSION_IDLE_DAYS", examples=["14"])
+    """A session ends when it is not used for this long."""
+    brief_session_minutes: int = Field(
+        720, ge=15, le=10_080, validation_alias="AUTH_BRIEF_SESSION_MINUTES", examples=["720"]
+    )
+    """A session that is not to be remembered (`"remember": false`) ends this long after sign-in."""
+    brief_session_idle_minutes: int = Field(
+        60, ge=15, le=10_080, validation_alias="AUTH_BRIEF_SESSION_IDLE_MINUTES", examples=["60"]
+    )
+    """A session that is not to be remembered ends when it is not used for this long."""
+    sessions_per_user: int = Field(50, ge=1, le=1000, validation_alias="AUTH_SESSIONS_PER_USER", examples=["50"])
+    """Sessions of one user at a time; the next one ends the one that was not used for longest."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
@@ -89,6 +105,17 @@ class AuthSettings(ServiceSettings):
     def threads_to_hash(self) -> int:
         """How many threads of this process hash."""
         return self.hashing_threads or max(1, (os.cpu_count() or 1) // self.workers)
+
+    @property
+    def session_policy(self) -> SessionPolicy:
+        """How long sessions last, and how many a user may have."""
+        return SessionPolicy(
+            remembered=Lifetime(timedelta(days=self.session_days), timedelta(days=self.session_idle_days)),
+            unremembered=Lifetime(
+                timedelta(minutes=self.brief_session_minutes), timedelta(minutes=self.brief_session_idle_minutes)
+            ),
+            most=self.sessions_per_user,
+        )
 
     @property
     def link_prefix(self) -> str:

@@ -9,6 +9,7 @@ from packages.auth.tests.sessions.test_ending_races import ACTIVE, database_of, 
 
 from orion_auth.identities import actions as identities
 from orion_auth.sessions import actions as sessions
+from orion_auth.sessions.rules import SessionPolicy
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, Refreshed
 from orion_contracts.events import SessionEnded
@@ -89,7 +90,9 @@ async def test_a_sign_in_under_way_begins_nothing_that_lives_on(auth: "Auth") ->
         assert identity is not None
         ending = asyncio.create_task(end_all(auth, ada))
         await somebody_waits(auth)
-        started = await sessions.begin(entering, parts.outbox, identity, BEARER, ("pwd",), auth.clock())
+        started = await sessions.begin(
+            entering, parts.outbox, identity, BEARER, ("pwd",), auth.clock(), SessionPolicy()
+        )
     assert await ending == 1
     granted = await sessions.grant(parts.signer, started, None, auth.clock())
     assert await is_refused(auth, {"access_token": granted.access_token.text})

@@ -188,7 +188,7 @@ BAD: list[dict[str, Any]] = [
     {"email": "ada@example.com", "password": "x" * 1025},
     {"email": "ada@example.com", "password": "nul\0"},
     {"email": ["ada@example.com"], "password": "correct horse"},
-    {"email": "ada@example.com", "password": "correct horse", "remember": True},
+    {"email": "ada@example.com", "password": "correct horse", "remember": "perhaps"},
     {"email": "ada@example.com", "password": "correct horse", "device_id": "é"},
 ]
 

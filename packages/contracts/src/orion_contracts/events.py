@@ -142,6 +142,39 @@ class SessionEnded(SessionEvent):
     tokens_expire_at: AwareDatetime
 
 
+class SecurityEpochRaised(UserEvent):
+    """auth: all that the user was signed in with until now is over.
+
+    Access tokens of epochs before `epoch` verify by signature until `tokens_expire_at`; until then every service
+    refuses them. It comes beside a `SessionEnded` for each session, and also counts for one that is not known
+    yet.
+    """
+
+    type: ClassVar[str] = "orion.auth.security_epoch.raised.v1"
+
+    epoch: int = Field(ge=0)
+    """The epoch that has begun."""
+    reason: Label
+    raised_at: AwareDatetime
+    tokens_expire_at: AwareDatetime
+
+
+class IdentitySuspended(UserEvent):
+    """auth: an administrator has shut the user out until further notice."""
+
+    type: ClassVar[str] = "orion.auth.identity.suspended.v1"
+
+    suspended_at: AwareDatetime
+
+
+class IdentityReinstated(UserEvent):
+    """auth: an administrator has ended the user's suspension."""
+
+    type: ClassVar[str] = "orion.auth.identity.reinstated.v1"
+
+    reinstated_at: AwareDatetime
+
+
 class UserCreated(UserEvent):
     """user: the profile of a registered identity exists and may be addressed."""
 
@@ -184,6 +217,9 @@ EVENTS: dict[str, type[Event]] = {
         EmailChanged,
         SessionStarted,
         SessionEnded,
+        SecurityEpochRaised,
+        IdentitySuspended,
+        IdentityReinstated,
         AccountMessageRequested,
         SecurityNoticeRaised,
         UserCreated,

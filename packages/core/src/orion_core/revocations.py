@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
-from orion_contracts.events import SessionEnded
+from orion_contracts.events import SecurityEpochRaised, SessionEnded
 from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
 from orion_core.errors import unauthenticated, unavailable
@@ -36,20 +36,33 @@ class EndedSession(BaseModel):
     tokens_expire_at: datetime
 
 
+class EndedEpoch(BaseModel):
+    """A user whose access tokens of epochs before `epoch` are refused until the last of them would have died anyway."""
+
+    user_id: UUID
+    epoch: int
+    tokens_expire_at: datetime
+
+
 class RevocationSnapshot(BaseModel):
     """Everything refused at a moment, and the feed position from which to follow on (`GET /auth/v1/revocations`)."""
 
     sessions: list[EndedSession]
+    epochs: list[EndedEpoch] = []
     position: int
 
 
+FOLLOWED = frozenset({SessionEnded.type, SecurityEpochRaised.type})
+
+
 class FollowedRevocations:
-    """The refusals of auth, held in memory."""
+    """The refusals of auth, held in memory, each for as long as tokens that it refuses could be alive."""
 
     def __init__(self, client: FeedClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
         self._ended: dict[str, datetime] = {}
+        self._epochs: dict[str, tuple[int, datetime]] = {}
         self._position: int | None = None
         self._confirmed_at: datetime | None = None
         self._pruned_at = clock()
@@ -60,10 +73,10 @@ class FollowedRevocations:
         return None if self._fresh() else "auth's revocations have not been heard of lately; access tokens are refused"
 
     async def check(self, claims: AccessClaims) -> None:
-        """Refuse a token of an ended session; refuse all while our knowledge is stale."""
+        """Refuse a token of an ended session or an earlier epoch; refuse all while our knowledge is stale."""
         if not self._fresh():
             raise unavailable("revocations_stale", "Whether this token was revoked cannot be known just now.", 5)
-        if claims.sid is not None and claims.sid in self._ended:
+        if claims.sid is not None and (claims.sid in self._ended or self._is_of_earlier_epoch(claims)):
             raise unauthenticated("The session of this access token has ended; sign in again.")
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -80,7 +93,7 @@ class FollowedRevocations:
         if self._position is None:
             await self._take_snapshot()
         else:
-            batch = await self._client.read(self._position, types=frozenset({SessionEnded.type}))
+            batch = await self._client.read(self._position, types=FOLLOWED)
             self.apply(batch.events)
             self._position = batch.next
         self._confirmed_at = asked_at
@@ -89,13 +102,30 @@ class FollowedRevocations:
     async def _take_snapshot(self) -> None:
         snapshot = RevocationSnapshot.model_validate_json(await self._client.get("revocations"))
         self._ended = {str(ended.session_id): ended.tokens_expire_at for ended in snapshot.sessions}
+        self._epochs = {}
+        for over in snapshot.epochs:
+            self._raise(over.user_id, over.epoch, over.tokens_expire_at)
         self._position = snapshot.position
 
     def apply(self, events: list[CloudEvent]) -> None:
         """Take in what the feed said."""
         for event in events:
-            ended = SessionEnded.read(event.data)
-            self._ended[str(ended.session_id)] = ended.tokens_expire_at
+            if event.type == SecurityEpochRaised.type:
+                raised = SecurityEpochRaised.read(event.data)
+                self._raise(raised.user_id, raised.epoch, raised.tokens_expire_at)
+            else:
+                ended = SessionEnded.read(event.data)
+                self._ended[str(ended.session_id)] = ended.tokens_expire_at
+
+    def _raise(self, user_id: UUID, epoch: int, until: datetime) -> None:
+        """An epoch only rises, in whichever order it is told: what the snapshot knows, the feed may tell once more."""
+        known = self._epochs.get(str(user_id))
+        if known is None or epoch > known[0]:
+            self._epochs[str(user_id)] = epoch, until
+
+    def _is_of_earlier_epoch(self, claims: AccessClaims) -> bool:
+        known = self._epochs.get(claims.sub)
+        return known is not None and claims.epoch < known[0]
 
     def _fresh(self) -> bool:
         return self._confirmed_at is not None and self._clock() - self._confirmed_at <= STALE_AFTER
@@ -104,6 +134,7 @@ class FollowedRevocations:
         now = self._clock()
         if now - self._pruned_at >= PRUNE_EVERY:
             self._ended = {session: until for session, until in self._ended.items() if until > now}
+            self._epochs = {user: (epoch, until) for user, (epoch, until) in self._epochs.items() if until > now}
             self._pruned_at = now
 
     def _note(self, error: Exception) -> None:

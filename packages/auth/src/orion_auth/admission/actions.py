@@ -47,6 +47,8 @@ class Visit:
     started: float
     """`time.perf_counter()` when the attempt began."""
     limit: RateLimitState | None = None
+    remember: bool = True
+    """Whether the session is to last as on a device of one's own."""
 
     @property
     def attempt(self) -> Attempt:
@@ -111,8 +113,16 @@ async def enter(
     second: TwoFactorMethod | None = None,
 ) -> Started:
     """Begin the session and write down that it was begun; `second` is the second factor that was shown."""
-    amr = references(proof.amr, second) if second else proof.amr
-    started = await sessions.begin(transaction, gate.outbox, identity, visit.bearer, amr, visit.now)
+    started = await sessions.begin(
+        transaction,
+        gate.outbox,
+        identity,
+        visit.bearer,
+        references(proof.amr, second) if second else proof.amr,
+        visit.now,
+        gate.session_policy,
+        remember=visit.remember,
+    )
     finding = Finding(
         "SUCCESS" if assessment.verdict == "ALLOW" else "SUSPICIOUS",
         risk_score=assessment.score,

@@ -28,7 +28,14 @@ PROOF = Proof(("pwd",))
 
 
 async def sign_in(
-    gate: Gate, lane: HashingLane, *, email_text: str, password: str, bearer: Bearer, now: datetime
+    gate: Gate,
+    lane: HashingLane,
+    *,
+    email_text: str,
+    password: str,
+    bearer: Bearer,
+    now: datetime,
+    remember: bool = True,
 ) -> Grant | Challenged:
     """Begin a session for whoever knows the password of an identity in good standing.
 
@@ -40,7 +47,7 @@ async def sign_in(
     if bearer.device_id is None:
         lane.require_room()  # before anything is read: in a flood, who names no device costs nothing
     email = normalise_email(email_text)
-    visit = Visit(LoginMethod.PASSWORD, email, bearer, now, started)
+    visit = Visit(LoginMethod.PASSWORD, email, bearer, now, started, remember=remember)
     async with gate.database.autocommit() as connection:
         identity = await identities.find_by_email(connection, email, now)
         # Nobody's id when there is no such identity, so that the same statements run.

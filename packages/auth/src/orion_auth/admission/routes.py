@@ -36,7 +36,13 @@ async def sign_in(body: SignIn, wired: Wired, context: Context) -> Response:
     now = wired.clock()
     bearer = Bearer(context.ip_address, context.user_agent, body.device_id)
     outcome = await by_password.sign_in(
-        wired.gate, wired.lane, email_text=body.email, password=body.password, bearer=bearer, now=now
+        wired.gate,
+        wired.lane,
+        email_text=body.email,
+        password=body.password,
+        bearer=bearer,
+        now=now,
+        remember=body.remember,
     )
     return admitted(outcome, now)
 

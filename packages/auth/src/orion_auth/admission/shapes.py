@@ -16,6 +16,8 @@ class SignIn(RequestShape):
 
     email: str = Field(min_length=1, max_length=255, examples=["ada@example.com"])
     password: Password = Field(repr=False, examples=["correct horse battery staple"])
+    remember: bool = True
+    """Whether this device is one's own; false, as on a computer that others use: a short session."""
     device_id: DeviceId | None = Field(None, examples=["6f1c9f0e-laptop"])
 
 

@@ -1,5 +1,6 @@
 """Recognising the device somebody comes from, inside the transactions of other slices."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -24,6 +25,14 @@ class Recognised:
     is_blocked: bool
 
 
+@dataclass(frozen=True)
+class DeviceName:
+    """What its owner knows a device by."""
+
+    name: str | None
+    type: str
+
+
 async def recognise(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> Recognised:
     """Look the device up among those of the user; changes nothing."""
     row = await store.find(transaction.connection, user_id, bearer.device_id or "")
@@ -43,6 +52,14 @@ async def known(connection: AsyncConnection, user_id: UUID, bearer: Bearer) -> s
     if row is None or row.status is DeviceStatus.BLOCKED:
         return None
     return f"{user_id} {bearer.device_id}"
+
+
+async def names(connection: AsyncConnection, user_id: UUID, device_ids: Collection[str]) -> dict[str, DeviceName]:
+    """What these devices of a user are called, by their ids; those that are not known are left out."""
+    if not device_ids:
+        return {}
+    rows = await store.list_names(connection, user_id, list(device_ids))
+    return {row.device_id: DeviceName(row.name, row.type.value) for row in rows}
 
 
 async def note_sign_in(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """The statements of devices."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +19,14 @@ async def find(connection: AsyncConnection, user_id: UUID, device_id: str) -> An
         Device.user_id == user_id, Device.device_id == device_id
     )
     return (await connection.execute(statement)).one_or_none()
+
+
+async def list_names(connection: AsyncConnection, user_id: UUID, device_ids: Sequence[str]) -> Sequence[AnyRow]:
+    """Some devices of one user (uq_devices_user_id_device_id)."""
+    statement = select(Device.device_id, Device.name, Device.type).where(
+        Device.user_id == user_id, Device.device_id.in_(device_ids)
+    )
+    return (await connection.execute(statement)).all()
 
 
 async def see(connection: AsyncConnection, user_id: UUID, device_id: str, ip_address: IpAddress, now: datetime) -> None:

@@ -122,4 +122,4 @@ async def lift(limit_id: UUID, wired: Wired, caller: Administrator, context: Con
 
 
 def _circumstances(caller: AccessClaims, context: RequestContext) -> Circumstances:
-    return Circumstances(ip_address=context.ip_address, user_agent=context.user_agent, details={"by": caller.sub})
+    return Circumstances(ip_address=context.ip_address, user_agent=context.user_agent, details={"actor": caller.sub})

@@ -12,12 +12,12 @@ from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TOKEN_REUSED
 from orion_auth.sessions import store
-from orion_auth.sessions.rules import REFUSAL_MARGIN, SESSION_LIFETIME
+from orion_auth.sessions.rules import REFUSAL_MARGIN, LiveSession, SessionPolicy, too_many
 from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSigner
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession, Refreshed, Replayed
 from orion_contracts.claims import AccessClaims
-from orion_contracts.events import SessionEnded, SessionStarted
+from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionStarted
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
 from orion_core.errors import unauthenticated
@@ -25,7 +25,7 @@ from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
-from orion_core.revocations import EndedSession, RevocationSnapshot
+from orion_core.revocations import EndedEpoch, EndedSession, RevocationSnapshot
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Grant:
     session_id: UUID
     user_id: UUID
     expires_at: datetime
-    """When the session ends."""
+    """When the session ends unless it is refreshed."""
     limit: RateLimitState | None
 
 
@@ -57,9 +57,17 @@ async def begin(
     bearer: Bearer,
     amr: tuple[str, ...],
     now: datetime,
+    policy: SessionPolicy,
+    *,
+    remember: bool = True,
 ) -> Started:
-    """Begin a session for an identity that has proved who it is by the methods `amr` (RFC 8176)."""
-    session = NewSession(uuid7(), identity.id, now, now + SESSION_LIFETIME, FIRST_PARTY, amr)
+    """Begin a session for an identity that has proved who it is by the methods `amr` (RFC 8176).
+
+    The caller holds the identity. When the user has more sessions by it than he may have, those that were not used for
+    longest end.
+    """
+    lifetime = policy.remembered if remember else policy.unremembered
+    session = NewSession(uuid7(), identity.id, now, now + lifetime.absolute, lifetime.idle, FIRST_PARTY, amr)
     refresh_token = await tokens.issue_refresh(transaction, session, bearer)
     event = SessionStarted(
         session_id=session.id,
@@ -70,6 +78,9 @@ async def begin(
         expires_at=session.expires_at,
     )
     await outbox.record(transaction, event, now)
+    known = await tokens.list_sessions(transaction.connection, identity.id, now)
+    for each in too_many([LiveSession(each.id, each.last_used_at) for each in known], policy.most, session.id):
+        await _end(transaction, outbox, identity.id, each, "LIMIT", now)
     return Started(session, identity.security_epoch, refresh_token)
 
 
@@ -79,7 +90,8 @@ async def grant(signer: AccessTokenSigner, started: Started, limit: RateLimitSta
     access = await signer.for_user(
         session.user_id, session.id, epoch=started.epoch, auth_time=session.started_at, amr=session.amr, now=now
     )
-    return Grant(access, started.refresh_token, session.id, session.user_id, session.expires_at, limit)
+    expires_at = min(session.started_at + session.idle, session.expires_at)
+    return Grant(access, started.refresh_token, session.id, session.user_id, expires_at, limit)
 
 
 async def refresh(
@@ -104,7 +116,7 @@ async def refresh(
         identity.id,
         rotated.session_id,
         epoch=identity.security_epoch,
-        auth_time=rotated.started_at,
+        auth_time=rotated.authenticated_at,
         amr=rotated.amr,
         now=now,
     )
@@ -114,7 +126,23 @@ async def refresh(
 async def sign_out(database: Database, outbox: Outbox, user_id: UUID, session_id: UUID, now: datetime) -> None:
     """End a session: its refresh token is revoked, and all services refuse its access tokens."""
     async with database.transaction() as transaction:
-        await _end(transaction, outbox, user_id, session_id, "SIGNED_OUT", now)
+        await _end(transaction, outbox, user_id, session_id, "SIGNED_OUT", now, revoked_by=str(user_id))
+
+
+async def end(
+    transaction: Transaction,
+    outbox: Outbox,
+    user_id: UUID,
+    session_id: UUID,
+    *,
+    reason: str,
+    revoked_by: str,
+    now: datetime,
+) -> bool:
+    """End one live session of a user; False when he has no such session, or no longer."""
+    if await tokens.find_session(transaction.connection, user_id, session_id, now) is None:
+        return False
+    return await _end(transaction, outbox, user_id, session_id, reason, now, revoked_by=revoked_by)
 
 
 async def end_all(
@@ -137,9 +165,7 @@ async def end_all(
         over = await identities.raise_security_epoch(transaction, user_id)
         if over is None:
             return 0
-        await store.refuse_epoch(
-            transaction.connection, _refusal(user_id, reason, revoked_by, now) | {"user_epoch": over}
-        )
+        await _refuse_epoch(transaction, outbox, over, _refusal(user_id, reason, revoked_by, now), now)
     else:
         await identities.hold(transaction, user_id, now)
     ended = await tokens.revoke_sessions(transaction, user_id, reason, now, keep=keep)
@@ -161,8 +187,12 @@ async def snapshot(database: Database, feed: Feed, now: datetime) -> RevocationS
     position = await feed.last_position()
     async with database.autocommit() as connection:
         rows = await store.list_refused_sessions(connection, now)
+        over = await store.list_refused_epochs(connection, now)
     sessions = [EndedSession(session_id=row.session_id, tokens_expire_at=row.expires_at) for row in rows]
-    return RevocationSnapshot(sessions=sessions, position=position)
+    epochs = [
+        EndedEpoch(user_id=row.user_id, epoch=row.user_epoch + 1, tokens_expire_at=row.expires_at) for row in over
+    ]
+    return RevocationSnapshot(sessions=sessions, epochs=epochs, position=position)
 
 
 class Blacklist:
@@ -206,16 +236,37 @@ async def _end_replayed(
 
 
 async def _end(
-    transaction: Transaction, outbox: Outbox, user_id: UUID, session_id: UUID, reason: str, now: datetime
+    transaction: Transaction,
+    outbox: Outbox,
+    user_id: UUID,
+    session_id: UUID,
+    reason: str,
+    now: datetime,
+    *,
+    revoked_by: str = "auth",
 ) -> bool:
     """End a session, once; False when it had ended before."""
     await tokens.hold_session(transaction, user_id, session_id)
-    refusal = _refusal(user_id, reason, str(user_id) if reason == "SIGNED_OUT" else "auth", now)
+    refusal = _refusal(user_id, reason, revoked_by, now)
     if not await store.refuse_session(transaction.connection, refusal | {"session_id": session_id}):
         return False
     await tokens.revoke_session(transaction, user_id, session_id, reason, now)
     await outbox.record(transaction, _ended(session_id, refusal), now)
     return True
+
+
+async def _refuse_epoch(
+    transaction: Transaction, outbox: Outbox, over: int, refusal: dict[str, Any], now: datetime
+) -> None:
+    await store.refuse_epoch(transaction.connection, refusal | {"user_epoch": over})
+    event = SecurityEpochRaised(
+        user_id=refusal["user_id"],
+        epoch=over + 1,
+        reason=refusal["reason"],
+        raised_at=now,
+        tokens_expire_at=refusal["expires_at"],
+    )
+    await outbox.record(transaction, event, now)
 
 
 def _refusal(user_id: UUID, reason: str, revoked_by: str, now: datetime) -> dict[str, Any]:

@@ -1,15 +1,26 @@
 """Sessions, over HTTP: signing out deletes one."""
 
 from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
 
 from orion_auth.components import Claims, Wired
-from orion_auth.sessions import actions
+from orion_auth.sessions import actions, listings
+from orion_auth.sessions.listings import Located
+from orion_auth.sessions.shapes import SessionsEnded, SessionShape
+from orion_auth.step_up import require_recent
+from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import require_scope, user_id
 from orion_core.http.feed import SCOPE
+from orion_core.http.openapi import refusals
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from orion_core.revocations import RevocationSnapshot
+
+LISTING = "sessions by -id"
 
 router = APIRouter(prefix="/auth/v1", tags=["sessions"])
 
@@ -19,6 +30,85 @@ async def sign_out(claims: Claims, wired: Wired) -> None:
     """Sign out: this session ends, and every service refuses its tokens within a second."""
     subject = user_id(claims)
     await actions.sign_out(wired.database, wired.outbox, subject, UUID(claims.sid), wired.clock())
+
+
+@router.get("/sessions")
+async def list_sessions(
+    request: Request,
+    response: Response,
+    claims: Claims,
+    wired: Wired,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT)] = DEFAULT_LIMIT,
+) -> Page[SessionShape]:
+    """Where the caller is signed in, the latest sign-in first."""
+    subject = user_id(claims)
+    listing = f"{LISTING} of {subject}"
+    after = UUID(str(wired.cursors.read(listing, cursor)[0])) if cursor is not None else None
+    found = await listings.live(wired.database, subject, wired.clock(), after, limit + 1)
+    page = found[:limit]
+    following = wired.cursors.issue(listing, [page[-1].session.id]) if len(found) > limit else None
+    if following is not None:
+        url = request.url.include_query_params(cursor=following)
+        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return Page(items=[_shape(each, claims) for each in page], next=following)
+
+
+@router.delete("/sessions", responses=refusals(HTTPStatus.UNAUTHORIZED))
+async def end_others(
+    claims: Claims,
+    wired: Wired,
+    every: Annotated[bool, Query(alias="all", description="End this one too.")] = False,
+) -> SessionsEnded:
+    """Sign out everywhere else, or with `all=true` everywhere. Needs a proof of who one is that is minutes old."""
+    subject, now = user_id(claims), wired.clock()
+    require_recent(claims, now)
+    keep = None if every else UUID(claims.sid)
+    return SessionsEnded(ended=await listings.end_others(wired.database, wired.outbox, subject, keep, now))
+
+
+@router.get("/sessions/current", responses=refusals(HTTPStatus.NOT_FOUND))
+async def read_current_session(claims: Claims, wired: Wired) -> SessionShape:
+    """The session that this request belongs to."""
+    return _shape(await listings.one(wired.database, user_id(claims), UUID(claims.sid), wired.clock()), claims)
+
+
+@router.get("/sessions/{session_id}", responses=refusals(HTTPStatus.NOT_FOUND))
+async def read_session(session_id: UUID, claims: Claims, wired: Wired) -> SessionShape:
+    """One of the caller's sessions."""
+    return _shape(await listings.one(wired.database, user_id(claims), session_id, wired.clock()), claims)
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=refusals(HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND),
+)
+async def end_session(session_id: UUID, claims: Claims, wired: Wired) -> None:
+    """Sign out one of the caller's sessions. One that is not this needs a proof of who one is that is minutes old."""
+    subject, now = user_id(claims), wired.clock()
+    if str(session_id) != claims.sid:
+        require_recent(claims, now)
+    await listings.end_one(wired.database, wired.outbox, subject, session_id, now)
+
+
+def _shape(located: Located, claims: AccessClaims) -> SessionShape:
+    session, device = located.session, located.device
+    return SessionShape(
+        id=session.id,
+        is_current=str(session.id) == claims.sid,
+        device_name=device.name if device else None,
+        device_type=device.type if device else None,
+        ip_address=str(session.ip_address) if session.ip_address else None,
+        user_agent=session.user_agent,
+        country=session.country,
+        city=session.city,
+        started_at=session.started_at,
+        last_used_at=session.last_used_at,
+        expires_at=session.expires_at,
+        authenticated_at=session.authenticated_at,
+        amr=list(session.amr),
+    )
 
 
 @router.get("/revocations")

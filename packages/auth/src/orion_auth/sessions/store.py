@@ -40,6 +40,14 @@ async def is_refused(connection: AsyncConnection, user_id: UUID, session_id: UUI
     return bool((await connection.execute(select(refused))).scalar_one())
 
 
+async def list_refused_epochs(connection: AsyncConnection, now: datetime) -> Sequence[AnyRow]:
+    """All epochs refused at `now` (ix_session_blacklist_expires_at)."""
+    statement = select(SessionBlacklist.user_id, SessionBlacklist.user_epoch, SessionBlacklist.expires_at).where(
+        SessionBlacklist.expires_at > now, SessionBlacklist.user_epoch.is_not(None)
+    )
+    return (await connection.execute(statement)).all()
+
+
 async def list_refused_sessions(connection: AsyncConnection, now: datetime) -> Sequence[AnyRow]:
     """All sessions refused at `now` (ix_session_blacklist_expires_at)."""
     statement = select(SessionBlacklist.session_id, SessionBlacklist.expires_at).where(

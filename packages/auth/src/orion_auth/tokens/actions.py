@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -37,6 +37,9 @@ class NewSession:
     user_id: UUID
     started_at: datetime
     expires_at: datetime
+    """When it ends, however often it is refreshed."""
+    idle: timedelta
+    """It ends sooner when it is not refreshed for this long."""
     client_id: str
     amr: tuple[str, ...]
     """How its owner proved who he is (RFC 8176)."""
@@ -82,8 +85,28 @@ class Refreshed:
     token: str
     user_id: UUID
     session_id: UUID
-    started_at: datetime
+    authenticated_at: datetime
+    """When its owner last gave proof of who he is."""
     expires_at: datetime
+    amr: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KnownSession:
+    """A live session, as its present refresh token tells."""
+
+    id: UUID
+    device_id: str | None
+    ip_address: IpAddress | None
+    user_agent: str | None
+    country: str | None
+    city: str | None
+    started_at: datetime
+    last_used_at: datetime
+    """When it was last refreshed."""
+    expires_at: datetime
+    """When it ends unless it is refreshed."""
+    authenticated_at: datetime
     amr: tuple[str, ...]
 
 
@@ -145,9 +168,16 @@ async def issue_refresh(transaction: Transaction, session: NewSession, bearer: B
         "user_id": session.user_id,
         "session_id": session.id,
         "client_id": session.client_id,
-        "metadata_": {"session_started_at": session.started_at.isoformat(), "amr": session.amr},
+        "metadata_": {
+            "session_started_at": session.started_at.isoformat(),
+            "session_expires_at": session.expires_at.isoformat(),
+            "idle_seconds": session.idle.total_seconds(),
+            "authenticated_at": session.started_at.isoformat(),
+            "amr": session.amr,
+        },
     }
-    return await _issue(transaction, values, bearer, now=session.started_at, expires_at=session.expires_at)
+    expires_at = min(session.started_at + session.idle, session.expires_at)
+    return await _issue(transaction, values, bearer, now=session.started_at, expires_at=expires_at)
 
 
 def new_mailed_key() -> MailedKey:
@@ -245,9 +275,35 @@ async def rotate(transaction: Transaction, text: str, bearer: Bearer, now: datet
     )
     if rotated is None:
         return await _replayed(transaction, token, now)
-    started_at = datetime.fromisoformat(rotated.metadata["session_started_at"])
-    amr = tuple(rotated.metadata.get("amr", ("pwd",)))
-    return Refreshed(successor.text, rotated.user_id, rotated.session_id, started_at, rotated.expires_at, amr)
+    told = rotated.metadata
+    authenticated_at = datetime.fromisoformat(told.get("authenticated_at", told["session_started_at"]))
+    amr = tuple(told.get("amr", ("pwd",)))
+    return Refreshed(successor.text, rotated.user_id, rotated.session_id, authenticated_at, rotated.expires_at, amr)
+
+
+async def list_sessions(
+    connection: AsyncConnection, user_id: UUID, now: datetime, after: UUID | None = None, limit: int | None = None
+) -> list[KnownSession]:
+    """The live sessions of a user, the latest first, going on after the session `after`."""
+    rows = await store.list_sessions(connection, user_id, now, after=after, limit=limit)
+    return [_session(row) for row in rows]
+
+
+async def find_session(
+    connection: AsyncConnection, user_id: UUID, session_id: UUID, now: datetime
+) -> KnownSession | None:
+    """A live session of a user."""
+    rows = await store.list_sessions(connection, user_id, now, session_id=session_id)
+    return _session(rows[0]) if rows else None
+
+
+async def note_proof(
+    transaction: Transaction, user_id: UUID, session_id: UUID, amr: tuple[str, ...], now: datetime
+) -> bool:
+    """Note that the owner of a session has just given proof of who he is again; False when it has ended."""
+    await store.hold_session(transaction.connection, user_id, session_id)
+    told = {"authenticated_at": now.isoformat(), "amr": amr}
+    return await store.tell_session(transaction.connection, user_id, session_id, told, now)
 
 
 async def hold_session(transaction: Transaction, user_id: UUID, session_id: UUID) -> None:
@@ -272,6 +328,29 @@ async def revoke_sessions(
     """
     await store.hold_sessions(transaction.connection, user_id)
     return await store.revoke_sessions(transaction.connection, user_id, reason, now, keep)
+
+
+def _moment(told: dict[str, Any], name: str, otherwise: datetime) -> datetime:
+    return datetime.fromisoformat(told[name]) if name in told else otherwise
+
+
+def _session(row: AnyRow) -> KnownSession:
+    told: dict[str, Any] = row.metadata
+    place: dict[str, Any] = row.location or {}
+    started_at = _moment(told, "session_started_at", row.issued_at)
+    return KnownSession(
+        id=row.session_id,
+        device_id=row.device_id,
+        ip_address=row.ip_address,
+        user_agent=row.user_agent,
+        country=place.get("country"),
+        city=place.get("city"),
+        started_at=started_at,
+        last_used_at=row.issued_at,
+        expires_at=row.expires_at,
+        authenticated_at=_moment(told, "authenticated_at", started_at),
+        amr=tuple(told.get("amr", ("pwd",))),
+    )
 
 
 async def _replayed(transaction: Transaction, token: BearerToken, now: datetime) -> Replayed | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import ColumnElement, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -91,7 +91,15 @@ _ROTATE = text("""
     )
     SELECT
       :id, :new_selector, :new_hash, type, user_id, session_id, family_id, id, refresh_count + 1,
-      scopes, audience, issuer, client_id, device_id, :ip_address, :user_agent, :now, expires_at, metadata
+      scopes, audience, issuer, client_id, device_id, :ip_address, :user_agent, :now,
+      CASE WHEN metadata ? 'idle_seconds'
+        THEN least(
+          :now + make_interval(secs => (metadata->>'idle_seconds')::float8),
+          (metadata->>'session_expires_at')::timestamptz
+        )
+        ELSE expires_at
+      END,
+      metadata
     FROM used
     RETURNING user_id, session_id, expires_at, metadata
 """)
@@ -137,6 +145,38 @@ async def hold_sessions(connection: AsyncConnection, user_id: UUID) -> None:
     await connection.execute(statement.order_by(AuthToken.id).with_for_update(key_share=True))
 
 
+async def list_sessions(
+    connection: AsyncConnection,
+    user_id: UUID,
+    now: datetime,
+    *,
+    after: UUID | None = None,
+    limit: int | None = None,
+    session_id: UUID | None = None,
+) -> Sequence[AnyRow]:
+    """The present refresh tokens of a user's live sessions, or of one of them, the session that began last first.
+
+    By ix_auth_tokens_user_id_type_status, which leaves as many as a user may have sessions.
+    """
+    columns = (AuthToken.session_id, AuthToken.device_id, AuthToken.ip_address, AuthToken.user_agent)
+    more = (AuthToken.location, AuthToken.issued_at, AuthToken.expires_at, AuthToken.metadata_)
+    statement = select(*columns, *more).where(*_live(user_id), AuthToken.expires_at > now)
+    if after is not None:
+        statement = statement.where(AuthToken.session_id < after)
+    if session_id is not None:
+        statement = statement.where(AuthToken.session_id == session_id)
+    return (await connection.execute(statement.order_by(AuthToken.session_id.desc()).limit(limit))).all()
+
+
+async def tell_session(
+    connection: AsyncConnection, user_id: UUID, session_id: UUID, told: dict[str, Any], now: datetime
+) -> bool:
+    """Write on the present refresh token of a live session (ix_auth_tokens_user_id_type_status)."""
+    statement = update(AuthToken).where(*_live(user_id), AuthToken.session_id == session_id, AuthToken.expires_at > now)
+    statement = statement.values(metadata_=AuthToken.metadata_.op("||")(told)).returning(AuthToken.id)
+    return (await connection.execute(statement)).first() is not None
+
+
 async def rotate(connection: AsyncConnection, values: dict[str, Any]) -> AnyRow | None:
     """Replace an active refresh token by its successor; None when it was not active."""
     return (await connection.execute(_ROTATE, values)).one_or_none()
@@ -165,6 +205,10 @@ async def revoke_sessions(
     if keep is not None:
         statement = statement.where(AuthToken.session_id != keep)
     return (await connection.execute(statement.returning(AuthToken.session_id))).scalars().all()
+
+
+def _live(user_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH, AuthToken.status == TokenStatus.ACTIVE
 
 
 def _revocation(reason: str, now: datetime) -> Any:
