@@ -15,6 +15,7 @@ from orion_contracts.events import (
     EmailChanged,
     EmailVerificationRequested,
     EmailVerified,
+    IdentityProfileChanged,
     IdentityRegistered,
     IdentityReinstated,
     IdentitySuspended,
@@ -43,6 +44,7 @@ EXAMPLES: list[tuple[Event, str]] = [
         ),
         str(USER),
     ),
+    (IdentityProfileChanged(user_id=USER, provider="example", name="Ada", changed_at=NOON), str(USER)),
     (EmailChanged(user_id=USER, email="b@b.example", previous="a@b.example", changed_at=NOON), str(USER)),
     (EmailVerified(user_id=USER, email="a@b.example", verified_at=NOON), str(USER)),
     (

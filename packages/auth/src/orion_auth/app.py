@@ -30,9 +30,9 @@ from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner, SigningKey
 from orion_auth.signing_keys import actions as signing_keys
 from orion_auth.signing_keys import routes as signing_key_routes
-from orion_auth.two_factor.rules import FactorPolicy
 from orion_auth.social import routes as social
 from orion_auth.social.keeping import keep_linked_accounts
+from orion_auth.two_factor_methods import FactorPolicy
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import AUDIENCE, TokenVerifier
 from orion_core.clock import Clock, system_clock
@@ -135,9 +135,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
             settings.password_minimum_score, settings.product_name, breached_passwords(settings.breached_passwords)
         ),
         signer=signer,
-        gate=Gate(
-            database, outbox, signer, mailing, FactorPolicy(settings.second_factors), settings.session_policy
-        ),
+        gate=Gate(database, outbox, signer, mailing, FactorPolicy(settings.second_factors), settings.session_policy),
         providers=Providers(http, Directory(http, clock)),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),

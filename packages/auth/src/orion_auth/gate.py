@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from orion_auth.mailing import Mailing
-from orion_auth.sessions.rules import SessionPolicy
+from orion_auth.session_policy import SessionPolicy
 from orion_auth.signer import AccessTokenSigner
-from orion_auth.two_factor.rules import FactorPolicy
+from orion_auth.two_factor_methods import FactorPolicy
 from orion_core.database import Database
 from orion_core.events.outbox import Outbox
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_settings import NoDecode
 
+from orion_auth.session_policy import Lifetime, SessionPolicy
 from orion_auth.two_factor_methods import TwoFactorMethod
-from orion_auth.sessions.rules import Lifetime, SessionPolicy
 from orion_core.sealing import Keyring
 from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
 

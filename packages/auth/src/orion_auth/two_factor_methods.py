@@ -1,5 +1,6 @@
 """The ways of showing a second factor: a word that several slices and their rules share."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -11,3 +12,10 @@ class TwoFactorMethod(Enum):
     EMAIL = "EMAIL"
     HARDWARE_KEY = "HARDWARE_KEY"
     BACKUP_CODE = "BACKUP_CODE"
+
+
+@dataclass(frozen=True)
+class FactorPolicy:
+    """What this installation allows as a second factor."""
+
+    allowed: frozenset[TwoFactorMethod] = frozenset(TwoFactorMethod)

@@ -58,7 +58,7 @@ async def test_a_change_holds_from_the_next_try_and_is_remembered(auth: "Auth") 
     assert (await auth.sign_in()).status_code == 429
     [event] = await auth.rows("SELECT event_type, user_id, details FROM security_events")
     assert event["event_type"] == "rate_limit.policy_changed"
-    assert event["details"]["by"] == "operator"
+    assert event["details"]["actor"] == "operator"
     assert (event["details"]["before"]["limit"], event["details"]["after"]["limit"]) == (5, 2)
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from packages.auth.tests.sessions.test_ending_races import ACTIVE, database_of, somebody_waits
 
 from orion_auth.identities import actions as identities
+from orion_auth.session_policy import SessionPolicy
 from orion_auth.sessions import actions as sessions
-from orion_auth.sessions.rules import SessionPolicy
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, Refreshed
 from orion_contracts.events import SessionEnded

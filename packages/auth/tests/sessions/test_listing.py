@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orion_auth.sessions.rules import SessionPolicy
+from orion_auth.session_policy import SessionPolicy
 from orion_contracts.events import SessionEnded
 
 if TYPE_CHECKING:

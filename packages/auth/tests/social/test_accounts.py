@@ -159,7 +159,7 @@ async def test_unlinking_is_told_and_leaves_a_primary(
     assert [account["is_primary"] for account in await person.listed()] == [False, True]
     assert (await person.unlink(second["id"])).status_code == 204
     assert [(account["id"], account["is_primary"]) for account in await person.listed()] == [(first["id"], True)]
-    events = await auth.rows("SELECT event_type FROM security_events WHERE category = 'SOCIAL' ORDER BY id")
+    events = await auth.rows("SELECT event_type FROM security_events WHERE category = 'SOCIAL' ORDER BY created_at")
     assert events[-1] == {"event_type": "social.unlinked"}
     assert (await ada.use(await travellers("other").journey())).json()["code"] == "account_exists"
 

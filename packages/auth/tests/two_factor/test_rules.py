@@ -10,12 +10,11 @@ from orion_auth.two_factor.rules import (
     TOTP_DRIFT,
     TOTP_PERIOD,
     Enrolled,
-    FactorPolicy,
     matching_step,
     offered,
     references,
 )
-from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
 
 FACTORS = set(TwoFactorMethod) - {TwoFactorMethod.BACKUP_CODE}
 METHODS = st.frozensets(st.sampled_from(sorted(FACTORS, key=str)))

@@ -49,7 +49,7 @@ async def ask(
     email = normalise_email(email_text)
     if email is None:
         raise _invalid_email()
-    state = await rate_limits.take_verification_mail(database, email, now)
+    state = await rate_limits.take_verification_mail(database, email, bearer.ip_address, now)
     async with evenly(), database.transaction() as transaction:
         identity = await identities.hold(transaction, user_id, now)
         if identity is None:

@@ -19,6 +19,9 @@ DeviceType = Literal["DESKTOP", "MOBILE", "TABLET", "TV", "BOT", "UNKNOWN"]
 EmailTrust = Literal["NEVER", "CLAIM", "ALWAYS"]
 
 
+FlowStatus = Literal["STARTED", "RETURNED", "PROVED", "USED"]
+
+
 IdentityStatus = Literal["PENDING", "ACTIVE", "LOCKED", "SUSPENDED", "DELETED"]
 
 
@@ -227,6 +230,61 @@ class Device(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class EmailChange(TypedDict):
+    """One change of address; it is made when both ends have agreed."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    old_email: str
+    """varchar(255) NOT NULL."""
+
+    new_email: str
+    """varchar(255) NOT NULL."""
+
+    old_selector: str
+    """varchar(64) NOT NULL. Public selector, no secret"""
+
+    old_secret_hash: bytes
+    """bytea NOT NULL. SHA-256 of the secret part"""
+
+    new_selector: str
+    """varchar(64) NOT NULL. Public selector, no secret"""
+
+    new_secret_hash: bytes
+    """bytea NOT NULL. SHA-256 of the secret part"""
+
+    old_confirmed_at: datetime | None
+    """timestamptz."""
+
+    new_confirmed_at: datetime | None
+    """timestamptz."""
+
+    completed_at: datetime | None
+    """timestamptz."""
+
+    cancelled_at: datetime | None
+    """timestamptz."""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
+
+    ip_address: str | None
+    """inet."""
+
+    user_agent: str | None
+    """varchar(512)."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class IdempotencyKey(TypedDict):
     """Requests that took effect under an Idempotency-Key, with their sealed answers"""
 
@@ -340,6 +398,43 @@ class InboxCursor(TypedDict):
 
     position: int
     """bigint NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Invitation(TypedDict):
+    """One mail to one address, by which its reader makes a pending identity his own."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    email: str
+    """varchar(255) NOT NULL. Where the link was sent"""
+
+    selector: str
+    """varchar(64) NOT NULL. Public selector, no secret"""
+
+    secret_hash: bytes
+    """bytea NOT NULL. SHA-256 of the secret part"""
+
+    invited_by: str
+    """varchar(255) NOT NULL. Subject of the administrator's access token"""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
+
+    accepted_at: datetime | None
+    """timestamptz."""
+
+    cancelled_at: datetime | None
+    """timestamptz."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
@@ -507,6 +602,61 @@ class OAuthConnection(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class OAuthFlow(TypedDict):
+    """One journey to a provider and back, and what it proved."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    provider: str
+    """varchar(50) NOT NULL."""
+
+    status: FlowStatus
+    """flow_status NOT NULL DEFAULT 'STARTED'."""
+
+    state_hash: bytes
+    """bytea NOT NULL."""
+
+    nonce_hash: bytes
+    """bytea NOT NULL."""
+
+    browser_hash: bytes | None
+    """bytea. Of the cookie of the browser that began it; empty when a backend did"""
+
+    flow_hash: bytes
+    """bytea NOT NULL. Of the secret of whoever began it"""
+
+    code_verifier: bytes | None
+    """bytea."""
+
+    return_to: str
+    """varchar(2000) NOT NULL."""
+
+    code_hash: bytes | None
+    """bytea. Of the code that the browser brought back"""
+
+    proof: bytes | None
+    """bytea."""
+
+    email: str | None
+    """varchar(255). The address that a code was mailed to"""
+
+    email_code_hash: bytes | None
+    """bytea."""
+
+    email_tries: int
+    """smallint NOT NULL DEFAULT 0."""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class OAuthProvider(TypedDict):
     """One account elsewhere that a user has linked."""
 
@@ -548,6 +698,18 @@ class OAuthProvider(TypedDict):
 
     last_synced_at: datetime | None
     """timestamptz."""
+
+    refresh_failures: int
+    """smallint NOT NULL DEFAULT 0."""
+
+    refresh_retry_at: datetime | None
+    """timestamptz. Not before: another process is refreshing the tokens, or the provider has refused lately"""
+
+    sync_due_at: datetime | None
+    """timestamptz."""
+
+    access_ended_at: datetime | None
+    """timestamptz. When the provider took our tokens no more"""
 
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
@@ -689,10 +851,13 @@ class RateLimit(TypedDict):
     """integer NOT NULL."""
 
     count: int
-    """integer NOT NULL DEFAULT 0."""
+    """integer NOT NULL DEFAULT 0. Tries that count; one above the limit when the latest was refused"""
+
+    passes: list[datetime]
+    """timestamp with time zone[] NOT NULL DEFAULT '{}'::timestamptz[]. When tries passed, ordered"""
 
     reset_at: datetime
-    """timestamptz NOT NULL."""
+    """timestamptz NOT NULL. From when on nothing counts that passed, rounded up"""
 
     blocked_until: datetime | None
     """timestamptz."""

@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, IPvAnyNetwork
 
-from orion_auth.base import AnyRow, TwoFactorMethod
+from orion_auth.base import AnyRow
 from orion_auth.login_attempts.rules import LoginAttemptStatus, LoginMethod, Wanted
+from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.http.shapes import RequestShape, ResponseShape
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT
 

@@ -113,7 +113,9 @@ async def lift(database: Database, counter_id: UUID, circumstances: Circumstance
         if row is None:
             raise not_found("rate limit")
         detailed = replace(circumstances, details=circumstances.details | {"key": row.key})
-        await security_events.note_administration(transaction, RATE_LIMIT_LIFTED, circumstances.details["actor"], detailed, now)
+        await security_events.note_administration(
+            transaction, RATE_LIMIT_LIFTED, circumstances.details["actor"], detailed, now
+        )
 
 
 async def _note_change(
@@ -126,7 +128,9 @@ async def _note_change(
     before = _policy(row).model_dump(mode="json") if row is not None else None
     after = wanted.model_dump(mode="json") if wanted is not None else None
     detailed = replace(circumstances, details=circumstances.details | {"before": before, "after": after})
-    await security_events.note_administration(transaction, RATE_LIMIT_CHANGED, circumstances.details["actor"], detailed, now)
+    await security_events.note_administration(
+        transaction, RATE_LIMIT_CHANGED, circumstances.details["actor"], detailed, now
+    )
 
 
 def _policy(row: AnyRow) -> PolicyShape:

@@ -55,6 +55,7 @@ COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
     "password_reset": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
     "email_verification": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
     "sign_in_mail": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
+    "social_login": (RateLimitKeyType.IP,),
     "two_factor_verification": (RateLimitKeyType.USER,),
     "two_factor_code": (RateLimitKeyType.USER,),
 }

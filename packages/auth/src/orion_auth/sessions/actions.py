@@ -11,8 +11,9 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TOKEN_REUSED
+from orion_auth.session_policy import SessionPolicy
 from orion_auth.sessions import store
-from orion_auth.sessions.rules import REFUSAL_MARGIN, LiveSession, SessionPolicy, too_many
+from orion_auth.sessions.rules import REFUSAL_MARGIN, LiveSession, too_many
 from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSigner
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession, Refreshed, Replayed

@@ -198,7 +198,7 @@ async def _verify(transaction: Transaction, bridge: Bridge, user_id: UUID, email
 
 async def _mail_code(bridge: Bridge, shown: Shown, to: _ToProve, bearer: Bearer, now: datetime) -> None:
     """Mail a code. It has no link: whoever gets mail for somebody else's journey must not end it by a click."""
-    await rate_limits.take_verification_mail(bridge.database, to.email, now)
+    await rate_limits.take_verification_mail(bridge.database, to.email, bearer.ip_address, now)
     code = new_code()
     code_hash = bridge.keyring.mac(EMAIL_CODE, _message(shown.flow_id, to.email, code))
     async with bridge.database.transaction() as transaction:

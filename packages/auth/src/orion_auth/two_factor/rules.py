@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from pyotp.totp import TOTP
 
-from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
 
 CHALLENGE_LIFETIME = timedelta(minutes=10)
 """Of a half-finished sign-in and of the codes sent for it (OWASP ASVS 5.0, 6.5.5: at most ten minutes)."""
@@ -32,13 +32,6 @@ REFERENCES = {
     TwoFactorMethod.BACKUP_CODE: "otp",
 }
 """Authentication method references (RFC 8176 §2)."""
-
-
-@dataclass(frozen=True)
-class FactorPolicy:
-    """What this installation allows as a second factor."""
-
-    allowed: frozenset[TwoFactorMethod] = frozenset(TwoFactorMethod)
 
 
 @dataclass(frozen=True)

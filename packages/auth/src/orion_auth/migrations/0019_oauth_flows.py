@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0017_oauth_flows"
-down_revision = "0016_oauth_connections"
+revision = "0019_oauth_flows"
+down_revision = "0018_email_changes"
 phase = "pre"
 
 

@@ -5,8 +5,8 @@ Counters of before count nothing for the new code: for the minutes that their wi
 
 from alembic import op
 
-revision = "0017_rate_limit_passes"
-down_revision = "0016_oauth_connections"
+revision = "0020_rate_limit_passes"
+down_revision = "0019_oauth_flows"
 phase = "pre"
 
 

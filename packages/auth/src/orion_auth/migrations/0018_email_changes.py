@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0017_email_changes"
-down_revision = "0016_oauth_connections"
+revision = "0018_email_changes"
+down_revision = "0017_codes_sent"
 phase = "pre"
 
 

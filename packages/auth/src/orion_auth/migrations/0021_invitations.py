@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018_invitations"
-down_revision = "0017_email_changes"
+revision = "0021_invitations"
+down_revision = "0020_rate_limit_passes"
 phase = "pre"
 
 
