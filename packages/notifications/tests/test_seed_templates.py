@@ -27,6 +27,15 @@ SEED_DOCUMENT = {
     "system_maintenance": ("System Maintenance", "SYSTEM", "EMAIL"),
     "welcome_in_app": ("Welcome Message", "ACCOUNT", "IN_APP"),
 }
+OUR_OWN = {
+    "email_change": ("Email Change", "SECURITY", "EMAIL"),
+    "invitation": ("Invitation", "SECURITY", "EMAIL"),
+    "phone_verification": ("Phone Verification SMS", "SECURITY", "SMS"),
+    "recovery": ("Account Recovery", "SECURITY", "EMAIL"),
+    "security_notice": ("Security Notice", "SECURITY", "EMAIL"),
+    "sign_in_link": ("Sign-In Link", "SECURITY", "EMAIL"),
+    "two_factor_email": ("Two-Factor Email", "SECURITY", "EMAIL"),
+}
 # 3GPP TS 23.038 §6.2.1, the basic table (its extension table costs two septets a character and is not used).
 GSM_7_BIT = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -88,9 +97,9 @@ def render(template: SeedTemplate, locale: str, values: dict[str, Any]) -> tuple
     )
 
 
-def test_the_templates_of_the_seed_document_exist_in_five_languages() -> None:
+def test_the_templates_of_the_seed_document_and_our_own_exist_in_five_languages() -> None:
     found = {name: (each.display_name, each.category, each.channel) for name, each in TEMPLATES.items()}
-    assert found == SEED_DOCUMENT
+    assert found == SEED_DOCUMENT | OUR_OWN
     for template in TEMPLATES.values():
         assert tuple(template.locales) == LOCALES
         assert template.default_locale in template.locales
@@ -118,7 +127,7 @@ def test_addresses_that_run_scripts_are_refused_and_what_opens_an_account_is_mar
         for name in properties:
             if name.endswith("_url"):
                 assert not validator.is_valid(sample(template, **{name: "javascript:alert(1)"}))
-    assert secrets == {"code", "verification_url", "reset_url"}
+    assert secrets == {"action_url", "code", "disown_url", "reset_url", "verification_url"}
 
 
 @pytest.mark.parametrize(("template", "locale"), EVERY, ids=_case)
@@ -180,10 +189,11 @@ def test_hostile_values_stay_text(template: SeedTemplate, locale: str) -> None:
 
 @pytest.mark.parametrize(("template", "locale"), EVERY, ids=_case)
 def test_values_that_may_be_empty_leave_no_gap(template: SeedTemplate, locale: str) -> None:
-    empty = {"name": "", "ip_address": "", "message_preview": ""}
     values = sample(template)
-    subject, text, html = render(template, locale, values | {name: "" for name in empty if name in values})
+    values |= {name: "" for name, schema in template.variables["properties"].items() if "" in schema["examples"]}
+    subject, text, html = render(template, locale, values)
     assert "\n\n\n" not in text
+    assert Page(html).links == {value for name, value in values.items() if name.endswith("_url") and value}
     for part in (subject, text, Page(html).text):
         assert not re.search(r"\S {1,3}[,.:!?](\s|$)|\S  +\S", part.replace(" ?", "?") if locale == "fr" else part)
 
@@ -196,9 +206,10 @@ def test_a_stranger_cannot_have_his_words_mailed_to_an_unproved_address(locale: 
     assert "203.0.113.7" in text
 
 
+@pytest.mark.parametrize("name", ["two_factor_sms", "phone_verification"])
 @pytest.mark.parametrize("locale", LOCALES)
-def test_the_code_by_sms_fits_one_segment_and_is_bound_to_the_domain(locale: str) -> None:
-    template = TEMPLATES["two_factor_sms"]
+def test_the_code_by_sms_fits_one_segment_and_is_bound_to_the_domain(locale: str, name: str) -> None:
+    template = TEMPLATES[name]
     _, text, _ = render(template, locale, sample(template, domain="login.orion.example"))
     if locale == "ja":
         assert len(text.encode("utf-16-be")) // 2 <= 70
@@ -226,6 +237,31 @@ def test_the_time_left_is_said_as_people_say_it(locale: str, minutes: int, expec
     template = TEMPLATES["password_reset"]
     _, text, _ = render(template, locale, sample(template, expires_minutes=minutes))
     assert expected in text.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("name", ["email_change", "invitation", "recovery", "sign_in_link", "password_reset"])
+def test_a_message_with_a_link_or_a_code_alone_speaks_of_no_other(name: str, locale: str) -> None:
+    template = TEMPLATES[name]
+    link = "reset_url" if name == "password_reset" else "action_url"
+    both = render(template, locale, sample(template))
+    without_code = render(template, locale, sample(template, code=""))
+    without_link = render(template, locale, sample(template, **{link: ""}))
+    for part in (1, 2):
+        assert "482913" not in without_code[part] and len(without_code[part]) < len(both[part])
+        assert "/auth/v1/" not in without_link[part] and "482913" in without_link[part]
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_notice_says_what_happened_in_words_of_its_own_and_something_for_what_it_does_not_know(locale: str) -> None:
+    template = TEMPLATES["security_notice"]
+    unknown, reused, blocked, changed = (
+        render(template, locale, sample(template, notice=notice))
+        for notice in ("something.unheard_of", "token.reused", "sign_in.blocked", "password.changed")
+    )
+    assert len({unknown[0], reused[0], blocked[0], changed[0]}) == 4
+    assert len({unknown[1], reused[1], blocked[1], changed[1]}) == 4
+    assert "/disavowals/" in unknown[1]
 
 
 @pytest.mark.parametrize("locale", LOCALES)

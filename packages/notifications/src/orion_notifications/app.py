@@ -18,9 +18,10 @@ from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
+from orion_notifications.account_orders import Product
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
-from orion_notifications.events import Consumer, Product
+from orion_notifications.events import Consumer
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
 from orion_notifications.service import service

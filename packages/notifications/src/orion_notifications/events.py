@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
+from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets, SecurityNoticeRaised
 from orion_contracts.event import Event
 from orion_contracts.events import (
     EmailChanged,
@@ -18,6 +19,7 @@ from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.sealing import Keyring
+from orion_notifications.account_orders import Product, message_order, minutes_between, notice_order
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications.actions import Desk, MisfitVariablesError, Order, queue_message
 from orion_notifications.preferences.actions import contact as contact_of
@@ -25,15 +27,6 @@ from orion_notifications.preferences.actions import remember_user, remember_veri
 from orion_notifications.templates.actions import UnknownTemplateError
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Product:
-    """What messages say of the installation they come from."""
-
-    name: str
-    app_url: str
-    support_url: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +45,8 @@ class Consumer:
             EmailVerificationRequested: self.verification_requested,
             EmailVerified: self.email_verified,
             EmailChanged: self.email_changed,
+            AccountMessageRequested: self.message_requested,
+            SecurityNoticeRaised: self.notice_raised,
         }
 
     async def identity_registered(self, transaction: Transaction, event: IdentityRegistered) -> None:
@@ -128,14 +123,32 @@ class Consumer:
         """Reach the user at the new address from now on."""
         await remember_verified_email(transaction.connection, event.user_id, event.email, event.changed_at)
 
+    async def message_requested(self, transaction: Transaction, event: AccountMessageRequested) -> None:
+        """Send a secret by the way that was asked for, unless it is of no use any more."""
+        now = self.clock()
+        if event.expires_at <= now:
+            log.warning("message.too_late", purpose=event.purpose, user_id=str(event.user_id))
+            return
+        opened = self.event_keyring.open_text(event.secrets, event.associated_data())
+        secrets = MessageSecrets.model_validate_json(opened)
+        contact = await contact_of(transaction.connection, event.user_id)
+        order = message_order(event, secrets, self.product, contact, now)
+        if order is None:
+            log.error("message.not_queued", type=event.type, purpose=event.purpose, channel=event.channel)
+            return
+        await self._queue(transaction, order, now)
+
+    async def notice_raised(self, transaction: Transaction, event: SecurityNoticeRaised) -> None:
+        """Tell the owner of an account what happened to it."""
+        link: str | None = None
+        if event.secrets is not None:
+            place = event.associated_data(event.notice_id, event.user_id)
+            link = MessageSecrets.model_validate_json(self.event_keyring.open_text(event.secrets, place)).link
+        await self._queue(transaction, notice_order(event, link, self.product), self.clock())
+
     async def _queue(self, transaction: Transaction, order: Order, now: datetime) -> None:
         """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""
         try:
             await queue_message(transaction, self.desk, order, now)
         except (UnknownTemplateError, MisfitVariablesError) as error:
             log.error("message.not_queued", type=order.type, user_id=str(order.user_id), reason=str(error))
-
-
-def minutes_between(now: datetime, then: datetime) -> int:
-    """Whole minutes left, at least one."""
-    return max(1, (then - now) // timedelta(minutes=1))

@@ -42,7 +42,7 @@ async def _contents(claimed: Claimed, library: Library, secrets: dict[str, Any])
     content = render(compiled, claimed.variables | secrets, locale=locale, timezone=timezone)
     if not secrets:
         return content, content
-    masked = claimed.variables | dict.fromkeys(secrets, MASK)
+    masked = claimed.variables | {name: MASK if value else value for name, value in secrets.items()}
     return content, render(compiled, masked, locale=locale, timezone=timezone)
 
 
