@@ -89,6 +89,7 @@ def test_addresses_follow_the_ports() -> None:
         "NOTIFICATION_APP_URL": "http://127.0.0.1:8101",
         "NOTIFICATION_SMTP_HOST": "127.0.0.1",
         "NOTIFICATION_SMTP_PORT": "8125",
+        "NOTIFICATION_SMS_URL": "http://127.0.0.1:7104/sms",
     }
     assert environment.addresses(SERVICES, ports)["mailbox"] == "http://127.0.0.1:7104"
 

@@ -190,7 +190,9 @@ def working(make_settings: MakeSettings, mailbox: Mailbox, clock: MovableClock) 
     @asynccontextmanager
     async def run(pace: Pace = PACE, smtp_port: int | None = None) -> AsyncGenerator[None]:
         stop = asyncio.Event()
-        settings = make_settings(NOTIFICATION_SMTP_PORT=smtp_port or mailbox.smtp_port)
+        settings = make_settings(
+            NOTIFICATION_SMTP_PORT=smtp_port or mailbox.smtp_port, NOTIFICATION_SMS_URL=f"{mailbox.url}/sms"
+        )
         worker = asyncio.create_task(work(settings, stop, clock=clock, pace=pace))
         try:
             yield

@@ -9,7 +9,7 @@ from packages.notifications.tests.conftest import EVENT_KEYRING
 
 from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets, Purpose, SecurityNoticeRaised
 from orion_core.ids import uuid7
-from orion_core.local.mailbox import Mailbox
+from orion_core.local.mailbox import Channel, Mailbox
 from orion_notifications.account_orders import TEMPLATES
 
 if TYPE_CHECKING:
@@ -80,6 +80,22 @@ async def test_every_purpose_by_mail_arrives_with_its_secrets_and_none_is_kept(
         assert "••••••" in content and "••••••" in html
     for table in ("notifications", "delivery_attempts", "notification_queue", "notification_keys", "inbox"):
         assert not [row for (row,) in await query(f"SELECT t::text FROM {table} t") if CODE in row or "l1nk" in row]
+
+
+async def test_codes_by_sms_arrive_bound_to_the_product_and_none_is_kept(
+    auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox
+) -> None:
+    user_id = await auth.register()
+    purposes: list[Purpose] = [purpose for purpose, channel in TEMPLATES if channel == "SMS"]
+    await auth.bring(*(message(auth, user_id, purpose, "SMS") for purpose in purposes))
+    async with working():
+        texts = await mailbox.wait_for("+4915112345678", Channel.SMS, count=len(purposes))
+    assert {text.text.split("\n")[-1] for text in texts} == {f"@app.example #{CODE}"}
+    assert await query("SELECT DISTINCT category, status FROM notifications WHERE channel = 'SMS'") == [
+        ("SECURITY", "SENT")
+    ]
+    for table in ("notifications", "delivery_attempts"):
+        assert not [row for (row,) in await query(f"SELECT t::text FROM {table} t") if CODE in row]
 
 
 async def test_the_same_message_asked_for_twice_is_sent_once(auth: "AuthFeed", query: "Query") -> None:

@@ -102,7 +102,12 @@ def defaults(ports: Mapping[str, int]) -> dict[str, str]:
     """What holds unless the user's environment says otherwise."""
     auth = f"http://{LOOPBACK}:{ports[ISSUER]}" if ISSUER in ports else ""
     of_auth = {"AUTH_ISSUER": auth, "NOTIFICATION_APP_URL": auth} if auth else {}
-    return of_auth | {"NOTIFICATION_SMTP_HOST": LOOPBACK, "NOTIFICATION_SMTP_PORT": str(ports["smtp"])}
+    of_mailbox = {
+        "NOTIFICATION_SMTP_HOST": LOOPBACK,
+        "NOTIFICATION_SMTP_PORT": str(ports["smtp"]),
+        "NOTIFICATION_SMS_URL": f"http://{LOOPBACK}:{ports['mailbox']}/sms",
+    }
+    return of_auth | of_mailbox
 
 
 def _prefix(service: Service) -> str:

@@ -49,6 +49,16 @@ class NotificationSettings(ServiceSettings):
     smtp_password: SecretStr | None = Field(None, validation_alias="NOTIFICATION_SMTP_PASSWORD", examples=["…"])
     smtp_starttls: bool | None = Field(None, validation_alias="NOTIFICATION_SMTP_STARTTLS", examples=["true"])
     """True demands encryption, false forbids it; unset: it is used when the server offers it."""
+    sms_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        max_length=2000,
+        validation_alias="NOTIFICATION_SMS_URL",
+        examples=["https://sms.example.com/messages"],
+    )
+    """Where SMS are handed over, as JSON; unset: none is sent."""
+    sms_token: SecretStr | None = Field(None, validation_alias="NOTIFICATION_SMS_TOKEN", examples=["…"])
+    """Shown to that URL as a bearer token."""
     retention: dict[str, str] = retention("NOTIFICATION_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 

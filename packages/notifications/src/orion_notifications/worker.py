@@ -12,6 +12,7 @@ from orion_notifications.delivery import in_app
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
 from orion_notifications.delivery.email import Server, SmtpChannel
+from orion_notifications.delivery.sms import SmsChannel
 from orion_notifications.kinds import Channel
 from orion_notifications.settings import NotificationSettings
 
@@ -38,11 +39,12 @@ async def work(
     database = Database.connect(url, role=role, application="orion notifications worker", pool_size=4)
     queue = Wakeup(url, QUEUE_CHANNEL)
     mail = SmtpChannel(_server(settings), settings.sender, clock)
+    sms = _sms(settings)
     dispatcher = Dispatcher(
         database=database,
         queue=queue,
         keyring=settings.sealing_keys,
-        channels={Channel.EMAIL: mail.send, Channel.IN_APP: in_app.send},
+        channels={Channel.EMAIL: mail.send, Channel.IN_APP: in_app.send} | ({Channel.SMS: sms.send} if sms else {}),
         clock=clock,
         pace=pace or Pace(),
     )
@@ -58,7 +60,16 @@ async def work(
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await mail.close()
+        if sms is not None:
+            await sms.close()
         await database.close()
+
+
+def _sms(settings: NotificationSettings) -> SmsChannel | None:
+    if settings.sms_url is None:
+        return None
+    token = settings.sms_token
+    return SmsChannel(settings.sms_url, None if token is None else token.get_secret_value())
 
 
 def _server(settings: NotificationSettings) -> Server:
