@@ -23,6 +23,7 @@ from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
 from orion_auth.rate_limits import routes as rate_limits
 from orion_auth.registrations import routes as registrations
+from orion_auth.security_events import routes as security_events
 from orion_auth.service import service
 from orion_auth.sessions import routes as sessions
 from orion_auth.sessions.actions import Blacklist
@@ -64,6 +65,7 @@ ROUTERS = (
     login_attempts.router,
     rate_limits.router,
     social.router,
+    security_events.router,
     signing_key_routes.router,
 )
 

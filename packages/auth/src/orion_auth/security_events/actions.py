@@ -1,21 +1,25 @@
 """Keeping the security history of an account, in the transaction of what happened, and telling its owner."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.security_events import store
-from orion_auth.security_events.rules import Kind
+from orion_auth.security_events.rules import Kind, Wanted
 from orion_contracts.account_messages import SecurityNoticeRaised
-from orion_core.database import Transaction
+from orion_core.database import Database, Transaction
 from orion_core.events.outbox import Outbox
 from orion_core.ids import uuid7_at
 from orion_core.metrics import SECURITY_EVENTS
 from orion_core.tables import IpAddress
+
+PAGE = 500
+"""Rows of an export that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,34 @@ async def note_administration(
     """Append what an administrator or operator did that nobody is written to about; `actor` is who, as in `sub`."""
     circumstances = replace(circumstances, details={"actor": actor} | circumstances.details)
     await _append(transaction, uuid7_at(now), kind, user_id, circumstances, now, was_notified=False)
+
+
+async def note_act(database: Database, kind: Kind, actor: str, circumstances: Circumstances, now: datetime) -> None:
+    """As `note_administration`, for an act that changes nothing else and so has no transaction of its own."""
+    async with database.transaction() as transaction:
+        await note_administration(transaction, kind, actor, circumstances, now)
+
+
+async def search(database: Database, wanted: Wanted, before: UUID | None, limit: int) -> Sequence[AnyRow]:
+    """Events that are wanted, the latest first."""
+    async with database.autocommit() as connection:
+        return await store.search(connection, wanted, before=before, limit=limit)
+
+
+async def pages(database: Database, wanted: Wanted, before: datetime) -> AsyncGenerator[Sequence[AnyRow]]:
+    """All events that are wanted and happened before `before`, the earliest first, a page in memory at a time.
+
+    No connection is held between pages, so that a slow reader keeps nobody from the database.
+    """
+    after: UUID | None = None
+    while True:
+        async with database.autocommit() as connection:
+            rows = await store.read_on(connection, wanted, after=after, before=before, limit=PAGE)
+        if rows:
+            yield rows
+        if len(rows) < PAGE:
+            return
+        after = rows[-1].id
 
 
 async def _append(

@@ -7,7 +7,10 @@ A kind is added here and nowhere else, and its line to docs/security-events.md; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from uuid import UUID
 
 
 class SecurityEventCategory(Enum):
@@ -47,6 +50,20 @@ class Kind:
     """Whether the owner gets a message about it."""
     was_blocked: bool = False
     """Whether what was tried was prevented."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a search looks for; None means any."""
+
+    user_id: UUID | None = None
+    type: str | None = None
+    category: SecurityEventCategory | None = None
+    severity: SecurityEventSeverity | None = None
+    tag: str | None = None
+    ip_address: IPv4Address | IPv6Address | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 _C = SecurityEventCategory
