@@ -29,8 +29,8 @@ async def test_the_owner_on_a_known_device_comes_in_whatever_strangers_do(auth: 
         await sign_in(auth, "wrong password")
     assert (await sign_in(auth)).status_code == 429, "on the same network, too"
     assert (await sign_in(auth, address="203.0.113.9", device_id="new-one")).status_code == 429
-    answers = [await sign_in(auth, **LAPTOP) for _ in range(100)]
-    assert [answer.status_code for answer in answers] == [201] * 100
+    answers = [await sign_in(auth, **LAPTOP) for _ in range(30)]
+    assert [answer.status_code for answer in answers] == [201] * 30
     assert (await sign_in(auth, address="203.0.113.9", **LAPTOP)).status_code == 201, "wherever he takes it"
 
 
@@ -51,6 +51,26 @@ async def test_a_blocked_device_is_a_stranger_and_so_is_another_users(auth: "Aut
     await auth.execute("UPDATE devices SET status = 'BLOCKED'")
     answers = [await sign_in(auth, "wrong password", **LAPTOP) for _ in range(6)]
     assert answers[-1].status_code == 429
+
+
+async def test_nobody_becomes_somebody_else_by_what_he_says_of_his_address(auth: "Auth") -> None:
+    answers = [
+        await auth.http.post(
+            "/auth/v1/sessions",
+            json={"email": "ada@example.com", "password": "wrong password"},
+            headers=[
+                ("X-Forwarded-For", f"203.0.113.{n}"),
+                ("X-Forwarded-For", f"198.51.100.{n}, 10.0.0.1"),
+                ("Forwarded", f"for=203.0.113.{n}"),
+                ("X-Real-IP", f"203.0.113.{n}"),
+                ("True-Client-IP", f"203.0.113.{n}"),
+                ("CF-Connecting-IP", f"203.0.113.{n}"),
+            ],
+        )
+        for n in range(6)
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+    assert await auth.rows("SELECT DISTINCT host(ip_address) AS ip FROM login_attempts") == [{"ip": "192.0.2.1"}]
 
 
 async def test_failures_alone_lock_no_account(auth: "Auth") -> None:

@@ -1,0 +1,111 @@
+"""Sign-ins per second beside what the hash alone allows on these processors in the same run. Prints JSON.
+
+The hash alone: as many threads as auth has verify one password after the other, and nothing else runs. Then clients,
+each of an account and from a network of its own, sign in one time after the other. Both take turns, since processors
+that others use too are not equally fast from one second to the next. Also how many statements a sign-in sends, counted
+by pg_stat_statements, and the processor time that each part takes.
+
+    python bench/sign_in.py [rounds [seconds]]
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+import threading
+import time
+from typing import Any
+
+from running import HASHER, PASSWORD, Platform, Wire, percentile, platform
+
+ROUNDS, SECONDS = 3, 4.0
+CLIENTS = 8
+
+
+def hashes_per_second(seconds: float) -> float:
+    """What the processors do when they do nothing else."""
+    kept, counts = HASHER.hash(PASSWORD), [0] * (os.cpu_count() or 1)
+    until = time.perf_counter() + seconds
+
+    def verify(n: int) -> None:
+        while time.perf_counter() < until:
+            HASHER.verify(kept, PASSWORD)
+            counts[n] += 1
+
+    threads = [threading.Thread(target=verify, args=(n,)) for n in range(len(counts))]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / (time.perf_counter() - began)
+
+
+async def sign_in_all_the_time(url: str, emails: list[str], seconds: float) -> tuple[list[float], float]:
+    """How long each sign-in took, and how long all of them."""
+    took: list[float] = []
+    began = time.perf_counter()
+
+    async def client(n: int, email: str) -> None:
+        async with Wire(url, f"127.0.1.{n + 1}") as wire:
+            while time.perf_counter() < began + seconds:
+                answer = await wire.sign_in(email, PASSWORD)
+                if answer.status != 503:  # the lane's patience is at an end, on processors that others are busy on
+                    assert answer.status == 201, answer
+                    took.append(answer.seconds)
+
+    await asyncio.gather(*(client(n, email) for n, email in enumerate(emails)))
+    return took, time.perf_counter() - began
+
+
+async def statements(running: Platform) -> list[tuple[str, int]]:
+    """What auth has sent so far, and how often."""
+    query = (
+        "SELECT query, calls FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname ="
+        " current_database()) AND userid = 'orion_auth_service'::regrole"
+    )
+    async with running.database() as connection:
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        return [(row["query"], row["calls"]) for row in await connection.fetch(query)]
+
+
+async def run(running: Platform, rounds: int, seconds: float) -> dict[str, Any]:
+    """The two in turn."""
+    emails = await running.make_users("user", CLIENTS)
+    async with running.database() as connection:
+        await connection.execute("UPDATE rate_limit_policies SET \"limit\" = 1000 WHERE endpoint LIKE 'login%'")
+    await sign_in_all_the_time(running.urls["auth"], emails, 1)
+    before = dict(await statements(running))
+    alone, signed_in, took = list[float](), list[float](), list[float]()
+    spent = {name: -running.processor_seconds(name) for name in ("auth", "postgres", "user", "notifications", "worker")}
+    own = -time.process_time()
+    for _ in range(rounds):
+        own += time.process_time()
+        alone.append(hashes_per_second(seconds))
+        own -= time.process_time()
+        times, elapsed = await sign_in_all_the_time(running.urls["auth"], emails, seconds)
+        signed_in.append(len(times) / elapsed)
+        took += times
+    per_sign_in = {name: (spent[name] + running.processor_seconds(name)) / len(took) for name in spent}
+    per_sign_in["client"] = (own + time.process_time()) / len(took)
+    sent = [(query, calls - before.get(query, 0)) for query, calls in await statements(running)]
+    of_a_sign_in = {query: round(calls / len(took), 2) for query, calls in sent if calls > len(took) / 2}
+    return {
+        "hashes_per_second": round(statistics.median(alone), 1),
+        "sign_ins_per_second": round(statistics.median(signed_in), 1),
+        "share": round(statistics.median(signed_in) / statistics.median(alone), 3),
+        "clients": CLIENTS,
+        "p50_ms": round(statistics.median(took) * 1000, 1),
+        "p99_ms": round(percentile(took, 0.99) * 1000, 1),
+        "processor_ms_of_a_sign_in": {name: round(value * 1000, 2) for name, value in per_sign_in.items()},
+        "statements_of_a_sign_in": round(sum(of_a_sign_in.values()), 1),
+        "statements": {" ".join(query.split())[:110]: calls for query, calls in of_a_sign_in.items()},
+    }
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    with platform() as started:
+        figures = run(started, int(given[0]) if given else ROUNDS, float(given[1]) if given[1:] else SECONDS)
+        print(json.dumps(asyncio.run(figures), indent=2))

@@ -1,0 +1,73 @@
+"""A flood of sign-ins is refused in time, and the rest of auth goes on. How fast it stays: bench/flood.py."""
+
+import asyncio
+import tracemalloc
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from packages.auth.tests.conftest import Auth
+
+pytestmark = pytest.mark.slow
+
+STRANGERS, WAVES = 100, 3
+
+
+async def sign_in(auth: "Auth", address: str, body: dict[str, Any]) -> httpx.Response:
+    transport = httpx.ASGITransport(auth.application, client=(address, 1234))
+    async with httpx.AsyncClient(transport=transport, base_url="http://auth.test") as http:
+        return await http.post("/auth/v1/sessions", json=body)
+
+
+async def owner(auth: "Auth") -> httpx.Response:
+    """Signs in from the device that he always uses."""
+    body = {"email": "ada@example.com", "password": auth.password, "device_id": "adas-laptop"}
+    return await sign_in(auth, "203.0.113.1", body)
+
+
+async def owner_comes_and_stays(auth: "Auth") -> list[int]:
+    """What he is answered when he signs in and refreshes, again and again."""
+    statuses: list[int] = []
+    for _ in range(4):
+        signed_in = await owner(auth)
+        refreshed = await auth.refresh(signed_in.json()["refresh_token"])
+        statuses += [signed_in.status_code, refreshed.status_code]
+    return statuses
+
+
+async def wave(auth: "Auth", number: int) -> Counter[int]:
+    """Everybody at once, each from a network of his own, at accounts that there are and at others."""
+    attempts = (
+        sign_in(
+            auth,
+            f"198.{number}.100.{n}",
+            {"email": f"{'ada' if n % 2 else n}@example.com", "password": "wrong password"}
+            | ({"device_id": "adas-laptop-or-so"} if n % 3 == 0 else {}),
+        )
+        for n in range(STRANGERS)
+    )
+    return Counter([answer.status_code for answer in await asyncio.gather(*attempts)])
+
+
+async def test_the_owner_and_his_sessions_notice_nothing_of_a_flood(auth: "Auth") -> None:
+    await auth.verified()
+    assert (await owner(auth)).status_code == 201
+    await wave(auth, 0)  # what is made once is made now
+    tracemalloc.start()
+    got, held = Counter[int](), list[int]()
+    for number in range(1, WAVES + 1):
+        flood, owners = await asyncio.gather(wave(auth, number), owner_comes_and_stays(auth))
+        assert owners == [201, 200] * 4
+        got += flood
+        held.append(tracemalloc.get_traced_memory()[0])
+        auth.clock.advance(minutes=1)
+    tracemalloc.stop()
+    assert set(got) <= {401, 429, 503}
+    assert got[503] > 0, "more came than could be hashed"
+    assert held[-1] - held[0] < 4 * 2**20, "nothing is kept of who was refused"
+    [recorded] = await auth.rows("SELECT count(*) FROM login_attempts WHERE status <> 'SUCCESS'")
+    assert recorded["count"] <= STRANGERS * (WAVES + 1) - got[503], "of whom nobody looked at, nothing is written"
+    auth.application.state.components.lane.require_room()
