@@ -40,7 +40,7 @@ async def take_login(
     database: Database, email: str, address: IpAddress, now: datetime, *, device: str | None = None
 ) -> Taken:
     """Count a sign-in to this account: from `device`, one that it knows, or else from this network."""
-    limits = of_stranger(email, address) if device is None else of_known_device(device)
+    limits = of_stranger(email, address) if device is None else of_known_device(device, address)
     state = await _take_all(database, limits, now)
     return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
 

@@ -31,6 +31,7 @@ Endpoint = Literal[
     "login",
     "login_hourly",
     "login_known_device",
+    "login_known_device_hourly",
     "login_unknown_networks",
     "login_refusal_record",
     "refresh",
@@ -48,6 +49,7 @@ COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
     "login": (RateLimitKeyType.EMAIL, RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
     "login_hourly": (RateLimitKeyType.EMAIL,),
     "login_known_device": (RateLimitKeyType.USER,),
+    "login_known_device_hourly": (RateLimitKeyType.USER,),
     "login_unknown_networks": (RateLimitKeyType.EMAIL,),
     "login_refusal_record": (RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
     "refresh": (RateLimitKeyType.USER,),
@@ -117,9 +119,16 @@ def of_stranger(email: str, address: IPv4Address | IPv6Address) -> list[Limit]:
     ]
 
 
-def of_known_device(device: str) -> list[Limit]:
-    """What a sign-in keeps to that comes from a device of the owner's: failures on that device, whatever others do."""
-    return [Limit("login_known_device", RateLimitKeyType.USER, device, counts_failures=True)]
+def of_known_device(device: str, address: IPv4Address | IPv6Address) -> list[Limit]:
+    """What a sign-in keeps to that comes from a device of the owner's: failures on that device, whatever others do.
+
+    For each network apart, since the name of a device is no secret: whoever has read it somewhere, and comes from
+    elsewhere, does not take the owner's tries; and in an hour he has few, from however many networks.
+    """
+    return [
+        Limit("login_known_device", RateLimitKeyType.USER, from_somewhere(device, address), counts_failures=True),
+        Limit("login_known_device_hourly", RateLimitKeyType.USER, device, counts_failures=True),
+    ]
 
 
 def seconds_until(moment: datetime, now: datetime) -> int:

@@ -21,6 +21,7 @@ POLICIES = (
     ("login", RateLimitKeyType.IP, 30, 60),
     ("login_hourly", RateLimitKeyType.EMAIL, 20, 3600),
     ("login_known_device", RateLimitKeyType.USER, 10, 60),
+    ("login_known_device_hourly", RateLimitKeyType.USER, 60, 3600),
     ("login_refusal_record", RateLimitKeyType.GLOBAL, 600, 60),
     ("login_refusal_record", RateLimitKeyType.IP, 10, 60),
     ("login_unknown_networks", RateLimitKeyType.EMAIL, 50, 3600),
