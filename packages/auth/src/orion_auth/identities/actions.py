@@ -20,6 +20,7 @@ class KnownIdentity:
 
     id: UUID
     email: str
+    username: str | None
     locale: str
     password_hash: str | None = field(repr=False, compare=False)
     """Left out of comparisons: it is made anew with higher parameters while its owner signs in twice at once."""
@@ -102,6 +103,11 @@ async def verify_email(
     return VerifiedIdentity(row.username) if row is not None else None
 
 
+async def set_password(transaction: Transaction, identity_id: UUID, password_hash: str, now: datetime) -> None:
+    """Put another password in the place of the present one, if there is one."""
+    await store.set_password(transaction.connection, identity_id, password_hash, now)
+
+
 async def replace_hash(connection: AsyncConnection, identity_id: UUID, old_hash: str, new_hash: str) -> bool:
     """Keep another hash of the same password. False when the password has been changed meanwhile, or the hash."""
     return await store.replace_hash(connection, identity_id, old_hash, new_hash)
@@ -141,6 +147,7 @@ def _known(row: AnyRow | None, now: datetime) -> KnownIdentity | None:
     return KnownIdentity(
         id=row.id,
         email=row.email,
+        username=row.username,
         locale=row.locale,
         password_hash=row.password_hash,
         password_changed_at=row.password_changed_at,

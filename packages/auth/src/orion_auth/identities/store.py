@@ -16,6 +16,7 @@ from orion_auth.identities.tables import Identity
 _COLUMNS = (
     Identity.id,
     Identity.email,
+    Identity.username,
     Identity.locale,
     Identity.password_hash,
     Identity.password_changed_at,
@@ -74,6 +75,12 @@ async def set_pending_password(
 ) -> None:
     """Replace the password of an identity that is not verified (primary key)."""
     statement = update(Identity).where(Identity.id == identity_id, Identity.email_verified_at.is_(None))
+    await connection.execute(statement.values(password_hash=password_hash, password_changed_at=now))
+
+
+async def set_password(connection: AsyncConnection, identity_id: UUID, password_hash: str, now: datetime) -> None:
+    """Set the password of a living identity (primary key)."""
+    statement = update(Identity).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
     await connection.execute(statement.values(password_hash=password_hash, password_changed_at=now))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orion_auth.hashing import HashingLane
 from orion_auth.passwords.breached import BreachedPasswords
 from orion_auth.passwords.rules import Fault, faults, own_words
 from orion_core.errors import FieldError, Problem
@@ -31,5 +32,17 @@ async def check(
         detail = "This password is on lists that were stolen elsewhere, and will be tried. Choose another."
         found = [Fault("password_breached", detail)]
     if found:
-        errors = [FieldError(field=field, code=fault.code, detail=fault.detail) for fault in found]
-        raise Problem(422, "invalid_fields", "Invalid fields", f"{found[0].detail} Nothing was changed.", errors=errors)
+        raise _refused(found, field)
+
+
+async def refuse_the_same(
+    lane: HashingLane, password_hash: str | None, password: str, *, field: str = "/password"
+) -> None:
+    """Refuse the password that an account has: whoever sets another has a reason to."""
+    if password_hash is not None and await lane.verify(password_hash, password):
+        raise _refused([Fault("password_unchanged", "This is the password that you have. Choose another.")], field)
+
+
+def _refused(found: Sequence[Fault], field: str) -> Problem:
+    errors = [FieldError(field=field, code=fault.code, detail=fault.detail) for fault in found]
+    return Problem(422, "invalid_fields", "Invalid fields", f"{found[0].detail} Nothing was changed.", errors=errors)

@@ -3,11 +3,15 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from zxcvbn_rs_py import Entropy, zxcvbn
 from zxcvbn_rs_py import Warning as Known
 
 from orion_auth.password_text import normalise_password
+
+RESET_LIFETIME = timedelta(minutes=30)
+"""Of the link in a mail: long enough to find it, short for something that opens the account."""
 
 SCORED_CHARACTERS = 64
 SCORED_SUBSTITUTES = 8

@@ -91,6 +91,14 @@ async def take_verification_code(
     return await _take_all(database, [by_network("email_verification", address), guesses], now)
 
 
+async def take_password_reset(
+    database: Database, email: str, address: IpAddress, now: datetime
+) -> RateLimitState | None:
+    """Count a mail to set a new password with, wherever it is asked for: the limit protects who receives it."""
+    mails = Limit("password_reset", RateLimitKeyType.EMAIL, email)
+    return await _take_all(database, [by_network("password_reset", address), by_all("password_reset"), mails], now)
+
+
 def _mail(email: str, address: IpAddress) -> list[Limit]:
     # The network first: what it is refused must not use up the mails of whoever lives at the address.
     return [

@@ -82,7 +82,7 @@ async def confirm_by_link(database: Database, mailing: Mailing, token: str, now:
     """Verify the address that the link was sent to. Of several presses one does it; the others get a 410 Problem."""
     async with database.transaction() as transaction:
         confirmed = await tokens.use_email_verification(transaction, token, now)
-        if confirmed is None or not await _verify(transaction, mailing, confirmed, now):
+        if confirmed is None or not await verify(transaction, mailing, confirmed, now):
             raise link_is_dead()
 
 
@@ -105,10 +105,11 @@ async def _try_code(transaction: Transaction, mailing: Mailing, email: str | Non
     # Nobody's id when there is no such identity, so that the same statements run.
     user_id = identity.id if identity is not None else uuid7()
     confirmed = await two_factor.try_email_verification(transaction, mailing.keyring, user_id, code, now)
-    return confirmed is not None and await _verify(transaction, mailing, confirmed, now)
+    return confirmed is not None and await verify(transaction, mailing, confirmed, now)
 
 
-async def _verify(transaction: Transaction, mailing: Mailing, confirmed: Confirmed, now: datetime) -> bool:
+async def verify(transaction: Transaction, mailing: Mailing, confirmed: Confirmed, now: datetime) -> bool:
+    """Note that somebody has shown to read the mails of this address, and tell of it; False when that was known."""
     verified = await identities.verify_email(
         transaction, confirmed.user_id, confirmed.email, confirmed.password_hash, now
     )

@@ -1,0 +1,89 @@
+"""Changing a password that is known."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from orion_auth.hashing import HashingLane
+from orion_auth.identities import actions as identities
+from orion_auth.identities.actions import KnownIdentity
+from orion_auth.passwords import store
+from orion_auth.passwords.actions import PasswordPolicy, check, refuse_the_same
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import PASSWORD_CHANGED
+from orion_auth.sessions import actions as sessions
+from orion_auth.tokens.actions import Bearer
+from orion_core.database import Database
+from orion_core.errors import FieldError, Problem, unauthenticated
+from orion_core.events.outbox import Outbox
+from orion_core.http.rate_limit import RateLimitState
+
+
+@dataclass(frozen=True)
+class Change:
+    """The password that is, and the one that is to be."""
+
+    current: str | None = field(repr=False)
+    """None for an account that has none yet."""
+    new: str = field(repr=False)
+
+
+async def change(
+    database: Database,
+    outbox: Outbox,
+    lane: HashingLane,
+    policy: PasswordPolicy,
+    *,
+    user_id: UUID,
+    session_id: UUID,
+    change: Change,
+    bearer: Bearer,
+    now: datetime,
+) -> RateLimitState | None:
+    """Set another password, and end every session but this one; the owner is told.
+
+    A wrong current password is a 422 Problem, and counts as a sign-in: an unlocked screen is no place to guess.
+    """
+    async with database.autocommit() as connection:
+        identity = await identities.find(connection, user_id, now)
+    if identity is None or identity.standing != "GOOD":
+        raise unauthenticated("There is no account any more that could be changed.")
+    taken = await rate_limits.take_login(database, identity.email, bearer.ip_address, now)
+    await _require_current(lane, identity, change.current)
+    await rate_limits.give_back(database, taken)
+    await check(policy, change.new, [identity.email, identity.username], field="/new_password")
+    await refuse_the_same(lane, identity.password_hash, change.new, field="/new_password")
+    password_hash = await lane.hash(change.new)
+    async with database.transaction() as transaction:
+        if await identities.hold(transaction, user_id, now) != identity:
+            raise _changed_meanwhile()
+        await identities.set_password(transaction, user_id, password_hash, now)
+        await store.close_all(transaction.connection, user_id, now)
+        await sessions.end_all(
+            transaction,
+            outbox,
+            user_id,
+            reason="PASSWORD_CHANGED",
+            revoked_by=str(user_id),
+            now=now,
+            keep=session_id,
+        )
+        circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=session_id)
+        await security_events.note(transaction, outbox, PASSWORD_CHANGED, identity, circumstances, now)
+    return taken.state
+
+
+async def _require_current(lane: HashingLane, identity: KnownIdentity, current: str | None) -> None:
+    if identity.password_hash is None and current is None:
+        return
+    if current is None or not await lane.verify(identity.password_hash, current):
+        error = FieldError(field="/current_password", code="wrong_password", detail="This is not your password.")
+        detail = "The current password is wrong. Nothing was changed."
+        raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=[error])
+
+
+def _changed_meanwhile() -> Problem:
+    detail = "The account was changed meanwhile. Nothing was done; look again, then try again."
+    return Problem(409, "account_changed", "Account changed", detail)
