@@ -31,6 +31,14 @@ def test_wrong_use_of_db_is_no_drift(orion: list[str], words: tuple[str, ...]) -
     assert "nonsense" in done.stderr
 
 
+def test_a_service_has_commands_of_its_own(orion: list[str]) -> None:
+    done = run(orion, "auth", "--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("unlock", "end-sessions", "import", "prune"))
+    assert " auth " in run(orion, "--help").stdout
+    assert "No such command" in run(orion, "notifications", "nonsense").stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_there_alone(name: str) -> None:
     application = build([name])

@@ -16,8 +16,8 @@ from orion_auth.magic_links import routes as magic_links
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
 from orion_auth.oauth_connections import routes as oauth_connections
+from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import routes as passwords
-from orion_auth.passwords.actions import PasswordPolicy
 from orion_auth.passwords.breached import breached_passwords
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory

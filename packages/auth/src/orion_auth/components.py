@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
-from orion_auth.passwords.actions import PasswordPolicy
+from orion_auth.password_policy import PasswordPolicy
 from orion_auth.providers.actions import Providers
 from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings

@@ -54,4 +54,5 @@ service = Service(
     package=Path(__file__).parents[2],
     application="orion_auth.app:create_app",
     settings="orion_auth.settings:AuthSettings",
+    commands="orion_auth.commands:commands",
 )

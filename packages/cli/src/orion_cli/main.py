@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from orion_cli.imports import load
+from orion_cli.operators import find_operators, operated_services
+from orion_cli.services import service_names
 
 COMMANDS = {
     "up": "orion_cli.up:up",
@@ -30,7 +32,9 @@ def build(names: Iterable[str]) -> typer.Typer:
     )
     application.callback()(_options)
     for name in names:
-        command = load(COMMANDS[name])
+        command = load(COMMANDS[name]) if name in COMMANDS else find_operators(name)
+        if command is None:
+            continue
         if isinstance(command, typer.Typer):
             application.add_typer(command, name=name)
         else:
@@ -50,7 +54,9 @@ def _needed(words: list[str]) -> Iterable[str]:
     """Only the command that is called is imported: all of them together take longer than a service takes to start."""
     if words[:1] == ["--version"]:
         return []
-    return words[:1] if words and words[0] in COMMANDS else COMMANDS
+    if words and (words[0] in COMMANDS or words[0] in service_names()):
+        return words[:1]
+    return [*COMMANDS, *operated_services()]
 
 
 def _show_version(wanted: bool) -> None:

@@ -40,6 +40,8 @@ class IdentityRegistered(UserEvent):
     locale: Locale
     timezone: TimeZone
     registered_at: AwareDatetime
+    is_imported: bool = False
+    """Brought over from another system by an operator: it is no news to the user, who is not welcomed."""
 
 
 class VerificationSecrets(BaseModel):
@@ -86,6 +88,8 @@ class EmailVerified(UserEvent):
     username: Username | None = None
     """The user's from now on, and nobody else's; before, a registration with the same name could take it."""
     verified_at: AwareDatetime
+    is_imported: bool = False
+    """As in `IdentityRegistered`."""
 
 
 class IdentityProfileChanged(UserEvent):

@@ -49,6 +49,8 @@ class Service:
     It works until the event `stop`, and serves its health at `host` and `port`.
     """
     worker_port: int | None = None
+    commands: str | None = None
+    """`module:application` of a Typer application: what operators do to this service, as `orion NAME …`."""
     demo: Demo | None = None
     """How `orion db seed demo` fills the tables with users; None: the service has no such data."""
 

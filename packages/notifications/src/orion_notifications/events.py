@@ -59,6 +59,8 @@ class Consumer:
             locale=event.locale,
             timezone=event.timezone,
         )
+        if event.is_imported:
+            return
         order = Order(
             key=f"{event.type}:{event.user_id}",
             type="account.welcome",
@@ -102,6 +104,8 @@ class Consumer:
     async def email_verified(self, transaction: Transaction, event: EmailVerified) -> None:
         """Welcome the user by mail, now that the address is known to be theirs."""
         await remember_verified_email(transaction.connection, event.user_id, event.email, event.verified_at)
+        if event.is_imported:
+            return
         contact = await contact_of(transaction.connection, event.user_id)
         order = Order(
             key=f"{event.type}:{event.user_id}",

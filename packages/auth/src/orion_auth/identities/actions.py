@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.identities import store
-from orion_auth.identities.rules import Standing, standing
+from orion_auth.identities.rules import IdentityStatus, Standing, standing
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
 
@@ -83,6 +83,30 @@ async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> U
         "locale": new.locale,
     }
     return identity_id if await store.insert_pending(transaction.connection, values) else None
+
+
+async def bring_in(
+    transaction: Transaction, new: NewIdentity, *, is_verified: bool, now: datetime
+) -> UUID | None:
+    """Create an identity that another system had; None when something of it is taken."""
+    if new.username is not None:
+        await store.release_username(transaction.connection, new.username)
+    values: dict[str, Any] = {
+        "id": new.id,
+        "email": new.email,
+        "username": new.username,
+        "password_hash": new.password_hash,
+        "password_changed_at": now if new.password_hash is not None else None,
+        "locale": new.locale,
+        "status": IdentityStatus.ACTIVE if is_verified else IdentityStatus.PENDING,
+        "email_verified_at": now if is_verified else None,
+    }
+    return new.id if await store.insert_pending(transaction.connection, values) else None
+
+
+async def unlock(transaction: Transaction, identity_id: UUID) -> bool:
+    """End a lock before its time, and forget the wrong passwords of before; says whether there was one."""
+    return await store.unlock(transaction.connection, identity_id)
 
 
 async def set_pending_password(

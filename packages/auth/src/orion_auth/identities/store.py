@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, literal, select, update
+from sqlalchemy import case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +25,7 @@ _COLUMNS = (
     Identity.security_epoch,
 )
 _ACTIVE = literal(IdentityStatus.ACTIVE, Identity.status.type)
+_PENDING = literal(IdentityStatus.PENDING, Identity.status.type)
 
 
 async def find_by_email(connection: AsyncConnection, email: str) -> AnyRow | None:
@@ -137,6 +138,23 @@ async def change_email(connection: AsyncConnection, identity_id: UUID, old: str,
             return (await connection.execute(statement)).one_or_none() is not None
     except IntegrityError:
         return False
+
+
+async def unlock(connection: AsyncConnection, identity_id: UUID) -> bool:
+    """Take a lock off an identity (primary key); one that was never verified waits for that as before."""
+    unlocked = case((Identity.email_verified_at.is_(None), _PENDING), else_=_ACTIVE)
+    locked = or_(Identity.status == IdentityStatus.LOCKED, Identity.locked_until.is_not(None))
+    statement = (
+        update(Identity)
+        .where(Identity.id == identity_id, or_(locked, Identity.failed_login_count > 0))
+        .values(
+            locked_until=None,
+            failed_login_count=0,
+            status=case((Identity.status == IdentityStatus.LOCKED, unlocked), else_=Identity.status),
+        )
+        .returning(Identity.id)
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 async def add_failed_login(connection: AsyncConnection, identity_id: UUID) -> None:

@@ -1,22 +1,11 @@
 """Choosing a password."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orion_auth.hashing import HashingLane
-from orion_auth.passwords.breached import BreachedPasswords
+from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords.rules import Fault, faults, own_words
 from orion_core.errors import FieldError, Problem
-
-
-@dataclass(frozen=True)
-class PasswordPolicy:
-    """What a new password has to be."""
-
-    minimum_score: int
-    """Of zxcvbn, 0 to 4."""
-    product_name: str
-    breached: BreachedPasswords | None
 
 
 async def check(

@@ -8,11 +8,12 @@ import asyncio
 import os
 from hashlib import sha1
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import httpx
 import structlog
 
+from orion_auth.password_policy import BreachedPasswords
 from orion_auth.password_text import normalise_password
 
 PREFIX = 5
@@ -20,17 +21,6 @@ TIMEOUT_SECONDS = 2.0
 """How long somebody waits for the service before his password is taken without it."""
 
 log = structlog.get_logger()
-
-
-class BreachedPasswords(Protocol):
-    """A list of passwords that are known."""
-
-    async def contains(self, password: str) -> bool:
-        """Whether it is on the list; False when the list cannot be read, which is logged."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of connections."""
 
 
 class RangeFiles:

@@ -7,8 +7,9 @@ from uuid import UUID
 from orion_auth.hashing import HashingLane
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
+from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import store
-from orion_auth.passwords.actions import PasswordPolicy, check, refuse_the_same
+from orion_auth.passwords.actions import check, refuse_the_same
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances

@@ -15,8 +15,9 @@ from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.mailing import Letter, Mailing
 from orion_auth.pacing import evenly
+from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import store
-from orion_auth.passwords.actions import PasswordPolicy, check, refuse_the_same
+from orion_auth.passwords.actions import check, refuse_the_same
 from orion_auth.passwords.rules import RESET_LIFETIME
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events

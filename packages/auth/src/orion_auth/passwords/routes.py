@@ -89,7 +89,7 @@ async def read_reset(token: Token, wired: Wired) -> HTMLResponse:
 @router.post(
     "/password-resets/{token}",
     response_class=HTMLResponse,
-    responses=dict.fromkeys((400, 503), _PAGE_OR_PROBLEM) | {410: _PAGE},
+    responses={400: _PAGE_OR_PROBLEM, 410: _PAGE, 503: _PAGE_OR_PROBLEM},
     openapi_extra=_FORM,
 )
 async def submit_form(token: Token, request: Request, wired: Wired, context: Context) -> HTMLResponse:

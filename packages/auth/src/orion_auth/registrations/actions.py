@@ -9,8 +9,8 @@ from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity, NewIdentity
 from orion_auth.mailing import Mailing
 from orion_auth.pacing import evenly
+from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import actions as passwords
-from orion_auth.passwords.actions import PasswordPolicy
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances

@@ -215,6 +215,10 @@ ACCOUNT_REINSTATED = Kind(
     "account.reinstated", _C.ADMINISTRATION, _S.MEDIUM, "Your account is open again", is_notified=True
 )
 
+ACCOUNT_IMPORTED = Kind(
+    "account.imported", _C.ADMINISTRATION, _S.LOW, "Your account was brought over from another system"
+)
+
 # Accounts elsewhere
 
 SOCIAL_LINKED = Kind(
@@ -246,6 +250,9 @@ RATE_LIMIT_LIFTED = Kind(
     "An administrator let somebody try again who had tried too often",
 )
 
+SESSIONS_ENDED_BY_OPERATOR = Kind(
+    "sessions.ended_by_operator", _C.ADMINISTRATION, _S.MEDIUM, "An administrator signed you out everywhere"
+)
 FACTORS_RESET = Kind(
     "factors.reset", _C.ADMINISTRATION, _S.HIGH, "An administrator removed your second factors", is_notified=True
 )

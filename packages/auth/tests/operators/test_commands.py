@@ -1,0 +1,122 @@
+"""`orion auth …`: what operators do, that it is written down, and how it ends."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from orion_auth.commands import commands
+
+if TYPE_CHECKING:
+    from packages.auth.tests.conftest import Auth
+
+Orion = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture
+def orion(auth: "Auth", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Orion]:
+    """Run a command on the database of `auth`."""
+    monkeypatch.chdir(tmp_path)
+    settings = auth.application.state.components.settings
+    monkeypatch.setenv("AUTH_DATABASE_URL", auth.database.url)
+    monkeypatch.setenv("AUTH_SERVICE_KEY_HASHES", json.dumps(settings.service_key_hashes))
+    for name in ("AUTH_SEALING_KEYS", "EVENT_SEALING_KEYS"):
+        monkeypatch.setenv(name, "k1:" + "a" * 43 + "=")
+
+    async def run(*words: str) -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, commands, [*words, "--operator", "olga"])
+
+    yield run
+    structlog.reset_defaults()  # commands log to the standard error of their own run
+
+
+async def history(auth: "Auth") -> list[tuple[str, Any]]:
+    rows = await auth.rows("SELECT event_type, details FROM security_events WHERE category = 'ADMINISTRATION'")
+    return [(row["event_type"], row["details"]["operator"]) for row in rows]
+
+
+async def test_unlock(auth: "Auth", orion: Orion) -> None:
+    await auth.verified()
+    await auth.execute("UPDATE identities SET status = 'LOCKED', failed_login_count = 9")
+    tried = await orion("unlock", "Ada@Example.com", "--dry-run")
+    assert (tried.exit_code, tried.stdout) == (0, "ada@example.com would be unlocked.\n")
+    assert (await auth.sign_in()).status_code == 403
+    done = await orion("unlock", "ada@example.com", "--json")
+    facts = json.loads(done.stdout)
+    assert (done.exit_code, facts["was_locked"], facts["dry_run"]) == (0, True, False)
+    assert (await auth.sign_in()).status_code == 201
+    assert await history(auth) == [("account.unlocked", "olga")]
+
+
+async def test_a_suspension_is_not_lifted(auth: "Auth", orion: Orion) -> None:
+    await auth.verified()
+    await auth.execute("UPDATE identities SET status = 'SUSPENDED'")
+    done = await orion("unlock", "ada@example.com", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["error"]["code"]) == (5, "suspended")
+    assert await history(auth) == []
+
+
+async def test_end_sessions(auth: "Auth", orion: Orion) -> None:
+    user_id = await auth.verified()
+    grants = [(await auth.sign_in()).json() for _ in range(2)]
+    assert json.loads((await orion("end-sessions", str(user_id), "--dry-run", "--json")).stdout)["ended"] == 2
+    assert (await auth.refresh(grants[0]["refresh_token"])).status_code == 200
+    done = await orion("end-sessions", str(user_id))
+    assert (done.exit_code, done.stdout) == (0, "2 sessions of ada@example.com ended.\n")
+    for grant in grants:
+        headers = auth.as_bearer(grant["access_token"])
+        assert (await auth.http.delete("/auth/v1/sessions/current", headers=headers)).status_code == 401
+    assert await history(auth) == [("sessions.ended_by_operator", "olga")]
+
+
+async def test_import_of_a_file_and_again(auth: "Auth", orion: Orion, tmp_path: Path) -> None:
+    users = [{"email": f"user{number}@example.com", "email_verified": True} for number in range(250)]
+    lines = [json.dumps(user) for user in users]
+    lines[100] = '{"email": "hunter2", "password": "hunter2"}'
+    file = tmp_path / "users.ndjson"
+    file.write_text("\n".join([*lines, "", "x" * 200_000]))
+    tried = await orion("import", str(file), "--dry-run")
+    assert (tried.exit_code, tried.stdout) == (1, "249 would be created, 0 there already, 2 refused.\n")
+    assert await auth.rows("SELECT id FROM identities") == []
+    done = await orion("import", str(file), "--from-line", "101")
+    assert done.stdout == "149 created, 0 there already, 2 refused.\n"
+    assert "line 101: password: no password is taken in clear" in done.stderr
+    assert "line 252: longer than" in done.stderr
+    assert "hunter2" not in done.output
+    again = await orion("import", str(file), "--json")
+    *reports, summary = [json.loads(line) for line in again.stdout.splitlines()]
+    assert (summary["created"], summary["exist"], summary["refused"], summary["exit_code"]) == (100, 149, 2, 1)
+    assert [report["line"] for report in reports if report["outcome"] == "REFUSED"] == [101, 252]
+    assert len(await auth.rows("SELECT id FROM identities")) == 249
+
+
+async def test_prune(auth: "Auth", orion: Orion) -> None:
+    await auth.verified()
+    await auth.http.post("/auth/v1/password-resets", json={"email": "ada@example.com"})
+    await auth.execute(
+        "UPDATE password_resets SET requested_at = now() - interval '90 days', expires_at = now() - interval '89 days'"
+    )
+    tried = await orion("prune", "--dry-run", "--json")
+    assert json.loads(tried.stdout)["due"] == {"password_resets": 1}
+    done = await orion("prune", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["removed"]) == (0, {"password_resets": 1})
+    assert (await orion("prune")).stdout == "Nothing is removed.\n"
+
+
+async def test_what_cannot_be_done_is_said(auth: "Auth", orion: Orion, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = await orion("unlock", "nobody@example.com")
+    assert (nobody.exit_code, nobody.stderr) == (5, "There is no user with that id or e-mail address.\n")
+    assert (await orion("import", "/nowhere")).exit_code == 2
+    monkeypatch.setenv("AUTH_DATABASE_URL", "postgresql://x:hunter2@127.0.0.1:9/x")
+    away = await orion("unlock", "ada@example.com", "--json")
+    assert (away.exit_code, json.loads(away.stdout)["error"]["code"]) == (4, "database_unreachable")
+    monkeypatch.delenv("AUTH_DATABASE_URL")
+    unset = await orion("unlock", "ada@example.com")
+    assert unset.exit_code == 3
+    assert "AUTH_DATABASE_URL is not set" in unset.stderr
+    assert "hunter2" not in away.output + unset.output
