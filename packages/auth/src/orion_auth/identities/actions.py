@@ -85,9 +85,7 @@ async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> U
     return identity_id if await store.insert_pending(transaction.connection, values) else None
 
 
-async def bring_in(
-    transaction: Transaction, new: NewIdentity, *, is_verified: bool, now: datetime
-) -> UUID | None:
+async def bring_in(transaction: Transaction, new: NewIdentity, *, is_verified: bool, now: datetime) -> UUID | None:
     """Create an identity that another system had; None when something of it is taken."""
     if new.username is not None:
         await store.release_username(transaction.connection, new.username)

@@ -16,8 +16,8 @@ from orion_auth.identities.actions import KnownIdentity, NewIdentity
 from orion_auth.invitations import store
 from orion_auth.invitations.rules import LIFETIME
 from orion_auth.mailing import Letter, Mailing
-from orion_auth.passwords import actions as passwords
 from orion_auth.password_policy import PasswordPolicy
+from orion_auth.passwords import actions as passwords
 from orion_auth.registrations.actions import invalid_email, username_taken
 from orion_auth.tokens.rules import BearerToken, parse
 from orion_contracts.account_messages import MessageSecrets

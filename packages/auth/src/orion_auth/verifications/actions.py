@@ -129,7 +129,7 @@ async def take_as_verified(
 
     Whoever registered it before had not proved that it is his, so no password that was given for it stays.
     """
-    return await _verify(transaction, mailing, Confirmed(user_id, email, None), now)
+    return await verify(transaction, mailing, Confirmed(user_id, email, None), now)
 
 
 def link_is_dead() -> Problem:
