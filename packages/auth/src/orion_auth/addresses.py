@@ -1,6 +1,7 @@
-"""E-mail addresses in the one form in which auth keeps and compares them."""
+"""E-mail addresses and phone numbers in the one form in which auth keeps and compares them."""
 
 import email_validator
+import phonenumbers
 
 # Whether a domain can receive mail is a policy, not syntax: `.local` and `.test` are right on a developer's machine and
 # in a closed network. The library offers this list to be changed.
@@ -18,3 +19,20 @@ def normalise_email(text: str) -> str | None:
     except email_validator.EmailNotValidError:
         return None
     return validated.ascii_email.lower() if validated.ascii_email and len(validated.ascii_email) <= 255 else None
+
+
+def normalise_phone(text: str) -> str | None:
+    """The number in E.164 (`+4791234567`), or None when nobody can have it, or calling it costs extra."""
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        return None
+    costly = (phonenumbers.PhoneNumberType.PREMIUM_RATE, phonenumbers.PhoneNumberType.SHARED_COST)
+    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) in costly:
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def country_calling_code(phone: str) -> str:
+    """The country calling code of a number in E.164, such as `+47`."""
+    return f"+{phonenumbers.parse(phone, None).country_code}"

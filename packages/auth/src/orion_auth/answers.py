@@ -25,6 +25,7 @@ def admitted(outcome: Grant | Challenged, now: datetime) -> Response:
             challenge=outcome.challenge,
             methods=[method.value for method in outcome.methods],
             expires_in=int((outcome.expires_at - now).total_seconds()),
+            must_enrol=outcome.must_enrol,
         )
         return JSONResponse(needed.model_dump(mode="json"), HTTPStatus.ACCEPTED)
     granted = SessionGranted(

@@ -34,6 +34,7 @@ from orion_auth.signing_keys import actions as signing_keys
 from orion_auth.signing_keys import routes as signing_key_routes
 from orion_auth.social import routes as social
 from orion_auth.social.keeping import keep_linked_accounts
+from orion_auth.two_factor import routes as two_factor
 from orion_auth.two_factor_methods import FactorPolicy
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import AUDIENCE, TokenVerifier
@@ -69,6 +70,7 @@ ROUTERS = (
     social.router,
     security_events.router,
     signing_key_routes.router,
+    two_factor.router,
 )
 
 
@@ -139,12 +141,24 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
             settings.password_minimum_score, settings.product_name, breached_passwords(settings.breached_passwords)
         ),
         signer=signer,
-        gate=Gate(database, outbox, signer, mailing, FactorPolicy(settings.second_factors), settings.session_policy),
+        gate=Gate(
+            database,
+            outbox,
+            signer,
+            mailing,
+            _factor_policy(settings),
+            settings.session_policy,
+            settings.product_name,
+        ),
         providers=Providers(http, Directory(http, clock)),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
         cursors=Cursors(settings.sealing_keys),
     )
+
+
+def _factor_policy(settings: AuthSettings) -> FactorPolicy:
+    return FactorPolicy(settings.second_factors, is_required=settings.two_factor_required == "all")
 
 
 def _feed(components: Components) -> list[APIRouter]:

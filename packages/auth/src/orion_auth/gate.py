@@ -20,3 +20,5 @@ class Gate:
     mailing: Mailing
     factor_policy: FactorPolicy
     session_policy: SessionPolicy
+    product_name: str
+    """What authenticator apps call accounts here."""

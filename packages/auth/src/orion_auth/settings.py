@@ -2,7 +2,7 @@
 
 import os
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_settings import NoDecode
@@ -41,6 +41,11 @@ class AuthSettings(ServiceSettings):
         examples=['["TOTP", "HARDWARE_KEY", "BACKUP_CODE"]'],
     )
     """What may be a second factor. Without EMAIL, nobody is mailed a code when his sign-in looks risky."""
+    two_factor_required: Literal["off", "all"] = Field(
+        default="off", validation_alias="AUTH_TWO_FACTOR_REQUIRED", examples=["all"]
+    )
+    """Whether everybody must have a second factor: who has none sets one up before his next session begins. It can be
+    required of single users besides."""
     workers: int = Field(1, ge=1, le=256, validation_alias="ORION_WORKERS", examples=["2"])
     """Processes of auth on this machine; `orion serve --workers` says it by itself."""
     hashing_threads: int | None = Field(None, ge=1, le=256, validation_alias="AUTH_HASHING_THREADS", examples=["2"])
@@ -60,7 +65,7 @@ class AuthSettings(ServiceSettings):
     product_name: str = Field(
         "Orion", min_length=1, max_length=40, validation_alias="AUTH_PRODUCT_NAME", examples=["Orion"]
     )
-    """What users call the product; a password made of it is easy to guess."""
+    """What users call the product, and authenticator apps their accounts; a password made of it is easy to guess."""
     password_minimum_score: int = Field(2, ge=0, le=4, validation_alias="AUTH_PASSWORD_MINIMUM_SCORE", examples=["2"])
     """What zxcvbn has to make of a new password, 0 to 4. 2 is what eight random characters reach; 3 asks for more."""
     breached_passwords: str | None = Field(

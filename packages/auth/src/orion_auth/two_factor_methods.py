@@ -1,4 +1,4 @@
-"""The ways of showing a second factor: a word that several slices and their rules share."""
+"""The ways of showing a second factor: words that several slices and their rules share."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -19,3 +19,5 @@ class FactorPolicy:
     """What this installation allows as a second factor."""
 
     allowed: frozenset[TwoFactorMethod] = frozenset(TwoFactorMethod)
+    is_required: bool = False
+    """Of everybody; it can be required of single users besides."""

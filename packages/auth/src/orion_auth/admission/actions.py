@@ -28,7 +28,7 @@ from orion_auth.sessions.actions import Grant, Started
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.actions import Challenged
-from orion_auth.two_factor.rules import Enrolled, offered, references
+from orion_auth.two_factor.rules import Enrolled, must_enrol, offered, references
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.errors import Problem
@@ -79,6 +79,7 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
         device = await devices.recognise(transaction, identity.id, visit.bearer, visit.now)
         assessment = await risk.assess_sign_in(transaction, identity.id, device)
         enrolled = await two_factor.enrolled(transaction.connection, identity.id)
+        enrolling = must_enrol(enrolled, gate.factor_policy)
         step = next_step(
             proof,
             assessment.verdict,
@@ -86,6 +87,7 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
             device_is_trusted=device.is_trusted,
             device_is_blocked=device.is_blocked,
             can_mail_code=TwoFactorMethod.EMAIL in gate.factor_policy.allowed and not proof.is_by_email,
+            must_enrol=enrolling,
         )
         match step:
             case "ADMIT":
@@ -150,13 +152,15 @@ async def _challenge(
     enrolled: Enrolled,
     now: datetime,
 ) -> Challenged:
-    methods = offered(enrolled, gate.factor_policy, is_by_email=first.proof.is_by_email)
-    if not enrolled.is_enabled:
-        methods = (TwoFactorMethod.EMAIL,)
+    enrolling = not enrolled.is_enabled and must_enrol(enrolled, gate.factor_policy)
+    if enrolled.is_enabled:
+        methods = offered(enrolled, gate.factor_policy, is_by_email=first.proof.is_by_email)
+    else:
+        methods = (TwoFactorMethod.TOTP if enrolling else TwoFactorMethod.EMAIL,)
     if not methods:
         raise _other_proof_needed()
-    context = half_finished.write(first)
-    return await two_factor.open_sign_in(transaction, gate.mailing.keyring, identity, methods, context, now)
+    context, keyring = half_finished.write(first), gate.mailing.keyring
+    return await two_factor.open_sign_in(transaction, keyring, identity, methods, context, now, must_enrol=enrolling)
 
 
 async def _stop(

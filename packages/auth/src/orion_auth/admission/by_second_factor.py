@@ -18,12 +18,12 @@ from orion_auth.mailing import Letter
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.risk.rules import Assessment
 from orion_auth.security_events import actions as security_events
-from orion_auth.security_events.rules import TWO_FACTOR_FAILED
+from orion_auth.security_events.rules import BACKUP_CODE_USED, TWO_FACTOR_ENABLED, TWO_FACTOR_FAILED
 from orion_auth.sessions import actions as sessions
 from orion_auth.sessions.actions import Grant, Started
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
-from orion_auth.two_factor.actions import HalfFinished
+from orion_auth.two_factor.actions import HalfFinished, TotpOffer
 from orion_auth.two_factor.rules import SENT
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
@@ -79,6 +79,7 @@ async def send_code(
     if method not in SENT:
         raise _nothing_to_send()
     limit = await rate_limits.take_two_factor_code(gate.database, sign_in.user_id, now)
+    phone = await _phone(gate, sign_in, now) if method is TwoFactorMethod.SMS else None
     async with gate.database.transaction() as transaction:
         identity = await _hold(transaction, gate, sign_in, now)
         if identity is None:
@@ -86,12 +87,10 @@ async def send_code(
         code = await two_factor.new_code_for(transaction, gate.mailing.keyring, sign_in, method, now)
         if code is None:
             raise _enough_sent()
-        phone = await two_factor.phone_of(transaction.connection, identity.id)
-        is_by_sms = method is TwoFactorMethod.SMS and phone is not None
         letter = Letter(
             purpose="TWO_FACTOR_CODE",
-            channel="SMS" if is_by_sms else "EMAIL",
-            recipient=phone if is_by_sms and phone else identity.email,
+            channel="SMS" if phone else "EMAIL",
+            recipient=phone or identity.email,
             user_id=identity.id,
             locale=identity.locale,
             secrets=MessageSecrets(code=code),
@@ -100,6 +99,29 @@ async def send_code(
         )
         await gate.mailing.send(transaction, letter, now)
     return limit
+
+
+async def begin_enrolment(gate: Gate, challenge: str, now: datetime) -> TotpOffer:
+    """Offer a secret to somebody who has to set up a second factor first; his answer is its first code."""
+    sign_in = await _find(gate, challenge, now)
+    if not sign_in.must_enrol:
+        detail = "This sign-in needs a second factor that is there already; choose one of `methods`."
+        raise Problem(409, "enrolment_not_open", "Nothing to set up", detail)
+    async with gate.database.transaction() as transaction:
+        identity = await _hold(transaction, gate, sign_in, now)
+        if identity is None:
+            raise _over()
+        keyring = gate.mailing.keyring
+        return await two_factor.offer_enrolment(transaction, keyring, sign_in, gate.product_name, identity.email)
+
+
+async def _phone(gate: Gate, sign_in: HalfFinished, now: datetime) -> str:
+    async with gate.database.autocommit() as connection:
+        phone = await two_factor.phone_of(connection, sign_in.user_id)
+    if phone is None:
+        raise _over()
+    await rate_limits.take_sms(gate.database, phone, now)
+    return phone
 
 
 async def _answer(
@@ -123,6 +145,11 @@ async def _answer(
         return "WRONG"
     device = await devices.recognise(transaction, identity.id, visit.bearer, visit.now)
     await two_factor.finish(transaction, counted, answer.method, visit.now)
+    kind = BACKUP_CODE_USED if answer.method is TwoFactorMethod.BACKUP_CODE else None
+    kind = TWO_FACTOR_ENABLED if counted.must_enrol else kind
+    if kind is not None:
+        circumstances = circumstances_of(visit, first.assessment)
+        await security_events.note(transaction, gate.outbox, kind, identity, circumstances, visit.now)
     return await enter(transaction, gate, visit, identity, first.proof, device, first.assessment, second=answer.method)
 
 

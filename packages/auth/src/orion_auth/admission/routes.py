@@ -6,11 +6,12 @@ from fastapi import APIRouter, Response
 
 from orion_auth.admission import by_password, by_second_factor
 from orion_auth.admission.by_second_factor import Answer
-from orion_auth.admission.shapes import ChallengeAnswer, ChallengeCode, CodeSent, SignIn
+from orion_auth.admission.shapes import ChallengeAnswer, ChallengeCode, ChallengeEnrolment, CodeSent, SignIn
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
 from orion_auth.components import Wired
 from orion_auth.sessions.shapes import SessionGranted
 from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor.shapes import TotpSetUp
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
@@ -73,3 +74,17 @@ async def send_challenge_code(body: ChallengeCode, wired: Wired, context: Contex
     limit = await by_second_factor.send_code(wired.gate, body.challenge, method, bearer, wired.clock())
     response.headers.update(limit.headers() if limit else {})
     return CodeSent(detail="A code is on its way.")
+
+
+@router.post(
+    "/challenges/enrolments",
+    status_code=HTTPStatus.CREATED,
+    responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE),
+)
+async def enrol_for_challenge(body: ChallengeEnrolment, wired: Wired) -> TotpSetUp:
+    """Get a secret for an authenticator app, when a sign-in waits for a second factor to be set up.
+
+    Its first code, sent to `/challenges/answers`, begins the session.
+    """
+    offer = await by_second_factor.begin_enrolment(wired.gate, body.challenge, wired.clock())
+    return TotpSetUp(secret=offer.secret, uri=offer.uri, qr_svg=offer.qr_svg)

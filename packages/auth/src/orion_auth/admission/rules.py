@@ -51,16 +51,21 @@ def next_step(
     device_is_trusted: bool,
     device_is_blocked: bool,
     can_mail_code: bool = False,
+    must_enrol: bool = False,
 ) -> Step:
     """What follows a good first proof of an identity in good standing.
 
     A trusted device spares its owner the second factor, unless the attempt looks risky. Who has none is asked for a
     code that is mailed to him when the attempt looks risky; where that cannot be done, the attempt is told to him.
+    Who must have a second factor and has none sets one up now, unless the attempt looks risky: whoever stole a password
+    would set up his own.
     """
     if verdict == "BLOCK" or device_is_blocked:
         return "BLOCK"
     if proof.is_multi_factor:
         return "ADMIT"
+    if not has_second_factor and must_enrol:
+        return "CHALLENGE" if verdict == "ALLOW" else "BLOCK"
     if not has_second_factor:
         return "CHALLENGE" if verdict == "STEP_UP" and can_mail_code else "ADMIT"
     return "ADMIT" if device_is_trusted and verdict == "ALLOW" else "CHALLENGE"

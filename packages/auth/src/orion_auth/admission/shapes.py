@@ -43,6 +43,12 @@ class ChallengeCode(RequestShape):
     method: Literal["SMS", "EMAIL"] = Field(examples=["EMAIL"])
 
 
+class ChallengeEnrolment(RequestShape):
+    """Set up the second factor that a half-finished sign-in needs."""
+
+    challenge: Challenge = Field(repr=False)
+
+
 class CodeSent(ResponseShape):
     """A code is on its way."""
 

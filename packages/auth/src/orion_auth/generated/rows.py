@@ -1025,6 +1025,9 @@ class TwoFactorAuth(TypedDict):
     is_enabled: bool
     """boolean NOT NULL DEFAULT false."""
 
+    is_required: bool
+    """boolean NOT NULL DEFAULT false. This user must have one, whatever the installation asks of all"""
+
     primary_method: TwoFactorMethod | None
     """two_factor_method."""
 

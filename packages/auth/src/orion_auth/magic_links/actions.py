@@ -32,7 +32,7 @@ from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.secrets import new_code
 
-PROOF = Proof(("otp",))
+PROOF = Proof(("otp",), is_by_email=True)
 """RFC 8176 has no word for a mail; what it holds is good once."""
 
 

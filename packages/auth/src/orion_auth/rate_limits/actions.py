@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from orion_auth.addresses import country_calling_code
 from orion_auth.base import AnyRow
 from orion_auth.rate_limits import store
 from orion_auth.rate_limits.rules import (
@@ -121,6 +122,21 @@ async def take_two_factor_code(database: Database, user_id: UUID, now: datetime)
 async def take_social_login(database: Database, address: IpAddress, now: datetime) -> RateLimitState | None:
     """Count a step of a sign-in through another provider, by network: no account is known yet."""
     return await _take_all(database, [by_network("social_login", address)], now)
+
+
+async def take_sms(database: Database, phone: str, now: datetime) -> None:
+    """Count a text message to this number, to its neighbours, to its country and to everybody.
+
+    Whoever earns by messages (SMS pumping) has them sent to many numbers of one range. The narrowest goes first: what
+    one number is refused does not use up what others may get.
+    """
+    limits = [
+        Limit("sms_to_number", RateLimitKeyType.GLOBAL, phone),
+        Limit("sms_to_range", RateLimitKeyType.GLOBAL, phone[:-4]),
+        Limit("sms_to_country", RateLimitKeyType.GLOBAL, country_calling_code(phone)),
+        by_all("sms"),
+    ]
+    await _take_all(database, limits, now)
 
 
 async def _take(

@@ -42,6 +42,10 @@ Endpoint = Literal[
     "social_login",
     "two_factor_verification",
     "two_factor_code",
+    "sms_to_number",
+    "sms_to_range",
+    "sms_to_country",
+    "sms",
 ]
 """What is limited."""
 
@@ -60,6 +64,10 @@ COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
     "social_login": (RateLimitKeyType.IP,),
     "two_factor_verification": (RateLimitKeyType.USER,),
     "two_factor_code": (RateLimitKeyType.USER,),
+    "sms_to_number": (RateLimitKeyType.GLOBAL,),
+    "sms_to_range": (RateLimitKeyType.GLOBAL,),
+    "sms_to_country": (RateLimitKeyType.GLOBAL,),
+    "sms": (RateLimitKeyType.GLOBAL,),
 }
 """By whom the tries at each endpoint are counted: a policy for any other pair would limit nothing."""
 

@@ -14,8 +14,16 @@ from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.tokens.actions import Confirmed
 from orion_auth.two_factor import store
-from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, CODES_PER_CHALLENGE, Enrolled, matching_step
+from orion_auth.two_factor.rules import (
+    CHALLENGE_LIFETIME,
+    CODES_PER_CHALLENGE,
+    Enrolled,
+    matching_step,
+    next_primary,
+    normalise_backup_code,
+)
 from orion_auth.two_factor.tables import ChallengePurpose
+from orion_auth.two_factor.totp import TotpOffer, offer_totp, open_pending, seal_pending, totp_values
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
@@ -30,6 +38,8 @@ class Challenged:
     challenge: str = field(repr=False)
     methods: Sequence[TwoFactorMethod]
     expires_at: datetime
+    must_enrol: bool = False
+    """There is no second factor, and one is required: it is set up before the session begins."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,11 @@ class HalfFinished:
     tries_left: int
     codes_sent: int
     expires_at: datetime
+
+    @property
+    def must_enrol(self) -> bool:
+        """Whether its second factor has to be set up first."""
+        return bool(self.context.get("must_enrol"))
 
 
 PURPOSE = "challenge code"
@@ -109,7 +124,7 @@ async def enrolled(connection: AsyncConnection, user_id: UUID) -> Enrolled:
         TwoFactorMethod.HARDWARE_KEY: row.hardware_key_verified_at,
     }
     verified = frozenset(method for method, moment in verified_at.items() if moment is not None)
-    return Enrolled(row.is_enabled, verified, row.primary_method, row.backup_codes)
+    return Enrolled(row.is_enabled, verified, row.primary_method, row.backup_codes, row.is_required)
 
 
 async def open_sign_in(
@@ -119,6 +134,8 @@ async def open_sign_in(
     methods: Sequence[TwoFactorMethod],
     context: dict[str, Any],
     now: datetime,
+    *,
+    must_enrol: bool = False,
 ) -> Challenged:
     """Keep a sign-in whose first proof was good until one of `methods` is shown.
 
@@ -130,12 +147,13 @@ async def open_sign_in(
         "user_id": identity.id,
         "purpose": ChallengePurpose.SIGN_IN,
         "methods": list(methods),
-        "context": context | {"account": keyring.mac(_TOKEN_PURPOSE, _account(identity)).hex()},
+        "context": context
+        | {"account": keyring.mac(_TOKEN_PURPOSE, _account(identity)).hex(), "must_enrol": must_enrol},
         "expires_at": expires_at,
     }
     await store.insert_challenge(transaction.connection, values)
     mac = urlsafe_b64encode(keyring.mac(_TOKEN_PURPOSE, challenge_id.bytes)).decode().rstrip("=")
-    return Challenged(f"{challenge_id.hex}.{mac}", methods, expires_at)
+    return Challenged(f"{challenge_id.hex}.{mac}", methods, expires_at, must_enrol=must_enrol)
 
 
 async def find_sign_in(
@@ -168,7 +186,7 @@ async def new_code_for(
 ) -> str | None:
     """A code to be sent out, the only one that counts from now on; None when enough were sent."""
     code = new_code()
-    code_hash = keyring.mac(PURPOSE, _sent_message(sign_in.id, method, code))
+    code_hash = keyring.mac(PURPOSE, sent_message(sign_in.id, method, code))
     counted = await store.count_code(
         transaction.connection, sign_in.id, ChallengePurpose.SIGN_IN, code_hash, at_most=CODES_PER_CHALLENGE, now=now
     )
@@ -190,12 +208,40 @@ async def is_shown(
     """
     match method:
         case TwoFactorMethod.TOTP:
-            return await _accept_totp(transaction, keyring, sign_in.user_id, code, now)
+            return await _accept_totp(transaction, keyring, sign_in, code, now)
         case TwoFactorMethod.SMS | TwoFactorMethod.EMAIL:
-            message = _sent_message(sign_in.id, method, code)
+            message = sent_message(sign_in.id, method, code)
             return sign_in.code_hash is not None and keyring.verify_mac(PURPOSE, message, sign_in.code_hash)
-        case _:
+        case TwoFactorMethod.BACKUP_CODE:
+            hashes = backup_code_hashes(keyring, sign_in.user_id, code)
+            return await store.use_backup_code(transaction.connection, sign_in.user_id, hashes, now)
+        case TwoFactorMethod.HARDWARE_KEY:
             return False
+
+
+async def note_hardware_key(transaction: Transaction, user_id: UUID, has_one: bool, now: datetime) -> None:
+    """Note that the user has a hardware key now, or has none any more; whoever keeps keys says so."""
+    await store.ensure_row(transaction.connection, user_id)
+    present = await enrolled(transaction.connection, user_id)
+    if has_one:
+        values: dict[str, Any] = {
+            "hardware_key_verified_at": now,
+            "is_enabled": True,
+            "primary_method": present.primary or TwoFactorMethod.HARDWARE_KEY,
+        }
+    else:
+        primary = next_primary(present, TwoFactorMethod.HARDWARE_KEY)
+        values = {
+            "hardware_key_verified_at": None,
+            "is_enabled": primary is not None,
+            "primary_method": primary,
+        }
+    await store.change(transaction.connection, user_id, values)
+
+
+def backup_code_hashes(keyring: Keyring, user_id: UUID, code: str) -> list[bytes]:
+    """What a backup code is found by, under every key that it may have been made under."""
+    return keyring.macs("backup code", f"{user_id}:{normalise_backup_code(code)}".encode())
 
 
 async def finish(
@@ -207,13 +253,42 @@ async def finish(
         await store.note_used(transaction.connection, sign_in.user_id, method, now)
 
 
-async def _accept_totp(transaction: Transaction, keyring: Keyring, user_id: UUID, code: str, now: datetime) -> bool:
-    row = await store.find_factors(transaction.connection, user_id)
+async def offer_enrolment(
+    transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, issuer: str, account: str
+) -> TotpOffer:
+    """Offer a secret to somebody who cannot come in before he has a second factor; an earlier offer is worthless."""
+    offer = offer_totp(issuer, account)
+    context = sign_in.context | {"totp": seal_pending(keyring, sign_in.id, offer.secret)}
+    await store.set_context(transaction.connection, sign_in.id, context)
+    return offer
+
+
+async def _confirm_enrolment(
+    connection: AsyncConnection, keyring: Keyring, sign_in: HalfFinished, code: str, now: datetime
+) -> bool:
+    secret = open_pending(keyring, sign_in.id, sign_in.context["totp"])
+    step = matching_step(secret, code, now, None)
+    if step is None:
+        return False
+    values = await totp_values(connection, keyring, sign_in.user_id, secret, step, now)
+    await store.change(
+        connection, sign_in.user_id, values | {"is_enabled": True, "primary_method": TwoFactorMethod.TOTP}
+    )
+    return True
+
+
+async def _accept_totp(
+    transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, code: str, now: datetime
+) -> bool:
+    connection, user_id = transaction.connection, sign_in.user_id
+    if "totp" in sign_in.context:
+        return await _confirm_enrolment(connection, keyring, sign_in, code, now)
+    row = await store.find_factors(connection, user_id)
     if row is None or row.totp_verified_at is None:
         return False
     secret = keyring.open(row.totp_secret, place("two_factor_auth", "totp_secret", row.id)).decode()
     step = matching_step(secret, code, now, row.totp_last_step)
-    return step is not None and await store.accept_step(transaction.connection, user_id, step)
+    return step is not None and await store.accept_step(connection, user_id, step)
 
 
 def _half_finished(row: AnyRow | None) -> HalfFinished | None:
@@ -236,5 +311,6 @@ def _account(identity: KnownIdentity) -> bytes:
     return "\n".join(map(str, (identity.id, identity.email, identity.security_epoch, identity.password_hash))).encode()
 
 
-def _sent_message(challenge_id: UUID, method: TwoFactorMethod, code: str) -> bytes:
+def sent_message(challenge_id: UUID, method: TwoFactorMethod, code: str) -> bytes:
+    """What the hash of a code is made of: it is good for this challenge, and by the way it was sent."""
     return f"{challenge_id}:{method.value}:{code}".encode()

@@ -1,8 +1,8 @@
 """Which second factors somebody may be asked for, and what makes one of them good."""
 
 import hmac
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pyotp.totp import TOTP
@@ -34,6 +34,16 @@ REFERENCES = {
 """Authentication method references (RFC 8176 §2)."""
 
 
+BACKUP_CODES = 10
+"""Made at once."""
+
+BACKUP_CODE_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
+BACKUP_CODE_LENGTH = 10
+"""Letters that are not mistaken for each other; 49 bits, tried five times in a minute at most."""
+
+_STRONGEST = (TwoFactorMethod.HARDWARE_KEY, TwoFactorMethod.TOTP, TwoFactorMethod.SMS, TwoFactorMethod.EMAIL)
+
+
 @dataclass(frozen=True)
 class Enrolled:
     """What somebody has as second factors."""
@@ -44,6 +54,8 @@ class Enrolled:
     primary: TwoFactorMethod | None = None
     backup_codes: int = 0
     """How many are left."""
+    is_required: bool = False
+    """Whether this user must have one."""
 
 
 def offered(enrolled: Enrolled, policy: FactorPolicy, *, is_by_email: bool) -> tuple[TwoFactorMethod, ...]:
@@ -59,6 +71,35 @@ def offered(enrolled: Enrolled, policy: FactorPolicy, *, is_by_email: bool) -> t
     return (*methods, TwoFactorMethod.BACKUP_CODE) if enrolled.backup_codes else tuple(methods)
 
 
+def must_enrol(enrolled: Enrolled, policy: FactorPolicy) -> bool:
+    """Whether somebody must have a second factor and has none that the policy allows."""
+    has_one = enrolled.is_enabled and bool(enrolled.verified & policy.allowed)
+    return (policy.is_required or enrolled.is_required) and not has_one
+
+
+def may_remove(enrolled: Enrolled, method: TwoFactorMethod, policy: FactorPolicy) -> bool:
+    """Whether somebody can do without a method: what is required must be left by another one."""
+    return not must_enrol(replace(enrolled, verified=enrolled.verified - {method}), policy)
+
+
+def next_primary(enrolled: Enrolled, removed: TwoFactorMethod) -> TwoFactorMethod | None:
+    """The primary method once one is removed; None when it was the last."""
+    left = enrolled.verified - {removed}
+    if enrolled.primary in left:
+        return enrolled.primary
+    return min(left, key=_STRONGEST.index, default=None)
+
+
+def normalise_backup_code(text: str) -> str:
+    """A backup code as it is hashed, however it was typed."""
+    return "".join(filter(str.isalnum, text.lower()))
+
+
+def spoken_backup_code(letters: str) -> str:
+    """A backup code as it is shown."""
+    return f"{letters[:5]}-{letters[5:]}"
+
+
 def references(first: Sequence[str], second: TwoFactorMethod) -> tuple[str, ...]:
     """The references of both factors, and that there were several (`mfa`)."""
     return tuple(dict.fromkeys((*first, REFERENCES[second], "mfa")))
@@ -71,8 +112,3 @@ def matching_step(secret: str, code: str, now: datetime, last_step: int | None) 
     steps = range(present - TOTP_DRIFT, present + TOTP_DRIFT + 1)
     right = [step for step in steps if hmac.compare_digest(otp.generate_otp(step).encode(), code.encode())]
     return max((step for step in right if last_step is None or step > last_step), default=None)
-
-
-def needs_sending(methods: Collection[TwoFactorMethod], method: TwoFactorMethod) -> bool:
-    """Whether a code is sent out for this method of a challenge."""
-    return method in SENT and method in methods

@@ -1,10 +1,12 @@
 """The statements of second factors and challenges."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -50,9 +52,10 @@ async def count_try(
 
 
 async def consume(connection: AsyncConnection, challenge_id: UUID, now: datetime) -> None:
-    """Close a challenge that was met (primary key)."""
+    """Close a challenge (primary key); a secret that was offered in it is not kept there."""
+    context = TwoFactorChallenge.context.op("-")("totp")
     statement = update(TwoFactorChallenge).where(TwoFactorChallenge.id == challenge_id)
-    await connection.execute(statement.values(consumed_at=now))
+    await connection.execute(statement.values(consumed_at=now, context=context))
 
 
 async def forget_passwords(connection: AsyncConnection, user_id: UUID, purpose: ChallengePurpose) -> None:
@@ -157,3 +160,50 @@ async def note_used(connection: AsyncConnection, user_id: UUID, method: TwoFacto
     """Note which second factor was shown last (uq_two_factor_auth_user_id)."""
     statement = update(TwoFactorAuth).where(TwoFactorAuth.user_id == user_id)
     await connection.execute(statement.values(last_used_at=now, last_used_method=method))
+
+
+async def ensure_row(connection: AsyncConnection, user_id: UUID) -> UUID:
+    """The id of the row of a user's second factors, kept from changing until the transaction ends; made when it is
+    missing (uq_two_factor_auth_user_id).
+    """
+    statement = upsert(TwoFactorAuth).values(user_id=user_id)
+    statement = statement.on_conflict_do_update(index_elements=[TwoFactorAuth.user_id], set_={"user_id": user_id})
+    return (await connection.execute(statement.returning(TwoFactorAuth.id))).scalar_one()
+
+
+async def change(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:
+    """Change the second factors of a user (uq_two_factor_auth_user_id)."""
+    await connection.execute(update(TwoFactorAuth).where(TwoFactorAuth.user_id == user_id).values(values))
+
+
+async def replace_backup_codes(
+    connection: AsyncConnection, user_id: UUID, hashes: Sequence[bytes], now: datetime
+) -> None:
+    """Put new backup codes in place of those that are left (ix_two_factor_backup_codes_unused)."""
+    unused = (TwoFactorBackupCode.user_id == user_id, TwoFactorBackupCode.used_at.is_(None))
+    await connection.execute(delete(TwoFactorBackupCode).where(*unused))
+    if hashes:
+        rows = [{"user_id": user_id, "code_hash": code_hash} for code_hash in hashes]
+        await connection.execute(insert(TwoFactorBackupCode), rows)
+    await change(connection, user_id, {"backup_codes_generated_at": now if hashes else None})
+
+
+async def use_backup_code(connection: AsyncConnection, user_id: UUID, hashes: Sequence[bytes], now: datetime) -> bool:
+    """Use up a backup code (uq_two_factor_backup_codes_user_id_code_hash), once however many show it at once."""
+    statement = (
+        update(TwoFactorBackupCode)
+        .where(
+            TwoFactorBackupCode.user_id == user_id,
+            TwoFactorBackupCode.code_hash.in_(hashes),
+            TwoFactorBackupCode.used_at.is_(None),
+        )
+        .values(used_at=now)
+        .returning(TwoFactorBackupCode.id)
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def set_context(connection: AsyncConnection, challenge_id: UUID, context: dict[str, Any]) -> None:
+    """Change what a challenge leads to (primary key)."""
+    statement = update(TwoFactorChallenge).where(TwoFactorChallenge.id == challenge_id)
+    await connection.execute(statement.values(context=context))

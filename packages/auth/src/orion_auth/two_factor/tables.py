@@ -22,6 +22,9 @@ class TwoFactorAuth(Identified, Timestamped, Table):
 
     user_id: Mapped[UUID] = owner()
     is_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_required: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="This user must have one, whatever the installation asks of all"
+    )
     primary_method: Mapped[TwoFactorMethod | None] = mapped_column(native_enum(TwoFactorMethod))
     totp_secret: Mapped[bytes | None] = sealed()
     totp_verified_at: Mapped[datetime | None]

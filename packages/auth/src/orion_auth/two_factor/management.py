@@ -1,0 +1,152 @@
+"""What somebody has as second factors: reading it, choosing among them, removing them, and codes for a bad day."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orion_auth.gate import Gate
+from orion_auth.identities import actions as identities
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import (
+    BACKUP_CODES_REGENERATED,
+    FACTORS_RESET,
+    TWO_FACTOR_DISABLED,
+)
+from orion_auth.two_factor import store
+from orion_auth.two_factor.actions import backup_code_hashes, enrolled
+from orion_auth.two_factor.enrolment import hold
+from orion_auth.two_factor.rules import (
+    BACKUP_CODE_LENGTH,
+    BACKUP_CODE_LETTERS,
+    BACKUP_CODES,
+    Enrolled,
+    may_remove,
+    next_primary,
+    spoken_backup_code,
+)
+from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_core.errors import Problem, not_found
+
+Columns = dict[str, Any]
+
+CLEARED: dict[TwoFactorMethod, Columns] = {
+    TwoFactorMethod.TOTP: {"totp_secret": None, "totp_verified_at": None, "totp_last_step": None},
+    TwoFactorMethod.SMS: {"sms_phone": None, "sms_verified_at": None},
+    TwoFactorMethod.EMAIL: {"email_verified_at": None},
+}
+"""The columns of a method, emptied. Hardware keys are kept elsewhere, and removed one by one."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What somebody has."""
+
+    enrolled: Enrolled
+    verified_at: dict[TwoFactorMethod, datetime]
+    phone: str | None
+    backup_codes_made_at: datetime | None
+    is_required: bool
+    """Of this user or of everybody."""
+
+
+async def read(gate: Gate, user_id: UUID) -> State:
+    """What the user has as second factors."""
+    async with gate.database.autocommit() as connection:
+        row = await store.find_factors(connection, user_id)
+        present = await enrolled(connection, user_id)
+    if row is None:
+        return State(present, {}, None, None, gate.factor_policy.is_required)
+    verified_at = {
+        TwoFactorMethod.TOTP: row.totp_verified_at,
+        TwoFactorMethod.SMS: row.sms_verified_at,
+        TwoFactorMethod.EMAIL: row.email_verified_at,
+        TwoFactorMethod.HARDWARE_KEY: row.hardware_key_verified_at,
+    }
+    return State(
+        present,
+        {method: moment for method, moment in verified_at.items() if moment is not None},
+        row.sms_phone,
+        row.backup_codes_generated_at,
+        gate.factor_policy.is_required or row.is_required,
+    )
+
+
+async def set_primary(gate: Gate, user_id: UUID, method: TwoFactorMethod, now: datetime) -> None:
+    """Have this method asked for first; 409 when the user has not set it up."""
+    async with gate.database.transaction() as transaction:
+        await hold(transaction, user_id, now)
+        present = await enrolled(transaction.connection, user_id)
+        if method not in present.verified:
+            detail = "This method is not set up; set it up first."
+            raise Problem(409, "method_not_set_up", "Method not set up", detail)
+        await store.change(transaction.connection, user_id, {"primary_method": method})
+
+
+async def remove(
+    gate: Gate, user_id: UUID, method: TwoFactorMethod, circumstances: Circumstances, now: datetime
+) -> None:
+    """Remove a method; with the last one, the second factor is off, and backup codes go too.
+
+    409 when a second factor is required and this is the last that is allowed.
+    """
+    async with gate.database.transaction() as transaction:
+        identity = await hold(transaction, user_id, now)
+        present = await enrolled(transaction.connection, user_id)
+        if method not in present.verified or method not in CLEARED:
+            raise not_found("second factor")
+        if not may_remove(present, method, gate.factor_policy):
+            detail = "A second factor is required of this account. Set up another one first."
+            raise Problem(409, "second_factor_required", "A second factor is required", detail)
+        primary = next_primary(present, method)
+        values = CLEARED[method] | {"primary_method": primary, "is_enabled": primary is not None}
+        await store.change(transaction.connection, user_id, values)
+        if primary is None:
+            await store.replace_backup_codes(transaction.connection, user_id, [], now)
+        await security_events.note(transaction, gate.outbox, TWO_FACTOR_DISABLED, identity, circumstances, now)
+
+
+async def make_backup_codes(gate: Gate, user_id: UUID, circumstances: Circumstances, now: datetime) -> Sequence[str]:
+    """New codes, shown this once; those of before are worthless. 409 without a second factor to stand in for."""
+    letters = [
+        "".join(secrets.choice(BACKUP_CODE_LETTERS) for _ in range(BACKUP_CODE_LENGTH)) for _ in range(BACKUP_CODES)
+    ]
+    async with gate.database.transaction() as transaction:
+        identity = await hold(transaction, user_id, now)
+        if not (await enrolled(transaction.connection, user_id)).is_enabled:
+            detail = "Backup codes stand in for a second factor; set one up first."
+            raise Problem(409, "second_factor_missing", "No second factor", detail)
+        hashes = [backup_code_hashes(gate.mailing.keyring, user_id, code)[0] for code in letters]
+        await store.replace_backup_codes(transaction.connection, user_id, hashes, now)
+        await security_events.note(transaction, gate.outbox, BACKUP_CODES_REGENERATED, identity, circumstances, now)
+    return [spoken_backup_code(code) for code in letters]
+
+
+async def require(gate: Gate, user_id: UUID, is_required: bool, now: datetime) -> None:
+    """Require a second factor of one user, or require it no more; it is asked for at his next sign-in."""
+    async with gate.database.transaction() as transaction:
+        if await identities.hold(transaction, user_id, now) is None:
+            raise not_found("user")
+        await store.ensure_row(transaction.connection, user_id)
+        await store.change(transaction.connection, user_id, {"is_required": is_required})
+
+
+async def reset(gate: Gate, user_id: UUID, by: str, now: datetime) -> None:
+    """Remove all second factors of a user who has lost them, by an administrator called `by`; the user is told.
+
+    Hardware keys stay enrolled as passkeys, but are no second factor until they are added again.
+    """
+    async with gate.database.transaction() as transaction:
+        identity = await identities.hold(transaction, user_id, now)
+        if identity is None:
+            raise not_found("user")
+        values: Columns = {"is_enabled": False, "primary_method": None, "hardware_key_verified_at": None}
+        for cleared in CLEARED.values():
+            values |= cleared
+        await store.change(transaction.connection, user_id, values)
+        await store.replace_backup_codes(transaction.connection, user_id, [], now)
+        circumstances = Circumstances(details={"by": by})
+        await security_events.note(transaction, gate.outbox, FACTORS_RESET, identity, circumstances, now)

@@ -1,0 +1,154 @@
+"""Second factors, over HTTP: one's own, and those of a user who has lost his."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from orion_auth.addresses import normalise_phone
+from orion_auth.components import Administrator, Claims, Wired
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.step_up import require_recent
+from orion_auth.two_factor import enrolment, management
+from orion_auth.two_factor.management import State
+from orion_auth.two_factor.shapes import (
+    BackupCodes,
+    CodeOnItsWay,
+    Confirmation,
+    Phone,
+    PrimaryMethod,
+    Requirement,
+    TotpSetUp,
+    TwoFactorState,
+    VerifiedMethod,
+)
+from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_contracts.claims import AccessClaims
+from orion_core.errors import FieldError, Problem
+from orion_core.http.authentication import user_id as own_id
+from orion_core.http.context import Context
+from orion_core.http.openapi import refusals
+
+router = APIRouter(prefix="/auth/v1", tags=["second factor"])
+
+
+@router.get("/me/two-factor")
+async def read_two_factor(claims: Claims, wired: Wired) -> TwoFactorState:
+    """One's own second factors."""
+    return _state(await management.read(wired.gate, own_id(claims)))
+
+
+@router.post("/me/two-factor/totp", status_code=HTTPStatus.CREATED)
+async def begin_totp(claims: Claims, wired: Wired) -> TotpSetUp:
+    """Get a secret for an authenticator app; it counts once a code of it is confirmed. Needs a recent proof."""
+    now = wired.clock()
+    require_recent(claims, now)
+    offer = await enrolment.begin_totp(wired.gate, own_id(claims), now)
+    return TotpSetUp(secret=offer.secret, uri=offer.uri, qr_svg=offer.qr_svg)
+
+
+@router.post("/me/two-factor/sms", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
+async def begin_sms(body: Phone, claims: Claims, wired: Wired, context: Context) -> CodeOnItsWay:
+    """Have a code sent to a phone; it counts once the code is confirmed. Needs a recent proof."""
+    now = wired.clock()
+    require_recent(claims, now)
+    phone = normalise_phone(body.phone)
+    if phone is None:
+        raise _invalid_phone()
+    await enrolment.begin_sent(wired.gate, own_id(claims), phone, now, context.ip_address)
+    return CodeOnItsWay(detail="A code is on its way.")
+
+
+@router.post("/me/two-factor/email", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
+async def begin_email(claims: Claims, wired: Wired, context: Context) -> CodeOnItsWay:
+    """Have a code sent to the address of the account; it counts once the code is confirmed. Needs a recent proof."""
+    now = wired.clock()
+    require_recent(claims, now)
+    await enrolment.begin_sent(wired.gate, own_id(claims), None, now, context.ip_address)
+    return CodeOnItsWay(detail="A code is on its way.")
+
+
+@router.post("/me/two-factor/confirmations", responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
+async def confirm_method(body: Confirmation, claims: Claims, wired: Wired, context: Context) -> TwoFactorState:
+    """Show the code of the method whose set-up was begun last; from now on it is a second factor."""
+    now = wired.clock()
+    require_recent(claims, now)
+    method = TwoFactorMethod(body.method)
+    circumstances = _circumstances(claims, context, method)
+    await enrolment.confirm(wired.gate, own_id(claims), method, body.code, circumstances, now)
+    return _state(await management.read(wired.gate, own_id(claims)))
+
+
+@router.put("/me/two-factor/primary", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.CONFLICT))
+async def set_primary(body: PrimaryMethod, claims: Claims, wired: Wired) -> None:
+    """Choose which method is asked for first."""
+    await management.set_primary(wired.gate, own_id(claims), TwoFactorMethod(body.method), wired.clock())
+
+
+@router.post("/me/two-factor/backup-codes", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
+async def make_backup_codes(claims: Claims, wired: Wired, context: Context) -> BackupCodes:
+    """Get ten new backup codes, shown this once; those of before are worthless. Needs a recent proof."""
+    now = wired.clock()
+    require_recent(claims, now)
+    circumstances = _circumstances(claims, context, TwoFactorMethod.BACKUP_CODE)
+    return BackupCodes(codes=list(await management.make_backup_codes(wired.gate, own_id(claims), circumstances, now)))
+
+
+@router.delete(
+    "/me/two-factor/methods/{method}",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+async def remove_method(method: TwoFactorMethod, claims: Claims, wired: Wired, context: Context) -> None:
+    """Remove a method; without the last one the second factor is off. Needs a recent proof."""
+    now = wired.clock()
+    require_recent(claims, now)
+    circumstances = _circumstances(claims, context, method)
+    await management.remove(wired.gate, own_id(claims), method, circumstances, now)
+
+
+@router.put(
+    "/users/{user_id}/two-factor/requirement",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=refusals(HTTPStatus.NOT_FOUND),
+)
+async def require_of_user(user_id: UUID, body: Requirement, _: Administrator, wired: Wired) -> None:
+    """Require a second factor of one user, such as one with a powerful role; for administrators."""
+    await management.require(wired.gate, user_id, body.is_required, wired.clock())
+
+
+@router.delete(
+    "/users/{user_id}/two-factor", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND)
+)
+async def reset_user(user_id: UUID, administrator: Administrator, wired: Wired) -> None:
+    """Remove all second factors of a user who has lost them, and tell him; for administrators."""
+    await management.reset(wired.gate, user_id, administrator.sub, wired.clock())
+
+
+def _circumstances(claims: AccessClaims, context: Context, method: TwoFactorMethod) -> Circumstances:
+    return Circumstances(
+        ip_address=context.ip_address,
+        user_agent=context.user_agent,
+        session_id=UUID(claims.sid) if claims.sid else None,
+        details={"method": method.value},
+    )
+
+
+def _state(state: State) -> TwoFactorState:
+    present = state.enrolled
+    verified = sorted(state.verified_at.items(), key=lambda entry: entry[1])
+    return TwoFactorState(
+        is_enabled=present.is_enabled,
+        is_required=state.is_required,
+        primary_method=present.primary.value if present.primary else None,
+        methods=[VerifiedMethod(method=method.value, verified_at=moment) for method, moment in verified],
+        phone=state.phone,
+        backup_codes_left=present.backup_codes,
+        backup_codes_made_at=state.backup_codes_made_at,
+    )
+
+
+def _invalid_phone() -> Problem:
+    detail = "This is no phone number that can get messages; write it as +47 912 34 567, with its country."
+    error = FieldError(field="/phone", code="invalid_phone", detail=detail)
+    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
