@@ -67,10 +67,6 @@ def upgrade() -> None:
         """
     )
     op.execute(
-        "ALTER TABLE oauth_providers ADD CONSTRAINT ck_oauth_providers_refresh_failures CHECK (refresh_failures >= 0) NOT VALID"
-    )
-    op.execute("ALTER TABLE oauth_providers VALIDATE CONSTRAINT ck_oauth_providers_refresh_failures")
-    op.execute(
         "CREATE INDEX ix_oauth_providers_sync_due_at ON oauth_providers (sync_due_at) WHERE sync_due_at IS NOT NULL"
     )
     op.execute(
@@ -84,7 +80,6 @@ def downgrade() -> None:
     op.execute(
         """
         ALTER TABLE oauth_providers
-            DROP CONSTRAINT ck_oauth_providers_refresh_failures,
             DROP COLUMN access_ended_at,
             DROP COLUMN sync_due_at,
             DROP COLUMN refresh_retry_at,

@@ -52,7 +52,6 @@ class OAuthProvider(Identified, Timestamped, Annotated, Table):
         ),
         Index("ix_oauth_providers_sync_due_at", "sync_due_at", postgresql_where=text("sync_due_at IS NOT NULL")),
         CheckConstraint("provider_email = lower(provider_email)", name="provider_email"),
-        CheckConstraint("refresh_failures >= 0", name="refresh_failures"),
         {
             "info": {"retention": Follows("identities", "a linked account, until it is unlinked")},
             "comment": "Accounts elsewhere that users have linked",
