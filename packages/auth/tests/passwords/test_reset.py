@@ -32,7 +32,7 @@ async def set_by(auth: "Auth", address: str, password: str = NEW) -> Any:
 
 
 async def events(auth: "Auth") -> list[str]:
-    rows = await auth.rows("SELECT event_type FROM security_events WHERE category = 'PASSWORD' ORDER BY id")
+    rows = await auth.rows("SELECT event_type FROM security_events WHERE category = 'PASSWORD' ORDER BY created_at")
     return [row["event_type"] for row in rows]
 
 

@@ -182,4 +182,4 @@ async def test_events_are_counted_and_a_notice_is_asked_for_where_it_says_so(aut
 
 
 def _counted() -> float:
-    return SECURITY_EVENTS.labels("token.reused", "HIGH")._value.get()  # pyright: ignore[reportPrivateUsage]
+    return SECURITY_EVENTS.labels("token.reused", "HIGH")._value.get()  # pyright: ignore[reportUnknownVariableType]

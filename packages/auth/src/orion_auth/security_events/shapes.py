@@ -79,8 +79,8 @@ class EventShape(MyEvent):
 def shown(row: AnyRow) -> dict[str, Any]:
     """The fields of a row, for either shape; the reasons are those of its details that are words."""
     values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-    reasons = values["details"].get("reasons")
-    values["reasons"] = [reason for reason in reasons if isinstance(reason, str)] if isinstance(reasons, list) else []
+    told: list[Any] = values["details"].get("reasons") or []
+    values["reasons"] = [reason for reason in told if isinstance(reason, str)]
     values["type"] = values.pop("event_type")
     values["ip_address"] = str(row.ip_address) if row.ip_address is not None else None
     return values
