@@ -23,6 +23,7 @@ from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
 from orion_auth.rate_limits import routes as rate_limits
+from orion_auth.refresh_tokens.actions import Successors
 from orion_auth.registrations import routes as registrations
 from orion_auth.security_events import routes as security_events
 from orion_auth.service import service
@@ -150,6 +151,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
             settings.session_policy,
             settings.product_name,
         ),
+        successors=Successors(settings.sealing_keys),
         providers=Providers(http, Directory(http, clock)),
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),

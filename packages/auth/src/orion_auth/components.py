@@ -10,6 +10,7 @@ from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.providers.actions import Providers
+from orion_auth.refresh_tokens.actions import Successors
 from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
@@ -38,6 +39,7 @@ class Components:
     password_policy: PasswordPolicy
     signer: AccessTokenSigner
     gate: Gate
+    successors: Successors
     providers: Providers
     authenticate: Authenticator
     idempotency: IdempotencyKeys

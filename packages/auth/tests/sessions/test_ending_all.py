@@ -5,13 +5,13 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from packages.auth.tests.sessions.test_ending_races import ACTIVE, database_of, somebody_waits
+from packages.auth.tests.sessions.test_ending_races import ACTIVE, database_of, rotating, somebody_waits
 
 from orion_auth.identities import actions as identities
+from orion_auth.refresh_tokens.actions import Refreshed
 from orion_auth.session_policy import SessionPolicy
 from orion_auth.sessions import actions as sessions
-from orion_auth.tokens import actions as tokens
-from orion_auth.tokens.actions import Bearer, Refreshed
+from orion_auth.tokens.actions import Bearer
 from orion_contracts.events import SessionEnded
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def test_a_refresh_under_way_carries_nothing_on(auth: "Auth") -> None:
     ada = await auth.verified()
     session = (await auth.sign_in()).json()
     async with database_of(auth).transaction() as refreshing:
-        refreshed = await tokens.rotate(refreshing, session["refresh_token"], BEARER, auth.clock())
+        refreshed = await rotating(auth, refreshing, session["refresh_token"])
         ending = asyncio.create_task(end_all(auth, ada))
         await somebody_waits(auth)
     assert isinstance(refreshed, Refreshed)

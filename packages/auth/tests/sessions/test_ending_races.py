@@ -4,9 +4,10 @@ import asyncio
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from orion_auth.tokens import actions as tokens
-from orion_auth.tokens.actions import Bearer, Refreshed
-from orion_core.database import Database
+from orion_auth.refresh_tokens import actions as refresh_tokens
+from orion_auth.refresh_tokens.actions import Refreshed, Replayed
+from orion_auth.tokens.actions import Bearer
+from orion_core.database import Database, Transaction
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -22,6 +23,12 @@ async def somebody_waits(auth: "Auth") -> None:
             await asyncio.sleep(0.01)
 
 
+async def rotating(auth: "Auth", transaction: Transaction, token: str) -> Refreshed | Replayed | None:
+    """A refresh that has not come to its end yet."""
+    successors = auth.application.state.components.successors
+    return await refresh_tokens.rotate(transaction.connection, successors, token, BEARER, auth.clock())
+
+
 def database_of(auth: "Auth") -> Database:
     return auth.application.state.components.database
 
@@ -30,8 +37,9 @@ async def test_a_thief_who_refreshes_while_the_theft_is_found_out_has_nothing(au
     await auth.verified()
     stolen = (await auth.sign_in()).json()["refresh_token"]
     thief = (await auth.refresh(stolen)).json()["refresh_token"]
+    auth.clock.advance(seconds=31)
     async with database_of(auth).transaction() as refreshing:
-        refreshed = await tokens.rotate(refreshing, thief, BEARER, auth.clock())
+        refreshed = await rotating(auth, refreshing, thief)
         replay = asyncio.create_task(auth.refresh(stolen))
         await somebody_waits(auth)
     assert (await replay).json()["error"] == "invalid_grant"
@@ -45,6 +53,7 @@ async def test_signing_out_refreshing_and_replaying_at_once_end_it_once(auth: "A
         session = (await auth.sign_in()).json()
         headers = auth.as_bearer(session["access_token"])
         successor = (await auth.refresh(session["refresh_token"])).json()["refresh_token"]
+        auth.clock.advance(minutes=1)
         answers = await asyncio.gather(
             auth.refresh(successor),
             another_auth.http.delete("/auth/v1/sessions/current", headers=headers),

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from orion_auth.oauth2.rules import Client, TokenRequestError, check_service, granted_scope
+from orion_auth.gate import Gate
+from orion_auth.oauth2.rules import Client, TokenRequestError, check_service, granted_scope, requested_scopes
 from orion_auth.oauth2.shapes import TokenResponse
+from orion_auth.refresh_tokens.actions import Successors
 from orion_auth.sessions import actions as sessions
 from orion_auth.signer import AccessTokenSigner
 from orion_auth.tokens.actions import Bearer
-from orion_core.database import Database
-from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
 
 
@@ -33,17 +33,12 @@ async def grant_to_service(
 
 
 async def grant_by_refresh(
-    database: Database,
-    signer: AccessTokenSigner,
-    outbox: Outbox,
-    refresh_token: str | None,
-    bearer: Bearer,
-    now: datetime,
+    gate: Gate, successors: Successors, refresh_token: str | None, scope: str | None, bearer: Bearer, now: datetime
 ) -> Granted:
     """The next access token of a session, and the next refresh token (RFC 6749 §6)."""
     if refresh_token is None:
         raise TokenRequestError("invalid_request", "refresh_token is missing.")
-    grant = await sessions.refresh(database, signer, outbox, refresh_token, bearer, now)
+    grant = await sessions.refresh(gate, successors, refresh_token, bearer, now, requested_scopes(scope))
     if grant is None:
         raise TokenRequestError("invalid_grant", "The refresh token has ended, was used or was revoked; sign in again.")
     response = TokenResponse(

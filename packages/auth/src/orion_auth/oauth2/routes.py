@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from orion_auth.components import Components, Wired
 from orion_auth.oauth2 import actions
 from orion_auth.oauth2.actions import Granted
-from orion_auth.oauth2.rules import TokenRequestError, read_client, read_form
+from orion_auth.oauth2.rules import TokenRequestError, device_id, read_client, read_form
 from orion_auth.oauth2.shapes import TokenError, TokenResponse
 from orion_auth.tokens.actions import Bearer
 from orion_core.errors import Problem
@@ -29,6 +29,10 @@ _FORM: dict[str, Any] = {
                         "grant_type": {"type": "string", "enum": ["client_credentials", "refresh_token"]},
                         "refresh_token": {"type": "string"},
                         "scope": {"type": "string"},
+                        "device_id": {
+                            "type": "string",
+                            "description": "Best sent with every refresh: by it a second try is told from a thief's",
+                        },
                         "client_id": {"type": "string"},
                         "client_secret": {"type": "string"},
                     },
@@ -64,9 +68,9 @@ async def _grant(form: dict[str, str], authorization: str, wired: Components, co
             hashes = wired.settings.service_key_hashes
             return await actions.grant_to_service(wired.signer, hashes, client, form.get("scope"), wired.clock())
         case "refresh_token":
-            bearer = Bearer(context.ip_address, context.user_agent)
+            bearer = Bearer(context.ip_address, context.user_agent, device_id(form))
             return await actions.grant_by_refresh(
-                wired.database, wired.signer, wired.outbox, form.get("refresh_token"), bearer, wired.clock()
+                wired.gate, wired.successors, form.get("refresh_token"), form.get("scope"), bearer, wired.clock()
             )
         case None:
             raise TokenRequestError("invalid_request", "grant_type is missing.")

@@ -18,6 +18,8 @@ OPERATOR = "operator"
 
 OPERATOR_SCOPES = frozenset({ADMIN_SCOPE})
 
+LONGEST_DEVICE_ID = 128
+
 _NOBODYS_HASH = sha256(b"").hexdigest()
 
 
@@ -81,6 +83,16 @@ def granted_scope(client: Client, requested: str | None) -> str:
     if not scopes <= allowed:
         raise TokenRequestError("invalid_scope", f"This client may have: {' '.join(sorted(allowed))}.")
     return " ".join(sorted(scopes))
+
+
+def requested_scopes(requested: str | None) -> tuple[str, ...]:
+    """The scopes that a refresh asks for, each once; none when it leaves them to the token."""
+    return tuple(dict.fromkeys((requested or "").split()))
+
+
+def device_id(form: Mapping[str, str]) -> str | None:
+    """The client's own stable name for its device, as at sign-in; whatever it sends, so much of it counts."""
+    return form["device_id"][:LONGEST_DEVICE_ID] if "device_id" in form else None
 
 
 def _basic(encoded: str) -> Client:

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
-from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.refresh_tokens import actions as refresh_tokens
+from orion_auth.refresh_tokens.actions import Replayed, Successors
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TOKEN_REUSED
@@ -16,7 +18,7 @@ from orion_auth.sessions import store
 from orion_auth.sessions.rules import REFUSAL_MARGIN, LiveSession, too_many
 from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSigner
 from orion_auth.tokens import actions as tokens
-from orion_auth.tokens.actions import Bearer, NewSession, Refreshed, Replayed
+from orion_auth.tokens.actions import Bearer, NewSession
 from orion_contracts.claims import AccessClaims
 from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionStarted
 from orion_core.clock import Clock
@@ -68,7 +70,16 @@ async def begin(
     longest end.
     """
     lifetime = policy.remembered if remember else policy.unremembered
-    session = NewSession(uuid7(), identity.id, now, now + lifetime.absolute, lifetime.idle, FIRST_PARTY, amr)
+    session = NewSession(
+        id=uuid7(),
+        user_id=identity.id,
+        started_at=now,
+        expires_at=now + lifetime.absolute,
+        idle=lifetime.idle,
+        client_id=FIRST_PARTY,
+        amr=amr,
+        security_epoch=identity.security_epoch,
+    )
     refresh_token = await tokens.issue_refresh(transaction, session, bearer)
     event = SessionStarted(
         session_id=session.id,
@@ -96,32 +107,30 @@ async def grant(signer: AccessTokenSigner, started: Started, limit: RateLimitSta
 
 
 async def refresh(
-    database: Database, signer: AccessTokenSigner, outbox: Outbox, token: str, bearer: Bearer, now: datetime
+    gate: Gate, successors: Successors, token: str, bearer: Bearer, now: datetime, scopes: tuple[str, ...] = ()
 ) -> Grant | None:
     """Carry a session on: a new access token, and a new refresh token in place of the one shown.
 
-    None when the token is no good. One that was rotated before ends its session: whoever came second, one of the two is
-    not the owner.
+    None when the token is no good, or has not all of `scopes`. One of which there must be a copy ends its session:
+    whoever came second, one of the two is not the owner. One round trip to the database, unless something is wrong.
     """
-    async with database.autocommit() as connection:
-        owner = await tokens.refresh_token_owner(connection, token)
-    limit = await rate_limits.take_refresh(database, owner, now) if owner else None
-    async with database.transaction() as transaction:
-        rotated = await tokens.rotate(transaction, token, bearer, now)
-        if isinstance(rotated, Replayed):
-            await _end_replayed(transaction, outbox, rotated, bearer, now)
-        identity = await _still_welcome(transaction, rotated, now)
-    if identity is None or not isinstance(rotated, Refreshed):
+    async with gate.database.autocommit() as connection:
+        rotated = await refresh_tokens.rotate(connection, successors, token, bearer, now, scopes)
+    if isinstance(rotated, Replayed):
+        async with gate.database.transaction() as transaction:
+            await _end_replayed(transaction, gate.outbox, rotated, bearer, now)
         return None
-    access = await signer.for_user(
-        identity.id,
+    if rotated is None:
+        return None
+    access = await gate.signer.for_user(
+        rotated.user_id,
         rotated.session_id,
-        epoch=identity.security_epoch,
-        auth_time=rotated.authenticated_at,
+        epoch=rotated.security_epoch,
+        auth_time=rotated.auth_time,
         amr=rotated.amr,
         now=now,
     )
-    return Grant(access, rotated.token, rotated.session_id, identity.id, rotated.expires_at, limit)
+    return Grant(access, rotated.token, rotated.session_id, rotated.user_id, rotated.expires_at, rotated.limit)
 
 
 async def sign_out(database: Database, outbox: Outbox, user_id: UUID, session_id: UUID, now: datetime) -> None:
@@ -215,21 +224,16 @@ class Blacklist:
             raise unauthenticated("The session of this access token has ended; sign in again.")
 
 
-async def _still_welcome(
-    transaction: Transaction, rotated: Refreshed | Replayed | None, now: datetime
-) -> KnownIdentity | None:
-    if not isinstance(rotated, Refreshed):
-        return None
-    identity = await identities.find(transaction.connection, rotated.user_id, now)
-    return identity if identity is not None and identity.standing == "GOOD" else None
-
-
 async def _end_replayed(
     transaction: Transaction, outbox: Outbox, replayed: Replayed, bearer: Bearer, now: datetime
 ) -> None:
-    ended = await _end(transaction, outbox, replayed.user_id, replayed.session_id, "REUSE_DETECTED", now)
+    """End the session of a token that was shown again, and tell its owner; nothing when it had ended before."""
+    await tokens.hold_session(transaction, replayed.user_id, replayed.session_id)
+    if not await tokens.revoke_session(transaction, replayed.user_id, replayed.session_id, "REUSE_DETECTED", now):
+        return
+    await _end(transaction, outbox, replayed.user_id, replayed.session_id, "REUSE_DETECTED", now)
     owner = await identities.find(transaction.connection, replayed.user_id, now)
-    if ended and owner is not None:
+    if owner is not None:
         circumstances = Circumstances(
             ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=replayed.session_id
         )

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.tokens import store
-from orion_auth.tokens.rules import BearerToken, parse
-from orion_auth.tokens.tables import TokenStatus, TokenType
+from orion_auth.tokens.rules import BearerToken, TokenStatus, parse
+from orion_auth.tokens.tables import TokenType
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
@@ -27,6 +27,8 @@ class Bearer:
     ip_address: IpAddress
     user_agent: str | None
     device_id: str | None = None
+    jkt: str | None = None
+    """Thumbprint of the key that it has proved to hold (RFC 9449)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class NewSession:
     client_id: str
     amr: tuple[str, ...]
     """How its owner proved who he is (RFC 8176)."""
+    security_epoch: int
 
 
 @dataclass(frozen=True)
@@ -79,19 +82,6 @@ class MailedKey:
 
 
 @dataclass(frozen=True)
-class Refreshed:
-    """The successor of a refresh token, and the session it carries on."""
-
-    token: str
-    user_id: UUID
-    session_id: UUID
-    authenticated_at: datetime
-    """When its owner last gave proof of who he is."""
-    expires_at: datetime
-    amr: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class KnownSession:
     """A live session, as its present refresh token tells."""
 
@@ -108,14 +98,6 @@ class KnownSession:
     """When it ends unless it is refreshed."""
     authenticated_at: datetime
     amr: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """A refresh token was shown again after it had been rotated: somebody has a copy."""
-
-    user_id: UUID
-    session_id: UUID
 
 
 async def issue_email_verification(
@@ -168,16 +150,15 @@ async def issue_refresh(transaction: Transaction, session: NewSession, bearer: B
         "user_id": session.user_id,
         "session_id": session.id,
         "client_id": session.client_id,
-        "metadata_": {
-            "session_started_at": session.started_at.isoformat(),
-            "session_expires_at": session.expires_at.isoformat(),
-            "idle_seconds": session.idle.total_seconds(),
-            "authenticated_at": session.started_at.isoformat(),
-            "amr": session.amr,
-        },
+        "session_started_at": session.started_at,
+        "auth_time": session.started_at,
+        "amr": list(session.amr),
+        "idle_seconds": int(session.idle.total_seconds()),
+        "idle_until": session.started_at + session.idle,
+        "security_epoch": session.security_epoch,
+        "jkt": bearer.jkt,
     }
-    expires_at = min(session.started_at + session.idle, session.expires_at)
-    return await _issue(transaction, values, bearer, now=session.started_at, expires_at=expires_at)
+    return await _issue(transaction, values, bearer, now=session.started_at, expires_at=session.expires_at)
 
 
 def new_mailed_key() -> MailedKey:
@@ -246,41 +227,6 @@ async def use_mailed_code(
     return found.user_id
 
 
-async def refresh_token_owner(connection: AsyncConnection, text: str) -> UUID | None:
-    """Whose refresh token this is or was; None for one that was never given out."""
-    token = parse(text)
-    found = await _find(connection, token) if token is not None else None
-    return found.user_id if found is not None and found.type is TokenType.REFRESH else None
-
-
-async def rotate(transaction: Transaction, text: str, bearer: Bearer, now: datetime) -> Refreshed | Replayed | None:
-    """Replace a refresh token by its successor. One that was replaced before has its family revoked and is reported."""
-    token = parse(text)
-    if token is None:
-        return None
-    await store.hold_line(transaction.connection, token.selector)
-    successor = _new_token()
-    rotated = await store.rotate(
-        transaction.connection,
-        {
-            "selector": token.selector,
-            "token_hash": hash_secret(token.secret),
-            "id": uuid7(),
-            "new_selector": successor.selector,
-            "new_hash": hash_secret(successor.secret),
-            "ip_address": bearer.ip_address,
-            "user_agent": bearer.user_agent,
-            "now": now,
-        },
-    )
-    if rotated is None:
-        return await _replayed(transaction, token, now)
-    told = rotated.metadata
-    authenticated_at = datetime.fromisoformat(told.get("authenticated_at", told["session_started_at"]))
-    amr = tuple(told.get("amr", ("pwd",)))
-    return Refreshed(successor.text, rotated.user_id, rotated.session_id, authenticated_at, rotated.expires_at, amr)
-
-
 async def list_sessions(
     connection: AsyncConnection, user_id: UUID, now: datetime, after: UUID | None = None, limit: int | None = None
 ) -> list[KnownSession]:
@@ -302,8 +248,7 @@ async def note_proof(
 ) -> bool:
     """Note that the owner of a session has just given proof of who he is again; False when it has ended."""
     await store.hold_session(transaction.connection, user_id, session_id)
-    told = {"authenticated_at": now.isoformat(), "amr": amr}
-    return await store.tell_session(transaction.connection, user_id, session_id, told, now)
+    return await store.note_proof(transaction.connection, user_id, session_id, amr, now)
 
 
 async def hold_session(transaction: Transaction, user_id: UUID, session_id: UUID) -> None:
@@ -314,9 +259,9 @@ async def hold_session(transaction: Transaction, user_id: UUID, session_id: UUID
     await store.hold_session(transaction.connection, user_id, session_id)
 
 
-async def revoke_session(transaction: Transaction, user_id: UUID, session_id: UUID, reason: str, now: datetime) -> None:
-    """Revoke the refresh tokens of one session."""
-    await store.revoke_session(transaction.connection, user_id, session_id, reason, now)
+async def revoke_session(transaction: Transaction, user_id: UUID, session_id: UUID, reason: str, now: datetime) -> bool:
+    """Revoke the refresh tokens of one session; False when none of them was active."""
+    return await store.revoke_session(transaction.connection, user_id, session_id, reason, now)
 
 
 async def revoke_sessions(
@@ -330,14 +275,8 @@ async def revoke_sessions(
     return await store.revoke_sessions(transaction.connection, user_id, reason, now, keep)
 
 
-def _moment(told: dict[str, Any], name: str, otherwise: datetime) -> datetime:
-    return datetime.fromisoformat(told[name]) if name in told else otherwise
-
-
 def _session(row: AnyRow) -> KnownSession:
-    told: dict[str, Any] = row.metadata
     place: dict[str, Any] = row.location or {}
-    started_at = _moment(told, "session_started_at", row.issued_at)
     return KnownSession(
         id=row.session_id,
         device_id=row.device_id,
@@ -345,20 +284,12 @@ def _session(row: AnyRow) -> KnownSession:
         user_agent=row.user_agent,
         country=place.get("country"),
         city=place.get("city"),
-        started_at=started_at,
+        started_at=row.session_started_at,
         last_used_at=row.issued_at,
-        expires_at=row.expires_at,
-        authenticated_at=_moment(told, "authenticated_at", started_at),
-        amr=tuple(told.get("amr", ("pwd",))),
+        expires_at=min(row.idle_until or row.expires_at, row.expires_at),
+        authenticated_at=row.auth_time,
+        amr=tuple(row.amr),
     )
-
-
-async def _replayed(transaction: Transaction, token: BearerToken, now: datetime) -> Replayed | None:
-    found = await _find(transaction.connection, token)
-    if found is None or found.type is not TokenType.REFRESH or found.status is not TokenStatus.USED:
-        return None
-    await store.revoke_family(transaction.connection, found.family_id, "REUSE_DETECTED", now)
-    return Replayed(found.user_id, found.session_id)
 
 
 async def _issue(

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, insert, select, text, update
+from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
-from orion_auth.tokens.rules import MOST_CODE_TRIES
-from orion_auth.tokens.tables import AuthToken, TokenStatus, TokenType
+from orion_auth.tokens.rules import MOST_CODE_TRIES, TokenStatus
+from orion_auth.tokens.tables import AuthToken, TokenType
 
 
 async def insert_token(connection: AsyncConnection, values: dict[str, Any]) -> None:
@@ -77,57 +77,17 @@ async def revoke_mailed_keys(connection: AsyncConnection, user_id: UUID, now: da
     )
 
 
-_ROTATE = text("""
-    WITH used AS (
-      UPDATE auth_tokens                                        -- uq_auth_tokens_token
-      SET status = 'USED', last_used_at = :now, usage_count = usage_count + 1
-      WHERE token = :selector AND token_hash = :token_hash
-        AND type = 'REFRESH' AND status = 'ACTIVE' AND expires_at > :now
-      RETURNING *
-    )
-    INSERT INTO auth_tokens (
-      id, token, token_hash, type, user_id, session_id, family_id, rotated_from_id, refresh_count,
-      scopes, audience, issuer, client_id, device_id, ip_address, user_agent, issued_at, expires_at, metadata
-    )
-    SELECT
-      :id, :new_selector, :new_hash, type, user_id, session_id, family_id, id, refresh_count + 1,
-      scopes, audience, issuer, client_id, device_id, :ip_address, :user_agent, :now,
-      CASE WHEN metadata ? 'idle_seconds'
-        THEN least(
-          :now + make_interval(secs => (metadata->>'idle_seconds')::float8),
-          (metadata->>'session_expires_at')::timestamptz
-        )
-        ELSE expires_at
-      END,
-      metadata
-    FROM used
-    RETURNING user_id, session_id, expires_at, metadata
-""")
-"""One statement decides the race: whoever changes the row from ACTIVE writes the successor; the others do nothing."""
-
-
-_HOLD_LINE = text("""
-    SELECT first.id
-    FROM auth_tokens AS shown                                   -- uq_auth_tokens_token
-    JOIN auth_tokens AS first ON first.id = shown.family_id     -- pk_auth_tokens
-    WHERE shown.token = :selector
-    FOR NO KEY UPDATE OF first
-""")
-
-
 async def forget_passwords(connection: AsyncConnection, user_id: UUID) -> None:
     """Drop `password_hash` from a user's verification tokens (ix_auth_tokens_user_id_type_status)."""
     statement = update(AuthToken).where(AuthToken.user_id == user_id, AuthToken.type == TokenType.EMAIL_VERIFICATION)
     await connection.execute(statement.values(metadata_=AuthToken.metadata_.op("-")("password_hash")))
 
 
-async def hold_line(connection: AsyncConnection, selector: str) -> None:
-    """Keep others from carrying on or ending the line of this refresh token until the transaction ends."""
-    await connection.execute(_HOLD_LINE, {"selector": selector})
-
-
 async def hold_session(connection: AsyncConnection, user_id: UUID, session_id: UUID) -> None:
-    """The same lock, found by the session (ix_auth_tokens_user_id_type_status)."""
+    """Keep others from carrying on or ending a session until the transaction ends (ix_auth_tokens_user_id_type_status).
+
+    It is the lock on the line's first token that a rotation takes too.
+    """
     statement = select(AuthToken.id).where(
         AuthToken.user_id == user_id,
         AuthToken.type == TokenType.REFRESH,
@@ -159,8 +119,9 @@ async def list_sessions(
     By ix_auth_tokens_user_id_type_status, which leaves as many as a user may have sessions.
     """
     columns = (AuthToken.session_id, AuthToken.device_id, AuthToken.ip_address, AuthToken.user_agent)
-    more = (AuthToken.location, AuthToken.issued_at, AuthToken.expires_at, AuthToken.metadata_)
-    statement = select(*columns, *more).where(*_live(user_id), AuthToken.expires_at > now)
+    more = (AuthToken.location, AuthToken.issued_at, AuthToken.expires_at, AuthToken.idle_until)
+    session = (AuthToken.session_started_at, AuthToken.auth_time, AuthToken.amr)
+    statement = select(*columns, *more, *session).where(*_live(user_id, now))
     if after is not None:
         statement = statement.where(AuthToken.session_id < after)
     if session_id is not None:
@@ -168,33 +129,23 @@ async def list_sessions(
     return (await connection.execute(statement.order_by(AuthToken.session_id.desc()).limit(limit))).all()
 
 
-async def tell_session(
-    connection: AsyncConnection, user_id: UUID, session_id: UUID, told: dict[str, Any], now: datetime
+async def note_proof(
+    connection: AsyncConnection, user_id: UUID, session_id: UUID, amr: Sequence[str], now: datetime
 ) -> bool:
-    """Write on the present refresh token of a live session (ix_auth_tokens_user_id_type_status)."""
-    statement = update(AuthToken).where(*_live(user_id), AuthToken.session_id == session_id, AuthToken.expires_at > now)
-    statement = statement.values(metadata_=AuthToken.metadata_.op("||")(told)).returning(AuthToken.id)
+    """Note a proof on the present refresh token of a live session (ix_auth_tokens_user_id_type_status)."""
+    statement = update(AuthToken).where(*_live(user_id, now), AuthToken.session_id == session_id)
+    statement = statement.values(auth_time=now, amr=list(amr)).returning(AuthToken.id)
     return (await connection.execute(statement)).first() is not None
-
-
-async def rotate(connection: AsyncConnection, values: dict[str, Any]) -> AnyRow | None:
-    """Replace an active refresh token by its successor; None when it was not active."""
-    return (await connection.execute(_ROTATE, values)).one_or_none()
-
-
-async def revoke_family(connection: AsyncConnection, family_id: UUID, reason: str, now: datetime) -> None:
-    """Revoke what is active of a line of refresh tokens (ix_auth_tokens_family_id)."""
-    await connection.execute(_revocation(reason, now).where(AuthToken.family_id == family_id))
 
 
 async def revoke_session(
     connection: AsyncConnection, user_id: UUID, session_id: UUID, reason: str, now: datetime
-) -> None:
-    """Revoke the active refresh token of a session (ix_auth_tokens_user_id_type_status)."""
+) -> bool:
+    """Revoke the active refresh token of a session; False without one (ix_auth_tokens_user_id_type_status)."""
     statement = _revocation(reason, now).where(
         AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH, AuthToken.session_id == session_id
     )
-    await connection.execute(statement)
+    return (await connection.execute(statement.returning(AuthToken.id))).first() is not None
 
 
 async def revoke_sessions(
@@ -207,8 +158,10 @@ async def revoke_sessions(
     return (await connection.execute(statement.returning(AuthToken.session_id))).scalars().all()
 
 
-def _live(user_id: UUID) -> tuple[ColumnElement[bool], ...]:
-    return AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH, AuthToken.status == TokenStatus.ACTIVE
+def _live(user_id: UUID, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    is_refresh = AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH
+    is_in_use = or_(AuthToken.idle_until.is_(None), AuthToken.idle_until > now)
+    return *is_refresh, AuthToken.status == TokenStatus.ACTIVE, AuthToken.expires_at > now, is_in_use
 
 
 def _revocation(reason: str, now: datetime) -> Any:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Origin, Table, owner
+from orion_auth.tokens.rules import TokenStatus
 from orion_core.retention.declarations import Rows
 from orion_core.tables import Annotated, Identified, Timestamped, digest_check, native_enum
 
@@ -23,15 +24,6 @@ class TokenType(Enum):
     EMAIL_VERIFICATION = "EMAIL_VERIFICATION"
     MAGIC_LINK = "MAGIC_LINK"
     API_KEY = "API_KEY"
-
-
-class TokenStatus(Enum):
-    """USED: did its one work; EXPIRED is set by clean-up, `expires_at` decides before that."""
-
-    ACTIVE = "ACTIVE"
-    USED = "USED"
-    EXPIRED = "EXPIRED"
-    REVOKED = "REVOKED"
 
 
 class AuthToken(Identified, Origin, Timestamped, Annotated, Table):
@@ -62,6 +54,18 @@ class AuthToken(Identified, Origin, Timestamped, Annotated, Table):
     issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
+    session_started_at: Mapped[datetime | None]
+    auth_time: Mapped[datetime | None] = mapped_column(comment="When the owner last gave proof of who he is")
+    amr: Mapped[list[str]] = mapped_column(
+        ARRAY(String(20)), server_default=text("'{}'"), comment="How he did (RFC 8176)"
+    )
+    idle_seconds: Mapped[int | None] = mapped_column(comment="How long the session may go without being refreshed")
+    idle_until: Mapped[datetime | None] = mapped_column(comment="When it will have; expires_at is the session's end")
+    security_epoch: Mapped[int | None] = mapped_column(comment="Of the user, when the session was begun")
+    jkt: Mapped[str | None] = mapped_column(String(43), comment="Thumbprint of the key it is bound to (RFC 9449)")
+    client_hash: Mapped[bytes | None] = mapped_column(
+        LargeBinary, comment="SHA-256 of what told the client that rotated it from others"
+    )
     revoked_at: Mapped[datetime | None]
     revoked_reason: Mapped[str | None] = mapped_column(String(60))
     usage_count: Mapped[int] = mapped_column(server_default=text("0"))
@@ -80,12 +84,14 @@ class AuthToken(Identified, Origin, Timestamped, Annotated, Table):
         CheckConstraint("(status = 'REVOKED') = (revoked_at IS NOT NULL)", name="revoked"),
         CheckConstraint("type <> 'REFRESH' OR family_id IS NOT NULL", name="family"),
         CheckConstraint("refresh_count >= 0 AND usage_count >= 0", name="counts"),
+        CheckConstraint("idle_seconds > 0 AND security_epoch >= 0", name="session"),
+        CheckConstraint(digest_check("client_hash"), name="client_hash"),
         {
             "info": {
                 "retention": Rows(
                     "expires_at",
-                    timedelta(days=30),
-                    "used ones too: by them reuse is told, and a line of refresh tokens has one end",
+                    timedelta(days=7),
+                    "used ones too: while a session lives, reuse is told by them; a line of refresh tokens has one end",
                     at_least=timedelta(days=1),
                 )
             },

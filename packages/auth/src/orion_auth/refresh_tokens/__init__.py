@@ -1,0 +1,1 @@
+"""Refresh tokens that are shown: rotated, given again, or found to be copies."""

@@ -1,0 +1,176 @@
+"""Rotating refresh tokens: each is good for one successor, and one that comes back from elsewhere ends its session."""
+
+import hmac
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.base import AnyRow
+from orion_auth.identities.rules import IdentityStatus, standing
+from orion_auth.rate_limits.rules import seconds_until
+from orion_auth.refresh_tokens import store
+from orion_auth.tokens.actions import Bearer
+from orion_auth.tokens.rules import BearerToken, Rotated, TokenStatus, client_digest, parse, shown_again
+from orion_core import metrics
+from orion_core.http.rate_limit import RateLimitState, too_many_requests
+from orion_core.ids import uuid7
+from orion_core.sealing import Keyring
+from orion_core.secrets import hash_secret, new_selector
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The successor of a refresh token, and the session it carries on."""
+
+    token: str = field(repr=False)
+    user_id: UUID
+    session_id: UUID
+    auth_time: datetime
+    amr: tuple[str, ...]
+    security_epoch: int
+    scopes: tuple[str, ...]
+    expires_at: datetime
+    """When the session ends unless it is refreshed."""
+    jkt: str | None
+    limit: RateLimitState | None
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A refresh token was shown again that only a copy explains."""
+
+    user_id: UUID
+    session_id: UUID
+
+
+class Successors:
+    """Derives the secret of a successor from the token that it succeeds and a key of ours.
+
+    So the same successor can be given out twice and kept nowhere: whoever reads the database and even knows the key has
+    nothing without the token that was shown.
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keys = keyring.derive("refresh token successor")
+
+    def new(self, shown: BearerToken) -> BearerToken:
+        """A successor of `shown`, under the active key."""
+        return self._derive(self._keys[0], shown, new_selector())
+
+    def again(self, shown: BearerToken, selector: str, token_hash: bytes) -> BearerToken | None:
+        """The successor of `shown` that was given out before; None when its key has left the keyring since."""
+        candidates = (self._derive(key, shown, selector) for key in self._keys)
+        return next((made for made in candidates if hmac.compare_digest(hash_secret(made.secret), token_hash)), None)
+
+    def _derive(self, key: bytes, shown: BearerToken, selector: str) -> BearerToken:
+        mac = hmac.digest(key, f"{selector} {shown.text}".encode(), sha256)
+        return BearerToken(selector, urlsafe_b64encode(mac).rstrip(b"=").decode())
+
+
+async def rotate(
+    connection: AsyncConnection,
+    successors: Successors,
+    text: str,
+    bearer: Bearer,
+    now: datetime,
+    scopes: tuple[str, ...] = (),
+) -> Refreshed | Replayed | None:
+    """Replace a refresh token by its successor, in one round trip; None when it is no good, or has not all of `scopes`.
+
+    The connection commits each statement by itself. A 429 Problem when the user refreshes too often; then nothing is
+    rotated.
+    """
+    shown = parse(text)
+    if shown is None:
+        return None
+    client = client_digest(bearer.jkt, bearer.device_id, bearer.user_agent, bearer.ip_address)
+    made = successors.new(shown)
+    values: dict[str, Any] = {
+        "selector": shown.selector,
+        "token_hash": hash_secret(shown.secret),
+        "id": uuid7(),
+        "new_selector": made.selector,
+        "new_hash": hash_secret(made.secret),
+        "client": client,
+        "jkt": bearer.jkt,
+        "scopes": list(scopes),
+        "ip_address": bearer.ip_address,
+        "user_agent": bearer.user_agent,
+        "now": now,
+    }
+    row = await store.rotate(connection, values)
+    if row is None:
+        return None
+    limit = _limit(row, now)
+    if row.user_id is not None:
+        return _refreshed(made, row, row.user_id, row.session_id, limit)
+    found = await store.find_again(connection, shown.selector, values["token_hash"])
+    return _judge(successors, shown, found, client, limit, now) if found is not None else None
+
+
+def _judge(
+    successors: Successors,
+    shown: BearerToken,
+    found: AnyRow,
+    client: bytes,
+    limit: RateLimitState | None,
+    now: datetime,
+) -> Refreshed | Replayed | None:
+    if found.successor_status is None:
+        return None
+    state = standing(IdentityStatus[found.standing], found.locked_until, now) if found.deleted_at is None else None
+    rotated = Rotated(
+        at=found.last_used_at,
+        by=found.client_hash,
+        expires_at=found.expires_at,
+        successor=TokenStatus[found.successor_status],
+        successor_used_by=found.successor_client_hash,
+        successor_idle_until=found.idle_until,
+        is_welcome=state == "GOOD" and found.security_epoch in (None, found.epoch),
+    )
+    match shown_again(rotated, client, now):
+        case "SAME_SUCCESSOR":
+            made = successors.again(shown, found.token, found.token_hash)
+            return _refreshed(made, found, found.user_id, found.session_id, limit) if made is not None else None
+        case "REUSED":
+            return Replayed(found.user_id, found.session_id)
+        case "REFUSED":
+            return None
+
+
+def _refreshed(
+    made: BearerToken, row: AnyRow, user_id: UUID, session_id: UUID, limit: RateLimitState | None
+) -> Refreshed:
+    return Refreshed(
+        token=made.text,
+        user_id=user_id,
+        session_id=session_id,
+        auth_time=row.auth_time,
+        amr=tuple(row.amr),
+        security_epoch=row.security_epoch,
+        scopes=tuple(row.scopes),
+        expires_at=min(row.idle_until or row.expires_at, row.expires_at),
+        jkt=row.jkt,
+        limit=limit,
+    )
+
+
+def _limit(row: AnyRow, now: datetime) -> RateLimitState | None:
+    if row.count is None:
+        return None
+    state = RateLimitState(
+        policy="refresh",
+        quota=row.limit,
+        window=row.window_seconds,
+        remaining=row.limit - row.count,
+        reset=seconds_until(row.ends_at, now),
+    )
+    if state.remaining < 0:
+        metrics.RATE_LIMITED.labels("refresh", "USER").inc()
+        raise too_many_requests(state)
+    return state
