@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from orion_core.access_tokens import ALGORITHM, TYPE
+from orion_core.access_tokens import TYPE
 from orion_core.local.ports import free_port
 from orion_core.sealing import Keyring
 from orion_core.secrets import new_secret
@@ -29,7 +29,7 @@ def _part(value: str) -> str:
     return urlsafe_b64encode(value.encode()).decode().rstrip("=")
 
 
-HEADER = json.dumps({"alg": ALGORITHM, "typ": TYPE, "kid": "k"})
+HEADER = json.dumps({"alg": "ES256", "typ": TYPE, "kid": "k"})
 WELL_FORMED = ".".join(map(_part, (HEADER, "{}", "signature")))
 """A token that only auth's keys could tell to be none of ours."""
 

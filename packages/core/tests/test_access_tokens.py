@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jws
-from joserfc.jwk import ECKey, Key, KeySet, OctKey, RSAKey
+from joserfc.jwk import ECKey, Key, KeySet, OctKey, OKPKey, RSAKey
 
 from orion_contracts.claims import AccessClaims
 from orion_core.access_tokens import FETCH_PAUSE, KEYS_LAST, KEYS_LIVE, LONGEST_TOKEN, TokenVerifier
 from orion_core.errors import Problem
+from orion_core.signatures import private_key, verifying_key
 from orion_core.testing import MovableClock
 
 ISSUER = "https://auth.test"
@@ -239,7 +240,7 @@ async def test_a_new_key_is_found_without_waiting(
     verifier: TokenVerifier, sign: Sign, auth: Auth, clock: MovableClock
 ) -> None:
     await verifier.verify(sign())
-    auth.keys.append(ECKey.generate_key("P-256", {"kid": "k2"}))
+    auth.keys.append(ECKey.generate_key("P-256", {"kid": "k2", "alg": "ES256"}))
     clock.advance(seconds=FETCH_PAUSE.total_seconds())
     await verifier.verify(sign({"kid": "k2"}, auth.keys[1]))
     assert auth.fetched == 2
@@ -252,7 +253,7 @@ async def test_a_key_that_is_taken_back_stops_working_also_for_tokens_seen_befor
     clock.advance(seconds=200)
     token = sign()
     await verifier.verify(token)
-    auth.keys[0] = ECKey.generate_key("P-256", {"kid": "k2"})
+    auth.keys[0] = ECKey.generate_key("P-256", {"kid": "k2", "alg": "ES256"})
     clock.advance(seconds=KEYS_LIVE.total_seconds() - 200)
     await refusal(verifier, token)
 
@@ -311,3 +312,36 @@ async def test_keys_outlast_an_auth_that_is_away_for_a_while(
     with pytest.raises(Problem) as problem:
         await verifier.verify(sign())
     assert problem.value.status == 503
+
+
+PAIRS = [
+    ECKey.generate_key("P-256", {"kid": "ES256", "alg": "ES256"}),
+    OKPKey.generate_key("Ed25519", {"kid": "EdDSA", "alg": "EdDSA"}),
+    RSAKey.generate_key(2048, {"kid": "RS256", "alg": "RS256"}),
+]
+
+
+@pytest.mark.parametrize("key", PAIRS, ids=lambda key: str(key.kid))
+async def test_a_key_is_good_for_its_own_algorithm_alone(
+    auth: Auth, verifier: TokenVerifier, sign: Sign, key: ECKey | OKPKey | RSAKey
+) -> None:
+    auth.keys += PAIRS
+    assert (await verifier.verify(sign({"alg": key.kid, "kid": key.kid}, key))).sub == "u"
+    for other in PAIRS:
+        if other is not key:
+            assert (await refusal(verifier, sign({"alg": other.kid, "kid": key.kid}, other))).status == 401
+
+
+async def test_a_token_that_asks_for_what_we_do_not_understand_is_refused(
+    auth: Auth, verifier: TokenVerifier, sign: Sign
+) -> None:
+    _, payload, _ = sign().split(".")
+    header = encoded(json.dumps({"alg": "ES256", "typ": "at+jwt", "kid": "k1", "crit": ["exp"]}))
+    key = auth.keys[0].as_dict(private=True)
+    signature = encoded(private_key(key, "ES256").sign(f"{header}.{payload}".encode()))
+    assert (await refusal(verifier, f"{header}.{payload}.{signature}")).status == 401
+
+
+def test_a_short_rsa_key_is_no_key() -> None:
+    with pytest.raises(ValueError, match="too short"):
+        verifying_key(RSAKey.generate_key(1024, auto_kid=False).as_dict(private=False), "RS256")

@@ -1,5 +1,6 @@
 """The only wiring of auth: settings, database, parts, routes."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner, SigningKey
 from orion_auth.signing_keys import actions as signing_keys
 from orion_auth.signing_keys import routes as signing_key_routes
+from orion_auth.signing_keys.actions import KeyPolicy
 from orion_auth.social import routes as social
 from orion_auth.social.keeping import keep_linked_accounts
 from orion_auth.two_factor import routes as two_factor
@@ -119,8 +121,10 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
 
 
 def _components(settings: AuthSettings, clock: Clock, database: Database, feed: Feed) -> Components:
+    key_policy = KeyPolicy(settings.sealing_keys, settings.signing_algorithm, timedelta(days=settings.signing_key_days))
+
     async def load_key() -> SigningKey:
-        return await signing_keys.load_or_create(database, settings.sealing_keys, clock())
+        return await signing_keys.tend(database, key_policy, clock())
 
     async def public_keys() -> dict[str, Any]:
         return await signing_keys.public_keys(database)

@@ -11,6 +11,7 @@ from orion_auth.session_policy import Lifetime, SessionPolicy
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.sealing import Keyring
 from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
+from orion_core.signatures import Algorithm
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -96,6 +97,11 @@ class AuthSettings(ServiceSettings):
     """A session that is not to be remembered ends when it is not used for this long."""
     sessions_per_user: int = Field(50, ge=1, le=1000, validation_alias="AUTH_SESSIONS_PER_USER", examples=["50"])
     """Sessions of one user at a time; the next one ends the one that was not used for longest."""
+    signing_algorithm: Algorithm = Field("ES256", validation_alias="AUTH_SIGNING_ALGORITHM", examples=["ES256"])
+    """What access tokens are signed with: ES256, EdDSA or RS256. ES256 costs least for a token that is signed once and
+    checked once by each of a few processes (bench/signatures.py). A change comes into force as a rotation does."""
+    signing_key_days: int = Field(90, ge=1, le=3650, validation_alias="AUTH_SIGNING_KEY_DAYS", examples=["90"])
+    """How long a key signs before the next one takes over."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 

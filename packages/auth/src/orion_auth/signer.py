@@ -1,20 +1,20 @@
-"""Signing access tokens: JWTs of type `at+jwt` (RFC 9068), ES256."""
+"""Signing access tokens: JWTs of type `at+jwt` (RFC 9068)."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
-from joserfc import jwt
-from joserfc.jwk import ECKey
 
-from orion_contracts.claims import AccessClaims
-from orion_core.access_tokens import ALGORITHM, AUDIENCE, TYPE
+from orion_contracts.claims import AccessClaims, Confirmation
+from orion_core.access_tokens import AUDIENCE, TYPE
 from orion_core.background import pause
 from orion_core.errors import unavailable
 from orion_core.ids import uuid7
 from orion_core.sealing import SealError
+from orion_core.signatures import PrivateKey, encode
 
 log = structlog.get_logger()
 
@@ -30,7 +30,13 @@ class SigningKey:
     """The key that signs now."""
 
     kid: str
-    key: ECKey
+    key: PrivateKey
+
+    @property
+    def header(self) -> str:
+        """The first part of every token that it signs."""
+        header = {"alg": self.key.algorithm, "typ": TYPE, "kid": self.kid}
+        return encode(json.dumps(header, separators=(",", ":")).encode())
 
 
 @dataclass(frozen=True)
@@ -98,10 +104,22 @@ class AccessTokenSigner:
         auth_time: datetime,
         amr: tuple[str, ...],
         now: datetime,
+        scopes: tuple[str, ...] = (),
+        jkt: str | None = None,
     ) -> AccessToken:
-        """A token of a user who proved who he is at `auth_time`, by the methods `amr` (RFC 8176)."""
+        """A token of a user who proved who he is at `auth_time`, by the methods `amr` (RFC 8176).
+
+        With `jkt` it is good only for whoever holds the key of that thumbprint (RFC 9449 §6).
+        """
         claims = self._claims(str(user_id), FIRST_PARTY, now).model_copy(
-            update={"sid": str(session_id), "epoch": epoch, "auth_time": int(auth_time.timestamp()), "amr": list(amr)}
+            update={
+                "sid": str(session_id),
+                "scope": " ".join(scopes),
+                "epoch": epoch,
+                "auth_time": int(auth_time.timestamp()),
+                "amr": list(amr),
+                "cnf": Confirmation(jkt=jkt) if jkt is not None else None,
+            }
         )
         return await self._sign(claims)
 
@@ -123,6 +141,5 @@ class AccessTokenSigner:
 
     async def _sign(self, claims: AccessClaims) -> AccessToken:
         active = await self.ready()
-        header = {"alg": ALGORITHM, "typ": TYPE, "kid": active.kid}
-        text = jwt.encode(header, claims.model_dump(exclude_none=True), active.key, algorithms=[ALGORITHM])
-        return AccessToken(text, claims.exp - claims.iat)
+        signed = f"{active.header}.{encode(claims.model_dump_json(exclude_none=True).encode())}"
+        return AccessToken(f"{signed}.{encode(active.key.sign(signed.encode()))}", claims.exp - claims.iat)

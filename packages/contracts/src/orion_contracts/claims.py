@@ -3,6 +3,15 @@
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 
+class Confirmation(BaseModel):
+    """What the bearer of a token must prove besides (`cnf`, RFC 7800)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    jkt: str
+    """Thumbprint of the key that must sign a proof with each request (RFC 9449 §6.1)."""
+
+
 class AccessClaims(BaseModel):
     """The claims of one access token; times are seconds since 1970 (NumericDate, RFC 7519 §2).
 
@@ -26,6 +35,7 @@ class AccessClaims(BaseModel):
     acr: str | None = None
     amr: list[str] | None = None
     """Methods of authentication (RFC 8176): `pwd`, `otp`, `hwk`, …"""
+    cnf: Confirmation | None = None
     epoch: NonNegativeInt = 0
     """The user's security epoch at issue; a token of an earlier epoch than the user's present one is refused."""
 

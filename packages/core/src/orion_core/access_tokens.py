@@ -1,26 +1,26 @@
 """Verifying access tokens without asking auth: signature by JWKS, refusal by what auth's feed has said.
 
-RFC 9068 (JWT profile for access tokens) and RFC 8725 (JWT best current practices): the algorithm is fixed by us and
-never taken from the token, `typ` must be `at+jwt`, issuer and audience must be ours.
+RFC 9068 (JWT profile for access tokens) and RFC 8725 (JWT best current practices): the algorithm is that of the key as
+auth publishes it and never taken from the token, `typ` must be `at+jwt`, issuer and audience must be ours.
 """
 
 import asyncio
+import json
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import structlog
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet
+from cryptography.exceptions import InvalidSignature
 from pydantic import ValidationError
 
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.errors import Problem, unauthenticated, unavailable
+from orion_core.signatures import ALGORITHMS, VerifyingKey, decode, verifying_key
 
-ALGORITHM = "ES256"
 TYPE = "at+jwt"
 AUDIENCE = "orion"
 """`aud` of access tokens: one for the three services, which are one product's."""
@@ -39,6 +39,8 @@ FETCH_PAUSE = timedelta(seconds=2)
 
 FetchKeys = Callable[[], Awaitable[dict[str, object]]]
 """Gets the JWK set document; may fail in any way."""
+
+_FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 log = structlog.get_logger()
 
@@ -59,7 +61,8 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
-        self._keys: dict[str, ECKey] = {}
+        self._keys: dict[str, VerifyingKey] = {}
+        self._headers: dict[str, str] = {}
         self._fetched_at: datetime | None = None
         self._tried_at: datetime | None = None
         self._fetching = asyncio.Lock()
@@ -78,12 +81,20 @@ class TokenVerifier:
     async def _verify_anew(self, token: str) -> AccessClaims:
         if len(token) > LONGEST_TOKEN:
             raise unauthenticated("The access token is too long to be one of ours.")
-        key = await self._key(_key_id(token))
+        parts = _FORM.fullmatch(token)
+        if parts is None:
+            raise _malformed()
+        header, payload, signature = parts.groups()
+        key_id, algorithm = _read_header(header) if header not in self._headers else (self._headers[header], None)
+        key = await self._key(key_id)
+        if algorithm not in (key.algorithm, None):
+            raise unauthenticated("This is not an access token.")
         try:
-            payload = jws.deserialize_compact(token.encode(), key, algorithms=[ALGORITHM]).payload
-            claims = AccessClaims.model_validate_json(payload)
-        except (JoseError, ValueError, ValidationError):
+            key.verify(decode(signature), token[: parts.end(2)].encode())
+            claims = AccessClaims.model_validate_json(decode(payload))
+        except (InvalidSignature, ValueError, ValidationError):
             raise _malformed() from None
+        self._headers[header] = key_id  # of keys that we have, for which auth writes one each; not read again
         if claims.iss != self._issuer or self._audience not in claims.audiences:
             raise unauthenticated("The access token was issued for somebody else.")
         return claims
@@ -94,7 +105,7 @@ class TokenVerifier:
         if claims.iat > (now + LEEWAY).timestamp():
             raise unauthenticated("The access token was issued in the future; check the clock.")
 
-    async def _key(self, key_id: str) -> ECKey:
+    async def _key(self, key_id: str) -> VerifyingKey:
         if self._wants_keys(key_id):
             async with self._fetching:
                 if self._wants_keys(key_id):  # still, after waiting for whoever was fetching
@@ -116,13 +127,14 @@ class TokenVerifier:
     async def _refresh_keys(self) -> None:
         asked_at = self._clock()
         try:
-            keys = KeySet.import_key_set(await self._fetch_keys())  # pyright: ignore[reportArgumentType]
+            keys = _read_keys(await self._fetch_keys())
         except Exception as error:  # out of reach, or no key set: in both cases the keys we have must do
             log.warning("keys.unreachable", reason=type(error).__name__)
             return
         finally:
             self._tried_at = self._clock()
-        self._keys = {str(key.kid): key for key in keys.keys if isinstance(key, ECKey)}
+        self._keys = keys
+        self._headers = {}
         self._fetched_at = asked_at
 
     def _remember(self, token: str, claims: AccessClaims) -> None:
@@ -133,16 +145,29 @@ class TokenVerifier:
             self._verified.popitem(last=False)
 
 
-def _key_id(token: str) -> str:
-    """The `kid` of what at least says that it is an access token of ours."""
+def _read_keys(document: dict[str, object]) -> dict[str, VerifyingKey]:
+    """The keys of a JWK set that say what they are for; others are left out (RFC 7517 §5)."""
+    keys: dict[str, VerifyingKey] = {}
+    for jwk in cast("list[dict[str, Any]]", document["keys"]):
+        try:
+            keys[str(jwk["kid"])] = verifying_key(jwk, jwk["alg"])
+        except (LookupError, ValueError):
+            continue
+    if not keys:
+        raise ValueError("no key that can be used")
+    return keys
+
+
+def _read_header(segment: str) -> tuple[str, str]:
+    """The `kid` and `alg` of what at least says that it is an access token of ours."""
     try:
-        header = jws.extract_compact(token.encode()).headers()
+        header = json.loads(decode(segment))
         kind, algorithm, key_id = header["typ"], header["alg"], header["kid"]
-    except (JoseError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise _malformed() from None
-    if kind != TYPE or algorithm != ALGORITHM or not isinstance(key_id, str):
+    if kind != TYPE or algorithm not in ALGORITHMS or not isinstance(key_id, str) or "crit" in header:
         raise unauthenticated("This is not an access token.")
-    return key_id
+    return key_id, algorithm
 
 
 def _malformed() -> Problem:

@@ -129,6 +129,8 @@ async def refresh(
         auth_time=rotated.auth_time,
         amr=rotated.amr,
         now=now,
+        scopes=scopes or rotated.scopes,
+        jkt=rotated.jkt,
     )
     return Grant(access, rotated.token, rotated.session_id, rotated.user_id, rotated.expires_at, rotated.limit)
 

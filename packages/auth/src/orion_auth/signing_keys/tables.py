@@ -1,24 +1,15 @@
 """The keys that sign access tokens."""
 
 from datetime import datetime
-from enum import Enum
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table
+from orion_auth.signing_keys.rules import SigningKeyStatus
 from orion_core.retention.declarations import Forever
 from orion_core.tables import Identified, Timestamped, native_enum
-
-
-class SigningKeyStatus(Enum):
-    """PENDING: published, not yet signing; RETIRING: no longer signing, still published until `retires_at`."""
-
-    PENDING = "PENDING"
-    ACTIVE = "ACTIVE"
-    RETIRING = "RETIRING"
-    RETIRED = "RETIRED"
 
 
 class SigningKey(Identified, Timestamped, Table):
