@@ -110,9 +110,9 @@ class Auth:
         return answer.json()["access_token"]
 
 
-def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
-    """Settings as a test needs them, whatever the environment says."""
-    values: dict[str, Any] = {
+def auth_environment(database: TestDatabase) -> dict[str, Any]:
+    """What a test tells auth, by the names of the variables."""
+    return {
         "ORION_ENV": "test",
         "AUTH_DATABASE_URL": database.url,
         "AUTH_SEALING_KEYS": f"s1:{b64encode(b's' * 32).decode()}",
@@ -124,7 +124,11 @@ def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
         "AUTH_HASHING_THREADS": 2,
         "AUTH_HASHING_PATIENCE_MS": 60_000,  # a busy machine is no reason to fail; the lane has tests of its own
     }
-    return AuthSettings.model_validate(values | changes)
+
+
+def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
+    """Settings as a test needs them, whatever the environment says."""
+    return AuthSettings.model_validate(auth_environment(database) | changes)
 
 
 @asynccontextmanager

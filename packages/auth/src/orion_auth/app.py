@@ -67,6 +67,7 @@ ROUTERS = (
     magic_links.router,
     sessions.router,
     oauth2.router,
+    oauth2.metadata_router,
     oauth_connections.router,
     login_attempts.router,
     rate_limits.router,

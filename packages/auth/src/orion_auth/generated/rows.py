@@ -132,6 +132,30 @@ class AuthToken(TypedDict):
     last_used_at: datetime | None
     """timestamptz."""
 
+    session_started_at: datetime | None
+    """timestamptz."""
+
+    auth_time: datetime | None
+    """timestamptz. When the owner last gave proof of who he is"""
+
+    amr: list[str]
+    """varchar(20)[] NOT NULL DEFAULT '{}'. How he did (RFC 8176)"""
+
+    idle_seconds: int | None
+    """integer. How long the session may go without being refreshed"""
+
+    idle_until: datetime | None
+    """timestamptz. When it will have; expires_at is the session's end"""
+
+    security_epoch: int | None
+    """integer. Of the user, when the session was begun"""
+
+    jkt: str | None
+    """varchar(43). Thumbprint of the key it is bound to (RFC 9449)"""
+
+    client_hash: bytes | None
+    """bytea. SHA-256 of what told the client that rotated it from others"""
+
     revoked_at: datetime | None
     """timestamptz."""
 

@@ -1,50 +1,55 @@
-"""`POST /auth/oauth2/token`. Answers and errors have RFC 6749's form, as OAuth libraries expect."""
+"""`POST /auth/oauth2/token`, `/revoke`, `/introspect`. Answers and errors have RFC 6749's form, as libraries expect."""
 
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from orion_auth.components import Components, Wired
 from orion_auth.oauth2 import actions
 from orion_auth.oauth2.actions import Granted
-from orion_auth.oauth2.rules import TokenRequestError, device_id, read_client, read_form
-from orion_auth.oauth2.shapes import TokenError, TokenResponse
+from orion_auth.oauth2.rules import (
+    OPERATOR_SCOPES,
+    SERVICE_SCOPES,
+    TokenRequestError,
+    check_service,
+    device_id,
+    read_client,
+    read_form,
+)
+from orion_auth.oauth2.shapes import Introspection, ServerMetadata, TokenError, TokenResponse
 from orion_auth.tokens.actions import Bearer
 from orion_core.errors import Problem
 from orion_core.http.context import Context, RequestContext
 
 router = APIRouter(prefix="/auth/oauth2", tags=["tokens"])
+metadata_router = APIRouter(tags=["tokens"])
 
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "required": ["grant_type"],
-                    "properties": {
-                        "grant_type": {"type": "string", "enum": ["client_credentials", "refresh_token"]},
-                        "refresh_token": {"type": "string"},
-                        "scope": {"type": "string"},
-                        "device_id": {
-                            "type": "string",
-                            "description": "Best sent with every refresh: by it a second try is told from a thief's",
-                        },
-                        "client_id": {"type": "string"},
-                        "client_secret": {"type": "string"},
-                    },
-                }
-            }
+
+def _form(required: list[str], properties: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    client = {"client_id": {"type": "string"}, "client_secret": {"type": "string"}}
+    schema = {"type": "object", "required": required, "properties": properties | client}
+    return {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}}
+
+
+_TOKEN_FORM = _form(
+    ["grant_type"],
+    {
+        "grant_type": {"type": "string", "enum": ["client_credentials", "refresh_token"]},
+        "refresh_token": {"type": "string"},
+        "scope": {"type": "string"},
+        "device_id": {
+            "type": "string",
+            "description": "Best sent with every refresh: by it a second try is told from a thief's",
         },
-    }
-}
+    },
+)
+_ANY_TOKEN_FORM = _form(["token"], {"token": {"type": "string"}, "token_type_hint": {"type": "string"}})
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": TokenError} for status in (400, 401, 429)}
 
 
-@router.post("/token", response_model=TokenResponse, responses=_ERRORS, openapi_extra=_FORM)
+@router.post("/token", response_model=TokenResponse, responses=_ERRORS, openapi_extra=_TOKEN_FORM)
 async def grant(request: Request, wired: Wired, context: Context) -> JSONResponse:
     """Get an access token: for a service key (client_credentials), or with a refresh token."""
     try:
@@ -59,6 +64,51 @@ async def grant(request: Request, wired: Wired, context: Context) -> JSONRespons
         return _error("slow_down", problem.detail, problem.status, problem.headers)
     headers = granted.limit.headers() if granted.limit else None
     return JSONResponse(granted.response.model_dump(exclude_none=True), headers=headers)
+
+
+@router.post("/revoke", responses=_ERRORS, openapi_extra=_ANY_TOKEN_FORM)
+async def revoke(request: Request, wired: Wired) -> Response:
+    """End the session of a refresh or access token (RFC 7009); 200 too when there is nothing to end."""
+    try:
+        form = read_form(request.headers.get("content-type", ""), await request.body())
+        await actions.revoke(wired.gate, wired.authenticate, form.get("token"), wired.clock())
+    except TokenRequestError as error:
+        return _refused(error)
+    return Response(status_code=HTTPStatus.OK)
+
+
+@router.post("/introspect", response_model=Introspection, responses=_ERRORS, openapi_extra=_ANY_TOKEN_FORM)
+async def introspect(request: Request, wired: Wired) -> JSONResponse:
+    """Tell a service what a token is worth now (RFC 7662)."""
+    try:
+        form = read_form(request.headers.get("content-type", ""), await request.body())
+        check_service(read_client(request.headers.get("authorization", ""), form), wired.settings.service_key_hashes)
+        issuer = wired.settings.issuer
+        told = await actions.introspect(wired.database, wired.authenticate, issuer, form.get("token"), wired.clock())
+    except TokenRequestError as error:
+        return _refused(error)
+    return JSONResponse(told.model_dump(exclude_none=True))
+
+
+@metadata_router.get("/.well-known/oauth-authorization-server")
+async def read_metadata(wired: Wired, response: Response) -> ServerMetadata:
+    """What this authorization server can do, and where (RFC 8414)."""
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    base = wired.settings.link_prefix
+    of_clients = ["client_secret_basic", "client_secret_post"]
+    return ServerMetadata(
+        issuer=wired.settings.issuer,
+        token_endpoint=f"{base}/auth/oauth2/token",
+        revocation_endpoint=f"{base}/auth/oauth2/revoke",
+        introspection_endpoint=f"{base}/auth/oauth2/introspect",
+        jwks_uri=f"{base}/auth/.well-known/jwks.json",
+        grant_types_supported=["client_credentials", "refresh_token"],
+        response_types_supported=[],
+        scopes_supported=sorted(SERVICE_SCOPES | OPERATOR_SCOPES),
+        token_endpoint_auth_methods_supported=["none", *of_clients],
+        revocation_endpoint_auth_methods_supported=["none"],
+        introspection_endpoint_auth_methods_supported=of_clients,
+    )
 
 
 async def _grant(form: dict[str, str], authorization: str, wired: Components, context: RequestContext) -> Granted:

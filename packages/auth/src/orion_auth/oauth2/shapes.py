@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from orion_contracts.claims import Confirmation
 from orion_core.http.shapes import ResponseShape
 
 
@@ -20,3 +21,39 @@ class TokenError(ResponseShape):
 
     error: str
     error_description: str
+
+
+class Introspection(ResponseShape):
+    """RFC 7662 §2.2."""
+
+    active: bool
+    token_type: str | None = None
+    iss: str | None = None
+    aud: str | list[str] | None = None
+    sub: str | None = None
+    sid: str | None = None
+    client_id: str | None = None
+    scope: str | None = None
+    exp: int | None = None
+    iat: int | None = None
+    jti: str | None = None
+    auth_time: int | None = None
+    acr: str | None = None
+    amr: list[str] | None = None
+    cnf: Confirmation | None = None
+
+
+class ServerMetadata(ResponseShape):
+    """RFC 8414 §2."""
+
+    issuer: str
+    token_endpoint: str
+    revocation_endpoint: str
+    introspection_endpoint: str
+    jwks_uri: str
+    grant_types_supported: list[str]
+    response_types_supported: list[str]
+    scopes_supported: list[str]
+    token_endpoint_auth_methods_supported: list[str]
+    revocation_endpoint_auth_methods_supported: list[str]
+    introspection_endpoint_auth_methods_supported: list[str]

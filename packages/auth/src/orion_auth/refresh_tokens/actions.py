@@ -113,6 +113,41 @@ async def rotate(
     return _judge(successors, shown, found, client, limit, now) if found is not None else None
 
 
+@dataclass(frozen=True)
+class Known:
+    """A refresh token that was given out, whatever has become of it."""
+
+    user_id: UUID
+    session_id: UUID
+    client_id: str
+    scopes: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+    jkt: str | None
+    is_active: bool
+
+
+async def find(connection: AsyncConnection, text: str, now: datetime) -> Known | None:
+    """A refresh token by its text; None for what was never one. It is not used up."""
+    shown = parse(text)
+    row = await store.find(connection, shown.selector, hash_secret(shown.secret)) if shown is not None else None
+    if row is None:
+        return None
+    expires_at = min(row.idle_until or row.expires_at, row.expires_at)
+    is_welcome = row.deleted_at is None and standing(IdentityStatus[row.standing], row.locked_until, now) == "GOOD"
+    is_of_this_epoch = row.security_epoch in (None, row.epoch)
+    return Known(
+        user_id=row.user_id,
+        session_id=row.session_id,
+        client_id=row.client_id,
+        scopes=tuple(row.scopes),
+        issued_at=row.issued_at,
+        expires_at=expires_at,
+        jkt=row.jkt,
+        is_active=row.status == "ACTIVE" and now < expires_at and is_welcome and is_of_this_epoch,
+    )
+
+
 def _judge(
     successors: Successors,
     shown: BearerToken,

@@ -88,7 +88,8 @@ _ROTATE = text("""
       SELECT
         :id, :new_selector, :new_hash, type, user_id, session_id, family_id, id, id, refresh_count + 1,
         scopes, audience, issuer, client_id, device_id, :ip_address, :user_agent, :now, expires_at,
-        session_started_at, auth_time, amr, idle_seconds, CAST(:now AS timestamptz) + make_interval(secs => idle_seconds), epoch,
+        session_started_at, auth_time, amr, idle_seconds,
+        CAST(:now AS timestamptz) + make_interval(secs => idle_seconds), epoch,
         coalesce(jkt, CAST(:jkt AS varchar))
       FROM used
       RETURNING user_id, session_id, auth_time, amr, security_epoch, scopes, expires_at, idle_until, jkt
@@ -103,8 +104,8 @@ Whoever changes the row from ACTIVE writes the successor; the others do nothing.
 counter, of the line's first token (which whoever ends the session takes too, so that no successor is missed) and of the
 token itself. When it waited for any of them, PostgreSQL judges the token by its newest state (READ COMMITTED).
 
-The identity's standing is that of `identities.rules.standing`, and counting is `rate_limits.store.take`'s: this one statement
-reads across slices, because one round trip is the point.
+The identity's standing is that of `identities.rules.standing`, and counting is `rate_limits.store.take`'s: this one
+statement reads across slices, because one round trip is the point.
 """
 
 _FIND_AGAIN = text("""
@@ -130,3 +131,19 @@ async def find_again(connection: AsyncConnection, selector: str, token_hash: byt
     """A refresh token that could not be rotated, and its successor, if it has one."""
     values = {"selector": selector, "token_hash": token_hash}
     return (await connection.execute(_FIND_AGAIN, values)).one_or_none()
+
+
+_FIND = text("""
+    SELECT
+      token.user_id, token.session_id, token.client_id, token.scopes, token.status, token.issued_at, token.expires_at,
+      token.idle_until, token.jkt, token.security_epoch,
+      identities.status AS standing, identities.locked_until, identities.deleted_at, identities.security_epoch AS epoch
+    FROM auth_tokens AS token                                   -- uq_auth_tokens_token
+    JOIN identities ON identities.id = token.user_id            -- pk_identities
+    WHERE token.token = :selector AND token.token_hash = :token_hash AND token.type = 'REFRESH'
+""")
+
+
+async def find(connection: AsyncConnection, selector: str, token_hash: bytes) -> AnyRow | None:
+    """A refresh token and the standing of its owner."""
+    return (await connection.execute(_FIND, {"selector": selector, "token_hash": token_hash})).one_or_none()
