@@ -217,7 +217,10 @@ async def test_when_auth_falls_silent_all_are_refused_until_it_speaks_again(
         clock.advance(seconds=STALE_AFTER.total_seconds() - 1)
         await revocations.check(claims(session))
         clock.advance(seconds=1.001)
-        assert await refusal(revocations, session) == 503 and revocations.fault
+        with pytest.raises(Problem) as refused:
+            await revocations.check(claims(session))
+        assert (refused.value.status, refused.value.code) == (503, "revocations_stale")
+        assert await refusal(revocations, None) == 503 and revocations.fault, "a service's token too"
         auth.end(ended_meanwhile)
         auth.away = False
         await asyncio.sleep(0.3)

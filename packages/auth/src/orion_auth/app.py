@@ -20,6 +20,7 @@ from orion_auth.oauth_connections import routes as oauth_connections
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
+from orion_auth.proofs import routes as proofs
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
@@ -37,6 +38,7 @@ from orion_auth.signing_keys import routes as signing_key_routes
 from orion_auth.signing_keys.actions import KeyPolicy
 from orion_auth.social import routes as social
 from orion_auth.social.keeping import keep_linked_accounts
+from orion_auth.suspensions import routes as suspensions
 from orion_auth.two_factor import routes as two_factor
 from orion_auth.two_factor_methods import FactorPolicy
 from orion_auth.verifications import routes as verifications
@@ -66,6 +68,8 @@ ROUTERS = (
     invitations.router,
     magic_links.router,
     sessions.router,
+    proofs.router,
+    suspensions.router,
     oauth2.router,
     oauth2.metadata_router,
     oauth_connections.router,

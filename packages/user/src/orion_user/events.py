@@ -8,6 +8,8 @@ from orion_contracts.events import (
     EmailVerified,
     IdentityProfileChanged,
     IdentityRegistered,
+    IdentityReinstated,
+    IdentitySuspended,
     SessionEnded,
     SessionStarted,
 )
@@ -40,6 +42,12 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def ended(transaction: Transaction, event: SessionEnded) -> None:
         await sessions.end(transaction, event)
 
+    async def suspended(transaction: Transaction, event: IdentitySuspended) -> None:
+        await users.suspend(transaction, event)
+
+    async def reinstated(transaction: Transaction, event: IdentityReinstated) -> None:
+        await users.reinstate(transaction, event)
+
     return {
         IdentityRegistered: registered,
         EmailVerified: verified,
@@ -47,4 +55,6 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         EmailChanged: changed,
         SessionStarted: started,
         SessionEnded: ended,
+        IdentitySuspended: suspended,
+        IdentityReinstated: reinstated,
     }

@@ -158,6 +158,16 @@ async def raise_security_epoch(transaction: Transaction, identity_id: UUID) -> i
     return await store.raise_security_epoch(transaction.connection, identity_id)
 
 
+async def suspend(transaction: Transaction, identity_id: UUID) -> bool:
+    """Suspend an identity; False when it is suspended already."""
+    return await store.suspend(transaction.connection, identity_id)
+
+
+async def reinstate(transaction: Transaction, identity_id: UUID) -> bool:
+    """End a suspension: verified identities are active again, others still wait; False when there was none."""
+    return await store.reinstate(transaction.connection, identity_id)
+
+
 async def note_login(transaction: Transaction, identity_id: UUID) -> None:
     """Forget the wrong passwords of before."""
     await store.reset_failed_logins(transaction.connection, identity_id)

@@ -157,6 +157,27 @@ async def unlock(connection: AsyncConnection, identity_id: UUID) -> bool:
     return (await connection.execute(statement)).one_or_none() is not None
 
 
+async def suspend(connection: AsyncConnection, identity_id: UUID) -> bool:
+    """Suspend a living identity; False when it is suspended already (primary key)."""
+    statement = update(Identity).where(
+        Identity.id == identity_id, Identity.deleted_at.is_(None), Identity.status != IdentityStatus.SUSPENDED
+    )
+    statement = statement.values(status=IdentityStatus.SUSPENDED).returning(Identity.id)
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def reinstate(connection: AsyncConnection, identity_id: UUID) -> bool:
+    """Make a suspended identity what it was, as far as its address tells; False when it was not (primary key)."""
+    pending = literal(IdentityStatus.PENDING, Identity.status.type)
+    statement = (
+        update(Identity)
+        .where(Identity.id == identity_id, Identity.status == IdentityStatus.SUSPENDED)
+        .values(status=case((Identity.email_verified_at.is_(None), pending), else_=_ACTIVE))
+        .returning(Identity.id)
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
 async def add_failed_login(connection: AsyncConnection, identity_id: UUID) -> None:
     """Count one more failure (primary key); for an id that nobody has, nothing."""
     statement = update(Identity).where(Identity.id == identity_id)

@@ -218,6 +218,15 @@ ACCOUNT_REINSTATED = Kind(
 ACCOUNT_IMPORTED = Kind(
     "account.imported", _C.ADMINISTRATION, _S.LOW, "Your account was brought over from another system"
 )
+PROOF_GIVEN = Kind("session.proof_given", _C.SESSION, _S.LOW, "You proved again who you are")
+PROOF_FAILED = Kind(
+    "session.proof_failed",
+    _C.SESSION,
+    _S.MEDIUM,
+    "A wrong password was given for a change that needs one",
+    "Somebody who was signed in was asked for the password once more and did not know it.",
+    was_blocked=True,
+)
 
 # Accounts elsewhere
 

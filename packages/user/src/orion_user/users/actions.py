@@ -7,7 +7,15 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_contracts.events import EmailChanged, EmailVerified, IdentityProfileChanged, IdentityRegistered, UserCreated
+from orion_contracts.events import (
+    EmailChanged,
+    EmailVerified,
+    IdentityProfileChanged,
+    IdentityRegistered,
+    IdentityReinstated,
+    IdentitySuspended,
+    UserCreated,
+)
 from orion_core.database import Transaction
 from orion_core.events.outbox import Outbox
 from orion_user.assignments import actions as assignments
@@ -74,6 +82,22 @@ async def change_email(transaction: Transaction, event: EmailChanged) -> None:
     Raises IntegrityError when another living user has the address, as `create` does.
     """
     await store.set_email(transaction.connection, event.user_id, event.email, event.changed_at)
+
+
+async def suspend(transaction: Transaction, event: IdentitySuspended) -> None:
+    """Note that auth has shut the user out. Does nothing for a user who is gone."""
+    user = await store.profile(transaction.connection, event.user_id, lock=True)
+    if user is not None:
+        status = rules.status_once_suspended(user["status"])
+        await store.change_profile(transaction.connection, event.user_id, {"status": status})
+
+
+async def reinstate(transaction: Transaction, event: IdentityReinstated) -> None:
+    """Note that the user may sign in again. Does nothing for a user who is gone."""
+    user = await store.profile(transaction.connection, event.user_id, lock=True)
+    if user is not None:
+        status = rules.status_once_reinstated(user["status"], is_verified=user["email_verified_at"] is not None)
+        await store.change_profile(transaction.connection, event.user_id, {"status": status})
 
 
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:

@@ -1,0 +1,1 @@
+"""Proving again who one is, inside a session."""

@@ -1,0 +1,1 @@
+"""Shutting a user out until further notice, by an administrator."""

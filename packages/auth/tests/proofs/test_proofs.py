@@ -1,0 +1,70 @@
+"""Proving again who one is: the session's `auth_time` moves, and nothing else is gained by it."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from joserfc import jws
+
+from orion_contracts.claims import AccessClaims
+
+if TYPE_CHECKING:
+    import httpx
+    from packages.auth.tests.conftest import Auth
+
+SESSIONS = "/auth/v1/sessions"
+
+
+async def prove(auth: "Auth", session: dict[str, Any], password: str | None = None) -> "httpx.Response":
+    headers = auth.as_bearer(session["access_token"])
+    body = {"password": password or auth.password}
+    return await auth.http.post(f"{SESSIONS}/current/proofs", json=body, headers=headers)
+
+
+def claims(session: dict[str, Any]) -> AccessClaims:
+    return AccessClaims.model_validate_json(jws.extract_compact(session["access_token"].encode()).payload)
+
+
+async def test_a_proof_moves_the_time_of_authentication_and_opens_what_asked_for_it(auth: "Auth") -> None:
+    await auth.verified()
+    other, session = (await auth.sign_in()).json(), (await auth.sign_in()).json()
+    auth.clock.advance(minutes=6)
+    path = f"{SESSIONS}/{other['session_id']}"
+    refused = await auth.http.delete(path, headers=auth.as_bearer(session["access_token"]))
+    assert refused.json()["code"] == "reauthentication_required"
+    answer = await prove(auth, session)
+    assert answer.status_code == 201
+    proved = answer.json()
+    assert claims(proved).auth_time == int(auth.clock().timestamp()) > (claims(session).auth_time or 0)
+    assert (claims(proved).sid, claims(proved).amr) == (session["session_id"], ["pwd"])
+    auth.clock.advance(minutes=2)
+    renewed = (await auth.refresh(session["refresh_token"])).json()
+    assert claims(renewed).auth_time == claims(proved).auth_time, "a refresh does not move it"
+    assert (await auth.http.delete(path, headers=auth.as_bearer(renewed["access_token"]))).status_code == 204
+
+
+async def test_a_wrong_password_proves_nothing_and_is_recorded(auth: "Auth") -> None:
+    await auth.verified()
+    session = (await auth.sign_in()).json()
+    refused = await prove(auth, session, "wrong password")
+    assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+    assert claims((await auth.refresh(session["refresh_token"])).json()).auth_time == claims(session).auth_time
+    [attempt] = await auth.rows("SELECT failure_reason FROM login_attempts WHERE status = 'FAILED'")
+    assert attempt == {"failure_reason": "WRONG_PASSWORD"}
+    [event] = await auth.rows("SELECT session_id FROM security_events WHERE event_type = 'session.proof_failed'")
+    assert str(event["session_id"]) == session["session_id"]
+
+
+async def test_guesses_are_limited_together_with_those_of_sign_ins(auth: "Auth") -> None:
+    await auth.verified()
+    session = (await auth.sign_in()).json()
+    statuses = [answer.status_code for answer in await asyncio.gather(*(prove(auth, session, "x") for _ in range(8)))]
+    assert (statuses.count(401), statuses.count(429)) == (4, 4)
+    assert (await auth.sign_in()).status_code == 429
+
+
+async def test_a_session_that_has_ended_and_a_service_can_prove_nothing(auth: "Auth") -> None:
+    await auth.verified()
+    session = (await auth.sign_in()).json()
+    await auth.execute("UPDATE auth_tokens SET status = 'USED' WHERE type = 'REFRESH'")
+    assert (await prove(auth, session)).status_code == 401
+    assert (await prove(auth, {"access_token": await auth.service_token()})).status_code == 403
