@@ -53,6 +53,35 @@ async def test_unlock(auth: "Auth", orion: Orion) -> None:
     assert await history(auth) == [("account.unlocked", "olga")]
 
 
+async def test_unlock_lifts_the_limits_of_the_account(auth: "Auth", orion: Orion) -> None:
+    await auth.verified()
+    refused = [(await auth.sign_in(password="wrong password")).status_code for _ in range(6)]
+    assert refused == [401] * 5 + [429]
+    assert (await auth.sign_in()).status_code == 429
+    assert json.loads((await orion("unlock", "ada@example.com", "--dry-run", "--json")).stdout)["limits_lifted"] == 1
+    assert (await auth.sign_in()).status_code == 429
+    assert json.loads((await orion("unlock", "ada@example.com", "--json")).stdout)["limits_lifted"] == 1
+    assert (await auth.sign_in()).status_code == 201
+
+
+async def test_reset_factors(auth: "Auth", orion: Orion) -> None:
+    user_id = await auth.verified()
+    await auth.execute(
+        "INSERT INTO two_factor_auth (user_id, is_enabled, primary_method, email_verified_at) "
+        "VALUES (:user_id, true, 'EMAIL', now())",
+        user_id=user_id,
+    )
+    assert (await auth.sign_in()).status_code == 202
+    assert (await orion("reset-factors", "ada@example.com", "--dry-run")).stdout == (
+        "The second factors of ada@example.com would be removed.\n"
+    )
+    assert (await auth.sign_in()).status_code == 202
+    assert (await orion("reset-factors", "ada@example.com")).exit_code == 0
+    assert (await auth.sign_in()).status_code == 201
+    [event] = await auth.rows("SELECT details FROM security_events WHERE event_type = 'factors.reset'")
+    assert event["details"] == {"by": "olga"}
+
+
 async def test_a_suspension_is_not_lifted(auth: "Auth", orion: Orion) -> None:
     await auth.verified()
     await auth.execute("UPDATE identities SET status = 'SUSPENDED'")

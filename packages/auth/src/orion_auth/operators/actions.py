@@ -1,5 +1,7 @@
 """What an operator does to one account; each act stands in its security history."""
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from uuid import UUID
 
 from orion_auth import trial
@@ -12,9 +14,16 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import ACCOUNT_UNLOCKED, SESSIONS_ENDED_BY_OPERATOR, Kind
 from orion_auth.sessions import actions as sessions
 from orion_core.database import Transaction
+from orion_core.events.outbox import Outbox
+
+Lift = Callable[[Desk, str, bool], Awaitable[int]]
+"""Lifts what refuses an account's tries now (or only counts it); says how many limits those were."""
+
+Reset = Callable[[Transaction, Outbox, UUID, str, datetime], Awaitable[None]]
+"""Removes a user's second factors, in the name of somebody."""
 
 
-async def unlock(desk: Desk, whom: str, *, dry_run: bool) -> Done:
+async def unlock(desk: Desk, whom: str, lift: Lift, *, dry_run: bool) -> Done:
     """Let somebody try again whom wrong passwords have locked out. A suspension is not lifted by it."""
     async with trial.transaction(desk.database, dry_run=dry_run) as transaction:
         identity = await _find(transaction, desk, whom)
@@ -22,9 +31,11 @@ async def unlock(desk: Desk, whom: str, *, dry_run: bool) -> Done:
             raise RefusedError("suspended", "The account was suspended by an administrator, which this does not lift.")
         was_locked = await identities.unlock(transaction, identity.id)
         await _note(transaction, desk, ACCOUNT_UNLOCKED, identity)
-    facts = {"user_id": str(identity.id), "was_locked": was_locked, "dry_run": dry_run}
+    lifted = await lift(desk, identity.email, dry_run)
+    facts = {"user_id": str(identity.id), "was_locked": was_locked, "limits_lifted": lifted, "dry_run": dry_run}
     did = "would be unlocked" if dry_run else "is unlocked"
-    return Done(f"{identity.email} {did}." if was_locked else f"{identity.email} was not locked.", facts)
+    was = was_locked or bool(lifted)
+    return Done(f"{identity.email} {did}." if was else f"{identity.email} was not locked.", facts)
 
 
 async def end_sessions(desk: Desk, whom: str, *, dry_run: bool) -> Done:
@@ -43,6 +54,17 @@ async def end_sessions(desk: Desk, whom: str, *, dry_run: bool) -> Done:
     facts = {"user_id": str(identity.id), "ended": ended, "dry_run": dry_run}
     did = "would end" if dry_run else "ended"
     return Done(f"{ended} session{'' if ended == 1 else 's'} of {identity.email} {did}.", facts)
+
+
+async def reset_factors(desk: Desk, whom: str, reset: Reset, *, dry_run: bool) -> Done:
+    """Remove all second factors of a user who has lost them; the user is told."""
+    async with trial.transaction(desk.database, dry_run=dry_run) as transaction:
+        identity = await _find(transaction, desk, whom)
+        await reset(transaction, desk.outbox, identity.id, desk.operator, desk.now)
+    did = "would be" if dry_run else "are"
+    return Done(
+        f"The second factors of {identity.email} {did} removed.", {"user_id": str(identity.id), "dry_run": dry_run}
+    )
 
 
 async def _find(transaction: Transaction, desk: Desk, whom: str) -> KnownIdentity:

@@ -29,7 +29,9 @@ from orion_auth.two_factor.rules import (
     spoken_backup_code,
 )
 from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_core.database import Transaction
 from orion_core.errors import Problem, not_found
+from orion_core.events.outbox import Outbox
 
 Columns = dict[str, Any]
 
@@ -135,18 +137,23 @@ async def require(gate: Gate, user_id: UUID, is_required: bool, now: datetime) -
 
 
 async def reset(gate: Gate, user_id: UUID, by: str, now: datetime) -> None:
-    """Remove all second factors of a user who has lost them, by an administrator called `by`; the user is told.
+    """Remove all second factors of a user who has lost them, by an administrator called `by`; the user is told."""
+    async with gate.database.transaction() as transaction:
+        await reset_within(transaction, gate.outbox, user_id, by, now)
+
+
+async def reset_within(transaction: Transaction, outbox: Outbox, user_id: UUID, by: str, now: datetime) -> None:
+    """The same inside a transaction.
 
     Hardware keys stay enrolled as passkeys, but are no second factor until they are added again.
     """
-    async with gate.database.transaction() as transaction:
-        identity = await identities.hold(transaction, user_id, now)
-        if identity is None:
-            raise not_found("user")
-        values: Columns = {"is_enabled": False, "primary_method": None, "hardware_key_verified_at": None}
-        for cleared in CLEARED.values():
-            values |= cleared
-        await store.change(transaction.connection, user_id, values)
-        await store.replace_backup_codes(transaction.connection, user_id, [], now)
-        circumstances = Circumstances(details={"by": by})
-        await security_events.note(transaction, gate.outbox, FACTORS_RESET, identity, circumstances, now)
+    identity = await identities.hold(transaction, user_id, now)
+    if identity is None:
+        raise not_found("user")
+    values: Columns = {"is_enabled": False, "primary_method": None, "hardware_key_verified_at": None}
+    for cleared in CLEARED.values():
+        values |= cleared
+    await store.change(transaction.connection, user_id, values)
+    await store.replace_backup_codes(transaction.connection, user_id, [], now)
+    circumstances = Circumstances(details={"by": by})
+    await security_events.note(transaction, outbox, FACTORS_RESET, identity, circumstances, now)
