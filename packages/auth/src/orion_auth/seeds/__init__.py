@@ -27,6 +27,7 @@ POLICIES = (
     ("login_unknown_networks", RateLimitKeyType.EMAIL, 50, 3600),
     ("refresh", RateLimitKeyType.USER, 10, 60),
     ("password_reset", RateLimitKeyType.EMAIL, 3, 300),
+    ("password_reset", RateLimitKeyType.IP, 30, 300),
     ("email_verification", RateLimitKeyType.EMAIL, 5, 300),
     ("email_verification", RateLimitKeyType.IP, 300, 300),
     ("registration", RateLimitKeyType.IP, 120, 3600),
