@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
+from orion_auth.address_policy import make_policy
 from orion_auth.admission import routes as admission
 from orion_auth.components import Components
 from orion_auth.email_changes import routes as email_changes
@@ -147,6 +148,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         outbox=outbox,
         mailing=mailing,
         lane=HashingLane(settings.threads_to_hash, settings.hashing_patience_ms / 1000),
+        address_policy=make_policy(settings.refused_domains, requires_mx=settings.requires_mx),
         password_policy=PasswordPolicy(
             settings.password_minimum_score, settings.product_name, breached_passwords(settings.breached_passwords)
         ),

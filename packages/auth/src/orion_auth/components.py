@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from orion_auth.address_policy import AddressPolicy
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
@@ -37,6 +38,7 @@ class Components:
     mailing: Mailing
     lane: HashingLane
     password_policy: PasswordPolicy
+    address_policy: AddressPolicy
     signer: AccessTokenSigner
     gate: Gate
     successors: Successors

@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
@@ -32,6 +33,12 @@ class AuthSettings(ServiceSettings):
     """Who may act as which service, by the SHA-256 of its key; the keys themselves are with those services."""
     public_url: str | None = Field(None, validation_alias="AUTH_PUBLIC_URL", examples=["https://auth.example.com"])
     """Prefix of the links in mails; unset: the same as `AUTH_URL`."""
+    refused_domains: Path | None = Field(
+        None, validation_alias="AUTH_REFUSED_DOMAINS", examples=["/etc/orion/disposable-domains.txt"]
+    )
+    """A file with one domain a line, such as those of disposable mailboxes: no address of it, or below it, is taken."""
+    requires_mx: bool = Field(default=False, validation_alias="AUTH_REQUIRES_MX", examples=["true"])
+    """Whether the domain of a new address must take mail, by its MX records. A slow name server keeps nobody out."""
     sign_in_url: str | None = Field(
         None, validation_alias="AUTH_SIGN_IN_URL", examples=["https://app.example.com/sign-in"]
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_auth.address_policy import AddressPolicy
 from orion_auth.addresses import normalise_email
 from orion_auth.base import AnyRow
 from orion_auth.email_changes import store
@@ -39,7 +40,14 @@ class Found:
 
 
 async def ask(
-    database: Database, mailing: Mailing, user_id: UUID, email_text: str, bearer: Bearer, now: datetime
+    database: Database,
+    mailing: Mailing,
+    policy: AddressPolicy,
+    user_id: UUID,
+    email_text: str,
+    *,
+    bearer: Bearer,
+    now: datetime,
 ) -> RateLimitState | None:
     """Mail a link to the old and to the new address. An earlier change that is under way is cancelled.
 
@@ -49,6 +57,7 @@ async def ask(
     email = normalise_email(email_text)
     if email is None:
         raise _invalid_email()
+    await policy.check(email)
     state = await rate_limits.take_verification_mail(database, email, bearer.ip_address, now)
     async with evenly(), database.transaction() as transaction:
         identity = await identities.hold(transaction, user_id, now)

@@ -38,7 +38,9 @@ async def ask(
     subject, now = user_id(claims), wired.clock()
     require_recent(claims, now)
     bearer = Bearer(context.ip_address, context.user_agent)
-    state = await actions.ask(wired.database, wired.mailing, subject, body.email, bearer, now)
+    state = await actions.ask(
+        wired.database, wired.mailing, wired.address_policy, subject, body.email, bearer=bearer, now=now
+    )
     response.headers.update(state.headers() if state else {})
     return EmailChangeAccepted(detail="Press the links that were sent to both addresses; they are good for a day.")
 

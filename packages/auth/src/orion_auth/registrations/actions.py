@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from orion_auth.address_policy import AddressPolicy
 from orion_auth.addresses import normalise_email
 from orion_auth.hashing import HashingLane
 from orion_auth.identities import actions as identities
@@ -40,6 +41,7 @@ async def register(
     database: Database,
     lane: HashingLane,
     policy: PasswordPolicy,
+    addresses: AddressPolicy,
     mailing: Mailing,
     applicant: Applicant,
     password: str,
@@ -58,6 +60,7 @@ async def register(
     email = normalise_email(applicant.email)
     if email is None:
         raise invalid_email()
+    await addresses.check(email)
     await passwords.check(policy, password, [email, applicant.username, applicant.name])
     state = await rate_limits.take_registration(database, email, bearer.ip_address, now)
     password_hash = await lane.hash(password)

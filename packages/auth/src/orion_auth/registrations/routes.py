@@ -35,6 +35,7 @@ async def register(body: Registration, request: Request, wired: Wired, context: 
             wired.database,
             wired.lane,
             wired.password_policy,
+            wired.address_policy,
             wired.mailing,
             applicant,
             body.password,
