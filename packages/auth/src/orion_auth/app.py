@@ -26,7 +26,6 @@ from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
 from orion_auth.rate_limits import routes as rate_limits
-from orion_auth.refresh_tokens.actions import Successors
 from orion_auth.registrations import routes as registrations
 from orion_auth.security_events import routes as security_events
 from orion_auth.service import service
@@ -39,6 +38,7 @@ from orion_auth.signing_keys import routes as signing_key_routes
 from orion_auth.signing_keys.actions import KeyPolicy
 from orion_auth.social import routes as social
 from orion_auth.social.keeping import keep_linked_accounts
+from orion_auth.successors import Successors
 from orion_auth.suspensions import routes as suspensions
 from orion_auth.two_factor import routes as two_factor
 from orion_auth.two_factor_methods import FactorPolicy

@@ -11,10 +11,10 @@ from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.providers.actions import Providers
-from orion_auth.refresh_tokens.actions import Successors
 from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
+from orion_auth.successors import Successors
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from httpx import USE_CLIENT_DEFAULT
+
 from orion_contracts.events import SessionEnded
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ async def test_a_service_learns_what_a_token_is_worth(auth: "Auth") -> None:
 
 
 async def test_who_is_no_service_learns_nothing(auth: "Auth") -> None:
-    for credentials in (None, ("user", "wrong"), ("nobody", auth.service_key)):
+    for credentials in (USE_CLIENT_DEFAULT, ("user", "wrong"), ("nobody", auth.service_key)):
         answer = await auth.http.post(INTROSPECT, data={"token": "x"}, auth=credentials)
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 

@@ -40,7 +40,7 @@ def fake_auth() -> FastAPI:
 
     @auth.get("/auth/.well-known/jwks.json")
     async def keys() -> dict[str, Any]:
-        return {"keys": [KEY.as_dict(private=False)]}
+        return {"keys": [KEY.as_dict(private=False) | {"alg": "ES256"}]}
 
     @auth.post("/auth/oauth2/token")
     async def token() -> dict[str, Any]:

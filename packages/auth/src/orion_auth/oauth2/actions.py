@@ -10,9 +10,10 @@ from orion_auth.gate import Gate
 from orion_auth.oauth2.rules import Client, TokenRequestError, check_service, granted_scope, requested_scopes
 from orion_auth.oauth2.shapes import Introspection, TokenResponse
 from orion_auth.refresh_tokens import actions as refresh_tokens
-from orion_auth.refresh_tokens.actions import Known, Successors
+from orion_auth.refresh_tokens.actions import Known
 from orion_auth.sessions import actions as sessions
 from orion_auth.signer import AccessTokenSigner
+from orion_auth.successors import Successors
 from orion_auth.tokens.actions import Bearer
 from orion_contracts.claims import AccessClaims, Confirmation
 from orion_core.database import Database

@@ -21,11 +21,10 @@ from orion_auth.rate_limits.rules import (
     by_network,
     of_known_device,
     of_stranger,
-    seconds_until,
 )
 from orion_core import metrics
 from orion_core.database import Database
-from orion_core.http.rate_limit import RateLimitState, too_many_requests
+from orion_core.http.rate_limit import RateLimitState, seconds_until, too_many_requests
 from orion_core.tables import IpAddress
 
 

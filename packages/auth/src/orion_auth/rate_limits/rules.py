@@ -1,15 +1,12 @@
 """Which limits there are, whom they are counted for, and where somebody stands under them."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
-IPV6_SITE_BITS = 64
-"""One subscriber has a /64 at least, so counting single IPv6 addresses would count nothing."""
+from orion_auth.networks import network
 
 LARGEST_LIMIT = 1000
 """A counter remembers each try that passed, for as long as it counts; this many are 8 kB."""
@@ -88,13 +85,6 @@ class Limit:
         return f"{self.endpoint} {self.key_type.name} {self.whose}"
 
 
-def network(address: IPv4Address | IPv6Address) -> str:
-    """What counts as one place on the network."""
-    if isinstance(address, IPv4Address):
-        return str(address)
-    return str(IPv6Network((address, IPV6_SITE_BITS), strict=False))
-
-
 def from_somewhere(whose: str, address: IPv4Address | IPv6Address) -> str:
     """Counts an account for each network apart, so that nobody can use up its owner's tries from elsewhere."""
     return f"{whose}@{network(address)}"
@@ -137,8 +127,3 @@ def of_known_device(device: str, address: IPv4Address | IPv6Address) -> list[Lim
         Limit("login_known_device", RateLimitKeyType.USER, from_somewhere(device, address), counts_failures=True),
         Limit("login_known_device_hourly", RateLimitKeyType.USER, device, counts_failures=True),
     ]
-
-
-def seconds_until(moment: datetime, now: datetime) -> int:
-    """Whole seconds, at least one."""
-    return max(1, math.ceil((moment - now).total_seconds()))

@@ -1,10 +1,7 @@
 """Rotating refresh tokens: each is good for one successor, and one that comes back from elsewhere ends its session."""
 
-import hmac
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.identities.rules import IdentityStatus, standing
-from orion_auth.rate_limits.rules import seconds_until
 from orion_auth.refresh_tokens import store
+from orion_auth.successors import Successors
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, Rotated, TokenStatus, client_digest, parse, shown_again
 from orion_core import metrics
-from orion_core.http.rate_limit import RateLimitState, too_many_requests
+from orion_core.http.rate_limit import RateLimitState, seconds_until, too_many_requests
 from orion_core.ids import uuid7
-from orion_core.sealing import Keyring
-from orion_core.secrets import hash_secret, new_selector
+from orion_core.secrets import hash_secret
 
 
 @dataclass(frozen=True)
@@ -46,30 +42,6 @@ class Replayed:
 
     user_id: UUID
     session_id: UUID
-
-
-class Successors:
-    """Derives the secret of a successor from the token that it succeeds and a key of ours.
-
-    So the same successor can be given out twice and kept nowhere: whoever reads the database and even knows the key has
-    nothing without the token that was shown.
-    """
-
-    def __init__(self, keyring: Keyring) -> None:
-        self._keys = keyring.derive("refresh token successor")
-
-    def new(self, shown: BearerToken) -> BearerToken:
-        """A successor of `shown`, under the active key."""
-        return self._derive(self._keys[0], shown, new_selector())
-
-    def again(self, shown: BearerToken, selector: str, token_hash: bytes) -> BearerToken | None:
-        """The successor of `shown` that was given out before; None when its key has left the keyring since."""
-        candidates = (self._derive(key, shown, selector) for key in self._keys)
-        return next((made for made in candidates if hmac.compare_digest(hash_secret(made.secret), token_hash)), None)
-
-    def _derive(self, key: bytes, shown: BearerToken, selector: str) -> BearerToken:
-        mac = hmac.digest(key, f"{selector} {shown.text}".encode(), sha256)
-        return BearerToken(selector, urlsafe_b64encode(mac).rstrip(b"=").decode())
 
 
 async def rotate(

@@ -9,7 +9,7 @@ from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.refresh_tokens import actions as refresh_tokens
-from orion_auth.refresh_tokens.actions import Replayed, Successors
+from orion_auth.refresh_tokens.actions import Replayed
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TOKEN_REUSED
@@ -17,6 +17,7 @@ from orion_auth.session_policy import SessionPolicy
 from orion_auth.sessions import store
 from orion_auth.sessions.rules import REFUSAL_MARGIN, LiveSession, too_many
 from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSigner
+from orion_auth.successors import Successors
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession
 from orion_contracts.claims import AccessClaims

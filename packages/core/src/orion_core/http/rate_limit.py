@@ -1,6 +1,8 @@
 """`RateLimit` and `RateLimit-Policy` headers (draft-ietf-httpapi-ratelimit-headers)."""
 
+import math
 from dataclasses import dataclass
+from datetime import datetime
 
 from orion_core.errors import Problem
 
@@ -28,3 +30,8 @@ def too_many_requests(state: RateLimitState) -> Problem:
     detail = f"More than {state.quota} tries in {state.window} seconds. Try again in {state.reset} seconds."
     headers = {**state.headers(), "Retry-After": str(state.reset)}
     return Problem(429, "too_many_requests", "Too many requests", detail, headers=headers)
+
+
+def seconds_until(moment: datetime, now: datetime) -> int:
+    """Whole seconds, at least one."""
+    return max(1, math.ceil((moment - now).total_seconds()))
