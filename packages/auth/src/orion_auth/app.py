@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from orion_auth.address_policy import make_policy
+from orion_auth import user_agents
 from orion_auth.admission import routes as admission
 from orion_auth.components import Components
 from orion_auth.email_changes import routes as email_changes
+from orion_auth.disavowals import routes as disavowals
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.invitations import routes as invitations
@@ -18,10 +20,12 @@ from orion_auth.magic_links import routes as magic_links
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
 from orion_auth.oauth_connections import routes as oauth_connections
+from orion_auth.own_devices import routes as own_devices
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
 from orion_auth.proofs import routes as proofs
+from orion_auth.places import Places
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
@@ -71,6 +75,8 @@ ROUTERS = (
     sessions.router,
     proofs.router,
     suspensions.router,
+    own_devices.router,
+    disavowals.router,
     oauth2.router,
     oauth2.metadata_router,
     oauth_connections.router,
@@ -93,6 +99,7 @@ def create_app() -> FastAPI:
 def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
     """The application for these settings."""
     policy = retention_policy(service, settings.retention)
+    user_agents.warm()
     url = settings.database_url
     database = Database.connect(url, role=service_role("auth"), application="orion auth", pool_size=settings.pool_size)
     wakeup = Wakeup(url, "outbox")
@@ -103,6 +110,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
 
     async def stop() -> None:
         components.lane.close()
+        components.gate.places.close()
         await components.providers.close()
         if components.password_policy.breached is not None:
             await components.password_policy.breached.close()
@@ -138,6 +146,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
     outbox = Outbox(feed)
     mailing = Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix)
     signer = AccessTokenSigner(load_key, settings.issuer)
+    places = Places(settings.places_database)
     http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
     verifier = TokenVerifier(public_keys, settings.issuer, AUDIENCE, clock)
     return Components(
@@ -161,6 +170,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
             _factor_policy(settings),
             settings.session_policy,
             settings.product_name,
+            places,
         ),
         successors=Successors(settings.sealing_keys),
         providers=Providers(http, Directory(http, clock)),

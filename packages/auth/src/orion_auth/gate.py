@@ -1,10 +1,12 @@
 """What is needed to let somebody in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orion_auth.mailing import Mailing
+from orion_auth.places import Places
 from orion_auth.session_policy import SessionPolicy
 from orion_auth.signer import AccessTokenSigner
+from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor_methods import FactorPolicy
 from orion_core.database import Database
 from orion_core.events.outbox import Outbox
@@ -22,3 +24,8 @@ class Gate:
     session_policy: SessionPolicy
     product_name: str
     """What authenticator apps call accounts here."""
+    places: Places
+
+    def locate(self, bearer: Bearer) -> Bearer:
+        """The same bearer, with the place that the address is thought to be in."""
+        return replace(bearer, place=self.places.find(bearer.ip_address))

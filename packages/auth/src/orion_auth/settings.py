@@ -109,6 +109,12 @@ class AuthSettings(ServiceSettings):
     checked once by each of a few processes (bench/signatures.py). A change comes into force as a rotation does."""
     signing_key_days: int = Field(90, ge=1, le=3650, validation_alias="AUTH_SIGNING_KEY_DAYS", examples=["90"])
     """How long a key signs before the next one takes over."""
+    places_database: Path | None = Field(
+        None, validation_alias="AUTH_PLACES_DATABASE", examples=["/var/lib/GeoIP/GeoLite2-City.mmdb"]
+    )
+    """Where addresses are looked up: a database in MaxMind's format. Unset: no place is known."""
+    device_trust_days: int = Field(30, ge=1, le=365, validation_alias="AUTH_DEVICE_TRUST_DAYS", examples=["30"])
+    """How long a device that its owner trusts is spared the second factor."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 

@@ -12,6 +12,7 @@ from orion_auth.admission.half_finished import FirstHalf
 from orion_auth.admission.rules import Proof, next_step
 from orion_auth.devices import actions as devices
 from orion_auth.devices.actions import Recognised
+from orion_auth.disavowals import actions as disavowals
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -22,7 +23,7 @@ from orion_auth.risk import actions as risk
 from orion_auth.risk.rules import Assessment
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.security_events.rules import NEW_DEVICE, SIGN_IN_BLOCKED, SIGN_IN_SUSPICIOUS
+from orion_auth.security_events.rules import NEW_DEVICE, SIGN_IN_BLOCKED, SIGN_IN_SUSPICIOUS, Kind
 from orion_auth.sessions import actions as sessions
 from orion_auth.sessions.actions import Grant, Started
 from orion_auth.tokens.actions import Bearer
@@ -33,6 +34,7 @@ from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState
+from orion_core.ids import uuid7
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,15 @@ class Visit:
     @property
     def attempt(self) -> Attempt:
         """The attempt as it is recorded."""
+        bearer = self.bearer
         return Attempt(
-            self.method, self.email, self.bearer.ip_address, self.bearer.user_agent, self.bearer.device_id, self.now
+            self.method,
+            self.email,
+            bearer.ip_address,
+            bearer.user_agent,
+            bearer.device_id,
+            self.now,
+            place=bearer.place,
         )
 
     def of(self, email: str) -> "Visit":
@@ -73,6 +82,7 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
     409 when the account has changed since it was looked up; 403 when the attempt is stopped, which its owner is told.
     Whether the user has second factors or none, it takes the same four reads to find out.
     """
+    visit = replace(visit, bearer=gate.locate(visit.bearer))
     async with gate.database.transaction() as transaction:
         if await identities.hold(transaction, identity.id, visit.now) != identity:
             raise _changed_meanwhile()
@@ -93,7 +103,9 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
             case "ADMIT":
                 outcome = await enter(transaction, gate, visit, identity, proof, device, assessment)
             case "CHALLENGE":
-                first = FirstHalf(visit.method, visit.email, visit.bearer.device_id, proof, assessment)
+                first = FirstHalf(
+                    visit.method, visit.email, visit.bearer.device_id, visit.bearer.fingerprint, proof, assessment
+                )
                 outcome = await _challenge(transaction, gate, identity, first, enrolled, visit.now)
             case "BLOCK":
                 outcome = await _stop(transaction, gate, visit, identity, assessment)
@@ -138,7 +150,7 @@ async def enter(
     await devices.note_sign_in(transaction, identity.id, visit.bearer, visit.now)
     circumstances = circumstances_of(visit, assessment)
     if any(reason.signal == "new_device" for reason in assessment.reasons):
-        await security_events.note(transaction, gate.outbox, NEW_DEVICE, identity, circumstances, visit.now)
+        await _give_notice(transaction, gate, NEW_DEVICE, identity, visit, circumstances)
     if assessment.verdict == "STEP_UP" and second is None and not proof.is_multi_factor:
         await security_events.note(transaction, gate.outbox, SIGN_IN_SUSPICIOUS, identity, circumstances, visit.now)
     return started
@@ -171,7 +183,23 @@ async def _stop(
         transaction.connection, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds
     )
     circumstances = circumstances_of(visit, assessment)
-    await security_events.note(transaction, gate.outbox, SIGN_IN_BLOCKED, identity, circumstances, visit.now)
+    await _give_notice(transaction, gate, SIGN_IN_BLOCKED, identity, visit, circumstances)
+
+
+async def _give_notice(
+    transaction: Transaction,
+    gate: Gate,
+    kind: Kind,
+    identity: KnownIdentity,
+    visit: Visit,
+    circumstances: Circumstances,
+) -> None:
+    """Tell the owner, with a link by which he can say that it was not he."""
+    notice_id = uuid7()
+    link = await disavowals.seal_link(transaction, gate.mailing, notice_id, identity, visit.bearer, visit.now)
+    await security_events.note(
+        transaction, gate.outbox, kind, identity, circumstances, visit.now, secrets=link, event_id=notice_id
+    )
 
 
 def circumstances_of(visit: Visit, assessment: Assessment) -> Circumstances:
@@ -180,6 +208,8 @@ def circumstances_of(visit: Visit, assessment: Assessment) -> Circumstances:
         ip_address=visit.bearer.ip_address,
         user_agent=visit.bearer.user_agent,
         device_id=visit.bearer.device_id,
+        country=visit.bearer.place.country,
+        city=visit.bearer.place.city,
         details={"risk_score": assessment.score, "reasons": [reason.detail for reason in assessment.reasons]},
     )
 

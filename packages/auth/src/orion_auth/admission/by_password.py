@@ -46,6 +46,7 @@ async def sign_in(
     started = time.perf_counter()
     if bearer.device_id is None:
         lane.require_room()  # before anything is read: in a flood, who names no device costs nothing
+    bearer = gate.locate(bearer)
     email = normalise_email(email_text)
     visit = Visit(LoginMethod.PASSWORD, email, bearer, now, started, remember=remember)
     async with gate.database.autocommit() as connection:

@@ -59,7 +59,7 @@ async def finish_sign_in(
     _require_offered(sign_in, answer.method)
     limit = await rate_limits.take_two_factor(gate.database, sign_in.user_id, now)
     first = half_finished.read(sign_in.context)
-    bearer = replace(bearer, device_id=first.device_id)
+    bearer = replace(gate.locate(bearer), device_id=first.device_id, fingerprint=first.fingerprint)
     visit = Visit(first.method, first.email, bearer, now, started_at, limit)
     async with gate.database.transaction() as transaction:
         outcome = await _answer(transaction, gate, visit, sign_in, answer, check)

@@ -17,6 +17,7 @@ class FirstHalf:
     method: LoginMethod
     email: str | None
     device_id: str | None
+    fingerprint: str | None
     proof: Proof
     assessment: Assessment
 

@@ -2,18 +2,17 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from orion_auth.admission import by_password, by_second_factor
 from orion_auth.admission.by_second_factor import Answer
 from orion_auth.admission.shapes import ChallengeAnswer, ChallengeCode, ChallengeEnrolment, CodeSent, SignIn
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
+from orion_auth.bearers import bearer_of
 from orion_auth.components import Wired
 from orion_auth.sessions.shapes import SessionGranted
-from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.shapes import TotpSetUp
 from orion_auth.two_factor_methods import TwoFactorMethod
-from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1", tags=["sessions"])
@@ -32,10 +31,10 @@ router = APIRouter(prefix="/auth/v1", tags=["sessions"])
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def sign_in(body: SignIn, wired: Wired, context: Context) -> Response:
+async def sign_in(body: SignIn, wired: Wired, request: Request) -> Response:
     """Sign in with a password."""
     now = wired.clock()
-    bearer = Bearer(context.ip_address, context.user_agent, body.device_id)
+    bearer = bearer_of(request, body)
     outcome = await by_password.sign_in(
         wired.gate,
         wired.lane,
@@ -54,11 +53,11 @@ async def sign_in(body: SignIn, wired: Wired, context: Context) -> Response:
     response_model=SessionGranted,
     responses=refusals(HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def answer_challenge(body: ChallengeAnswer, wired: Wired, context: Context) -> Response:
+async def answer_challenge(body: ChallengeAnswer, wired: Wired, request: Request) -> Response:
     """Finish a sign-in by its second factor."""
     now = wired.clock()
     answer = Answer(body.challenge, TwoFactorMethod(body.method), body.code)
-    bearer = Bearer(context.ip_address, context.user_agent)
+    bearer = bearer_of(request)
     return admitted(await by_second_factor.finish_sign_in(wired.gate, answer, bearer, now), now)
 
 
@@ -67,9 +66,9 @@ async def answer_challenge(body: ChallengeAnswer, wired: Wired, context: Context
     status_code=HTTPStatus.ACCEPTED,
     responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS),
 )
-async def send_challenge_code(body: ChallengeCode, wired: Wired, context: Context, response: Response) -> CodeSent:
+async def send_challenge_code(body: ChallengeCode, wired: Wired, request: Request, response: Response) -> CodeSent:
     """Have a code sent for a half-finished sign-in; only the last one counts."""
-    bearer = Bearer(context.ip_address, context.user_agent)
+    bearer = bearer_of(request)
     method = TwoFactorMethod(body.method)
     limit = await by_second_factor.send_code(wired.gate, body.challenge, method, bearer, wired.clock())
     response.headers.update(limit.headers() if limit else {})

@@ -4,21 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from orion_auth.bearers import DeviceShown
 from orion_auth.password_text import Password
 from orion_core.http.shapes import RequestShape, ResponseShape
 
-DeviceId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
-"""The client's own stable name for the device it runs on."""
 
-
-class SignIn(RequestShape):
+class SignIn(DeviceShown):
     """Sign in with a password."""
 
     email: str = Field(min_length=1, max_length=255, examples=["ada@example.com"])
     password: Password = Field(repr=False, examples=["correct horse battery staple"])
     remember: bool = True
     """Whether this device is one's own; false, as on a computer that others use: a short session."""
-    device_id: DeviceId | None = Field(None, examples=["6f1c9f0e-laptop"])
 
 
 Challenge = Annotated[str, StringConstraints(min_length=1, max_length=200)]

@@ -1,16 +1,18 @@
-"""Recognising the device somebody comes from, inside the transactions of other slices."""
+"""Recognising the device somebody comes from, and how far its owner trusts it, inside the transactions of others."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_auth.base import AnyRow
 from orion_auth.devices import store
-from orion_auth.devices.rules import DeviceStatus, is_trusted
+from orion_auth.devices.rules import DeviceStatus, has_changed, is_proved, is_trusted
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Transaction
+from orion_core.secrets import hash_secret, new_secret
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,10 @@ class Recognised:
     """The client's own stable id; None when it sent none, which is never recognised."""
     is_known: bool
     is_trusted: bool
-    """Trusted by its owner, and for how long has not run out: no second factor is asked for."""
+    """Trusted by its owner, proved by its secret, and for how long has not run out: no second factor is asked for."""
     is_blocked: bool
+    has_changed: bool = False
+    """It looks like another one than before: its id may have been copied."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +38,20 @@ class DeviceName:
 
 
 async def recognise(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> Recognised:
-    """Look the device up among those of the user; changes nothing."""
+    """Look the device up among those of the user; changes nothing.
+
+    A client that names no device is never recognised: what else it shows, many others show too.
+    """
     row = await store.find(transaction.connection, user_id, bearer.device_id or "")
     if row is None:
         return Recognised(bearer.device_id, is_known=False, is_trusted=False, is_blocked=False)
+    shown = hash_secret(bearer.device_secret) if bearer.device_secret else None
     return Recognised(
         bearer.device_id,
         is_known=True,
-        is_trusted=is_trusted(row.status, row.trust_expires_at, now),
+        is_trusted=is_trusted(row.status, row.trust_expires_at, now) and is_proved(row.secret_hash, shown),
         is_blocked=row.status is DeviceStatus.BLOCKED,
+        has_changed=has_changed(row.fingerprint, bearer.fingerprint),
     )
 
 
@@ -64,5 +73,71 @@ async def names(connection: AsyncConnection, user_id: UUID, device_ids: Collecti
 
 async def note_sign_in(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> None:
     """Remember that the user signed in from this device; a client without an id leaves nothing."""
-    if bearer.device_id is not None:
-        await store.see(transaction.connection, user_id, bearer.device_id, bearer.ip_address, now)
+    if bearer.device_id is None:
+        return
+    client, place = bearer.client, bearer.place.columns
+    values = {
+        "user_id": user_id,
+        "device_id": bearer.device_id,
+        "fingerprint": bearer.fingerprint,
+        "name": client.name,
+        "type": client.type,
+        "os": client.os,
+        "os_version": client.os_version,
+        "browser": client.browser,
+        "browser_version": client.browser_version,
+        "last_ip_address": bearer.ip_address,
+        "last_country": place["country"],
+        "last_city": place["city"],
+        "last_location": place["location"],
+        "first_seen_at": now,
+        "last_seen_at": now,
+    }
+    await store.see(transaction.connection, values)
+
+
+async def trust(
+    transaction: Transaction, user_id: UUID, device_id: str, *, now: datetime, expires_at: datetime
+) -> str | None:
+    """Trust a device until `expires_at`, and give it a new secret to prove itself with; one given before is worthless.
+
+    None when the user has no such device, or has blocked it.
+    """
+    secret = new_secret()
+    trusted = await store.trust(transaction.connection, user_id, device_id, hash_secret(secret), now, expires_at)
+    return secret if trusted else None
+
+
+async def end_trust(transaction: Transaction, user_id: UUID, device_id: str) -> bool:
+    """Trust a device no more, and let a blocked one in again; False when the user has no such device."""
+    return await store.set_status(transaction.connection, user_id, device_id, DeviceStatus.UNTRUSTED)
+
+
+async def end_all_trust(transaction: Transaction, user_id: UUID) -> None:
+    """Trust none of the user's devices any more."""
+    await store.end_all_trust(transaction.connection, user_id)
+
+
+async def block(transaction: Transaction, user_id: UUID, device_id: str) -> bool:
+    """Let nobody in from a device; False when the user has no such device."""
+    return await store.set_status(transaction.connection, user_id, device_id, DeviceStatus.BLOCKED)
+
+
+async def forget(transaction: Transaction, user_id: UUID, device_id: str) -> bool:
+    """Remember nothing of a device; False when there is nothing to forget."""
+    return await store.forget(transaction.connection, user_id, device_id)
+
+
+async def list_of(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:
+    """The devices of a user, the one seen last first."""
+    return await store.list_of(connection, user_id)
+
+
+async def hold(transaction: Transaction, user_id: UUID, row_id: UUID) -> AnyRow | None:
+    """A device of the user, kept from changing until the transaction ends."""
+    return await store.hold(transaction.connection, user_id, row_id)
+
+
+async def rename(transaction: Transaction, user_id: UUID, row_id: UUID, name: str) -> AnyRow | None:
+    """Call a device something else; None when the user has none of that id."""
+    return await store.rename(transaction.connection, user_id, row_id, name)

@@ -1,29 +1,18 @@
 """The devices a user signs in from."""
 
 from datetime import datetime
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, func, text
+from sqlalchemy import CheckConstraint, Index, LargeBinary, String, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import Table, owner
 from orion_auth.devices.rules import DeviceStatus
+from orion_auth.user_agents import DeviceType
 from orion_core.retention.declarations import Follows
-from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, native_enum
-
-
-class DeviceType(Enum):
-    """What kind of thing it is, as its user agent says."""
-
-    DESKTOP = "DESKTOP"
-    MOBILE = "MOBILE"
-    TABLET = "TABLET"
-    TV = "TV"
-    BOT = "BOT"
-    UNKNOWN = "UNKNOWN"
+from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, digest_check, native_enum
 
 
 class Device(Identified, Timestamped, Annotated, Table):
@@ -50,6 +39,9 @@ class Device(Identified, Timestamped, Annotated, Table):
     login_count: Mapped[int] = mapped_column(server_default=text("0"))
     verified_at: Mapped[datetime | None]
     trust_expires_at: Mapped[datetime | None]
+    secret_hash: Mapped[bytes | None] = mapped_column(
+        LargeBinary, comment="SHA-256 of what a trusted device proves itself with"
+    )
 
     __table_args__ = (
         UniqueConstraint("user_id", "device_id"),
@@ -60,6 +52,8 @@ class Device(Identified, Timestamped, Annotated, Table):
         CheckConstraint("first_seen_at <= last_seen_at", name="seen"),
         CheckConstraint("login_count >= 0", name="login_count"),
         CheckConstraint("status <> 'TRUSTED' OR verified_at IS NOT NULL", name="trusted"),
+        CheckConstraint(digest_check("secret_hash"), name="secret_hash"),
+        CheckConstraint("secret_hash IS NULL OR status = 'TRUSTED'", name="secret"),
         {
             "info": {"retention": Follows("identities", "what a user is known by; a device may come back after years")},
             "comment": "The devices a user signs in from",

@@ -168,6 +168,11 @@ async def reinstate(transaction: Transaction, identity_id: UUID) -> bool:
     return await store.reinstate(transaction.connection, identity_id)
 
 
+async def forget_password(transaction: Transaction, identity_id: UUID) -> None:
+    """Let nobody in by the password until it is reset."""
+    await store.clear_password(transaction.connection, identity_id)
+
+
 async def note_login(transaction: Transaction, identity_id: UUID) -> None:
     """Forget the wrong passwords of before."""
     await store.reset_failed_logins(transaction.connection, identity_id)

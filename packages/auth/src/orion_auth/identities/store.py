@@ -188,3 +188,8 @@ async def reset_failed_logins(connection: AsyncConnection, identity_id: UUID) ->
     """Begin counting anew (primary key); writes nothing when there is nothing to forget."""
     statement = update(Identity).where(Identity.id == identity_id, Identity.failed_login_count > 0)
     await connection.execute(statement.values(failed_login_count=0))
+
+
+async def clear_password(connection: AsyncConnection, identity_id: UUID) -> None:
+    """Have no password (primary key)."""
+    await connection.execute(update(Identity).where(Identity.id == identity_id).values(password_hash=None))

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.login_attempts import store
 from orion_auth.login_attempts.rules import LoginAttemptStatus, LoginMethod, Wanted
+from orion_auth.places import NOWHERE, Place
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Database
 from orion_core.tables import IpAddress
@@ -28,6 +29,7 @@ class Attempt:
     user_agent: str | None
     device_id: str | None
     attempted_at: datetime
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ async def record(
         "device_id": attempt.device_id,
         "attempted_at": attempt.attempted_at,
         "duration_ms": duration_ms,
-    }
+    } | attempt.place.columns
     await store.insert_attempt(connection, values)
 
 

@@ -2,9 +2,10 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
+from orion_auth.bearers import bearer_of
 from orion_auth.components import Wired
 from orion_auth.magic_links import actions
 from orion_auth.magic_links.rules import LIFETIME
@@ -37,18 +38,18 @@ async def ask(body: SignInMailRequest, wired: Wired, context: Context, response:
 
 
 @router.post("/email-code-sessions", status_code=HTTPStatus.CREATED, response_model=SessionGranted, responses=_ANSWERS)
-async def sign_in_by_code(body: CodeSignIn, wired: Wired, context: Context) -> Response:
+async def sign_in_by_code(body: CodeSignIn, wired: Wired, request: Request) -> Response:
     """Sign in with the code of a mail, where the mail was asked for."""
     now = wired.clock()
-    bearer = Bearer(context.ip_address, context.user_agent, body.device_id)
+    bearer = bearer_of(request, body)
     outcome = await actions.sign_in_by_code(wired.gate, wired.mailing, body.sign_in, body.code, bearer, now)
     return admitted(outcome, now)
 
 
 @router.post("/magic-link-sessions", status_code=HTTPStatus.CREATED, response_model=SessionGranted, responses=_ANSWERS)
-async def sign_in_by_link(body: LinkSignIn, wired: Wired, context: Context) -> Response:
+async def sign_in_by_link(body: LinkSignIn, wired: Wired, request: Request) -> Response:
     """Sign in with the token in the link of a mail; the application's page sends it when a button is pressed."""
     now = wired.clock()
-    bearer = Bearer(context.ip_address, context.user_agent, body.device_id)
+    bearer = bearer_of(request, body)
     outcome = await actions.sign_in_by_link(wired.gate, body.token, bearer, now)
     return admitted(outcome, now)

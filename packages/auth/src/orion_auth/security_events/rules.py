@@ -186,6 +186,23 @@ DEVICE_TRUSTED = Kind(
     "Until the trust ends, it is not asked for the second factor.",
     is_notified=True,
 )
+DEVICE_TRUST_ENDED = Kind("device.trust_ended", _C.DEVICE, _S.LOW, "A device is no longer trusted")
+DEVICE_UNBLOCKED = Kind("device.unblocked", _C.DEVICE, _S.MEDIUM, "A device may be used again")
+DEVICE_REMOVED = Kind(
+    "device.removed",
+    _C.DEVICE,
+    _S.LOW,
+    "A device was removed",
+    "Its sessions were ended, and the next sign-in from it is one from a new device.",
+)
+DEVICE_DISAVOWED = Kind(
+    "device.disavowed",
+    _C.DEVICE,
+    _S.CRITICAL,
+    "You said that a sign-in was not yours",
+    "All sessions were ended, no device is trusted any more, and a new password is needed.",
+    is_notified=True,
+)
 DEVICE_BLOCKED = Kind("device.blocked", _C.DEVICE, _S.MEDIUM, "A device was blocked", "Nobody can sign in on it.")
 
 # The account

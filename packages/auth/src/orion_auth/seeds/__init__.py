@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import Table
 from orion_auth.devices.rules import DeviceStatus
-from orion_auth.devices.tables import DeviceType
 from orion_auth.hashing import HASHER
 from orion_auth.identities.rules import IdentityStatus
 from orion_auth.rate_limits.rules import RateLimitKeyType
+from orion_auth.user_agents import DeviceType
 from orion_core.seeds import SAMPLE_PASSWORD, SAMPLE_USERS, Profile, SeedReport
 
 POLICIES = (

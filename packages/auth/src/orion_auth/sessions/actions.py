@@ -85,8 +85,12 @@ async def begin(
     event = SessionStarted(
         session_id=session.id,
         user_id=session.user_id,
+        device_name=bearer.client.name,
+        device_type=bearer.client.type.value,
         ip_address=bearer.ip_address,
         user_agent=bearer.user_agent,
+        country=bearer.place.country,
+        city=bearer.place.city,
         started_at=session.started_at,
         expires_at=session.expires_at,
     )
@@ -190,6 +194,18 @@ async def end_all(
     for session_id in newly:
         await outbox.record(transaction, _ended(session_id, refusal), now)
     return len(newly)
+
+
+async def end_on_device(
+    transaction: Transaction, outbox: Outbox, user_id: UUID, device_id: str, *, reason: str, now: datetime
+) -> int:
+    """End the sessions that were begun on one of the user's devices, and say how many those were.
+
+    The caller holds the identity: a sign-in under way is waited for.
+    """
+    on_device = await tokens.sessions_on_device(transaction, user_id, device_id)
+    ended = [await _end(transaction, outbox, user_id, session_id, reason, now) for session_id in on_device]
+    return sum(ended)
 
 
 async def snapshot(database: Database, feed: Feed, now: datetime) -> RevocationSnapshot:

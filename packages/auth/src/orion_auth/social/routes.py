@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
+from orion_auth.bearers import bearer_of
 from orion_auth.components import Claims, Components, Wired
 from orion_auth.sessions.shapes import SessionGranted
 from orion_auth.social import accounts, actions, arrivals, pages
@@ -151,7 +152,7 @@ async def come_back_by_form(name: Name, request: Request, bridge: Bridged, wired
     ),
 )
 async def sign_in(
-    authorization: UUID, body: NewSocialSession, bridge: Bridged, wired: Wired, context: Context
+    authorization: UUID, body: NewSocialSession, bridge: Bridged, wired: Wired, request: Request
 ) -> Response:
     """Sign in by what the provider has proved. The account may be a new one."""
     now = wired.clock()
@@ -159,7 +160,7 @@ async def sign_in(
         bridge,
         Shown(authorization, body.flow, body.code),
         EmailSaid(body.email, body.email_code),
-        Bearer(context.ip_address, context.user_agent, body.device_id),
+        bearer_of(request, body),
         now,
     )
     return admitted(outcome, now)

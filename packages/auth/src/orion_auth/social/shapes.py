@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from orion_auth.admission.shapes import DeviceId
+from orion_auth.bearers import DeviceShown
 from orion_core.http.shapes import RequestShape, ResponseShape
 
 Secret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{20,100}$")]
@@ -54,10 +54,9 @@ class ProvedBy(RequestShape):
     """Came back in the URL."""
 
 
-class NewSocialSession(ProvedBy):
+class NewSocialSession(DeviceShown, ProvedBy):
     """Sign in by what the provider has proved."""
 
-    device_id: DeviceId | None = Field(None, examples=["6f1c9f0e-laptop"])
     email: str | None = Field(None, min_length=1, max_length=255, examples=["ada@example.com"])
     """Only where the provider names no address (`email_needed`)."""
     email_code: Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")] | None = Field(None, repr=False)

@@ -10,9 +10,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
+from orion_auth.places import NOWHERE, Place
 from orion_auth.tokens import store
 from orion_auth.tokens.rules import BearerToken, TokenStatus, parse
 from orion_auth.tokens.tables import TokenType
+from orion_auth.user_agents import Client, describe
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
@@ -29,6 +31,17 @@ class Bearer:
     device_id: str | None = None
     jkt: str | None = None
     """Thumbprint of the key that it has proved to hold (RFC 9449)."""
+    device_secret: str | None = field(default=None, repr=False)
+    """What a trusted device proves itself with."""
+    fingerprint: str | None = None
+    """SHA-256 of the traits that the client shows; anybody can imitate them."""
+    place: Place = NOWHERE
+    """Filled in where a session may begin."""
+
+    @property
+    def client(self) -> Client:
+        """What its user agent says it is."""
+        return describe(self.user_agent)
 
 
 @dataclass(frozen=True)
@@ -292,6 +305,12 @@ def _session(row: AnyRow) -> KnownSession:
     )
 
 
+async def sessions_on_device(transaction: Transaction, user_id: UUID, device_id: str) -> Sequence[UUID]:
+    """The living sessions that were begun on one of the user's devices; refreshes under way are waited for."""
+    await store.hold_sessions(transaction.connection, user_id)
+    return await store.sessions_on_device(transaction.connection, user_id, device_id)
+
+
 async def _issue(
     transaction: Transaction, values: dict[str, Any], bearer: Bearer, *, now: datetime, expires_at: datetime
 ) -> str:
@@ -304,6 +323,7 @@ async def _issue(
         "ip_address": bearer.ip_address,
         "user_agent": bearer.user_agent,
         "device_id": bearer.device_id,
+        "location": bearer.place.known,
     }
     await store.insert_token(transaction.connection, common | values)
     return token.text

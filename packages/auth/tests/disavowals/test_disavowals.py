@@ -1,0 +1,140 @@
+""" "This wasn't me": the link in the notice of a new device, and what its button does."""
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from orion_auth.disavowals.rules import LIFETIME
+from orion_contracts.account_messages import MessageSecrets, SecurityNoticeRaised
+from orion_core.sealing import Keyring, SealError
+
+if TYPE_CHECKING:
+    from packages.auth.tests.conftest import Auth
+
+EVENT_KEYS = "e1:ZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWU="
+
+
+async def come(auth: "Auth", device_id: str) -> httpx.Response:
+    body = {"email": "ada@example.com", "password": auth.password, "device_id": device_id}
+    return await auth.http.post("/auth/v1/sessions", json=body)
+
+
+async def notice_of(auth: "Auth", kind: str = "device.new") -> SecurityNoticeRaised:
+    [row] = await auth.rows(
+        "SELECT data FROM outbox WHERE type = :type AND data->>'notice' = :kind ORDER BY sequence DESC LIMIT 1",
+        type=SecurityNoticeRaised.type,
+        kind=kind,
+    )
+    return SecurityNoticeRaised.read(row["data"])
+
+
+def link_in(notice: SecurityNoticeRaised) -> str:
+    place = SecurityNoticeRaised.associated_data(notice.notice_id, notice.user_id)
+    assert notice.secrets is not None
+    link = MessageSecrets.model_validate_json(Keyring.parse(EVENT_KEYS).open_text(notice.secrets, place)).link
+    assert link is not None
+    return link
+
+
+async def intruded(auth: "Auth") -> tuple[dict[str, Any], dict[str, Any], str]:
+    """The owner's session, the intruder's, and the link in the notice that the owner got of it."""
+    await auth.verified()
+    mine, theirs = (await come(auth, "laptop")).json(), (await come(auth, "strange")).json()
+    return mine, theirs, link_in(await notice_of(auth))
+
+
+async def test_opening_the_link_changes_nothing_however_often(auth: "Auth") -> None:
+    mine, _, link = await intruded(auth)
+    before = await auth.rows("SELECT * FROM identities"), await auth.rows("SELECT * FROM disavowals")
+    for _ in range(3):
+        page = await auth.http.get(link)
+        assert page.status_code == 200
+        assert '<form method="post"' in page.text
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    await auth.http.head(link)
+    assert (await auth.rows("SELECT * FROM identities"), await auth.rows("SELECT * FROM disavowals")) == before
+    assert (await auth.refresh(mine["refresh_token"])).status_code == 200
+
+
+async def test_the_button_locks_everybody_out_until_a_reset(auth: "Auth") -> None:
+    mine, theirs, link = await intruded(auth)
+    assert (await auth.http.post(f"{link}/confirmation")).status_code == 204
+    for session in (mine, theirs):
+        assert (await auth.refresh(session["refresh_token"])).status_code == 400
+        headers = auth.as_bearer(session["access_token"])
+        assert (await auth.http.get("/auth/v1/me/devices", headers=headers)).status_code == 401
+    refused = [await come(auth, "laptop"), await come(auth, "strange")]
+    assert {answer.json()["code"] for answer in refused} == {"invalid_credentials"}
+    devices = await auth.rows("SELECT device_id, status::text FROM devices ORDER BY device_id")
+    assert [tuple(row.values()) for row in devices] == [("laptop", "UNTRUSTED"), ("strange", "BLOCKED")]
+    notice = await notice_of(auth, "device.disavowed")
+    assert notice.secrets is None
+    [event] = await auth.rows(
+        "SELECT details, severity::text FROM security_events WHERE event_type = 'device.disavowed'"
+    )
+    assert event == {"details": {"sessions_ended": 2}, "severity": "CRITICAL"}
+
+
+async def test_no_device_is_trusted_any_more(auth: "Auth") -> None:
+    mine, _, link = await intruded(auth)
+    headers = auth.as_bearer(mine["access_token"])
+    for device in (await auth.http.get("/auth/v1/me/devices", headers=headers)).json()["items"]:
+        await auth.http.put(f"/auth/v1/me/devices/{device['id']}/trust", headers=headers)
+    await auth.http.post(f"{link}/confirmation")
+    left = await auth.rows("SELECT 1 FROM devices WHERE status = 'TRUSTED' OR secret_hash IS NOT NULL")
+    assert left == []
+
+
+async def test_of_many_presses_one_does_it(auth: "Auth") -> None:
+    _, _, link = await intruded(auth)
+    answers = await asyncio.gather(*(auth.http.post(f"{link}/confirmation") for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [204] + [410] * 7
+    events = await auth.rows("SELECT count(*) FROM security_events WHERE event_type = 'device.disavowed'")
+    assert events == [{"count": 1}]
+    assert (await auth.http.get(link)).status_code == 410
+    as_page = await auth.http.post(f"{link}/confirmation", headers={"Accept": "text/html"})
+    assert (as_page.status_code, "no longer works" in as_page.text) == (410, True)
+
+
+async def test_a_link_ends_after_a_week(auth: "Auth") -> None:
+    _, _, link = await intruded(auth)
+    auth.clock.advance(seconds=(LIFETIME + timedelta(seconds=1)).total_seconds())
+    assert (await auth.http.get(link)).status_code == 410
+    assert (await auth.http.post(f"{link}/confirmation")).json()["code"] == "link_is_dead"
+
+
+@pytest.mark.parametrize("token", ["x", "a" * 32 + "." + "b" * 43, "0" * 32 + "." + "b" * 43])
+async def test_what_is_no_link_of_ours_does_nothing(auth: "Auth", token: str) -> None:
+    await intruded(auth)
+    before = await auth.counts()
+    assert (await auth.http.get(f"/auth/v1/disavowals/{token}")).status_code == 410
+    assert (await auth.http.post(f"/auth/v1/disavowals/{token}/confirmation")).status_code == 410
+    assert await auth.counts() == before
+
+
+async def test_the_secret_of_another_link_is_not_this_ones(auth: "Auth") -> None:
+    _, _, link = await intruded(auth)
+    await come(auth, "third")
+    other = link_in(await notice_of(auth))
+    mixed = (
+        f"{link.partition('.test')[0]}.test{link.partition('.test')[2].rpartition('.')[0]}.{other.rpartition('.')[2]}"
+    )
+    assert (await auth.http.get(mixed)).status_code == 410
+    assert (await auth.http.post(f"{mixed}/confirmation")).status_code == 410
+
+
+async def test_the_link_is_sealed_to_its_notice_and_kept_as_a_hash(auth: "Auth") -> None:
+    _, _, link = await intruded(auth)
+    secret = link.rpartition(".")[2]
+    notice = await notice_of(auth)
+    for table in ("disavowals", "outbox", "security_events"):
+        rows = await auth.rows(f"SELECT {table}::text AS text FROM {table}")
+        assert not any(secret in row["text"] for row in rows)
+    assert notice.secrets is not None
+    with pytest.raises(SealError):
+        Keyring.parse(EVENT_KEYS).open_text(
+            notice.secrets, SecurityNoticeRaised.associated_data(notice.user_id, notice.user_id)
+        )
