@@ -6,16 +6,18 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from orion_auth.address_policy import make_policy
 from orion_auth import user_agents
+from orion_auth.address_policy import make_policy
 from orion_auth.admission import routes as admission
+from orion_auth.anonymising import Networks
 from orion_auth.components import Components
-from orion_auth.email_changes import routes as email_changes
 from orion_auth.disavowals import routes as disavowals
+from orion_auth.email_changes import routes as email_changes
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.invitations import routes as invitations
 from orion_auth.login_attempts import routes as login_attempts
+from orion_auth.login_attempts import user_routes as own_sign_ins
 from orion_auth.magic_links import routes as magic_links
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
@@ -24,13 +26,14 @@ from orion_auth.own_devices import routes as own_devices
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
-from orion_auth.proofs import routes as proofs
 from orion_auth.places import Places
+from orion_auth.proofs import routes as proofs
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
 from orion_auth.rate_limits import routes as rate_limits
 from orion_auth.registrations import routes as registrations
+from orion_auth.risk import routes as risk
 from orion_auth.security_events import routes as security_events
 from orion_auth.service import service
 from orion_auth.sessions import routes as sessions
@@ -76,6 +79,8 @@ ROUTERS = (
     proofs.router,
     suspensions.router,
     own_devices.router,
+    own_sign_ins.router,
+    risk.router,
     disavowals.router,
     oauth2.router,
     oauth2.metadata_router,
@@ -147,6 +152,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
     mailing = Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix)
     signer = AccessTokenSigner(load_key, settings.issuer)
     places = Places(settings.places_database)
+    anonymising = Networks.read(settings.anonymising_networks)
     http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
     verifier = TokenVerifier(public_keys, settings.issuer, AUDIENCE, clock)
     return Components(
@@ -171,6 +177,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
             settings.session_policy,
             settings.product_name,
             places,
+            anonymising,
         ),
         successors=Successors(settings.sealing_keys),
         providers=Providers(http, Directory(http, clock)),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from orion_auth.anonymising import Networks
 from orion_auth.mailing import Mailing
 from orion_auth.places import Places
 from orion_auth.session_policy import SessionPolicy
@@ -25,6 +26,7 @@ class Gate:
     product_name: str
     """What authenticator apps call accounts here."""
     places: Places
+    anonymising: Networks
 
     def locate(self, bearer: Bearer) -> Bearer:
         """The same bearer, with the place that the address is thought to be in."""

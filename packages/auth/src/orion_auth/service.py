@@ -5,8 +5,8 @@ from pathlib import Path
 from orion_auth import seeds
 from orion_auth.base import Table
 from orion_auth.devices import tables as devices
-from orion_auth.email_changes import tables as email_changes
 from orion_auth.disavowals import tables as disavowals
+from orion_auth.email_changes import tables as email_changes
 from orion_auth.identities import tables as identities
 from orion_auth.invitations import tables as invitations
 from orion_auth.login_attempts import tables as login_attempts
@@ -14,6 +14,7 @@ from orion_auth.oauth_connections import tables as oauth_connections
 from orion_auth.passkeys import tables as passkeys
 from orion_auth.passwords import tables as passwords
 from orion_auth.rate_limits import tables as rate_limits
+from orion_auth.risk import tables as risk
 from orion_auth.security_events import tables as security_events
 from orion_auth.seeds.demo import DEMO
 from orion_auth.sessions import tables as sessions
@@ -26,8 +27,8 @@ from orion_core.service import Service
 # Importing a slice's tables declares them in the metadata.
 SLICES = (
     devices,
-    email_changes,
     disavowals,
+    email_changes,
     identities,
     invitations,
     login_attempts,
@@ -35,6 +36,7 @@ SLICES = (
     passkeys,
     passwords,
     rate_limits,
+    risk,
     security_events,
     sessions,
     signing_keys,

@@ -113,6 +113,10 @@ class AuthSettings(ServiceSettings):
         None, validation_alias="AUTH_PLACES_DATABASE", examples=["/var/lib/GeoIP/GeoLite2-City.mmdb"]
     )
     """Where addresses are looked up: a database in MaxMind's format. Unset: no place is known."""
+    anonymising_networks: Path | None = Field(
+        None, validation_alias="AUTH_ANONYMISING_NETWORKS", examples=["/var/lib/orion/anonymising.txt"]
+    )
+    """Networks through which people hide where they are, one a line; unset: no address is taken for one."""
     device_trust_days: int = Field(30, ge=1, le=365, validation_alias="AUTH_DEVICE_TRUST_DAYS", examples=["30"])
     """How long a device that its owner trusts is spared the second factor."""
     retention: dict[str, str] = retention("AUTH_RETENTION")

@@ -26,7 +26,7 @@ async def test_the_policies_of_the_seed_document(auth: "Auth") -> None:
 async def test_sample_users_sign_in_and_have_trusted_devices(auth: "Auth") -> None:
     async with auth.owner.transaction() as transaction:
         report = await service.seed(transaction.connection, "development")
-    assert report.inserted == {"rate_limit_policies": 0, "identities": 2, "devices": 3}
+    assert report.inserted == {"rate_limit_policies": 0, "risk_policies": 0, "identities": 2, "devices": 3}
     for email in ("admin@orion.local", "user@orion.local"):
         assert (await auth.sign_in(email, SAMPLE_PASSWORD)).status_code == 201
     devices = await auth.rows("SELECT fingerprint FROM devices WHERE status = 'TRUSTED' AND verified_at IS NOT NULL")

@@ -20,6 +20,7 @@ from orion_auth.login_attempts import actions as login_attempts
 from orion_auth.login_attempts.actions import Attempt, Finding
 from orion_auth.login_attempts.rules import LoginMethod
 from orion_auth.risk import actions as risk
+from orion_auth.risk.actions import Circumstance
 from orion_auth.risk.rules import Assessment
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -87,7 +88,9 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
         if await identities.hold(transaction, identity.id, visit.now) != identity:
             raise _changed_meanwhile()
         device = await devices.recognise(transaction, identity.id, visit.bearer, visit.now)
-        assessment = await risk.assess_sign_in(transaction, identity.id, device)
+        assessment = await risk.assess_sign_in(
+            transaction, identity.id, device, visit.bearer, visit.now, _known(gate, visit, proof)
+        )
         enrolled = await two_factor.enrolled(transaction.connection, identity.id)
         enrolling = must_enrol(enrolled, gate.factor_policy)
         step = next_step(
@@ -141,6 +144,7 @@ async def enter(
         "SUCCESS" if assessment.verdict == "ALLOW" else "SUSPICIOUS",
         risk_score=assessment.score,
         risk_reasons=assessment.reasons,
+        metadata=risk.kept(assessment),
         two_factor_method=second,
     )
     await login_attempts.record(
@@ -149,7 +153,7 @@ async def enter(
     await identities.note_login(transaction, identity.id)
     await devices.note_sign_in(transaction, identity.id, visit.bearer, visit.now)
     circumstances = circumstances_of(visit, assessment)
-    if any(reason.signal == "new_device" for reason in assessment.reasons):
+    if assessment.is_by_new_device:
         await _give_notice(transaction, gate, NEW_DEVICE, identity, visit, circumstances)
     if assessment.verdict == "STEP_UP" and second is None and not proof.is_multi_factor:
         await security_events.note(transaction, gate.outbox, SIGN_IN_SUSPICIOUS, identity, circumstances, visit.now)
@@ -178,7 +182,13 @@ async def _challenge(
 async def _stop(
     transaction: Transaction, gate: Gate, visit: Visit, identity: KnownIdentity, assessment: Assessment
 ) -> None:
-    finding = Finding("BLOCKED", "TOO_RISKY", risk_score=assessment.score, risk_reasons=assessment.reasons)
+    finding = Finding(
+        "BLOCKED",
+        "TOO_RISKY",
+        risk_score=assessment.score,
+        risk_reasons=assessment.reasons,
+        metadata=risk.kept(assessment),
+    )
     await login_attempts.record(
         transaction.connection, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds
     )
@@ -200,6 +210,10 @@ async def _give_notice(
     await security_events.note(
         transaction, gate.outbox, kind, identity, circumstances, visit.now, secrets=link, event_id=notice_id
     )
+
+
+def _known(gate: Gate, visit: Visit, proof: Proof) -> Circumstance:
+    return Circumstance(proof.password_is_breached, gate.anonymising.contains(visit.bearer.ip_address))
 
 
 def circumstances_of(visit: Visit, assessment: Assessment) -> Circumstances:

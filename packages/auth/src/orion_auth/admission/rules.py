@@ -29,6 +29,8 @@ class Proof:
     """Two factors in one, such as a passkey that has verified its user."""
     is_by_email: bool = False
     """Came by e-mail, so that a code by e-mail would be the same factor again."""
+    password_is_breached: bool = False
+    """It was a password, and it is known from a breach."""
 
 
 def decide(standing: Standing | None, proof_is_good: bool) -> Decision:

@@ -42,6 +42,8 @@ class Finding:
     risk_score: int = 0
     risk_reasons: Sequence[Any] = field(default_factory=tuple)
     """Dataclasses, kept as JSON."""
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What else is kept with it."""
     two_factor_method: TwoFactorMethod | None = None
 
 
@@ -59,6 +61,7 @@ async def record(
         "failure_reason": finding.reason,
         "risk_score": finding.risk_score,
         "risk_reasons": [asdict(reason) for reason in finding.risk_reasons],
+        "metadata_": finding.metadata,
         "two_factor_used": finding.two_factor_method is not None,
         "two_factor_method": finding.two_factor_method,
         "ip_address": attempt.ip_address,
@@ -68,11 +71,6 @@ async def record(
         "duration_ms": duration_ms,
     } | attempt.place.columns
     await store.insert_attempt(connection, values)
-
-
-async def has_signed_in(connection: AsyncConnection, user_id: UUID) -> bool:
-    """Whether the user has ever come in, as far back as attempts are kept."""
-    return await store.has_signed_in(connection, user_id)
 
 
 async def search(

@@ -30,13 +30,13 @@ class LoginAttemptStatus(Enum):
 class Wanted:
     """Which attempts are looked for; all of it has to be met."""
 
-    user_id: UUID | None
-    email: str | None
-    network: IPv4Network | IPv6Network | None
-    status: LoginAttemptStatus | None
-    is_suspicious: bool | None
-    since: datetime | None
-    until: datetime | None
+    user_id: UUID | None = None
+    email: str | None = None
+    network: IPv4Network | IPv6Network | None = None
+    status: LoginAttemptStatus | None = None
+    is_suspicious: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
     @property
     def has_order_of_time(self) -> bool:

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, cast, exists, func, insert, not_, select, tuple_
+from sqlalchemy import ColumnElement, and_, cast, func, insert, not_, select, tuple_
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
-from orion_auth.login_attempts.rules import LoginAttemptStatus, Wanted
+from orion_auth.login_attempts.rules import Wanted
 from orion_auth.login_attempts.tables import LoginAttempt
 
 SHOWN = (
@@ -42,13 +42,6 @@ APART = timedelta(days=1)
 async def insert_attempt(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Append an attempt."""
     await connection.execute(insert(LoginAttempt).values(values))
-
-
-async def has_signed_in(connection: AsyncConnection, user_id: UUID) -> bool:
-    """Whether an attempt of the user's has succeeded (ix_login_attempts_user_id_attempted_at)."""
-    came_in = LoginAttempt.status.in_((LoginAttemptStatus.SUCCESS, LoginAttemptStatus.SUSPICIOUS))
-    found = exists().where(LoginAttempt.user_id == user_id, came_in)
-    return bool((await connection.execute(select(found))).scalar_one())
 
 
 async def search(

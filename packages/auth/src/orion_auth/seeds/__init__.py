@@ -13,6 +13,7 @@ from orion_auth.devices.rules import DeviceStatus
 from orion_auth.hashing import HASHER
 from orion_auth.identities.rules import IdentityStatus
 from orion_auth.rate_limits.rules import RateLimitKeyType
+from orion_auth.risk.rules import Policy
 from orion_auth.user_agents import DeviceType
 from orion_core.seeds import SAMPLE_PASSWORD, SAMPLE_USERS, Profile, SeedReport
 
@@ -68,6 +69,7 @@ async def seed(connection: AsyncConnection, profile: Profile) -> SeedReport:
     """Insert what is missing, in the caller's transaction; nothing that is there is changed."""
     report = SeedReport()
     await report.insert(connection, _table("rate_limit_policies"), _policies())
+    await report.insert(connection, _table("risk_policies"), [_risk_policy()])
     if profile == "development":
         await report.insert(connection, _table("identities"), _identities())
         await report.insert(connection, _table("devices"), await _devices(connection))
@@ -83,6 +85,18 @@ def _policies() -> list[dict[str, Any]]:
         {"endpoint": endpoint, "key_type": key_type, "limit": limit, "window_seconds": seconds}
         for endpoint, key_type, limit, seconds in POLICIES
     ]
+
+
+def _risk_policy() -> dict[str, Any]:
+    default = Policy()
+    return {
+        "version": 1,
+        "is_active": True,
+        "step_up_at": default.step_up_at,
+        "block_at": default.block_at,
+        "weights": dict(default.weights),
+        "created_by": "seeds",
+    }
 
 
 def _identities() -> list[dict[str, Any]]:

@@ -203,7 +203,7 @@ async def end_on_device(
 
     The caller holds the identity: a sign-in under way is waited for.
     """
-    on_device = await tokens.sessions_on_device(transaction, user_id, device_id)
+    on_device = await tokens.sessions_on_device(transaction, user_id, device_id, now)
     ended = [await _end(transaction, outbox, user_id, session_id, reason, now) for session_id in on_device]
     return sum(ended)
 

@@ -305,10 +305,12 @@ def _session(row: AnyRow) -> KnownSession:
     )
 
 
-async def sessions_on_device(transaction: Transaction, user_id: UUID, device_id: str) -> Sequence[UUID]:
+async def sessions_on_device(
+    transaction: Transaction, user_id: UUID, device_id: str, now: datetime
+) -> Sequence[UUID]:
     """The living sessions that were begun on one of the user's devices; refreshes under way are waited for."""
     await store.hold_sessions(transaction.connection, user_id)
-    return await store.sessions_on_device(transaction.connection, user_id, device_id)
+    return await store.sessions_on_device(transaction.connection, user_id, device_id, now)
 
 
 async def _issue(

@@ -164,9 +164,11 @@ def _live(user_id: UUID, now: datetime) -> tuple[ColumnElement[bool], ...]:
     return *is_refresh, AuthToken.status == TokenStatus.ACTIVE, AuthToken.expires_at > now, is_in_use
 
 
-async def sessions_on_device(connection: AsyncConnection, user_id: UUID, device_id: str) -> Sequence[UUID]:
+async def sessions_on_device(
+    connection: AsyncConnection, user_id: UUID, device_id: str, now: datetime
+) -> Sequence[UUID]:
     """Sessions with an active refresh token that was given to a device (ix_auth_tokens_user_id_type_status)."""
-    statement = select(AuthToken.session_id).where(*_live(user_id), AuthToken.device_id == device_id)
+    statement = select(AuthToken.session_id).where(*_live(user_id, now), AuthToken.device_id == device_id)
     return [found for found in (await connection.execute(statement)).scalars() if found is not None]
 
 

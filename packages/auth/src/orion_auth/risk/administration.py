@@ -1,0 +1,113 @@
+"""What an administrator does with the policy of risk: read, change, and try on the past."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from orion_auth.base import AnyRow
+from orion_auth.risk import store
+from orion_auth.risk.rules import Policy, Signals, assess
+from orion_auth.risk.shapes import Difference, PolicyChange, PolicyShape, PolicyVersions, Simulation
+from orion_core.database import Database
+from orion_core.errors import Problem
+
+MOST_VERSIONS = 100
+AT_ONCE = 500
+"""Attempts in memory at the same time."""
+MOST_DIFFERENCES = 100
+
+
+async def read(database: Database) -> PolicyShape:
+    """The policy in force."""
+    async with database.autocommit() as connection:
+        return _shape(await store.active(connection))
+
+
+async def versions(database: Database) -> PolicyVersions:
+    """The latest versions."""
+    async with database.autocommit() as connection:
+        rows = await store.versions(connection, MOST_VERSIONS)
+    return PolicyVersions(items=[_shape(row) for row in rows])
+
+
+async def change(
+    database: Database, wanted: PolicyChange, changed_by: str, require: Callable[[PolicyShape], None]
+) -> PolicyShape:
+    """Put another policy in force; the one before stays as history. 412 when somebody else did so meanwhile."""
+    async with database.transaction() as transaction:
+        current = _shape(await store.active(transaction.connection))
+        require(current)
+        values = wanted.model_dump() | {"created_by": changed_by}
+        if not await store.replace_active(transaction.connection, current.version, values):
+            detail = "The policy was changed meanwhile; read it again and repeat the change."
+            raise Problem(412, "precondition_failed", "Changed meanwhile", detail)
+        return _shape(await store.active(transaction.connection))
+
+
+async def simulate(database: Database, policy: Policy, since: datetime, until: datetime) -> Simulation:
+    """Decide again on every attempt that was assessed in this time, from what was known then.
+
+    Read in batches, each in a transaction of its own: it holds up nobody, and a year takes as much memory as a day.
+    """
+    recorded: Counter[str] = Counter()
+    simulated: Counter[str] = Counter()
+    differences: list[Difference] = []
+    changed, after = 0, UUID(int=0)
+    while True:
+        async with database.autocommit() as connection:
+            rows = await store.history(connection, after, since, until, AT_ONCE)
+        for row in rows:
+            again = assess(Signals(**row.risk["signals"]), policy)
+            recorded[row.risk["verdict"]] += 1
+            simulated[again.verdict] += 1
+            if again.verdict == row.risk["verdict"]:
+                continue
+            changed += 1
+            if len(differences) < MOST_DIFFERENCES:
+                differences.append(
+                    Difference(
+                        attempt_id=row.id,
+                        user_id=row.user_id,
+                        attempted_at=row.attempted_at,
+                        outcome=row.status,
+                        recorded_score=row.risk_score,
+                        recorded_verdict=row.risk["verdict"],
+                        score=again.score,
+                        verdict=again.verdict,
+                        reasons=[reason.detail for reason in again.reasons],
+                    )
+                )
+        if len(rows) < AT_ONCE:
+            break
+        after = rows[-1].id
+    return Simulation(
+        examined=recorded.total(),
+        recorded=dict(recorded),
+        simulated=dict(simulated),
+        changed=changed,
+        differences=differences,
+    )
+
+
+def _shape(row: AnyRow | None) -> PolicyShape:
+    if row is None:
+        default = Policy()
+        return PolicyShape(
+            version=0,
+            is_active=True,
+            step_up_at=default.step_up_at,
+            block_at=default.block_at,
+            weights=dict(default.weights),
+            created_by="auth",
+            created_at=None,
+        )
+    return PolicyShape(
+        version=row.version,
+        is_active=row.is_active,
+        step_up_at=row.step_up_at,
+        block_at=row.block_at,
+        weights=row.weights,
+        created_by=row.created_by,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,49 @@
+"""The policy of risk, over HTTP, for administrators."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from orion_auth.components import Administrator, Wired
+from orion_auth.risk import administration
+from orion_auth.risk.rules import Policy
+from orion_auth.risk.shapes import PolicyChange, PolicyShape, PolicyVersions, Simulation, SimulationRequest
+from orion_core.http.etags import etag, require_match
+from orion_core.http.openapi import refusals
+
+router = APIRouter(prefix="/auth/v1/risk-policy", tags=["risk"])
+
+
+@router.get("")
+async def read_policy(wired: Wired, _: Administrator, response: Response) -> PolicyShape:
+    """What the signals weigh now, with an ETag."""
+    found = await administration.read(wired.database)
+    response.headers["ETag"] = etag(found)
+    return found
+
+
+@router.put("", responses=refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED))
+async def change_policy(
+    change: PolicyChange, request: Request, response: Response, wired: Wired, administrator: Administrator
+) -> PolicyShape:
+    """Put another policy in force, from the next sign-in on. `If-Match` with the ETag you read is required."""
+
+    def require(current: PolicyShape) -> None:
+        require_match(request, etag(current))
+
+    changed = await administration.change(wired.database, change, administrator.sub, require)
+    response.headers["ETag"] = etag(changed)
+    return changed
+
+
+@router.get("/versions")
+async def list_versions(wired: Wired, _: Administrator) -> PolicyVersions:
+    """What the policy was, the latest version first."""
+    return await administration.versions(wired.database)
+
+
+@router.post("/simulations")
+async def simulate(body: SimulationRequest, wired: Wired, _: Administrator) -> Simulation:
+    """Who would have been stopped or asked for a second factor under another policy. Changes nothing."""
+    policy = Policy(body.step_up_at, body.block_at, body.weights)
+    return await administration.simulate(wired.database, policy, body.since, body.until)
