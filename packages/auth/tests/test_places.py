@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from orion_auth.places import FARTHEST_OFF, NOWHERE, Location, Place, Places, read
+from orion_auth.location import Location
+from orion_auth.places import FARTHEST_OFF, NOWHERE, Place, Places, read
 from orion_core.settings import SettingsError
 
 OSLO = {

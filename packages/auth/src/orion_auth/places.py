@@ -7,6 +7,7 @@ from typing import Any, cast
 import maxminddb
 from sqlalchemy import null
 
+from orion_auth.location import Location
 from orion_core.settings import SettingsError
 from orion_core.tables import IpAddress
 
@@ -15,16 +16,6 @@ LONGEST = 100
 
 FARTHEST_OFF = 1000.0
 """Kilometres that a place without an accuracy may be wrong by: it is that of a country, then."""
-
-
-@dataclass(frozen=True)
-class Location:
-    """A point on Earth, and how far from it the truth may be."""
-
-    latitude: float
-    longitude: float
-    accuracy: float
-    """Kilometres."""
 
 
 @dataclass(frozen=True)

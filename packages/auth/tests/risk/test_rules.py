@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion_auth.places import Location
+from orion_auth.location import Location
 from orion_auth.risk.rules import (
     DEFAULT_WEIGHTS,
     EARTH_RADIUS,

@@ -244,8 +244,39 @@ class Device(TypedDict):
     trust_expires_at: datetime | None
     """timestamptz."""
 
+    secret_hash: bytes | None
+    """bytea. SHA-256 of what a trusted device proves itself with"""
+
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Disavowal(TypedDict):
+    """One link; `id` is that of the security event whose notice it stands in."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    device_id: str | None
+    """varchar(128). The client's stable id, as in devices"""
+
+    secret_hash: bytes
+    """bytea NOT NULL. SHA-256 of the secret part of the link"""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
+
+    used_at: datetime | None
+    """timestamptz."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
@@ -885,6 +916,37 @@ class RateLimit(TypedDict):
 
     blocked_until: datetime | None
     """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class RiskPolicy(TypedDict):
+    """One version of what the signals weigh."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    version: int
+    """integer NOT NULL."""
+
+    is_active: bool
+    """boolean NOT NULL DEFAULT false."""
+
+    step_up_at: int
+    """smallint NOT NULL. Score from which on a second factor is asked for"""
+
+    block_at: int
+    """smallint NOT NULL. Score from which on the attempt is stopped"""
+
+    weights: dict[str, Any]
+    """jsonb NOT NULL. What each signal weighs, 0 to 100"""
+
+    created_by: str
+    """varchar(100) NOT NULL. A user id, or the name of a service"""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""

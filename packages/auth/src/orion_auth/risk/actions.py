@@ -7,7 +7,7 @@ from uuid import UUID
 
 from orion_auth.base import AnyRow
 from orion_auth.devices.actions import Recognised
-from orion_auth.places import Location
+from orion_auth.location import Location
 from orion_auth.risk import store
 from orion_auth.risk.rules import Assessment, Policy, Signals, assess, share_of_hour, slowest_speed
 from orion_auth.tokens.actions import Bearer

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
 from typing import Literal
 
-from orion_auth.places import Location
+from orion_auth.location import Location
 
 HIGHEST = 100
 

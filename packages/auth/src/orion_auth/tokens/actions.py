@@ -305,9 +305,7 @@ def _session(row: AnyRow) -> KnownSession:
     )
 
 
-async def sessions_on_device(
-    transaction: Transaction, user_id: UUID, device_id: str, now: datetime
-) -> Sequence[UUID]:
+async def sessions_on_device(transaction: Transaction, user_id: UUID, device_id: str, now: datetime) -> Sequence[UUID]:
     """The living sessions that were begun on one of the user's devices; refreshes under way are waited for."""
     await store.hold_sessions(transaction.connection, user_id)
     return await store.sessions_on_device(transaction.connection, user_id, device_id, now)
