@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -137,7 +138,11 @@ async def replace_hash(connection: AsyncConnection, identity_id: UUID, old_hash:
 
 async def change_email(transaction: Transaction, identity_id: UUID, old: str, new: str, now: datetime) -> bool:
     """Give the identity another address, which has been verified; False when it, or the old one, is not free to be."""
-    return await store.change_email(transaction.connection, identity_id, old, new, now)
+    try:
+        async with transaction.connection.begin_nested():
+            return await store.change_email(transaction.connection, identity_id, old, new, now)
+    except IntegrityError:
+        return False
 
 
 async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None:

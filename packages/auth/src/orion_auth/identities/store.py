@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy import case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -126,18 +125,14 @@ async def raise_security_epoch(connection: AsyncConnection, identity_id: UUID) -
 
 
 async def change_email(connection: AsyncConnection, identity_id: UUID, old: str, new: str, now: datetime) -> bool:
-    """Replace the address of an identity (primary key), unless another has the new one (uq_identities_email)."""
+    """Replace the address of an identity (primary key); IntegrityError when another has the new one."""
     statement = (
         update(Identity)
         .where(Identity.id == identity_id, Identity.email == old, Identity.deleted_at.is_(None))
         .values(email=new, email_verified_at=now)
         .returning(Identity.id)
     )
-    try:
-        async with connection.begin_nested():
-            return (await connection.execute(statement)).one_or_none() is not None
-    except IntegrityError:
-        return False
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 async def unlock(connection: AsyncConnection, identity_id: UUID) -> bool:
