@@ -24,7 +24,7 @@ def upgrade() -> None:
             CONSTRAINT uq_risk_policies_version UNIQUE (version),
             CONSTRAINT ck_risk_policies_version CHECK (version > 0),
             CONSTRAINT ck_risk_policies_thresholds CHECK (
-                step_up_at BETWEEN 1 AND 101 AND block_at BETWEEN step_up_at AND 101
+                step_up_at >= 1 AND step_up_at <= block_at AND block_at <= 101
             ),
             CONSTRAINT ck_risk_policies_weights CHECK (
                 jsonb_typeof(weights) = 'object'

@@ -26,7 +26,7 @@ class RiskPolicy(Identified, Timestamped, Table):
         UniqueConstraint("version"),
         Index("uq_risk_policies_active", "is_active", unique=True, postgresql_where=text("is_active")),
         CheckConstraint("version > 0", name="version"),
-        CheckConstraint("step_up_at BETWEEN 1 AND 101 AND block_at BETWEEN step_up_at AND 101", name="thresholds"),
+        CheckConstraint("step_up_at >= 1 AND step_up_at <= block_at AND block_at <= 101", name="thresholds"),
         CheckConstraint(
             "jsonb_typeof(weights) = 'object' "
             "AND NOT jsonb_path_exists(weights, '$.* ? (@.type() != \"number\" || @ < 0 || @ > 100)')",
