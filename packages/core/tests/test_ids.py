@@ -44,6 +44,12 @@ def test_an_id_of_a_moment_is_a_uuid7_of_its_millisecond(moment: datetime) -> No
 
 
 @given(MOMENTS)
+def test_ids_of_one_moment_are_in_the_order_in_which_they_are_made(moment: datetime) -> None:
+    made = [uuid7_at(moment) for _ in range(100)]
+    assert made == sorted(made) and len(set(made)) == len(made)
+
+
+@given(MOMENTS)
 def test_the_floor_is_the_millisecond_a_moment_falls_in(moment: datetime) -> None:
     since = moment - uuid7_time(uuid7_floor(moment))
     assert timedelta(0) <= since < timedelta(milliseconds=1)

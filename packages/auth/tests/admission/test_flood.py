@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-STRANGERS, WAVES = 100, 3
+STRANGERS, WAVES = 200, 2
 
 
 async def sign_in(auth: "Auth", address: str, body: dict[str, Any]) -> httpx.Response:

@@ -1,7 +1,6 @@
 """Identifiers: UUIDv7 (RFC 9562 §5.7), so that keys order by time and partitions can be cut from them."""
 
 from datetime import UTC, datetime, timedelta
-from secrets import randbits
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -9,6 +8,9 @@ from uuid_utils.compat import uuid7
 __all__ = ["uuid7", "uuid7_at", "uuid7_floor", "uuid7_time"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_TAIL = 2**62 - 1
+"""The bits after the variant (RFC 9562 §5.7: rand_b)."""
 
 
 def uuid7_floor(moment: datetime) -> UUID:
@@ -21,9 +23,14 @@ def uuid7_floor(moment: datetime) -> UUID:
 
 
 def uuid7_at(moment: datetime) -> UUID:
-    """A new UUIDv7 of the millisecond `moment` falls in: for rows that are sought by when they say they happened."""
-    random = 0x7 << 76 | randbits(12) << 64 | 0b10 << 62 | randbits(62)
-    return UUID(int=uuid7_floor(moment).int | random)
+    """A new UUIDv7 of the millisecond `moment` falls in: for rows that are sought by when they say they happened.
+
+    Those that one process makes for one moment, one after the other, are in order: what follows the time is when they
+    were really made (20 bits of milliseconds) and what orders ids within a millisecond.
+    """
+    made = uuid7().int
+    order = (made >> 80 & 0xFFFFF) << 54 | (made >> 64 & 0xFFF) << 42 | (made & _TAIL) >> 20
+    return UUID(int=uuid7_floor(moment).int | 0x7 << 76 | order >> 62 << 64 | 0b10 << 62 | order & _TAIL)
 
 
 def uuid7_time(value: UUID) -> datetime:
