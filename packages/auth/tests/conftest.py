@@ -132,9 +132,11 @@ def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
 
 
 @asynccontextmanager
-async def running(database: TestDatabase, clock: MovableClock, *, seeded: bool = True) -> AsyncGenerator[Auth]:
-    """Auth on this database, as one process."""
-    application = build(auth_settings(database), clock)
+async def running(
+    database: TestDatabase, clock: MovableClock, *, seeded: bool = True, **changes: Any
+) -> AsyncGenerator[Auth]:
+    """Auth on this database, as one process, with what changes of its settings."""
+    application = build(auth_settings(database, **changes), clock)
     owner = Database.connect(database.owner_url, role=None, application="test", pool_size=4)
     if seeded:
         async with owner.transaction() as transaction:
@@ -159,4 +161,14 @@ async def auth(make_database: Callable[[str], Awaitable[TestDatabase]], clock: M
 async def another_auth(auth: Auth) -> AsyncGenerator[Auth]:
     """A second process on the same database."""
     async with running(auth.database, auth.clock) as started:
+        yield started
+
+
+@pytest.fixture
+async def impatient_auth(
+    make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
+) -> AsyncGenerator[Auth]:
+    """Auth that hashes one password at a time and lets nobody wait for long."""
+    changes = {"AUTH_HASHING_THREADS": 1, "AUTH_HASHING_PATIENCE_MS": 1500}
+    async with running(await make_database("auth"), clock, **changes) as started:
         yield started
