@@ -3,6 +3,13 @@
 anyio's plugin and ours both have a fixture of this name; a conftest settles which of them counts.
 """
 
+import pytest
+
 from orion_core.testing.plugin import anyio_backend
 
 __all__ = ["anyio_backend"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test, so that no worker ends with it alone."""
+    items.sort(key=lambda item: "tests/faults/" not in item.nodeid)
