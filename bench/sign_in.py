@@ -1,9 +1,10 @@
 """Sign-ins per second beside what the hash alone allows on these processors in the same run. Prints JSON.
 
-The hash alone: as many threads as auth has verify one password after the other, and nothing else runs. Then clients,
-each of an account and from a network of its own, sign in one time after the other. Both take turns, since processors
-that others use too are not equally fast from one second to the next. Also how many statements a sign-in sends, counted
-by pg_stat_statements, and the processor time that each part takes.
+The hash alone: as many threads as auth has verify one password after the other, and nothing else runs; by libsodium,
+which auth uses, and by argon2-cffi. Then clients, each of an account, on its known device and from a network of its own,
+sign in one time after the other. All take turns, since processors that others use too are not equally fast from one
+second to the next. Also how many statements a sign-in sends, counted by pg_stat_statements, and the processor time that
+each part takes.
 
     python bench/sign_in.py [rounds [seconds]]
 """
@@ -15,7 +16,10 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
+
+from nacl.pwhash import argon2id
 
 from running import HASHER, PASSWORD, Platform, Wire, percentile, platform
 
@@ -23,17 +27,30 @@ ROUNDS, SECONDS = 3, 4.0
 CLIENTS = 8
 
 
-def hashes_per_second(seconds: float) -> float:
+KEPT = HASHER.hash(PASSWORD)
+
+
+def by_libsodium() -> None:
+    """One password verified as auth does it."""
+    argon2id.verify(KEPT.encode(), PASSWORD.encode())
+
+
+def by_argon2_cffi() -> None:
+    """One password verified as most of Python does it."""
+    HASHER.verify(KEPT, PASSWORD)
+
+
+def hashes_per_second(verify: Callable[[], None], seconds: float) -> float:
     """What the processors do when they do nothing else."""
-    kept, counts = HASHER.hash(PASSWORD), [0] * (os.cpu_count() or 1)
+    counts = [0] * (os.cpu_count() or 1)
     until = time.perf_counter() + seconds
 
-    def verify(n: int) -> None:
+    def verify_all_the_time(n: int) -> None:
         while time.perf_counter() < until:
-            HASHER.verify(kept, PASSWORD)
+            verify()
             counts[n] += 1
 
-    threads = [threading.Thread(target=verify, args=(n,)) for n in range(len(counts))]
+    threads = [threading.Thread(target=verify_all_the_time, args=(n,)) for n in range(len(counts))]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -50,7 +67,7 @@ async def sign_in_all_the_time(url: str, emails: list[str], seconds: float) -> t
     async def client(n: int, email: str) -> None:
         async with Wire(url, f"127.0.1.{n + 1}") as wire:
             while time.perf_counter() < began + seconds:
-                answer = await wire.sign_in(email, PASSWORD)
+                answer = await wire.sign_in(email, PASSWORD, device_id=f"laptop-of-{n}")
                 if answer.status != 503:  # the lane's patience is at an end, on processors that others are busy on
                     assert answer.status == 201, answer
                     took.append(answer.seconds)
@@ -77,12 +94,13 @@ async def run(running: Platform, rounds: int, seconds: float) -> dict[str, Any]:
         await connection.execute("UPDATE rate_limit_policies SET \"limit\" = 1000 WHERE endpoint LIKE 'login%'")
     await sign_in_all_the_time(running.urls["auth"], emails, 1)
     before = dict(await statements(running))
-    alone, signed_in, took = list[float](), list[float](), list[float]()
+    alone, elsewhere, signed_in, took = list[float](), list[float](), list[float](), list[float]()
     spent = {name: -running.processor_seconds(name) for name in ("auth", "postgres", "user", "notifications", "worker")}
     own = -time.process_time()
     for _ in range(rounds):
         own += time.process_time()
-        alone.append(hashes_per_second(seconds))
+        alone.append(hashes_per_second(by_libsodium, seconds))
+        elsewhere.append(hashes_per_second(by_argon2_cffi, seconds))
         own -= time.process_time()
         times, elapsed = await sign_in_all_the_time(running.urls["auth"], emails, seconds)
         signed_in.append(len(times) / elapsed)
@@ -93,8 +111,10 @@ async def run(running: Platform, rounds: int, seconds: float) -> dict[str, Any]:
     of_a_sign_in = {query: round(calls / len(took), 2) for query, calls in sent if calls > len(took) / 2}
     return {
         "hashes_per_second": round(statistics.median(alone), 1),
+        "hashes_per_second_by_argon2_cffi": round(statistics.median(elsewhere), 1),
         "sign_ins_per_second": round(statistics.median(signed_in), 1),
         "share": round(statistics.median(signed_in) / statistics.median(alone), 3),
+        "share_of_argon2_cffi": round(statistics.median(signed_in) / statistics.median(elsewhere), 3),
         "clients": CLIENTS,
         "p50_ms": round(statistics.median(took) * 1000, 1),
         "p99_ms": round(percentile(took, 0.99) * 1000, 1),

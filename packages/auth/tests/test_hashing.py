@@ -2,11 +2,13 @@
 
 import asyncio
 
+import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orion_auth import hashing
-from orion_auth.hashing import HASHER, HashingLane
+from orion_auth.hashing import HashingLane, hash_secret
 from orion_auth.password_text import normalise_password
 from orion_core.errors import Problem
 
@@ -37,10 +39,35 @@ async def test_a_full_queue_refuses_at_once() -> None:
     lane.close()
 
 
+OTHERS = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16)
+
+
+def test_others_who_know_argon2_read_our_hashes_and_we_theirs() -> None:
+    assert OTHERS.verify(hash_secret("correct horse"), "correct horse")
+    assert not OTHERS.check_needs_rehash(hash_secret("correct horse"))
+    assert hashing.matches(OTHERS.hash("correct horse"), "correct horse")
+    assert not hashing.matches(OTHERS.hash("correct horse"), "correct hors")
+
+
+@pytest.mark.parametrize(
+    "stronger",
+    [
+        PasswordHasher(3, 19 * 1024, 4),
+        PasswordHasher(2, 19 * 1024, 1, hash_len=64),
+        PasswordHasher(2, 19 * 1024, 1, salt_len=48),
+    ],
+    ids=["lanes", "hash", "salt"],
+)
+def test_what_is_stronger_than_ours_is_read_too(stronger: PasswordHasher) -> None:
+    kept = stronger.hash("correct horse")
+    assert hashing.matches(kept, "correct horse")
+    assert not hashing.matches(kept, "correct horse ")
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=8, max_size=256), st.characters(exclude_categories=["Cs"]))
 def test_every_password_is_kept_whole_and_one_character_more_or_less_is_another(password: str, more: str) -> None:
-    kept = HASHER.hash(normalise_password(password))
+    kept = hash_secret(normalise_password(password))
     assert hashing.matches(kept, password)
     others = (password[:-1] + chr(ord(password[-1]) ^ 1), password[:-1], password[1:], password + more, more + password)
     for other in others:

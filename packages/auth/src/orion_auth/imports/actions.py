@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from orion_auth import trial
 from orion_auth.foreign_hashes import UnusableHashError
-from orion_auth.hashing import HASHER
+from orion_auth.hashing import hash_secret
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity, NewIdentity
 from orion_auth.imports.formats import read_hash
@@ -93,7 +93,7 @@ def _prepare(line: Line) -> Line:
     if line.user is None or line.user.password_hash is None:
         return line
     try:
-        return Line(line.number, line.user, read_hash(line.user.password_hash, HASHER.hash))
+        return Line(line.number, line.user, read_hash(line.user.password_hash, hash_secret))
     except UnusableHashError as error:
         return Line(line.number, fault=f"password_hash: {error}")
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import Table
 from orion_auth.devices.rules import DeviceStatus
-from orion_auth.hashing import HASHER
+from orion_auth.hashing import hash_secret
 from orion_auth.identities.rules import IdentityStatus
 from orion_auth.rate_limits.rules import RateLimitKeyType
 from orion_auth.risk.rules import Policy
@@ -105,7 +105,7 @@ def _identities() -> list[dict[str, Any]]:
             "id": user.id,
             "email": user.email,
             "username": user.username,
-            "password_hash": HASHER.hash(SAMPLE_PASSWORD),
+            "password_hash": hash_secret(SAMPLE_PASSWORD),
             "password_changed_at": SAMPLE_MOMENT,
             "status": IdentityStatus.ACTIVE,
             "email_verified_at": SAMPLE_MOMENT,

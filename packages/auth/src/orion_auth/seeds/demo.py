@@ -9,7 +9,7 @@ from random import Random
 from argon2.low_level import Type, hash_secret
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_auth.hashing import HASHER
+from orion_auth.hashing import HASH_BYTES, LANES, MEMORY_KIB, PASSES
 from orion_core.demo import Demo, DemoUser, Facts, Row, Session, demo_id, moment_before
 from orion_core.seeds import SAMPLE_PASSWORD
 
@@ -20,10 +20,10 @@ def _password_hash() -> str:
     hashed = hash_secret(
         SAMPLE_PASSWORD.encode(),
         b"orion demo users",
-        HASHER.time_cost,
-        HASHER.memory_cost,
-        HASHER.parallelism,
-        HASHER.hash_len,
+        PASSES,
+        MEMORY_KIB,
+        LANES,
+        HASH_BYTES,
         Type.ID,
     )
     return hashed.decode()
