@@ -1,10 +1,10 @@
 """Sign-ins per second beside what the hash alone allows on these processors in the same run. Prints JSON.
 
 The hash alone: as many threads as auth has verify one password after the other, and nothing else runs; by libsodium,
-which auth uses, and by argon2-cffi. Then clients, each of an account, on its known device and from a network of its own,
-sign in one time after the other. All take turns, since processors that others use too are not equally fast from one
-second to the next. Also how many statements a sign-in sends, counted by pg_stat_statements, and the processor time that
-each part takes.
+which auth uses, and by argon2-cffi. Then clients, each of an account, on its known device and from a network of its
+own, sign in one time after the other. All take turns, since processors that others use too are not equally fast from
+one second to the next. Also how many statements a sign-in sends, counted by pg_stat_statements, and the processor time
+that each part takes.
 
     python bench/sign_in.py [rounds [seconds]]
 """
@@ -20,7 +20,6 @@ from collections.abc import Callable
 from typing import Any
 
 from nacl.pwhash import argon2id
-
 from running import HASHER, PASSWORD, Platform, Wire, percentile, platform
 
 ROUNDS, SECONDS = 3, 4.0
