@@ -6,6 +6,7 @@ carries data.
 """
 
 import asyncio
+import math
 from contextlib import suppress
 
 import asyncpg
@@ -14,7 +15,9 @@ import structlog
 from orion_core.background import pause, unless_stopped
 from orion_core.database import asyncpg_arguments
 
-COALESCE_SECONDS = 0.005
+QUIET_SECONDS = 0.05
+"""Between two wake-ups. The first ring wakes at once; those that follow closely are answered together,
+since each wake-up makes every reader of a feed ask, and be answered, once."""
 RECONNECT_SECONDS = 2.0
 
 log = structlog.get_logger()
@@ -28,9 +31,11 @@ class Wakeup:
         self._channel = channel
         self._rung = asyncio.Event()
         self._news = asyncio.Event()
+        self._woken_at = -math.inf
+        self._later: asyncio.TimerHandle | None = None
 
     def ring(self) -> None:
-        """Say that there is something new: at once in this process, a few milliseconds later in the others."""
+        """Say that there is something new, in this process and in the others: at most every `QUIET_SECONDS`."""
         self._announce()
         self._rung.set()
 
@@ -64,7 +69,7 @@ class Wakeup:
                 if self._rung.is_set():
                     self._rung.clear()
                     await connection.execute("SELECT pg_notify($1, '')", self._channel)
-                    await asyncio.sleep(COALESCE_SECONDS)
+                    await asyncio.sleep(QUIET_SECONDS)
         finally:
             connection.terminate()
 
@@ -76,9 +81,22 @@ class Wakeup:
             timeout=10,
         )
 
-    def _heard(self, *_: object) -> None:
-        self._announce()
+    def _heard(self, connection: asyncpg.Connection, pid: int, *_: object) -> None:
+        if pid != connection.get_server_pid():  # one's own ring has woken everybody here already
+            self._announce()
 
     def _announce(self) -> None:
+        """Wake who waits, now or as soon as it has been quiet for long enough."""
+        if self._later is not None:
+            return
+        loop = asyncio.get_running_loop()
+        quiet = self._woken_at + QUIET_SECONDS - loop.time()
+        if quiet > 0:
+            self._later = loop.call_later(quiet, self._wake)
+        else:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._woken_at, self._later = asyncio.get_running_loop().time(), None
         self._news.set()
         self._news = asyncio.Event()
