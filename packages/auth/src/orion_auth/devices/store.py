@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -32,32 +31,52 @@ async def list_names(connection: AsyncConnection, user_id: UUID, device_ids: Seq
     return (await connection.execute(statement)).all()
 
 
+_SEE = text("""
+    WITH forgotten AS (
+      DELETE FROM devices
+      WHERE id IN (
+        SELECT id
+        FROM devices
+        WHERE user_id = :user_id AND status = 'UNTRUSTED' AND device_id <> :device_id  -- ix_devices_user_id_status
+        ORDER BY last_seen_at DESC
+        OFFSET :most_others
+      )
+    )
+    INSERT INTO devices AS device (
+      id, user_id, device_id, fingerprint, name, type, os, os_version, browser, browser_version,
+      last_ip_address, last_country, last_city, last_location, first_seen_at, last_seen_at, login_count
+    )
+    VALUES (
+      :id, :user_id, :device_id, :fingerprint, :name, :type, :os, :os_version, :browser, :browser_version,
+      :last_ip_address, :last_country, :last_city, :last_location, :first_seen_at, :last_seen_at, 1
+    )
+    ON CONFLICT (user_id, device_id) DO UPDATE                           -- uq_devices_user_id_device_id
+    SET
+      fingerprint = excluded.fingerprint,
+      type = excluded.type,
+      os = excluded.os,
+      os_version = excluded.os_version,
+      browser = excluded.browser,
+      browser_version = excluded.browser_version,
+      last_ip_address = excluded.last_ip_address,
+      last_country = excluded.last_country,
+      last_city = excluded.last_city,
+      last_location = excluded.last_location,
+      last_seen_at = greatest(device.last_seen_at, excluded.last_seen_at),
+      login_count = device.login_count + 1
+""")
+SEE = _SEE.bindparams(
+    *(bindparam(name, type_=Device.__table__.c[name].type) for name in _SEE.compile().params if name != "most_others")
+)
+
+
 async def see(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Note a sign-in from a device, which is made when it is new (uq_devices_user_id_device_id).
 
     In the same statement, those of the user's untrusted devices are forgotten that are too many
     (ix_devices_user_id_status).
     """
-    # The id is said: with a CTE beside it, SQLAlchemy leaves the column's default out.
-    first = upsert(Device).values(values | {"id": uuid7(), "login_count": 1})
-    again = {name: getattr(first.excluded, name) for name in values if name not in ("user_id", "device_id", "name")} | {
-        "first_seen_at": Device.first_seen_at,
-        "last_seen_at": func.greatest(Device.last_seen_at, first.excluded.last_seen_at),
-        "login_count": Device.login_count + 1,
-    }
-    too_many = (
-        select(Device.id)
-        .where(
-            Device.user_id == values["user_id"],
-            Device.status == DeviceStatus.UNTRUSTED,
-            Device.device_id != values["device_id"],
-        )
-        .order_by(Device.last_seen_at.desc())
-        .offset(MOST_UNTRUSTED - 1)
-    )
-    forgotten = delete(Device).where(Device.id.in_(too_many)).cte("forgotten")
-    statement = first.on_conflict_do_update(index_elements=[Device.user_id, Device.device_id], set_=again)
-    await connection.execute(statement.add_cte(forgotten))
+    await connection.execute(SEE, values | {"id": uuid7(), "most_others": MOST_UNTRUSTED - 1})
 
 
 async def list_of(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:

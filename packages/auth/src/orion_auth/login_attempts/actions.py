@@ -61,7 +61,7 @@ async def record(
         "failure_reason": finding.reason,
         "risk_score": finding.risk_score,
         "risk_reasons": [asdict(reason) for reason in finding.risk_reasons],
-        "metadata_": finding.metadata,
+        "metadata": finding.metadata,
         "two_factor_used": finding.two_factor_method is not None,
         "two_factor_method": finding.two_factor_method,
         "ip_address": attempt.ip_address,

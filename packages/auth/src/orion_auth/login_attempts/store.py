@@ -39,9 +39,12 @@ APART = timedelta(days=1)
 """An id is made within this of `attempted_at`, so that a range of times becomes one of ids, and of partitions."""
 
 
+INSERT_ATTEMPT = insert(LoginAttempt)
+
+
 async def insert_attempt(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Append an attempt."""
-    await connection.execute(insert(LoginAttempt).values(values))
+    await connection.execute(INSERT_ATTEMPT, values)
 
 
 async def search(

@@ -42,9 +42,12 @@ APART = timedelta(hours=1)
 """An id that was made before its event, for the link in a notice, is not further from it than this."""
 
 
+INSERT_EVENT = insert(SecurityEvent)
+
+
 async def insert_event(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Append an event."""
-    await connection.execute(insert(SecurityEvent).values(values))
+    await connection.execute(INSERT_EVENT, values)
 
 
 async def search(connection: AsyncConnection, wanted: Wanted, *, before: UUID | None, limit: int) -> Sequence[AnyRow]:

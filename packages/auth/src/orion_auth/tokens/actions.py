@@ -118,7 +118,7 @@ async def issue_email_verification(
 ) -> str:
     """A token that verifies this address of this user, once."""
     metadata = {"email": confirmed.email, "password_hash": confirmed.password_hash}
-    values = {"user_id": confirmed.user_id, "type": TokenType.EMAIL_VERIFICATION, "metadata_": metadata}
+    values = {"user_id": confirmed.user_id, "type": TokenType.EMAIL_VERIFICATION, "metadata": metadata}
     return await _issue(transaction, values, bearer, now=now, expires_at=expires_at)
 
 
@@ -200,7 +200,7 @@ async def keep_mailed_key(
         "expires_at": expires_at,
         "ip_address": bearer.ip_address,
         "user_agent": bearer.user_agent,
-        "metadata_": {
+        "metadata": {
             "handle_hash": hash_secret(key.handle_secret).hex(),
             "code_hash": keyring.mac(MAILED_CODE, f"{key.selector}:{code}".encode()).hex(),
         },

@@ -12,10 +12,12 @@ from orion_auth.base import AnyRow
 from orion_auth.tokens.rules import MOST_CODE_TRIES, TokenStatus
 from orion_auth.tokens.tables import AuthToken, TokenType
 
+INSERT_TOKEN = insert(AuthToken)
+
 
 async def insert_token(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Insert a token."""
-    await connection.execute(insert(AuthToken).values(values))
+    await connection.execute(INSERT_TOKEN, values)
 
 
 async def find(connection: AsyncConnection, selector: str) -> AnyRow | None:

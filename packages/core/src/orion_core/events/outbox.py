@@ -13,7 +13,7 @@ from orion_core.tracing import current_traceparent
 
 _tables = MetaData()
 add_tables(_tables)
-OUTBOX = _tables.tables["outbox"]
+INSERT = insert(_tables.tables["outbox"])
 
 
 class Outbox:
@@ -24,14 +24,13 @@ class Outbox:
 
     async def record(self, transaction: Transaction, event: Event, occurred_at: datetime) -> None:
         """Write `event` so that it exists if, and only if, the rest of `transaction` does."""
-        await transaction.connection.execute(
-            insert(OUTBOX).values(
-                id=uuid7(),
-                type=event.type,
-                subject=event.subject,
-                data=event.data(),
-                traceparent=current_traceparent(),
-                occurred_at=occurred_at,
-            )
-        )
+        values = {
+            "id": uuid7(),
+            "type": event.type,
+            "subject": event.subject,
+            "data": event.data(),
+            "traceparent": current_traceparent(),
+            "occurred_at": occurred_at,
+        }
+        await transaction.connection.execute(INSERT, values)
         transaction.after_commit(self._feed.wakeup.ring)
