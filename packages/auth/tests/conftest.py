@@ -120,6 +120,8 @@ def auth_environment(database: TestDatabase) -> dict[str, Any]:
         "AUTH_SERVICE_KEY_HASHES": {name: sha256(SERVICE_KEY.encode()).hexdigest() for name in ("user", "operator")},
         "AUTH_PUBLIC_URL": "http://auth.test",
         "AUTH_SIGN_IN_URL": "http://app.test/sign-in",
+        "AUTH_PASSKEY_DOMAIN": "example.com",
+        "AUTH_PASSKEY_ORIGINS": "https://app.example.com,https://example.com",
         "AUTH_RETURN_URLS": "https://app.example.com/signed-in",
         "AUTH_HASHING_THREADS": 2,
         "AUTH_HASHING_PATIENCE_MS": 60_000,  # a busy machine is no reason to fail; the lane has tests of its own

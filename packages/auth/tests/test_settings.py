@@ -74,3 +74,55 @@ def test_a_wrong_one_is_named_and_not_repeated(environment: pytest.MonkeyPatch, 
         AuthSettings.load()
     assert "Example" in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("origins", "domain"),
+    [
+        ("http://app.example.com", None),
+        ("https://app.example.com/", None),
+        ("https://app.example.com/sign-in", None),
+        ("https://App.example.com", None),
+        ("https://app.example.com:443", None),
+        ("https://user@app.example.com", None),
+        ("https://app.example.com:99999", None),
+        ("app.example.com", None),
+        ("android:apk-key-hash:AAAA", None),
+        ("https://app.example.com,https://example.com", None),
+        ("https://app.example.com", "example.org"),
+        ("https://app.example.com", "pp.example.com"),
+        ("https://app.example.co.uk", "co.uk"),
+        ("https://app.example.com", "com"),
+        ("http://127.0.0.1:3000", None),
+        ("http://app.localhost", "localhost"),
+    ],
+)
+def test_pages_that_cannot_use_passkeys(environment: pytest.MonkeyPatch, origins: str, domain: str | None) -> None:
+    environment.setenv("AUTH_PASSKEY_ORIGINS", origins)
+    if domain is not None:
+        environment.setenv("AUTH_PASSKEY_DOMAIN", domain)
+    with pytest.raises(SettingsError, match=r"^AUTH_PASSKEY_ORIGINS is wrong: ") as raised:
+        AuthSettings.load()
+    assert "Example" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("origins", "domain", "bound_to"),
+    [
+        ("https://app.example.com", None, "app.example.com"),
+        ("https://app.example.com, https://example.com:8443", "example.com", "example.com"),
+        ("http://localhost:3000,http://localhost", None, "localhost"),
+        ("https://example.co.uk,https://www.example.co.uk", None, "example.co.uk"),
+    ],
+)
+def test_pages_that_may_use_passkeys(
+    environment: pytest.MonkeyPatch, origins: str, domain: str | None, bound_to: str
+) -> None:
+    assert AuthSettings.load().relying_party is None, "off, unless it is said"
+    environment.setenv("AUTH_PASSKEY_ORIGINS", origins)
+    if domain is not None:
+        environment.setenv("AUTH_PASSKEY_DOMAIN", domain)
+    party = AuthSettings.load().relying_party
+    assert party is not None
+    assert (party.id, party.name) == (bound_to, "Orion")
+    assert party.origins == set(origins.replace(" ", "").split(","))

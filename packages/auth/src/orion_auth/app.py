@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI
 
 from orion_auth import user_agents
 from orion_auth.address_policy import make_policy
+from orion_auth.admission import passkey_routes
 from orion_auth.admission import routes as admission
 from orion_auth.anonymising import Networks
 from orion_auth.components import Components
@@ -23,6 +24,7 @@ from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
 from orion_auth.oauth_connections import routes as oauth_connections
 from orion_auth.own_devices import routes as own_devices
+from orion_auth.own_passkeys import routes as own_passkeys
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
@@ -72,6 +74,7 @@ ROUTERS = (
     verifications.router,
     passwords.router,
     admission.router,
+    passkey_routes.router,
     email_changes.router,
     invitations.router,
     magic_links.router,
@@ -79,6 +82,7 @@ ROUTERS = (
     proofs.router,
     suspensions.router,
     own_devices.router,
+    own_passkeys.router,
     own_sign_ins.router,
     risk.router,
     disavowals.router,
@@ -181,6 +185,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         ),
         successors=Successors(settings.sealing_keys),
         providers=Providers(http, Directory(http, clock)),
+        relying_party=settings.relying_party,
         authenticate=Authenticator(verifier, Blacklist(database, clock)),
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
         cursors=Cursors(settings.sealing_keys),

@@ -11,6 +11,7 @@ from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.providers.actions import Providers
+from orion_auth.relying_party import RelyingParty
 from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
@@ -18,6 +19,7 @@ from orion_auth.successors import Successors
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_core.errors import Problem
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.authentication import Authenticator, require_scope
@@ -43,6 +45,7 @@ class Components:
     gate: Gate
     successors: Successors
     providers: Providers
+    relying_party: RelyingParty | None
     authenticate: Authenticator
     idempotency: IdempotencyKeys
     cursors: Cursors
@@ -54,6 +57,17 @@ def _components(request: Request) -> Components:
 
 Wired = Annotated[Components, Depends(_components)]
 """The components, as a parameter of a route."""
+
+
+def _relying_party(wired: Wired) -> RelyingParty:
+    if wired.relying_party is None:
+        detail = "This installation does not use passkeys; whoever runs it sets AUTH_PASSKEY_ORIGINS."
+        raise Problem(403, "passkeys_off", "No passkeys here", detail)
+    return wired.relying_party
+
+
+Party = Annotated[RelyingParty, Depends(_relying_party)]
+"""Who we are to authenticators; 403 where no page may use passkeys."""
 
 
 async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:

@@ -5,9 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
+from orion_auth.relying_party import RelyingParty, relying_party
 from orion_auth.session_policy import Lifetime, SessionPolicy
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.sealing import Keyring
@@ -119,15 +120,35 @@ class AuthSettings(ServiceSettings):
     """Networks through which people hide where they are, one a line; unset: no address is taken for one."""
     device_trust_days: int = Field(30, ge=1, le=365, validation_alias="AUTH_DEVICE_TRUST_DAYS", examples=["30"])
     """How long a device that its owner trusts is spared the second factor."""
+    passkey_domain: str | None = Field(
+        None, min_length=1, max_length=253, validation_alias="AUTH_PASSKEY_DOMAIN", examples=["example.com"]
+    )
+    """What passkeys are bound to (the RP ID): a domain that all pages below are on. Unset: the host of the first.
+    Whoever changes it makes every passkey worthless."""
+    passkey_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias="AUTH_PASSKEY_ORIGINS", examples=["https://app.example.com,https://example.com"]
+    )
+    """The origins of the pages that may use passkeys, each https or http://localhost. Unset: passkeys are off."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
     _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
 
-    @field_validator("return_urls", mode="before")
+    @field_validator("return_urls", "passkey_origins", mode="before")
     @classmethod
     def _split_urls(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("passkey_origins")
+    @classmethod
+    def _fit_the_domain(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        relying_party(info.data.get("passkey_domain"), value, "")
+        return value
+
+    @property
+    def relying_party(self) -> RelyingParty | None:
+        """Who we are to authenticators; None when no page may use passkeys."""
+        return relying_party(self.passkey_domain, self.passkey_origins, self.product_name)
 
     @property
     def threads_to_hash(self) -> int:

@@ -61,7 +61,7 @@ async def sign_in(
     decision = decide(identity.standing if identity else None, password_is_right)
     if identity is None or decision.outcome != "SUCCESS":
         await _record_refusal(gate, visit, identity, decision)
-        raise _refusal(decision)
+        raise refusal(decision)
     await _raise_hash(gate, lane, identity, password)
     outcome = await admit(gate, replace(visit, limit=taken.state), identity, PROOF)
     await rate_limits.give_back(gate.database, taken)
@@ -110,7 +110,8 @@ async def _record_refusal(gate: Gate, visit: Visit, identity: KnownIdentity | No
             await identities.note_failed_login(transaction, identity.id if identity else uuid7())
 
 
-def _refusal(decision: Decision) -> Problem:
+def refusal(decision: Decision) -> Problem:
+    """What somebody is told who does not come in."""
     match decision.reason:
         case "LOCKED":
             return Problem(403, "account_locked", "Account locked", "This account is locked for now; try again later.")

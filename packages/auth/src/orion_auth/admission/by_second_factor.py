@@ -55,8 +55,7 @@ async def finish_sign_in(
     takes the place of the check of codes, for what is no code.
     """
     started_at = time.perf_counter()
-    sign_in = await _find(gate, answer.challenge, now)
-    _require_offered(sign_in, answer.method)
+    sign_in = await find(gate, answer.challenge, answer.method, now)
     limit = await rate_limits.take_two_factor(gate.database, sign_in.user_id, now)
     first = half_finished.read(sign_in.context)
     bearer = replace(gate.locate(bearer), device_id=first.device_id, fingerprint=first.fingerprint)
@@ -66,7 +65,7 @@ async def finish_sign_in(
     if outcome == "OVER":
         raise _over()
     if outcome == "WRONG":
-        raise _wrong()
+        raise _wrong(answer.method)
     return await sessions.grant(gate.signer, outcome, limit, now)
 
 
@@ -74,8 +73,7 @@ async def send_code(
     gate: Gate, challenge: str, method: TwoFactorMethod, bearer: Bearer, now: datetime
 ) -> RateLimitState | None:
     """Send a code for a half-finished sign-in; it takes the place of one that was sent before."""
-    sign_in = await _find(gate, challenge, now)
-    _require_offered(sign_in, method)
+    sign_in = await find(gate, challenge, method, now)
     if method not in SENT:
         raise _nothing_to_send()
     limit = await rate_limits.take_two_factor_code(gate.database, sign_in.user_id, now)
@@ -177,6 +175,15 @@ async def _note_wrong(
         await security_events.note(transaction, gate.outbox, TWO_FACTOR_FAILED, identity, circumstances, visit.now)
 
 
+async def find(gate: Gate, challenge: str, method: TwoFactorMethod, now: datetime) -> HalfFinished:
+    """The sign-in that waits for this method; 410 when it is over, 422 when it waits for others."""
+    sign_in = await _find(gate, challenge, now)
+    if method not in sign_in.methods:
+        detail = "This method was not offered for this sign-in; choose one of `methods`."
+        raise Problem(422, "method_not_offered", "Method not offered", detail)
+    return sign_in
+
+
 async def _find(gate: Gate, challenge: str, now: datetime) -> HalfFinished:
     async with gate.database.autocommit() as connection:
         sign_in = await two_factor.find_sign_in(connection, gate.mailing.keyring, challenge, now)
@@ -193,12 +200,6 @@ async def _hold(transaction: Transaction, gate: Gate, sign_in: HalfFinished, now
     return identity
 
 
-def _require_offered(sign_in: HalfFinished, method: TwoFactorMethod) -> None:
-    if method not in sign_in.methods:
-        detail = "This method was not offered for this sign-in; choose one of `methods`."
-        raise Problem(422, "method_not_offered", "Method not offered", detail)
-
-
 def _over() -> Problem:
     detail = (
         "This sign-in is over: it was finished, took too long, had too many wrong tries, "
@@ -207,7 +208,12 @@ def _over() -> Problem:
     return Problem(410, "challenge_over", "This sign-in is over", detail)
 
 
-def _wrong() -> Problem:
+def _wrong(method: TwoFactorMethod) -> Problem:
+    if method is TwoFactorMethod.HARDWARE_KEY:
+        detail = (
+            "This is not the answer of a key of this account. Ask for options anew, and touch the key that you added."
+        )
+        return Problem(422, "invalid_passkey", "Invalid passkey", detail)
     detail = "The code is wrong, has expired or was used. Type the present one, or sign in again."
     return Problem(422, "invalid_code", "Invalid code", detail)
 

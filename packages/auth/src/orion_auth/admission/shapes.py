@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from orion_auth.bearers import DeviceShown
+from orion_auth.passkeys.shapes import UsedCredential
 from orion_auth.password_text import Password
 from orion_core.http.shapes import RequestShape, ResponseShape
 
@@ -14,6 +15,15 @@ class SignIn(DeviceShown):
 
     email: str = Field(min_length=1, max_length=255, examples=["ada@example.com"])
     password: Password = Field(repr=False, examples=["correct horse battery staple"])
+    remember: bool = True
+    """Whether this device is one's own; false, as on a computer that others use: a short session."""
+
+
+class PasskeySignIn(DeviceShown):
+    """Sign in with a passkey."""
+
+    credential: UsedCredential = Field(repr=False)
+    """`toJSON()` of what `navigator.credentials.get` gave."""
     remember: bool = True
     """Whether this device is one's own; false, as on a computer that others use: a short session."""
 
@@ -44,6 +54,20 @@ class ChallengeEnrolment(RequestShape):
     """Set up the second factor that a half-finished sign-in needs."""
 
     challenge: Challenge = Field(repr=False)
+
+
+class ChallengeKey(RequestShape):
+    """Ask for a key as the second factor of a half-finished sign-in."""
+
+    challenge: Challenge = Field(repr=False)
+
+
+class ChallengeKeyAnswer(RequestShape):
+    """Show a key as the second factor of a half-finished sign-in."""
+
+    challenge: Challenge = Field(repr=False)
+    credential: UsedCredential = Field(repr=False)
+    """`toJSON()` of what `navigator.credentials.get` gave."""
 
 
 class CodeSent(ResponseShape):

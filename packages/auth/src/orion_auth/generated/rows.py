@@ -69,6 +69,9 @@ TokenType = Literal["ACCESS", "REFRESH", "PASSWORD_RESET", "EMAIL_VERIFICATION",
 TwoFactorMethod = Literal["TOTP", "SMS", "EMAIL", "HARDWARE_KEY", "BACKUP_CODE"]
 
 
+WebAuthnPurpose = Literal["REGISTRATION", "SIGN_IN", "SECOND_FACTOR", "PROOF"]
+
+
 class AuthToken(TypedDict):
     """One token. A refresh token's family is the id of the first of its line; each successor names its predecessor."""
 
@@ -1234,6 +1237,37 @@ class TwoFactorChallenge(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class WebAuthnChallenge(TypedDict):
+    """A challenge that waits for its answer, which removes it."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    purpose: WebAuthnPurpose
+    """web_authn_purpose NOT NULL."""
+
+    challenge_hash: bytes
+    """bytea NOT NULL. SHA-256 of the challenge"""
+
+    user_id: UUID | None
+    """uuid. Who may answer it; empty when anybody may"""
+
+    sign_in_id: UUID | None
+    """uuid. The half-finished sign-in that it is the second factor of"""
+
+    needs_verification: bool
+    """boolean NOT NULL. Whether a touch is not enough: PIN or biometrics"""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class WebAuthnCredential(TypedDict):
     """One credential record (Web Authentication Level 3, §4 "credential record")."""
 
@@ -1264,11 +1298,39 @@ class WebAuthnCredential(TypedDict):
     backed_up: bool
     """boolean NOT NULL DEFAULT false."""
 
+    user_verified: bool
+    """boolean NOT NULL DEFAULT false. Whether it has ever verified its user, by PIN or biometrics"""
+
+    is_discoverable: bool | None
+    """boolean. Whether it is found without naming its user (credProps); empty when the client did not say"""
+
     name: str
     """varchar(100) NOT NULL."""
 
     last_used_at: datetime | None
     """timestamptz."""
+
+    cloned_at: datetime | None
+    """timestamptz. When its counter ran backwards: a copy of it is about, and it is refused since"""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class WebAuthnUser(TypedDict):
+    """What authenticators know a user by: random, so that it tells nothing of him (Level 3, §14.6.1)."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    handle: bytes
+    """bytea NOT NULL. user.id of WebAuthn: 32 random bytes"""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""

@@ -123,6 +123,11 @@ async def take_social_login(database: Database, address: IpAddress, now: datetim
     return await _take_all(database, [by_network("social_login", address)], now)
 
 
+async def take_passkey(database: Database, address: IpAddress, now: datetime) -> RateLimitState | None:
+    """Count a step of a ceremony with a passkey, by network: nothing can be guessed, but rows and signatures cost."""
+    return await _take_all(database, [by_network("passkey", address), by_all("passkey")], now)
+
+
 async def take_sms(database: Database, phone: str, now: datetime) -> None:
     """Count a text message to this number, to its neighbours, to its country and to everybody.
 

@@ -220,7 +220,10 @@ async def is_shown(
 
 
 async def note_hardware_key(transaction: Transaction, user_id: UUID, has_one: bool, now: datetime) -> None:
-    """Note that the user has a hardware key now, or has none any more; whoever keeps keys says so."""
+    """Note that the user has a hardware key now, or has none any more; whoever keeps keys says so.
+
+    Without any second factor there is nothing for backup codes to stand in for.
+    """
     await store.ensure_row(transaction.connection, user_id)
     present = await enrolled(transaction.connection, user_id)
     if has_one:
@@ -236,6 +239,8 @@ async def note_hardware_key(transaction: Transaction, user_id: UUID, has_one: bo
             "is_enabled": primary is not None,
             "primary_method": primary,
         }
+        if primary is None:
+            await store.replace_backup_codes(transaction.connection, user_id, [], now)
     await store.change(transaction.connection, user_id, values)
 
 

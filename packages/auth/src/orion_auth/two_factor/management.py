@@ -9,6 +9,7 @@ from uuid import UUID
 
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
+from orion_auth.passkeys import actions as passkeys
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import (
@@ -143,10 +144,7 @@ async def reset(gate: Gate, user_id: UUID, by: str, now: datetime) -> None:
 
 
 async def reset_within(transaction: Transaction, outbox: Outbox, user_id: UUID, by: str, now: datetime) -> None:
-    """The same inside a transaction.
-
-    Hardware keys stay enrolled as passkeys, but are no second factor until they are added again.
-    """
+    """The same inside a transaction. Passkeys and hardware keys go too: what was lost lets nobody in."""
     identity = await identities.hold(transaction, user_id, now)
     if identity is None:
         raise not_found("user")
@@ -155,5 +153,6 @@ async def reset_within(transaction: Transaction, outbox: Outbox, user_id: UUID, 
         values |= cleared
     await store.change(transaction.connection, user_id, values)
     await store.replace_backup_codes(transaction.connection, user_id, [], now)
+    await passkeys.remove_all(transaction, user_id)
     circumstances = Circumstances(details={"by": by})
     await security_events.note(transaction, outbox, FACTORS_RESET, identity, circumstances, now)

@@ -1,0 +1,176 @@
+"""Coming in with a passkey: alone, which says who somebody is, or as the second factor after another proof."""
+
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from orion_auth.admission import by_second_factor
+from orion_auth.admission.actions import Visit, admit
+from orion_auth.admission.by_password import refusal
+from orion_auth.admission.by_second_factor import Answer
+from orion_auth.admission.rules import Proof, decide
+from orion_auth.gate import Gate
+from orion_auth.identities import actions as identities
+from orion_auth.identities.actions import KnownIdentity
+from orion_auth.login_attempts import actions as login_attempts
+from orion_auth.login_attempts.actions import Finding
+from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.pacing import evenly
+from orion_auth.passkeys import actions as passkeys
+from orion_auth.passkeys.actions import Asked, Shown
+from orion_auth.passkeys.rules import CHALLENGE_LIFETIME, WebAuthnPurpose
+from orion_auth.passkeys.shapes import Descriptor, RequestOptions, UsedCredential, to_base64url
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.relying_party import RelyingParty
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import PASSKEY_CLONED
+from orion_auth.sessions.actions import Grant
+from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor.actions import Challenged, HalfFinished
+from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_core.database import Transaction
+from orion_core.errors import Problem
+from orion_core.http.rate_limit import RateLimitState
+
+ALONE = Asked(WebAuthnPurpose.SIGN_IN)
+"""Any passkey that verifies its user."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a browser is to ask for, and where its network stands under the limit."""
+
+    options: RequestOptions
+    limit: RateLimitState | None
+
+
+async def offer(gate: Gate, party: RelyingParty, bearer: Bearer, now: datetime) -> Offer:
+    """What asks for a passkey without naming anybody, so that it is the same for everybody."""
+    limit = await rate_limits.take_passkey(gate.database, bearer.ip_address, now)
+    async with gate.database.autocommit() as connection:
+        challenge = await passkeys.open_challenge(connection, ALONE, now, needs_verification=True)
+    options = RequestOptions(
+        challenge=to_base64url(challenge),
+        timeout=int(CHALLENGE_LIFETIME.total_seconds() * 1000),
+        rp_id=party.id,
+        allow_credentials=[],
+        user_verification="required",
+    )
+    return Offer(options, limit)
+
+
+async def sign_in(
+    gate: Gate,
+    party: RelyingParty,
+    credential: UsedCredential,
+    bearer: Bearer,
+    now: datetime,
+    *,
+    remember: bool = True,
+) -> Grant | Challenged:
+    """Begin a session for whoever shows a passkey of an identity in good standing, and was verified by it.
+
+    A 401 Problem is the same, and costs the same, whatever is wrong: an unknown passkey, a wrong signature, a challenge
+    that is over, a copy. 403 says what is the matter with the account to whoever has shown its passkey.
+    """
+    bearer = gate.locate(bearer)
+    visit = Visit(LoginMethod.PASSKEY, None, bearer, now, time.perf_counter(), remember=remember)
+    visit = replace(visit, limit=await rate_limits.take_passkey(gate.database, bearer.ip_address, now))
+    async with evenly(), gate.database.transaction() as transaction:
+        shown = await passkeys.show(transaction, party, ALONE, credential.assertion, now)
+        identity = await identities.find(transaction.connection, shown.user_id, now) if shown else None
+        is_good = shown is not None and shown.outcome == "GOOD"
+        decision = decide(identity.standing if identity else None, is_good)
+        if decision.outcome != "SUCCESS":
+            await login_attempts.record(
+                transaction.connection,
+                visit.attempt,
+                Finding(decision.outcome, _reason(shown) if decision.outcome == "FAILED" else decision.reason),
+                user_id=identity.id if identity else None,
+                duration_ms=visit.milliseconds,
+            )
+        if shown is not None and identity is not None:
+            await _note_clone(transaction, gate, identity, bearer, shown, now)
+    if decision.reason in {"LOCKED", "SUSPENDED"}:
+        raise refusal(decision)
+    if shown is None or identity is None or decision.outcome != "SUCCESS":
+        raise _not_signed_in()
+    proof = Proof(shown.amr, is_multi_factor="mfa" in shown.amr)
+    return await admit(gate, visit, identity, proof)
+
+
+async def offer_second_factor(gate: Gate, party: RelyingParty, challenge: str, bearer: Bearer, now: datetime) -> Offer:
+    """What asks for a key of whoever is half-way in; its answer is good for this sign-in alone."""
+    limit = await rate_limits.take_passkey(gate.database, bearer.ip_address, now)
+    sign_in = await by_second_factor.find(gate, challenge, TwoFactorMethod.HARDWARE_KEY, now)
+    async with gate.database.transaction() as transaction:
+        rows = await passkeys.list_of(transaction.connection, sign_in.user_id)
+        challenge_bytes = await passkeys.open_challenge(
+            transaction.connection, _second_factor_of(sign_in), now, needs_verification=False
+        )
+    options = RequestOptions(
+        challenge=to_base64url(challenge_bytes),
+        timeout=int(CHALLENGE_LIFETIME.total_seconds() * 1000),
+        rp_id=party.id,
+        allow_credentials=[
+            Descriptor(id=to_base64url(row.credential_id), transports=row.transports)
+            for row in rows
+            if row.cloned_at is None
+        ],
+        user_verification="preferred",
+    )
+    return Offer(options, limit)
+
+
+async def finish_sign_in(
+    gate: Gate, party: RelyingParty, challenge: str, credential: UsedCredential, bearer: Bearer, now: datetime
+) -> Grant:
+    """Begin the session that waited for a key; 422 when it is none of the account's, and the try is counted."""
+
+    async def check(transaction: Transaction, sign_in: HalfFinished, _: Answer, at: datetime) -> bool:
+        shown = await passkeys.show(transaction, party, _second_factor_of(sign_in), credential.assertion, at)
+        if shown is None:
+            return False
+        identity = await identities.find(transaction.connection, shown.user_id, at)
+        if identity is not None:
+            await _note_clone(transaction, gate, identity, gate.locate(bearer), shown, at)
+        return shown.outcome == "GOOD"
+
+    answer = Answer(challenge, TwoFactorMethod.HARDWARE_KEY, "")
+    return await by_second_factor.finish_sign_in(gate, answer, bearer, now, check)
+
+
+def _second_factor_of(sign_in: HalfFinished) -> Asked:
+    return Asked(WebAuthnPurpose.SECOND_FACTOR, sign_in.user_id, sign_in.id)
+
+
+async def _note_clone(
+    transaction: Transaction, gate: Gate, identity: KnownIdentity, bearer: Bearer, shown: Shown, now: datetime
+) -> None:
+    """Tell the owner, once, that there are two of a passkey. As a second factor it stays asked for, though no answer of
+    it is good: otherwise whoever copied it would need the password alone.
+    """
+    if not shown.is_found_out:
+        return
+    circumstances = Circumstances(
+        ip_address=bearer.ip_address,
+        user_agent=bearer.user_agent,
+        device_id=bearer.device_id,
+        country=bearer.place.country,
+        city=bearer.place.city,
+        details={"name": shown.name},
+    )
+    await security_events.note(transaction, gate.outbox, PASSKEY_CLONED, identity, circumstances, now)
+
+
+def _reason(shown: Shown | None) -> str:
+    return "WRONG_PASSKEY" if shown is None else "CLONED_PASSKEY"
+
+
+def _not_signed_in() -> Problem:
+    detail = (
+        "This passkey does not let you in: it is not known here, was removed, or took too long. "
+        "Try again, or sign in another way."
+    )
+    return Problem(401, "invalid_credentials", "Not signed in", detail)

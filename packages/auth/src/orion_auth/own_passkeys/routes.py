@@ -1,0 +1,88 @@
+"""A user's passkeys, over HTTP."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from orion_auth.bearers import bearer_of
+from orion_auth.components import Claims, Party, Wired
+from orion_auth.own_passkeys import actions
+from orion_auth.own_passkeys.actions import Owner
+from orion_auth.passkeys.rules import Kind
+from orion_auth.passkeys.shapes import (
+    CreationOptions,
+    NewPasskey,
+    NewPasskeyKind,
+    PasskeyChanges,
+    PasskeyList,
+    PasskeyShape,
+)
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.step_up import require_recent
+from orion_contracts.claims import AccessClaims
+from orion_core.http.authentication import user_id
+from orion_core.http.openapi import refusals
+
+router = APIRouter(prefix="/auth/v1/me/passkeys", tags=["passkeys"])
+
+
+def _owner(claims: AccessClaims, request: Request, wired: Wired) -> Owner:
+    return Owner(user_id(claims), UUID(claims.sid), bearer_of(request), wired.clock())
+
+
+@router.get("")
+async def list_passkeys(wired: Wired, claims: Claims, party: Party) -> PasskeyList:
+    """Your passkeys and hardware keys, the oldest first."""
+    return await actions.list_passkeys(wired.gate, party, user_id(claims))
+
+
+@router.post(
+    "/options", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
+)
+async def begin_passkey(
+    body: NewPasskeyKind, request: Request, response: Response, wired: Wired, claims: Claims, party: Party
+) -> CreationOptions:
+    """Get what `PublicKeyCredential.parseCreationOptionsFromJSON` reads, good for five minutes and one answer.
+
+    Needs a recent proof of who you are (401 `reauthentication_required`).
+    """
+    owner = _owner(claims, request, wired)
+    require_recent(claims, owner.now)
+    limit = await rate_limits.take_passkey(wired.database, owner.bearer.ip_address, owner.now)
+    response.headers.update(limit.headers() if limit else {})
+    return await actions.begin(wired.gate, party, owner, Kind(body.kind))
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS),
+)
+async def add_passkey(body: NewPasskey, request: Request, wired: Wired, claims: Claims, party: Party) -> PasskeyShape:
+    """Add the passkey that was made: from now on it signs you in, or is asked for as your second factor.
+
+    Needs a recent proof of who you are.
+    """
+    owner = _owner(claims, request, wired)
+    require_recent(claims, owner.now)
+    await rate_limits.take_passkey(wired.database, owner.bearer.ip_address, owner.now)
+    return await actions.finish(wired.gate, party, owner, body.credential, body.name)
+
+
+@router.patch("/{id}", responses=refusals(HTTPStatus.NOT_FOUND))
+async def rename_passkey(
+    id: UUID, changes: PasskeyChanges, request: Request, wired: Wired, claims: Claims
+) -> PasskeyShape:
+    """Give a passkey a name of your own."""
+    return await actions.rename(wired.gate, _owner(claims, request, wired), id, changes.name)
+
+
+@router.delete(
+    "/{id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+)
+async def remove_passkey(id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
+    """Remove a passkey. Needs a recent proof of who you are."""
+    owner = _owner(claims, request, wired)
+    require_recent(claims, owner.now)
+    await actions.remove(wired.gate, owner, id)

@@ -1,0 +1,133 @@
+"""A key as the second factor: bound to the half-finished sign-in, and to whose it is."""
+
+import json
+from base64 import urlsafe_b64decode
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from packages.auth.tests.conftest import Auth
+    from packages.auth.tests.passkeys.conftest import User
+
+UP, UV = 0x01, 0x04
+
+
+@pytest.fixture
+async def keyed(ada: "User") -> "User":
+    """Somebody whose key needs a touch and no more."""
+    ada.authenticator.flags = UP
+    await ada.add("SECURITY_KEY")
+    return ada
+
+
+async def half_way(auth: "Auth", email: str = "ada@example.com") -> str:
+    needed = await auth.sign_in(email)
+    assert needed.status_code == 202, needed.text
+    assert needed.json()["methods"] == ["HARDWARE_KEY"]
+    return needed.json()["challenge"]
+
+
+async def options(auth: "Auth", challenge: str) -> dict[str, Any]:
+    asked = await auth.http.post("/auth/v1/challenges/passkey-options", json={"challenge": challenge})
+    assert asked.status_code == 201, asked.text
+    return asked.json()
+
+
+async def answer(auth: "Auth", challenge: str, credential: dict[str, Any]) -> httpx.Response:
+    body = {"challenge": challenge, "credential": credential}
+    return await auth.http.post("/auth/v1/challenges/passkey-answers", json=body)
+
+
+async def test_a_touch_after_the_password(auth: "Auth", keyed: "User") -> None:
+    challenge = await half_way(auth)
+    asked = await options(auth, challenge)
+    [allowed] = asked["allowCredentials"]
+    assert allowed["id"] == (await keyed.list())[0]["credential_id"]
+    session = await answer(auth, challenge, keyed.authenticator.use(asked, handle=None))
+    assert session.status_code == 201, session.text
+    claims = json.loads(urlsafe_b64decode(session.json()["access_token"].split(".")[1] + "=="))
+    assert claims["amr"] == ["pwd", "hwk", "mfa"]
+    [attempt] = await auth.rows(
+        "SELECT method::text, two_factor_method::text FROM login_attempts WHERE two_factor_used"
+    )
+    assert attempt == {"method": "PASSWORD", "two_factor_method": "HARDWARE_KEY"}
+    [state] = await auth.rows("SELECT last_used_method::text FROM two_factor_auth")
+    assert state["last_used_method"] == "HARDWARE_KEY"
+    assert (await answer(auth, challenge, keyed.authenticator.use(asked))).status_code == 410
+
+
+async def test_an_answer_is_for_one_half_finished_sign_in(auth: "Auth", keyed: "User") -> None:
+    first, second = await half_way(auth), await half_way(auth)
+    for_first = keyed.authenticator.use(await options(auth, first))
+    refused = await answer(auth, second, for_first)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_passkey")
+    assert (await answer(auth, first, for_first)).status_code == 422, "it is used up"
+    assert (await answer(auth, first, keyed.authenticator.use(await options(auth, first)))).status_code == 201
+
+
+async def test_the_key_of_somebody_else(auth: "Auth", keyed: "User", bob: "User") -> None:
+    await bob.add()
+    challenge = await half_way(auth)
+    for handle in (None, bob.authenticator.credentials[0].handle, keyed.authenticator.credentials[0].handle):
+        asked = await options(auth, challenge)
+        refused = await answer(auth, challenge, bob.authenticator.use(asked, handle=handle))
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_passkey")
+    his = await auth.rows("SELECT sign_count FROM webauthn_credentials ORDER BY id")
+    assert [row["sign_count"] for row in his] == [1, 1], "it was not used"
+
+
+async def test_a_challenge_of_the_way_in_alone_is_none_here(auth: "Auth", keyed: "User") -> None:
+    challenge = await half_way(auth)
+    alone = (await auth.http.post("/auth/v1/passkey-sessions/options")).json()
+    assert (await answer(auth, challenge, keyed.authenticator.use(alone))).status_code == 422
+    asked = await options(auth, challenge)
+    used = keyed.authenticator.use(asked, flags=UP | UV)
+    signed_in = await auth.http.post("/auth/v1/passkey-sessions", json={"credential": used})
+    assert signed_in.status_code == 401, "nor the other way round"
+
+
+async def test_wrong_answers_count(auth: "Auth", keyed: "User") -> None:
+    challenge = await half_way(auth)
+    await auth.execute('UPDATE rate_limit_policies SET "limit" = 1000')
+    changes: list[dict[str, Any]] = [
+        {"origin": "https://evil.example"},
+        {"flags": 0},
+        {"type": "webauthn.create"},
+        {"challenge": "AAAA"},
+        {"crossOrigin": True},
+    ]
+    for change in changes:
+        refused = await answer(auth, challenge, keyed.authenticator.use(await options(auth, challenge), **change))
+        assert refused.status_code == 422, change
+    gone = await auth.http.post("/auth/v1/challenges/passkey-options", json={"challenge": challenge})
+    assert (gone.status_code, gone.json()["code"]) == (410, "challenge_over")
+    [event] = await auth.rows("SELECT was_notified FROM security_events WHERE event_type = 'two_factor.failed'")
+    assert event["was_notified"]
+
+
+async def test_a_copy_is_told_and_the_second_factor_stays(auth: "Auth", keyed: "User") -> None:
+    challenge = await half_way(auth)
+    refused = await answer(auth, challenge, keyed.authenticator.use(await options(auth, challenge), count=1))
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_passkey")
+    events = await auth.rows("SELECT event_type FROM security_events WHERE event_type = 'passkey.cloned'")
+    assert len(events) == 1
+    assert (await options(auth, challenge))["allowCredentials"] == []
+    assert (await auth.sign_in()).status_code == 202
+
+
+async def test_only_where_a_key_was_offered(auth: "Auth", ada: "User") -> None:
+    foreign = await auth.http.post("/auth/v1/challenges/passkey-options", json={"challenge": "x"})
+    assert foreign.status_code == 410
+    await ada.add()
+    await auth.execute("UPDATE two_factor_auth SET email_verified_at = now(), hardware_key_verified_at = NULL")
+    await auth.execute("UPDATE two_factor_auth SET primary_method = 'EMAIL'")
+    needed = (await auth.sign_in()).json()
+    refused = await auth.http.post("/auth/v1/challenges/passkey-options", json={"challenge": needed["challenge"]})
+    assert (refused.status_code, refused.json()["code"]) == (422, "method_not_offered")
+
+
+async def test_a_code_is_no_key(auth: "Auth", keyed: "User") -> None:
+    body = {"challenge": await half_way(auth), "method": "HARDWARE_KEY", "code": "000000"}
+    assert (await auth.http.post("/auth/v1/challenges/answers", json=body)).status_code == 422
