@@ -20,7 +20,7 @@ from orion_auth.pacing import evenly
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.security_events.rules import EMAIL_CHANGED
+from orion_auth.security_events.rules import EMAIL_CHANGE_REFUSED, EMAIL_CHANGE_REQUESTED, EMAIL_CHANGED, Kind
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, parse
 from orion_contracts.account_messages import MessageSecrets
@@ -68,6 +68,7 @@ async def ask(
         is_free = await identities.find_by_email(transaction.connection, email, now) is None
         await store.cancel(transaction.connection, user_id, now)
         await _open(transaction, mailing, identity, email, bearer, now, mails_new=is_free)
+        await _note(transaction, mailing, EMAIL_CHANGE_REQUESTED, identity, bearer, now)
     return state
 
 
@@ -106,11 +107,14 @@ async def confirm(database: Database, mailing: Mailing, token: str, bearer: Bear
     return True
 
 
-async def refuse(database: Database, token: str, now: datetime) -> None:
+async def refuse(database: Database, mailing: Mailing, token: str, bearer: Bearer, now: datetime) -> None:
     """Cancel the change from either end: "this was not me"."""
     async with database.transaction() as transaction:
         found = await _find(transaction.connection, token, now, lock=True)
         await store.set_times(transaction.connection, found.row.id, {"cancelled_at": now})
+        owner = await identities.find(transaction.connection, found.row.user_id, now)
+        if owner is not None:
+            await _note(transaction, mailing, EMAIL_CHANGE_REFUSED, owner, bearer, now)
 
 
 async def _open(
@@ -168,11 +172,17 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
     if owner is None or not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
         return False
     # The notice goes to the old address: whoever reads it must hear of this last of all.
-    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
-    await security_events.note(transaction, mailing.outbox, EMAIL_CHANGED, owner, circumstances, now)
+    await _note(transaction, mailing, EMAIL_CHANGED, owner, bearer, now)
     event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)
     await mailing.outbox.record(transaction, event, now)
     return True
+
+
+async def _note(
+    transaction: Transaction, mailing: Mailing, kind: Kind, whose: KnownIdentity, bearer: Bearer, now: datetime
+) -> None:
+    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
+    await security_events.note(transaction, mailing.outbox, kind, whose, circumstances, now)
 
 
 def _invalid_email() -> Problem:

@@ -90,11 +90,12 @@ async def confirm(token: Token, request: Request, wired: Wired, context: Context
     response_class=Response,
     responses={200: _PAGE} | refusals(HTTPStatus.GONE),
 )
-async def refuse(token: Token, request: Request, wired: Wired) -> Response:
+async def refuse(token: Token, request: Request, wired: Wired, context: Context) -> Response:
     """Cancel the change: "this was not me"."""
+    bearer = Bearer(context.ip_address, context.user_agent)
     wants_page = "text/html" in request.headers.get("accept", "")
     try:
-        await actions.refuse(wired.database, token, wired.clock())
+        await actions.refuse(wired.database, wired.mailing, token, bearer, wired.clock())
     except Problem as problem:
         if not wants_page:
             raise
