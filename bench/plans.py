@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -164,8 +165,6 @@ def asked(now: datetime) -> dict[str, Ask]:
 
 
 def _md5(text: str) -> bytes:
-    from hashlib import md5  # noqa: PLC0415 -- what the SQL above does
-
     return md5(text.encode(), usedforsecurity=False).digest()
 
 

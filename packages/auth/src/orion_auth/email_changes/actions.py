@@ -26,7 +26,7 @@ from orion_auth.tokens.rules import BearerToken, parse
 from orion_contracts.account_messages import MessageSecrets
 from orion_contracts.events import EmailChanged
 from orion_core.database import Database, Transaction
-from orion_core.errors import FieldError, Problem
+from orion_core.errors import Problem, invalid_field
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.secrets import hash_secret, new_secret, new_selector
 
@@ -186,13 +186,11 @@ async def _note(
 
 
 def _invalid_email() -> Problem:
-    error = FieldError(field="/email", code="invalid_email", detail="This is not an e-mail address that can get mail.")
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+    return invalid_field("/email", "invalid_email", "This is not an e-mail address that can get mail.")
 
 
 def _same_address() -> Problem:
-    error = FieldError(field="/email", code="same_email", detail="This is your address already.")
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+    return invalid_field("/email", "same_email", "This is your address already.")
 
 
 def _gone() -> Problem:

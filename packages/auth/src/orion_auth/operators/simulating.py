@@ -18,7 +18,7 @@ Read = Callable[[Database], Awaitable[PolicyShape]]
 """Reads the policy in force."""
 
 Simulate = Callable[[Database, Policy, datetime, datetime, int], Awaitable[Simulation]]
-"""Decides again by a policy on what was recorded between two times, and tells so many that it would decide otherwise."""
+"""Decides again by a policy on what was recorded between two times, and tells so many of those that change."""
 
 MOST_TOLD = 1_000
 
@@ -64,9 +64,7 @@ def changed(current: PolicyShape, text: bytes) -> PolicyChange:
         raise RefusedError("wrong_policy", f"The policy is wrong: {faults}.") from None
 
 
-def _lines(
-    found: Simulation, differences: list[Difference], emails: Mapping[UUID, str], days: int
-) -> list[str]:
+def _lines(found: Simulation, differences: list[Difference], emails: Mapping[UUID, str], days: int) -> list[str]:
     counts = ", ".join(
         f"{words} {found.recorded.get(verdict, 0)} -> {found.simulated.get(verdict, 0)}"
         for verdict, words in WORDS.items()

@@ -14,9 +14,7 @@ DEEPEST = 64
 """Levels of JSON in a body."""
 
 
-Moment = Annotated[
-    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))
-]
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))]
 """A bound of a search: within the times that ids can tell and that databases and we can count with."""
 
 
