@@ -76,7 +76,7 @@ SELECT
   CASE WHEN s.status <> 'FAILED' THEN jsonb_build_object('risk', jsonb_build_object(
     'verdict', 'ALLOW', 'policy_version', 1, 'signals', jsonb_build_object(
       'has_signed_in_before', true, 'is_new_device', false, 'speed', 12.5, 'days_away', 1, 'share_of_hour', 0.4
-    ))) ELSE '{{}}' END
+    ))) ELSE '{{{{}}}}' END
 {DRAWN},
   LATERAL (SELECT CASE WHEN drawn.three < 0.7 THEN 'SUCCESS' WHEN drawn.three < 0.97 THEN 'FAILED'
     WHEN drawn.three < 0.99 THEN 'BLOCKED' ELSE 'SUSPICIOUS' END) AS s (status)
@@ -88,9 +88,9 @@ INSERT INTO security_events (
 )
 SELECT
   uuidv7(drawn.at - clock_timestamp()), {USER}, k.type, k.category::security_event_category,
-  k.severity::security_event_severity, 'Something happened', '{{}}', a.address,
+  k.severity::security_event_severity, 'Something happened', '{{{{}}}}', a.address,
   'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
-  CASE WHEN drawn.three < 0.0002 THEN ARRAY['incident-7'] ELSE '{{}}' END, drawn.at
+  CASE WHEN drawn.three < 0.0002 THEN ARRAY['incident-7'] ELSE '{{{{}}}}' END, drawn.at
 {DRAWN},
   LATERAL (SELECT * FROM (VALUES
     (0.0001, 'passkey.cloned', 'TWO_FACTOR', 'CRITICAL'), (0.001, 'account.suspended', 'ADMINISTRATION', 'HIGH'),
