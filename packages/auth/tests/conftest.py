@@ -169,6 +169,6 @@ async def impatient_auth(
     make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
 ) -> AsyncGenerator[Auth]:
     """Auth that hashes one password at a time and lets nobody wait for long."""
-    changes = {"AUTH_HASHING_THREADS": 1, "AUTH_HASHING_PATIENCE_MS": 1500}
+    changes: dict[str, Any] = {"AUTH_HASHING_THREADS": 1, "AUTH_HASHING_PATIENCE_MS": 1500}
     async with running(await make_database("auth"), clock, **changes) as started:
         yield started
