@@ -16,9 +16,12 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from orion_auth.app import build
+from orion_auth.oauth_connections import actions as oauth_connections
+from orion_auth.providers.rules import ProviderError
 from orion_auth.service import service
 from orion_auth.settings import AuthSettings
 from orion_auth.social.keeping import keep_once
+from orion_auth.social.proofs import token_place
 from orion_auth.social.routes import bridge_of
 from orion_core.database import Database
 from orion_core.sealing import Keyring
@@ -79,6 +82,11 @@ class Auth:
         """What a query of the owner's finds."""
         async with self.owner.autocommit() as connection:
             return [dict(row) for row in (await connection.execute(text(query))).mappings()]
+
+    async def execute(self, statement: str) -> None:
+        """Change something as the owner."""
+        async with self.owner.autocommit() as connection:
+            await connection.execute(text(statement))
 
 
 async def agree(url: str, login: str) -> tuple[str, str, dict[str, str]]:
@@ -163,3 +171,21 @@ async def test_its_discovery_is_understood_and_a_wrong_secret_is_refused(auth: A
         await auth.sign_in("other", "ada")
     [attempt] = await auth.rows("SELECT failure_reason FROM login_attempts")
     assert attempt == {"failure_reason": "INVALID_CLIENT"}
+
+
+async def test_its_tokens_are_given_back_when_an_account_is_unlinked(auth: Auth, issuer: str) -> None:
+    await auth.connect("example", issuer)
+    session = (await auth.sign_in("example", "ida")).json()
+    parts = auth.application.state.components
+    bridge, headers = bridge_of(parts), {"Authorization": f"Bearer {session['access_token']}"}
+    [row] = await auth.rows("SELECT * FROM oauth_providers")
+    token = parts.settings.sealing_keys.open(row["refresh_token"], token_place("refresh_token", row["id"])).decode()
+    await auth.execute("UPDATE identities SET password_hash = 'x'")
+    unlinked = await auth.http.delete(f"/auth/v1/me/oauth-accounts/{row['id']}", headers=headers)
+    assert unlinked.status_code == 204
+    async with bridge.database.autocommit() as connection:
+        provider = await oauth_connections.enabled(connection, bridge.keyring, "example")
+    assert provider is not None
+    with pytest.raises(ProviderError) as refused:
+        await bridge.providers.refresh(provider, token, auth.clock())
+    assert refused.value.reason == "TOKEN_REVOKED"

@@ -40,6 +40,7 @@ from orion_auth.security_events import routes as security_events
 from orion_auth.service import service
 from orion_auth.sessions import routes as sessions
 from orion_auth.sessions.actions import Blacklist
+from orion_auth.sessions.idle import keep_idle_ended
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner, SigningKey
 from orion_auth.signing_keys import actions as signing_keys
@@ -134,6 +135,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
         background=[
             wakeup.run,
             components.signer.run,
+            partial(keep_idle_ended, database, components.outbox),
             partial(keep_linked_accounts, social.bridge_of(components), clock),
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),

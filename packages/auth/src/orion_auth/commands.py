@@ -7,18 +7,22 @@ from typing import Annotated
 
 import typer
 
-from orion_auth.operators import actions
+from orion_auth.identities.actions import KnownIdentity
+from orion_auth.operators import actions, rotating
 from orion_auth.operators.desk import Desk, Done, run
 from orion_auth.operators.importing import import_users
 from orion_auth.operators.pruning import prune_tables
+from orion_auth.operators.simulating import simulate_policy
 from orion_auth.rate_limits import administration as rate_limits
+from orion_auth.risk import administration as risk
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.service import service
 from orion_auth.two_factor import management as two_factor
 from orion_core.settings import retention_policy
 
 commands = typer.Typer(
-    help="Look after accounts: unlock, end sessions, reset factors, import users, prune.",
+    help="Look after accounts and what guards them: unlock, end sessions, reset factors, import users, rotate keys, "
+    "simulate risk, prune.",
     no_args_is_help=True,
     epilog="Exit codes: 0 done, 1 something was found, 2 wrong words, 3 wrong settings, 4 no database, 5 refused, "
     "130 interrupted; docs/operators.md explains them.",
@@ -32,6 +36,9 @@ Operator = Annotated[
     typer.Option("--operator", help="Who does it, for the security history; default: the name at this system."),
 ]
 
+
+LARGEST_POLICY = 100_000
+"""Bytes of a policy's file that are read."""
 
 MOST_LIMITS = 100
 """More networks than these are not let go at once."""
@@ -93,6 +100,44 @@ def import_file(
 
 
 @commands.command()
+def rotate_keys(
+    compromised: Annotated[
+        bool,
+        typer.Option("--compromised", help="The old keys are in other hands: what they signed is worth nothing now."),
+    ] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    operator: Operator = None,
+) -> None:
+    """Bring in another key for access tokens before its time, and say when who sees it. Nobody is signed out by it."""
+
+    async def work(desk: Desk) -> Done:
+        return await rotating.rotate_keys(desk, compromised=compromised, dry_run=dry_run)
+
+    run("rotate-keys", work, as_json=json, operator=operator)
+
+
+@commands.command()
+def simulate(
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(help='What is changed, as JSON: {"block_at": 80}; - reads standard input.')
+    ],
+    days: Annotated[int, typer.Option("--days", min=1, max=400, help="How far back to go.")] = 30,
+    json: Json = False,
+) -> None:
+    """Try a changed policy of risk on what was recorded: who would have been stopped, or let in? Changes nothing.
+
+    What the file does not name stays as it is in force.
+    """
+    text = file.read(LARGEST_POLICY)
+
+    async def work(desk: Desk) -> Done:
+        return await simulate_policy(desk, text, days, risk.read, risk.simulate)
+
+    run("simulate", work, as_json=json, operator=None)
+
+
+@commands.command()
 def prune(dry_run: DryRun = False, json: Json = False, operator: Operator = None) -> None:
     """Remove what is past its retention (docs/retention.md), beside the service's work. Exit code 1: some is left."""
 
@@ -103,12 +148,15 @@ def prune(dry_run: DryRun = False, json: Json = False, operator: Operator = None
     run("prune", work, as_json=json, operator=operator)
 
 
-async def _lift_limits(desk: Desk, email: str, dry_run: bool) -> int:
+async def _lift_limits(desk: Desk, whose: KnownIdentity, dry_run: bool) -> int:
     """Lift what refuses the account's tries now, wherever they were made; says how many limits those were."""
-    found = await rate_limits.limited(desk.database, email, None, MOST_LIMITS, desk.now)
-    of_account = [limit for limit in found if limit.whose == email or limit.whose.startswith(f"{email}@")]
-    if not dry_run:
-        circumstances = Circumstances(details={"actor": desk.operator})
-        for limit in of_account:
-            await rate_limits.lift(desk.database, limit.id, circumstances, desk.now)
-    return len(of_account)
+    lifted = 0
+    # By address at its first factor from anywhere; by id on the devices that it knows, and at its second factor.
+    for name, more in ((whose.email, f"{whose.email}@"), (str(whose.id), f"{whose.id} ")):
+        for limit in await rate_limits.limited(desk.database, name, None, MOST_LIMITS, desk.now):
+            if limit.whose == name or limit.whose.startswith(more):
+                lifted += 1
+                if not dry_run:
+                    circumstances = Circumstances(details={"actor": desk.operator})
+                    await rate_limits.lift(desk.database, limit.id, circumstances, desk.now)
+    return lifted

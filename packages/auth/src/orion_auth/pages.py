@@ -3,9 +3,14 @@
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qsl
 
+from fastapi import Request
 from fastapi.responses import HTMLResponse
+
+from orion_core.http.openapi import refusals
 
 _STYLE = """
 :root { color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif }
@@ -21,6 +26,23 @@ POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Content-Security-Policy of these pages: this one style sheet, and a form that is sent to us."""
+
+
+PAGE: dict[str, Any] = {
+    "description": "A page, for a browser",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
+"""How the answer that shows a page is documented."""
+
+
+def page_or_problem(status: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """How a refusal is documented that is a page for a browser, and a problem for everybody else."""
+    return {int(status): PAGE | {"content": PAGE["content"] | refusals(status)[int(status)]["content"]}}
+
+
+def wants_page(request: Request) -> bool:
+    """Whether it is a browser that has pressed a button, and not an application that asks for data."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def html(content: str, status: int) -> HTMLResponse:

@@ -45,6 +45,29 @@ async def test_a_known_device_does_not_guess_without_end(auth: "Auth") -> None:
     assert [answer.status_code for answer in answers] == [401, 401, 429], "not from ever more networks"
 
 
+async def test_a_device_that_proves_itself_has_its_tries_wherever_it_is_and_its_name_alone_is_worth_nothing(
+    auth: "Auth",
+) -> None:
+    await auth.verified()
+    owner = auth.as_bearer((await sign_in(auth, **LAPTOP)).json()["access_token"])
+    few = "endpoint IN ('login_known_device_hourly', 'login_unknown_networks')"
+    await auth.execute(f'UPDATE rate_limit_policies SET "limit" = 4 WHERE {few}')
+    for n in range(5):  # the hour's, used up by somebody who has read the name
+        await sign_in(auth, "wrong password", f"198.51.{n}.1", **LAPTOP)
+    assert (await sign_in(auth, **LAPTOP)).status_code == 429
+    [device] = (await auth.http.get("/auth/v1/me/devices", headers=owner)).json()["items"]
+    trusted = await auth.http.put(f"/auth/v1/me/devices/{device['id']}/trust", headers=owner)
+    laptop = LAPTOP | {"device_secret": trusted.json()["device_secret"]}
+    copies = [await sign_in(auth, "wrong password", f"203.0.{n}.1", **LAPTOP) for n in range(5)]
+    assert copies[-1].headers["RateLimit-Policy"].startswith('"login_unknown_networks"'), "its name makes a stranger"
+    guesses = [await sign_in(auth, "wrong password", **LAPTOP, device_secret="x" * 43) for _ in range(3)]
+    assert [guess.status_code for guess in guesses] == [429] * 3
+    answers = [await sign_in(auth, address=f"192.0.{n}.77", **laptop) for n in range(6)]
+    assert [answer.status_code for answer in answers] == [201] * 6, "wherever its owner takes it"
+    answers = [await sign_in(auth, "wrong password", f"100.64.{n}.1", **laptop) for n in range(5)]
+    assert [answer.status_code for answer in answers] == [401] * 4 + [429], "a thief of it gets no more by moving"
+
+
 async def test_a_blocked_device_is_a_stranger_and_so_is_another_users(auth: "Auth") -> None:
     await auth.verified()
     await auth.verified("bob@example.com")

@@ -82,6 +82,8 @@ async def test_either_end_can_refuse(auth: "Auth") -> None:
         for link in sent.values():
             assert (await auth.http.post(f"{link}/confirmation")).status_code == 410
     assert await email_of(auth) == [OLD]
+    events = await auth.rows("SELECT event_type FROM security_events WHERE category = 'ACCOUNT' ORDER BY id")
+    assert [event["event_type"] for event in events] == ["email.change_requested", "email.change_refused"] * 2
 
 
 async def test_an_address_that_somebody_has_gets_no_mail_and_the_answer_does_not_tell(auth: "Auth") -> None:

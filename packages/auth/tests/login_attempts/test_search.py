@@ -56,6 +56,15 @@ async def test_attempts_are_found_by_whom_from_where_when_and_what_came_of_them(
     assert await reasons(auth, until=later, user_id=user_id, status="SUCCESS") == []
 
 
+@pytest.mark.parametrize("path", [PATH, "/auth/v1/security-events"])
+async def test_a_moment_that_nothing_can_be_told_of_is_refused(auth: "Auth", path: str) -> None:
+    headers = auth.as_bearer(await auth.operator_token())
+    for moment in ("1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"):
+        for bound in ("since", "until"):
+            answer = await auth.http.get(path, params={bound: moment}, headers=headers)
+            assert answer.status_code == 422, answer.text
+
+
 @pytest.mark.parametrize("filters", [{}, {"email": "ada@example.com"}, {"ip": "192.0.2.1", "status": "BLOCKED"}])
 async def test_pages_follow_each_other_while_attempts_go_on(auth: "Auth", filters: dict[str, str]) -> None:
     for n in range(7):

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Generator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 Orion = Callable[..., Awaitable[Result]]
 
+SEALING_KEYS = f"s1:{b64encode(b's' * 32).decode()}"
+"""Those of the running auth."""
+
 
 @pytest.fixture
 def orion(auth: "Auth", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Orion]:
@@ -29,7 +34,8 @@ def orion(auth: "Auth", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gene
         monkeypatch.setenv(name, "k1:" + "a" * 43 + "=")
 
     async def run(*words: str) -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, commands, [*words, "--operator", "olga"])
+        who = () if words[0] == "simulate" else ("--operator", "olga")
+        return await asyncio.to_thread(CliRunner().invoke, commands, [*words, *who])
 
     yield run
     structlog.reset_defaults()  # commands log to the standard error of their own run
@@ -62,6 +68,16 @@ async def test_unlock_lifts_the_limits_of_the_account(auth: "Auth", orion: Orion
     assert (await auth.sign_in()).status_code == 429
     assert json.loads((await orion("unlock", "ada@example.com", "--json")).stdout)["limits_lifted"] == 1
     assert (await auth.sign_in()).status_code == 201
+
+
+async def test_unlock_lifts_the_limits_of_known_devices_too(auth: "Auth", orion: Orion) -> None:
+    await auth.verified()
+    body = {"email": "ada@example.com", "password": auth.password, "device_id": "laptop"}
+    assert (await auth.http.post("/auth/v1/sessions", json=body)).status_code == 201
+    wrong = body | {"password": "wrong password"}
+    assert [(await auth.http.post("/auth/v1/sessions", json=wrong)).status_code for _ in range(11)][-1] == 429
+    assert json.loads((await orion("unlock", "ada@example.com", "--json")).stdout)["limits_lifted"] == 1
+    assert (await auth.http.post("/auth/v1/sessions", json=body)).status_code == 201
 
 
 async def test_reset_factors(auth: "Auth", orion: Orion) -> None:
@@ -122,6 +138,65 @@ async def test_import_of_a_file_and_again(auth: "Auth", orion: Orion, tmp_path: 
     assert (summary["created"], summary["exist"], summary["refused"], summary["exit_code"]) == (100, 149, 2, 1)
     assert [report["line"] for report in reports if report["outcome"] == "REFUSED"] == [101, 252]
     assert len(await auth.rows("SELECT id FROM identities")) == 249
+
+
+async def published(auth: "Auth") -> set[str]:
+    return {key["kid"] for key in (await auth.http.get("/auth/.well-known/jwks.json")).json()["keys"]}
+
+
+async def test_rotate_keys(auth: "Auth", orion: Orion, monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = auth.application.state.components.signer
+    old = (await signer.ready()).kid
+    unopened = await orion("rotate-keys", "--json")
+    assert (unopened.exit_code, json.loads(unopened.stdout)["error"]["code"]) == (5, "wrong_sealing_keys")
+    monkeypatch.setenv("AUTH_SEALING_KEYS", SEALING_KEYS)
+    tried = json.loads((await orion("rotate-keys", "--dry-run", "--json")).stdout)
+    assert (tried["kid"], tried["replaced"], await published(auth)) == (None, [old], {old})
+    assert await auth.rows("SELECT id FROM security_events") == []
+
+    done = json.loads((await orion("rotate-keys", "--json")).stdout)
+    assert await published(auth) == {old, done["kid"]}
+    moments = [datetime.fromisoformat(each["at"]) for each in done["timeline"]]
+    assert [later - moments[0] for later in moments] == [timedelta(minutes=n) for n in (0, 15, 30)]
+    assert done["signs_from"] == done["timeline"][1]["at"]
+    assert (await signer._reload()).kid == old
+    auth.clock.advance(minutes=16)
+    assert (await signer._reload()).kid == done["kid"]
+    auth.clock.advance(minutes=15)
+    await signer._reload()
+    assert await published(auth) == {done["kid"]}
+
+    said = (await orion("rotate-keys", "--compromised")).stdout
+    assert done["kid"] in said and "No service accepts what an old key signed" in said
+    [newest] = await published(auth)
+    assert said.startswith(f"The new key is {newest}:") and (await signer._reload()).kid == newest
+    events = await auth.rows("SELECT event_type, details FROM security_events ORDER BY id")
+    assert [event["event_type"] for event in events] == ["signing_keys.rotated"] * 2
+    assert events[1]["details"] == {"actor": "olga", "kid": newest, "replaced": [done["kid"]], "compromised": True}
+
+
+async def test_simulate(auth: "Auth", orion: Orion, tmp_path: Path) -> None:
+    await auth.verified()
+    for _ in range(3):
+        await auth.sign_in()
+    file = tmp_path / "policy.json"
+    file.write_text('{"weights": {"new_device": 100}}')
+    done = await orion("simulate", str(file), "--days", "1")
+    counted, *told = done.stdout.splitlines()
+    assert done.exit_code == 0
+    assert counted == (
+        "Of 3 sign-ins in 1 days, 2 would have been decided otherwise: let in 3 -> 1, asked for more 0 -> 0, "
+        "stopped 0 -> 2."
+    )
+    assert all("ada@example.com: let in -> stopped (score 20 -> 100). This device" in line for line in told)
+    facts = json.loads((await orion("simulate", str(file), "--json")).stdout)
+    assert (facts["changed"], facts["policy"]["block_at"], facts["policy"]["weights"]["new_country"]) == (2, 90, 25)
+    assert [each["email"] for each in facts["differences"]] == ["ada@example.com"] * 2
+    assert (await auth.sign_in()).status_code == 201, "nothing is changed by trying"
+    for wrong in ("[]", "{", '{"block_at": 10}', '{"weights": {"no_such_signal": 1}}', '{"block": 80}', "\ud800"):
+        file.write_bytes(wrong.encode("utf-8", "surrogatepass"))
+        refused = await orion("simulate", str(file), "--json")
+        assert (refused.exit_code, json.loads(refused.stdout)["error"]["code"]) == (5, "wrong_policy"), wrong
 
 
 async def test_prune(auth: "Auth", orion: Orion) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orion_auth.devices.rules import KnownDevice
 from orion_auth.networks import network
 from orion_auth.rate_limits import actions
 from orion_auth.rate_limits.actions import Taken
@@ -26,7 +27,7 @@ HERE = IPv4Address("192.0.2.1")
 
 
 async def tried(
-    auth: "Auth", email: str = ADA, address: str = "192.0.2.1", device: str | None = None
+    auth: "Auth", email: str = ADA, address: str = "192.0.2.1", device: KnownDevice | None = None
 ) -> Taken | Problem:
     database = auth.application.state.components.database
     try:
@@ -143,8 +144,11 @@ async def test_all_strangers_together_cannot_guess_without_end(auth: "Auth") -> 
     refused = await tried(auth, address="203.0.113.1")
     assert isinstance(refused, Problem)
     assert refused.headers["RateLimit-Policy"] == '"login_unknown_networks";q=50;w=3600'
-    assert passed([await tried(auth, device=f"device {n % 2}") for n in range(20)]) == 20, "known devices go on"
-    assert passed([await tried(auth, device="device 0")]) == 0, "each within its own limit"
+    devices = [KnownDevice(f"device {n}", is_proved=n == 2) for n in range(3)]
+    assert passed([await tried(auth, device=devices[n % 3]) for n in range(30)]) == 30, "known devices go on"
+    assert [passed([await tried(auth, device=device)]) for device in devices] == [0, 0, 0], "each within its own limit"
+    elsewhere = [passed([await tried(auth, address="203.0.113.1", device=device)]) for device in devices]
+    assert elsewhere == [1, 1, 0], "one that proves itself is the same wherever it is"
 
 
 async def test_one_network_does_not_use_up_what_all_strangers_share(auth: "Auth") -> None:

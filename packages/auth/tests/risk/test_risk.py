@@ -129,6 +129,8 @@ async def test_a_policy_holds_from_the_next_sign_in_and_is_history_afterwards(au
     assert (attempts[-1]["status"], attempts[-1]["risk_score"]) == ("BLOCKED", 95)
     listed = await auth.http.get("/auth/v1/risk-policy/versions", headers=await administrator(auth))
     assert [(item["version"], item["is_active"]) for item in listed.json()["items"]] == [(2, True), (1, False)]
+    [event] = await auth.rows("SELECT details FROM security_events WHERE event_type = 'risk.policy_changed'")
+    assert event["details"] == {"actor": "operator", "before": 1, "after": 2}
 
 
 async def test_nobody_overwrites_a_policy_that_he_has_not_seen(auth: "Auth") -> None:

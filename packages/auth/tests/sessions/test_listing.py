@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orion_auth.session_policy import SessionPolicy
+from orion_contracts.account_messages import SecurityNoticeRaised
 from orion_contracts.events import SessionEnded
 
 if TYPE_CHECKING:
@@ -104,6 +105,11 @@ async def test_all_others_end_and_with_all_this_one_too(auth: "Auth", every: boo
     headers = auth.as_bearer(await auth.service_token())
     snapshot = (await auth.http.get("/auth/v1/revocations", headers=headers)).json()
     assert [each["epoch"] for each in snapshot["epochs"]] == ([1] if every else [])
+    [event] = await auth.rows("SELECT details, session_id FROM security_events WHERE event_type = 'sessions.ended'")
+    assert event["details"] == {"sessions_ended": 3 if every else 2}
+    assert str(event["session_id"]) == ("None" if every else session["session_id"])
+    notices = await auth.rows("SELECT data FROM outbox WHERE type = :type", type=SecurityNoticeRaised.type)
+    assert [notice["data"]["notice"] for notice in notices][-1:] == ["sessions.ended"]
 
 
 async def test_nobody_sees_or_ends_what_is_somebody_elses(auth: "Auth") -> None:

@@ -96,7 +96,7 @@ async def test_the_next_key_is_published_before_it_signs_and_the_last_one_until_
 ) -> None:
     parts = auth.application.state.components
     old = await parts.signer.ready()
-    rotation = await rotate(parts.database, policy(parts.settings.sealing_keys), auth.clock())
+    rotation = await rotate(parts.database, policy(parts.settings.sealing_keys), auth.clock(), operator="olga")
     assert rotation.signs_from == auth.clock() + PUBLISHED_AHEAD
     assert (await parts.signer._reload()).kid == old.kid
     assert await published(auth) == {old.kid, rotation.kid}
@@ -120,7 +120,8 @@ async def test_a_key_that_is_in_other_hands_signs_and_verifies_nothing_more(auth
     parts = auth.application.state.components
     early = await auth.service_token()
     assert (await auth.http.get("/auth/v1/events", headers=auth.as_bearer(early))).status_code == 200
-    rotation = await rotate(parts.database, policy(parts.settings.sealing_keys), auth.clock(), compromised=True)
+    keys = policy(parts.settings.sealing_keys)
+    rotation = await rotate(parts.database, keys, auth.clock(), operator="olga", compromised=True)
     assert (await parts.signer._reload()).kid == rotation.kid
     assert await published(auth) == {rotation.kid}
     auth.clock.advance(minutes=5)

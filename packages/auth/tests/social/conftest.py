@@ -87,6 +87,7 @@ class Provider:
                 Route("/token", self._route(self._token), methods=["POST"]),
                 Route("/me", self._route(self._me)),
                 Route("/emails", self._route(self._emails)),
+                Route("/revoke", self._route(self._revoke), methods=["POST"]),
             ]
         )
 
@@ -108,6 +109,7 @@ class Provider:
             "token_endpoint": f"{self.url}/token",
             "userinfo_endpoint": f"{self.url}/me",
             "jwks_uri": f"{self.url}/jwks",
+            "revocation_endpoint": f"{self.url}/revoke",
             "authorization_response_iss_parameter_supported": True,
         }
         return JSONResponse(honest | self.metadata)
@@ -155,6 +157,14 @@ class Provider:
         if self.rotates:
             self.refresh_tokens.discard(form["refresh_token"])
         return JSONResponse(granted)
+
+    async def _revoke(self, request: Request) -> Response:
+        form = dict(parse_qsl((await request.body()).decode()))
+        if not self._knows_client(request, form):
+            return JSONResponse({"error": "invalid_client"}, 401)
+        held = {"refresh_token": self.refresh_tokens, "access_token": self.access_tokens}[form["token_type_hint"]]
+        held.discard(form["token"])
+        return Response(status_code=200)
 
     def _granted(self) -> dict[str, Any]:
         access_token, refresh_token = new_secret(), new_secret()

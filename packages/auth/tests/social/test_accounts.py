@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
+from starlette.responses import RedirectResponse, Response
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -162,6 +164,35 @@ async def test_unlinking_is_told_and_leaves_a_primary(
     events = await auth.rows("SELECT event_type FROM security_events WHERE category = 'SOCIAL' ORDER BY created_at")
     assert events[-1] == {"event_type": "social.unlinked"}
     assert (await ada.use(await travellers("other").journey())).json()["code"] == "account_exists"
+
+
+async def test_unlinking_gives_the_tokens_back(auth: "Auth", ada: "Traveller", provider: "Provider") -> None:
+    person = await with_password(auth, ada)
+    account = (await person.link()).json()
+    assert (len(provider.refresh_tokens), len(provider.access_tokens)) == (1, 1)
+    assert (await person.unlink(account["id"])).status_code == 204
+    assert (provider.refresh_tokens, provider.access_tokens) == (set(), set())
+
+
+async def test_a_provider_that_takes_no_tokens_back_keeps_nobody(
+    auth: "Auth", ada: "Traveller", provider: "Provider"
+) -> None:
+    person = await with_password(auth, ada)
+    for answer in (Response(status_code=500), RedirectResponse("https://elsewhere.example.com/", 307)):
+        provider.answers["/revoke"] = answer
+        assert (await person.unlink((await person.link()).json()["id"])).status_code == 204
+    assert provider.asked.count("/revoke") == 2
+    assert await person.listed() == []
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://198.51.100.1/", 7])
+async def test_a_provider_without_a_good_place_for_that_is_not_asked(
+    auth: "Auth", ada: "Traveller", provider: "Provider", endpoint: Any
+) -> None:
+    provider.metadata["revocation_endpoint"] = endpoint
+    person = await with_password(auth, ada)
+    assert (await person.unlink((await person.link()).json()["id"])).status_code == 204
+    assert "/revoke" not in provider.asked
 
 
 async def test_nobody_touches_what_is_somebody_else_s(

@@ -67,6 +67,12 @@ class Problem(Exception):
         return details.model_dump(exclude_none=True)
 
 
+def invalid_field(field: str, code: str, detail: str) -> Problem:
+    """422 for one wrong field (a JSON pointer), in the form in which shapes refuse several."""
+    error = FieldError(field=field, code=code, detail=detail)
+    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+
+
 def unauthenticated(detail: str, error: str = "invalid_token") -> Problem:
     """401 with the challenge that RFC 6750 §3 asks for: with an error only when there was a token (§3.1)."""
     challenge = f'Bearer error="{error}"' if error == "invalid_token" else "Bearer"

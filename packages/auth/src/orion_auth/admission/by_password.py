@@ -8,6 +8,7 @@ from orion_auth.addresses import normalise_email
 from orion_auth.admission.actions import Visit, admit
 from orion_auth.admission.rules import Decision, Proof, decide
 from orion_auth.devices import actions as devices
+from orion_auth.devices.rules import KnownDevice
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane, needs_new_hash
 from orion_auth.identities import actions as identities
@@ -68,7 +69,7 @@ async def sign_in(
     return outcome
 
 
-async def _take_limit(gate: Gate, visit: Visit, device: str | None) -> Taken:
+async def _take_limit(gate: Gate, visit: Visit, device: KnownDevice | None) -> Taken:
     try:
         return await rate_limits.take_login(
             gate.database, visit.email or "", visit.bearer.ip_address, visit.now, device=device

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.devices import store
-from orion_auth.devices.rules import DeviceStatus, has_changed, is_proved, is_trusted
+from orion_auth.devices.rules import DeviceStatus, KnownDevice, has_changed, is_proved, is_trusted
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Transaction
 from orion_core.secrets import hash_secret, new_secret
@@ -45,22 +45,27 @@ async def recognise(transaction: Transaction, user_id: UUID, bearer: Bearer, now
     row = await store.find(transaction.connection, user_id, bearer.device_id or "")
     if row is None:
         return Recognised(bearer.device_id, is_known=False, is_trusted=False, is_blocked=False)
-    shown = hash_secret(bearer.device_secret) if bearer.device_secret else None
     return Recognised(
         bearer.device_id,
         is_known=True,
-        is_trusted=is_trusted(row.status, row.trust_expires_at, now) and is_proved(row.secret_hash, shown),
+        is_trusted=is_trusted(row.status, row.trust_expires_at, now) and is_proved(row.secret_hash, _shown(bearer)),
         is_blocked=row.status is DeviceStatus.BLOCKED,
         has_changed=has_changed(row.fingerprint, bearer.fingerprint),
     )
 
 
-async def known(connection: AsyncConnection, user_id: UUID, bearer: Bearer) -> str | None:
-    """A name for the device when it is one that the user has signed in from and has not blocked; changes nothing."""
+async def known(connection: AsyncConnection, user_id: UUID, bearer: Bearer) -> KnownDevice | None:
+    """The device when it is one that the user has signed in from and has not blocked; changes nothing.
+
+    One that was given a secret is known by that alone: whoever shows only its id may have read it somewhere.
+    """
     row = await store.find(connection, user_id, bearer.device_id or "")
     if row is None or row.status is DeviceStatus.BLOCKED:
         return None
-    return f"{user_id} {bearer.device_id}"
+    name = f"{user_id} {bearer.device_id}"
+    if row.secret_hash is None:
+        return KnownDevice(name, is_proved=False)
+    return KnownDevice(name, is_proved=True) if is_proved(row.secret_hash, _shown(bearer)) else None
 
 
 async def names(connection: AsyncConnection, user_id: UUID, device_ids: Collection[str]) -> dict[str, DeviceName]:
@@ -141,3 +146,7 @@ async def hold(transaction: Transaction, user_id: UUID, row_id: UUID) -> AnyRow 
 async def rename(transaction: Transaction, user_id: UUID, row_id: UUID, name: str) -> AnyRow | None:
     """Call a device something else; None when the user has none of that id."""
     return await store.rename(transaction.connection, user_id, row_id, name)
+
+
+def _shown(bearer: Bearer) -> bytes | None:
+    return hash_secret(bearer.device_secret) if bearer.device_secret else None

@@ -1,6 +1,7 @@
 """How far a device is trusted."""
 
 import hmac
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -15,6 +16,16 @@ class DeviceStatus(Enum):
     UNTRUSTED = "UNTRUSTED"
     BLOCKED = "BLOCKED"
     PENDING_VERIFICATION = "PENDING_VERIFICATION"
+
+
+@dataclass(frozen=True)
+class KnownDevice:
+    """A device that a user has signed in from and has not blocked."""
+
+    name: str
+    """The user's id and the device's."""
+    is_proved: bool
+    """By the secret that only it was given; otherwise it is known by its id, which can be copied."""
 
 
 def is_trusted(status: DeviceStatus, trust_expires_at: datetime | None, now: datetime) -> bool:

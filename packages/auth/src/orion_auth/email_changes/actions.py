@@ -20,13 +20,13 @@ from orion_auth.pacing import evenly
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.security_events.rules import EMAIL_CHANGED
+from orion_auth.security_events.rules import EMAIL_CHANGE_REFUSED, EMAIL_CHANGE_REQUESTED, EMAIL_CHANGED, Kind
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, parse
 from orion_contracts.account_messages import MessageSecrets
 from orion_contracts.events import EmailChanged
 from orion_core.database import Database, Transaction
-from orion_core.errors import FieldError, Problem
+from orion_core.errors import Problem, invalid_field
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.secrets import hash_secret, new_secret, new_selector
 
@@ -68,6 +68,7 @@ async def ask(
         is_free = await identities.find_by_email(transaction.connection, email, now) is None
         await store.cancel(transaction.connection, user_id, now)
         await _open(transaction, mailing, identity, email, bearer, now, mails_new=is_free)
+        await _note(transaction, mailing, EMAIL_CHANGE_REQUESTED, identity, bearer, now)
     return state
 
 
@@ -106,11 +107,14 @@ async def confirm(database: Database, mailing: Mailing, token: str, bearer: Bear
     return True
 
 
-async def refuse(database: Database, token: str, now: datetime) -> None:
+async def refuse(database: Database, mailing: Mailing, token: str, bearer: Bearer, now: datetime) -> None:
     """Cancel the change from either end: "this was not me"."""
     async with database.transaction() as transaction:
         found = await _find(transaction.connection, token, now, lock=True)
         await store.set_times(transaction.connection, found.row.id, {"cancelled_at": now})
+        owner = await identities.find(transaction.connection, found.row.user_id, now)
+        if owner is not None:
+            await _note(transaction, mailing, EMAIL_CHANGE_REFUSED, owner, bearer, now)
 
 
 async def _open(
@@ -168,21 +172,25 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
     if owner is None or not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
         return False
     # The notice goes to the old address: whoever reads it must hear of this last of all.
-    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
-    await security_events.note(transaction, mailing.outbox, EMAIL_CHANGED, owner, circumstances, now)
+    await _note(transaction, mailing, EMAIL_CHANGED, owner, bearer, now)
     event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)
     await mailing.outbox.record(transaction, event, now)
     return True
 
 
+async def _note(
+    transaction: Transaction, mailing: Mailing, kind: Kind, whose: KnownIdentity, bearer: Bearer, now: datetime
+) -> None:
+    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
+    await security_events.note(transaction, mailing.outbox, kind, whose, circumstances, now)
+
+
 def _invalid_email() -> Problem:
-    error = FieldError(field="/email", code="invalid_email", detail="This is not an e-mail address that can get mail.")
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+    return invalid_field("/email", "invalid_email", "This is not an e-mail address that can get mail.")
 
 
 def _same_address() -> Problem:
-    error = FieldError(field="/email", code="same_email", detail="This is your address already.")
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+    return invalid_field("/email", "same_email", "This is your address already.")
 
 
 def _gone() -> Problem:

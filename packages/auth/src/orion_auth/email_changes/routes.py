@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from orion_auth.components import Claims, Wired
 from orion_auth.email_changes import actions
 from orion_auth.email_changes.shapes import EmailChangeAccepted, EmailChangeRequest, EmailChangeState
-from orion_auth.pages import button, html, page
+from orion_auth.pages import PAGE, button, html, page, wants_page
 from orion_auth.step_up import require_recent
 from orion_auth.tokens.actions import Bearer
 from orion_core.errors import Problem
@@ -19,9 +19,7 @@ from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1", tags=["e-mail changes"])
 
-_PAGE: dict[str, Any] = {"description": "A page, for a browser", "content": {"text/html": {}}}
-
-_OR_A_PAGE: dict[str, Any] = {"content": {"text/html": {}}}
+_OR_A_PAGE: dict[str, Any] = {"content": PAGE["content"]}
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
 
@@ -51,7 +49,7 @@ async def cancel(claims: Claims, wired: Wired) -> None:
     await actions.cancel(wired.database, user_id(claims), wired.clock())
 
 
-@router.get("/email-changes/{token}", response_class=HTMLResponse, responses={410: _PAGE})
+@router.get("/email-changes/{token}", response_class=HTMLResponse, responses={410: PAGE})
 async def read(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a button to agree and one to refuse. Opening it changes nothing, however often."""
     try:
@@ -71,15 +69,14 @@ async def read(token: Token, wired: Wired) -> HTMLResponse:
 async def confirm(token: Token, request: Request, wired: Wired, context: Context) -> EmailChangeState:
     """Agree to the change; it is made when both ends have."""
     bearer = Bearer(context.ip_address, context.user_agent)
-    wants_page = "text/html" in request.headers.get("accept", "")
     try:
         is_completed = await actions.confirm(wired.database, wired.mailing, token, bearer, wired.clock())
     except Problem as problem:
-        if not wants_page:
+        if not wants_page(request):
             raise
         return html(page(problem.title, problem.detail), problem.status)  # pyright: ignore[reportReturnType]
     detail = "Your address is changed." if is_completed else "Thank you. The other address has to agree too."
-    if wants_page:
+    if wants_page(request):
         return html(page("Agreed", detail), 200)  # pyright: ignore[reportReturnType]
     return EmailChangeState(is_completed=is_completed, detail=detail)
 
@@ -88,19 +85,19 @@ async def confirm(token: Token, request: Request, wired: Wired, context: Context
     "/email-changes/{token}/refusal",
     status_code=HTTPStatus.NO_CONTENT,
     response_class=Response,
-    responses={200: _PAGE} | refusals(HTTPStatus.GONE),
+    responses={200: PAGE} | refusals(HTTPStatus.GONE),
 )
-async def refuse(token: Token, request: Request, wired: Wired) -> Response:
+async def refuse(token: Token, request: Request, wired: Wired, context: Context) -> Response:
     """Cancel the change: "this was not me"."""
-    wants_page = "text/html" in request.headers.get("accept", "")
+    bearer = Bearer(context.ip_address, context.user_agent)
     try:
-        await actions.refuse(wired.database, token, wired.clock())
+        await actions.refuse(wired.database, wired.mailing, token, bearer, wired.clock())
     except Problem as problem:
-        if not wants_page:
+        if not wants_page(request):
             raise
         return html(_dead(), problem.status)
     text = "If you did not ask for this, somebody else was signed in as you: change your password."
-    return html(page("Nothing is changed", text), 200) if wants_page else Response(status_code=204)
+    return html(page("Nothing is changed", text), 200) if wants_page(request) else Response(status_code=204)
 
 
 def _dead() -> str:

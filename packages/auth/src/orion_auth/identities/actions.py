@@ -1,5 +1,6 @@
 """What the other slices may know of an identity and do to it, inside their own transactions."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -58,6 +59,11 @@ async def find_by_email(connection: AsyncConnection, email: str | None, now: dat
 async def find(connection: AsyncConnection, identity_id: UUID, now: datetime) -> KnownIdentity | None:
     """The identity of that id."""
     return _known(await store.find(connection, identity_id), now)
+
+
+async def emails(connection: AsyncConnection, identity_ids: Collection[UUID]) -> dict[UUID, str]:
+    """The addresses of these identities; those that are gone are left out."""
+    return {row.id: row.email for row in await store.list_emails(connection, identity_ids)}
 
 
 async def username_is_taken(connection: AsyncConnection, username: str | None) -> bool:

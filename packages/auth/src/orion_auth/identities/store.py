@@ -1,5 +1,6 @@
 """The statements of identities."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,12 @@ async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
     """The living identity of that id (primary key)."""
     statement = select(*_COLUMNS).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
     return (await connection.execute(statement)).one_or_none()
+
+
+async def list_emails(connection: AsyncConnection, identity_ids: Collection[UUID]) -> Sequence[AnyRow]:
+    """The addresses of some living identities (primary key)."""
+    statement = select(Identity.id, Identity.email).where(Identity.id.in_(identity_ids), Identity.deleted_at.is_(None))
+    return (await connection.execute(statement)).all()
 
 
 async def hold(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:

@@ -1,7 +1,7 @@
 """Invitations, over HTTP: administrators send them, their readers accept."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
@@ -12,13 +12,11 @@ from orion_auth.components import Administrator, Wired
 from orion_auth.invitations import actions
 from orion_auth.invitations.actions import Guest
 from orion_auth.invitations.shapes import Acceptance, InvitationState, NewInvitation
-from orion_auth.pages import form, html, page, posted
+from orion_auth.pages import PAGE, form, html, page, posted
 from orion_core.errors import Problem
 from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1", tags=["invitations"])
-
-_PAGE: dict[str, Any] = {"description": "A page, for a browser", "content": {"text/html": {}}}
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
 
@@ -39,7 +37,7 @@ async def cancel(invitation_id: UUID, _: Administrator, wired: Wired) -> None:
     await actions.cancel(wired.database, invitation_id, wired.clock())
 
 
-@router.get("/invitation-links/{token}", response_class=HTMLResponse, responses={410: _PAGE})
+@router.get("/invitation-links/{token}", response_class=HTMLResponse, responses={410: PAGE})
 async def read(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link, where the password is chosen. Opening it changes nothing, however often."""
     try:
@@ -53,7 +51,7 @@ async def read(token: Token, wired: Wired) -> HTMLResponse:
     "/invitation-links/{token}/acceptance",
     status_code=HTTPStatus.NO_CONTENT,
     response_class=Response,
-    responses={200: _PAGE} | refusals(HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE),
+    responses={200: PAGE} | refusals(HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 async def accept(body: Acceptance, token: Token, wired: Wired) -> None:
     """Accept an invitation by choosing a password; then sign in with it."""

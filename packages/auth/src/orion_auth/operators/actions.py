@@ -16,7 +16,7 @@ from orion_auth.sessions import actions as sessions
 from orion_core.database import Transaction
 from orion_core.events.outbox import Outbox
 
-Lift = Callable[[Desk, str, bool], Awaitable[int]]
+Lift = Callable[[Desk, KnownIdentity, bool], Awaitable[int]]
 """Lifts what refuses an account's tries now (or only counts it); says how many limits those were."""
 
 Reset = Callable[[Transaction, Outbox, UUID, str, datetime], Awaitable[None]]
@@ -31,7 +31,7 @@ async def unlock(desk: Desk, whom: str, lift: Lift, *, dry_run: bool) -> Done:
             raise RefusedError("suspended", "The account was suspended by an administrator, which this does not lift.")
         was_locked = await identities.unlock(transaction, identity.id)
         await _note(transaction, desk, ACCOUNT_UNLOCKED, identity)
-    lifted = await lift(desk, identity.email, dry_run)
+    lifted = await lift(desk, identity, dry_run)
     facts = {"user_id": str(identity.id), "was_locked": was_locked, "limits_lifted": lifted, "dry_run": dry_run}
     did = "would be unlocked" if dry_run else "is unlocked"
     was = was_locked or bool(lifted)

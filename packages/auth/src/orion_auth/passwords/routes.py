@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
 from orion_auth.components import Claims, Components, Wired
-from orion_auth.pages import html, posted
+from orion_auth.pages import PAGE, html, page_or_problem, posted
 from orion_auth.passwords import changing, pages, resetting
 from orion_auth.passwords.changing import Change
 from orion_auth.passwords.shapes import NewPasswordChosen, PasswordChange, ResetAccepted, ResetRequest
@@ -24,11 +24,6 @@ router = APIRouter(prefix="/auth/v1", tags=["passwords"])
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
 
-_PAGE: dict[str, Any] = {
-    "description": "A page, for a browser",
-    "content": {"text/html": {"schema": {"type": "string"}}},
-}
-_PAGE_OR_PROBLEM = _PAGE | {"content": _PAGE["content"] | refusals(HTTPStatus.BAD_REQUEST)[400]["content"]}
 _FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -78,7 +73,7 @@ async def ask(body: ResetRequest, wired: Wired, context: Context, response: Resp
     return ResetAccepted(detail="If somebody has this address, a mail is on its way.")
 
 
-@router.get("/password-resets/{token}", response_class=HTMLResponse, responses={410: _PAGE})
+@router.get("/password-resets/{token}", response_class=HTMLResponse, responses={410: PAGE})
 async def read_reset(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a form. Opening it uses nothing up, however often."""
     if await resetting.find_open(wired.database, token, wired.clock()) is None:
@@ -89,7 +84,11 @@ async def read_reset(token: Token, wired: Wired) -> HTMLResponse:
 @router.post(
     "/password-resets/{token}",
     response_class=HTMLResponse,
-    responses={400: _PAGE_OR_PROBLEM, 410: _PAGE, 503: _PAGE_OR_PROBLEM},
+    responses={
+        **page_or_problem(HTTPStatus.BAD_REQUEST),
+        410: PAGE,
+        **page_or_problem(HTTPStatus.SERVICE_UNAVAILABLE),
+    },
     openapi_extra=_FORM,
 )
 async def submit_form(token: Token, request: Request, wired: Wired, context: Context) -> HTMLResponse:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote_plus, urlencode
 
 from joserfc import jwt
@@ -32,6 +32,8 @@ LONGEST_TOKEN = 32_768
 LONGEST_LIFE = timedelta(days=3650)
 CLIENT_SECRET_LIFE = timedelta(minutes=5)
 APPLE = "https://appleid.apple.com"
+
+TokenKind = Literal["refresh_token", "access_token"]
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,18 @@ class Providers:
             if error.reason == "invalid_grant":
                 raise ProviderError("TOKEN_REVOKED", "the provider takes the refresh token no more") from error
             raise
+
+    async def revoke(self, provider: Provider, kind: TokenKind, token: str, now: datetime) -> bool:
+        """Give a token back, so that it is good no more (RFC 7009); False when the provider has no place to do that."""
+        endpoints = await self.directory.endpoints(provider)
+        if endpoints.revocation is None:
+            return False
+        credentials, headers = _authenticate(provider, now)
+        form = {"token": token, "token_type_hint": kind, **credentials}
+        answer = await self._http.post_form(endpoints.revocation, form, headers)
+        if answer.status != 200:
+            raise ProviderError("NOT_REVOKED", f"the revocation endpoint answered with {answer.status}")
+        return True
 
     async def identify(self, provider: Provider, tokens: Tokens, nonce_hash: bytes, now: datetime) -> Account:
         """Who came back: by the ID token, and by the userinfo endpoint for what it leaves out."""

@@ -26,6 +26,8 @@ class Endpoints:
     token: str
     userinfo: str | None
     jwks: str | None
+    revocation: str | None
+    """Where tokens are given back (RFC 7009)."""
     answers_with_issuer: bool
     """Its answers to the browser name it (`iss`, RFC 9207); then one that does not is refused."""
 
@@ -96,8 +98,14 @@ class Directory:
             token=token,
             userinfo=url(provider.userinfo_url, "userinfo_endpoint"),
             jwks=jwks,
+            revocation=self._optional(metadata.get("revocation_endpoint")),
             answers_with_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
         )
+
+    def _optional(self, found: Any) -> str | None:
+        """An endpoint that nobody's sign-in hangs on: one that may not be used counts as none."""
+        is_good = isinstance(found, str) and url_fault(found, local=self._http.local) is None
+        return found if is_good else None
 
     async def _fetch_metadata(self, url: str) -> Mapping[str, Any]:
         answer = await self._http.get(url)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from orion_auth.addresses import country_calling_code
 from orion_auth.base import AnyRow
+from orion_auth.devices.rules import KnownDevice
 from orion_auth.rate_limits import store
 from orion_auth.rate_limits.rules import (
     Endpoint,
@@ -37,7 +38,7 @@ class Taken:
 
 
 async def take_login(
-    database: Database, email: str, address: IpAddress, now: datetime, *, device: str | None = None
+    database: Database, email: str, address: IpAddress, now: datetime, *, device: KnownDevice | None = None
 ) -> Taken:
     """Count a sign-in to this account: from `device`, one that it knows, or else from this network."""
     limits = of_stranger(email, address) if device is None else of_known_device(device, address)

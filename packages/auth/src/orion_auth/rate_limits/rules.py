@@ -6,6 +6,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
+from orion_auth.devices.rules import KnownDevice
 from orion_auth.networks import network
 
 LARGEST_LIMIT = 1000
@@ -119,13 +120,16 @@ def of_stranger(email: str, address: IPv4Address | IPv6Address) -> list[Limit]:
     ]
 
 
-def of_known_device(device: str, address: IPv4Address | IPv6Address) -> list[Limit]:
+def of_known_device(device: KnownDevice, address: IPv4Address | IPv6Address) -> list[Limit]:
     """What a sign-in keeps to that comes from a device of the owner's: failures on that device, whatever others do.
 
-    For each network apart, since the name of a device is no secret: whoever has read it somewhere, and comes from
+    One that proves itself is counted wherever it is taken, and apart from all that only say its name. One that is known
+    by name is counted for each network apart, since a name is no secret: whoever has read it somewhere, and comes from
     elsewhere, does not take the owner's tries; and in an hour he has few, from however many networks.
     """
+    name = f"{device.name} proved" if device.is_proved else device.name
+    narrow = name if device.is_proved else from_somewhere(name, address)
     return [
-        Limit("login_known_device", RateLimitKeyType.USER, from_somewhere(device, address), counts_failures=True),
-        Limit("login_known_device_hourly", RateLimitKeyType.USER, device, counts_failures=True),
+        Limit("login_known_device", RateLimitKeyType.USER, narrow, counts_failures=True),
+        Limit("login_known_device_hourly", RateLimitKeyType.USER, name, counts_failures=True),
     ]

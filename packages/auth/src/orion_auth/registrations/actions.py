@@ -21,7 +21,7 @@ from orion_auth.verifications import actions as verifications
 from orion_auth.verifications.actions import Waiting
 from orion_contracts.events import IdentityRegistered
 from orion_core.database import Database, Transaction
-from orion_core.errors import FieldError, Problem
+from orion_core.errors import FieldError, Problem, invalid_field
 from orion_core.http.idempotency import Claim
 from orion_core.http.rate_limit import RateLimitState
 
@@ -122,8 +122,7 @@ async def _tell_owner(
 
 def invalid_email() -> Problem:
     """What is said of text that is no address."""
-    error = FieldError(field="/email", code="invalid_email", detail="This is not an e-mail address that can get mail.")
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+    return invalid_field("/email", "invalid_email", "This is not an e-mail address that can get mail.")
 
 
 def username_taken() -> Problem:

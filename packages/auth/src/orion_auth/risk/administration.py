@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +10,9 @@ from orion_auth.base import AnyRow
 from orion_auth.risk import store
 from orion_auth.risk.rules import Policy, Signals, assess
 from orion_auth.risk.shapes import Difference, PolicyChange, PolicyShape, PolicyVersions, Simulation
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import RISK_POLICY_CHANGED
 from orion_core.database import Database
 from orion_core.errors import Problem
 
@@ -32,7 +36,12 @@ async def versions(database: Database) -> PolicyVersions:
 
 
 async def change(
-    database: Database, wanted: PolicyChange, changed_by: str, require: Callable[[PolicyShape], None]
+    database: Database,
+    wanted: PolicyChange,
+    changed_by: str,
+    require: Callable[[PolicyShape], None],
+    circumstances: Circumstances,
+    now: datetime,
 ) -> PolicyShape:
     """Put another policy in force; the one before stays as history. 412 when somebody else did so meanwhile."""
     async with database.transaction() as transaction:
@@ -42,12 +51,20 @@ async def change(
         if not await store.replace_active(transaction.connection, current.version, values):
             detail = "The policy was changed meanwhile; read it again and repeat the change."
             raise Problem(412, "precondition_failed", "Changed meanwhile", detail)
-        return _shape(await store.active(transaction.connection))
+        changed = _shape(await store.active(transaction.connection))
+        versions = {"before": current.version, "after": changed.version}
+        await security_events.note_administration(
+            transaction, RISK_POLICY_CHANGED, changed_by, replace(circumstances, details=versions), now
+        )
+    return changed
 
 
-async def simulate(database: Database, policy: Policy, since: datetime, until: datetime) -> Simulation:
+async def simulate(
+    database: Database, policy: Policy, since: datetime, until: datetime, most: int = MOST_DIFFERENCES
+) -> Simulation:
     """Decide again on every attempt that was assessed in this time, from what was known then.
 
+    The first `most` that would be decided otherwise are told one by one.
     Read in batches, each in a transaction of its own: it holds up nobody, and a year takes as much memory as a day.
     """
     recorded: Counter[str] = Counter()
@@ -64,7 +81,7 @@ async def simulate(database: Database, policy: Policy, since: datetime, until: d
             if again.verdict == row.risk["verdict"]:
                 continue
             changed += 1
-            if len(differences) < MOST_DIFFERENCES:
+            if len(differences) < most:
                 differences.append(
                     Difference(
                         attempt_id=row.id,

@@ -8,6 +8,8 @@ from orion_auth.components import Administrator, Wired
 from orion_auth.risk import administration
 from orion_auth.risk.rules import Policy
 from orion_auth.risk.shapes import PolicyChange, PolicyShape, PolicyVersions, Simulation, SimulationRequest
+from orion_auth.security_events.actions import Circumstances
+from orion_core.http.context import Context
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 
@@ -24,14 +26,22 @@ async def read_policy(wired: Wired, _: Administrator, response: Response) -> Pol
 
 @router.put("", responses=refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED))
 async def change_policy(
-    change: PolicyChange, request: Request, response: Response, wired: Wired, administrator: Administrator
+    change: PolicyChange,
+    request: Request,
+    response: Response,
+    wired: Wired,
+    administrator: Administrator,
+    context: Context,
 ) -> PolicyShape:
     """Put another policy in force, from the next sign-in on. `If-Match` with the ETag you read is required."""
 
     def require(current: PolicyShape) -> None:
         require_match(request, etag(current))
 
-    changed = await administration.change(wired.database, change, administrator.sub, require)
+    circumstances = Circumstances(ip_address=context.ip_address, user_agent=context.user_agent)
+    changed = await administration.change(
+        wired.database, change, administrator.sub, require, circumstances, wired.clock()
+    )
     response.headers["ETag"] = etag(changed)
     return changed
 

@@ -1,7 +1,7 @@
 """The statements of risk."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.risk.tables import RiskPolicy
+from orion_core.ids import uuid7_floor
 from orion_core.tables import IpAddress
 
 _SIGNALS = text("""
@@ -93,10 +94,13 @@ async def replace_active(connection: AsyncConnection, version: int, values: dict
     return True
 
 
+APART = timedelta(days=1)
+"""An attempt's id is made within this of `attempted_at`."""
+
 _HISTORY = text("""
     SELECT id, user_id, status::text AS status, attempted_at, risk_score, metadata -> 'risk' AS risk
     FROM login_attempts                                   -- pk_login_attempts
-    WHERE id > :after AND attempted_at >= :since AND attempted_at < :until AND metadata ? 'risk'
+    WHERE id > :after AND id < :end AND attempted_at >= :since AND attempted_at < :until AND metadata ? 'risk'
     ORDER BY id
     LIMIT :most
 """)
@@ -105,6 +109,10 @@ _HISTORY = text("""
 async def history(
     connection: AsyncConnection, after: UUID, since: datetime, until: datetime, most: int
 ) -> Sequence[AnyRow]:
-    """The next attempts that were assessed, in the order of their ids (pk_login_attempts)."""
-    values = {"after": after, "since": since, "until": until, "most": most}
+    """The next attempts that were assessed, in the order of their ids (pk_login_attempts).
+
+    Ids follow the time, so that only the months between the two times are opened.
+    """
+    after, end = max(after, uuid7_floor(since - APART)), uuid7_floor(until + APART)
+    values = {"after": after, "end": end, "since": since, "until": until, "most": most}
     return (await connection.execute(_HISTORY, values)).all()

@@ -80,14 +80,6 @@ SIGN_IN_BLOCKED = Kind(
     is_notified=True,
     was_blocked=True,
 )
-SIGN_IN_DISOWNED = Kind(
-    "sign_in.disowned",
-    _C.AUTHENTICATION,
-    _S.CRITICAL,
-    "You told us that it was not you",
-    "All sessions were ended, and the password has to be chosen anew.",
-    is_notified=True,
-)
 SIGN_IN_SUSPICIOUS = Kind(
     "sign_in.suspicious",
     _C.AUTHENTICATION,
@@ -167,7 +159,14 @@ RECOVERY_CHANGED = Kind(
 
 # Sessions, tokens, devices
 
-SESSIONS_ENDED = Kind("sessions.ended", _C.SESSION, _S.MEDIUM, "You were signed out everywhere", is_notified=True)
+SESSIONS_ENDED = Kind(
+    "sessions.ended",
+    _C.SESSION,
+    _S.MEDIUM,
+    "Your sessions were ended",
+    "Somebody who was signed in to your account signed out everywhere else, or everywhere.",
+    is_notified=True,
+)
 TOKEN_REUSED = Kind(
     "token.reused",
     _C.TOKEN,
@@ -211,19 +210,22 @@ REGISTRATION_REPEATED = Kind(
     "registration.repeated", _C.ACCOUNT, _S.LOW, "Somebody registered with your address", was_blocked=True
 )
 EMAIL_CHANGE_REQUESTED = Kind(
-    "email.change_requested", _C.ACCOUNT, _S.MEDIUM, "Somebody asked to change your e-mail address", is_notified=True
+    "email.change_requested",
+    _C.ACCOUNT,
+    _S.MEDIUM,
+    "Somebody asked to change your e-mail address",
+    "It is changed when both addresses agree; each was sent a link, by which it can also be refused.",
+)
+EMAIL_CHANGE_REFUSED = Kind(
+    "email.change_refused",
+    _C.ACCOUNT,
+    _S.HIGH,
+    "The change of your e-mail address was refused",
+    "Whoever reads one of the two addresses said that it was not he who had asked.",
+    was_blocked=True,
 )
 EMAIL_CHANGED = Kind("email.changed", _C.ACCOUNT, _S.HIGH, "Your e-mail address was changed", is_notified=True)
 PHONE_CHANGED = Kind("phone.changed", _C.ACCOUNT, _S.MEDIUM, "Your phone number was changed", is_notified=True)
-ACCOUNT_LOCKED = Kind(
-    "account.locked",
-    _C.ACCOUNT,
-    _S.HIGH,
-    "Your account was locked for a while",
-    "Too many tries to sign in had failed.",
-    is_notified=True,
-    was_blocked=True,
-)
 ACCOUNT_UNLOCKED = Kind("account.unlocked", _C.ADMINISTRATION, _S.MEDIUM, "An administrator unlocked your account")
 ACCOUNT_SUSPENDED = Kind(
     "account.suspended", _C.ADMINISTRATION, _S.HIGH, "Your account was suspended", is_notified=True
@@ -268,6 +270,18 @@ RATE_LIMIT_CHANGED = Kind(
     _C.ADMINISTRATION,
     _S.MEDIUM,
     "An administrator changed how often something may be tried",
+)
+RISK_POLICY_CHANGED = Kind(
+    "risk.policy_changed",
+    _C.ADMINISTRATION,
+    _S.MEDIUM,
+    "An administrator changed what makes a sign-in look risky",
+)
+SIGNING_KEYS_ROTATED = Kind(
+    "signing_keys.rotated",
+    _C.ADMINISTRATION,
+    _S.HIGH,
+    "An operator brought in another key for access tokens",
 )
 RATE_LIMIT_LIFTED = Kind(
     "rate_limit.lifted",

@@ -208,6 +208,19 @@ async def end_on_device(
     return sum(ended)
 
 
+async def end_idle(transaction: Transaction, outbox: Outbox, before: datetime, most: int, now: datetime) -> int:
+    """End up to `most` sessions that should have been carried on before then, and say how many those were."""
+    rows = [
+        _refusal(user_id, "IDLE", "auth", now) | {"session_id": session_id}
+        for user_id, session_id in await tokens.expire_idle(transaction, before, most)
+    ]
+    newly = set(await store.refuse_sessions(transaction.connection, rows)) if rows else set[UUID]()
+    for refusal in rows:
+        if refusal["session_id"] in newly:
+            await outbox.record(transaction, _ended(refusal["session_id"], refusal), now)
+    return len(rows)
+
+
 async def snapshot(database: Database, feed: Feed, now: datetime) -> RevocationSnapshot:
     """Everything refused now, and the feed position to follow on from.
 

@@ -1,6 +1,6 @@
 """Where a user is signed in, and signing out there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -8,6 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.devices import actions as devices
 from orion_auth.devices.actions import DeviceName
+from orion_auth.identities import actions as identities
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import SESSIONS_ENDED
 from orion_auth.sessions import actions
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import KnownSession
@@ -55,12 +59,19 @@ async def end_one(database: Database, outbox: Outbox, user_id: UUID, session_id:
         raise not_found("session")
 
 
-async def end_others(database: Database, outbox: Outbox, user_id: UUID, keep: UUID | None, now: datetime) -> int:
-    """End all sessions of a user but `keep`, and say how many those were."""
+async def end_others(
+    database: Database, outbox: Outbox, user_id: UUID, keep: UUID | None, circumstances: Circumstances, now: datetime
+) -> int:
+    """End all sessions of a user but `keep`, say how many those were, and tell the owner if there were any."""
     async with database.transaction() as transaction:
-        return await actions.end_all(
+        ended = await actions.end_all(
             transaction, outbox, user_id, reason=REASON, revoked_by=str(user_id), now=now, keep=keep
         )
+        owner = await identities.find(transaction.connection, user_id, now) if ended else None
+        if owner is not None:
+            detailed = replace(circumstances, session_id=keep, details={"sessions_ended": ended})
+            await security_events.note(transaction, outbox, SESSIONS_ENDED, owner, detailed, now)
+        return ended
 
 
 async def _located(connection: AsyncConnection, user_id: UUID, sessions: list[KnownSession]) -> list[Located]:

@@ -7,12 +7,14 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from orion_auth.components import Claims, Wired
+from orion_auth.security_events.actions import Circumstances
 from orion_auth.sessions import actions, listings
 from orion_auth.sessions.listings import Located
 from orion_auth.sessions.shapes import SessionsEnded, SessionShape
 from orion_auth.step_up import require_recent
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import require_scope, user_id
+from orion_core.http.context import Context
 from orion_core.http.feed import SCOPE
 from orion_core.http.openapi import refusals
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
@@ -56,13 +58,16 @@ async def list_sessions(
 async def end_others(
     claims: Claims,
     wired: Wired,
+    context: Context,
     every: Annotated[bool, Query(alias="all", description="End this one too.")] = False,
 ) -> SessionsEnded:
     """Sign out everywhere else, or with `all=true` everywhere. Needs a proof of who one is that is minutes old."""
     subject, now = user_id(claims), wired.clock()
     require_recent(claims, now)
     keep = None if every else UUID(claims.sid)
-    return SessionsEnded(ended=await listings.end_others(wired.database, wired.outbox, subject, keep, now))
+    circumstances = Circumstances(ip_address=context.ip_address, user_agent=context.user_agent)
+    ended = await listings.end_others(wired.database, wired.outbox, subject, keep, circumstances, now)
+    return SessionsEnded(ended=ended)
 
 
 @router.get("/sessions/current", responses=refusals(HTTPStatus.NOT_FOUND))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_auth import trial
+from orion_auth.base import AnyRow
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import SIGNING_KEYS_ROTATED
 from orion_auth.signer import SigningKey
 from orion_auth.signing_keys import store
 from orion_auth.signing_keys.rules import (
@@ -41,10 +47,14 @@ class KeyPolicy:
 
 @dataclass(frozen=True)
 class Rotation:
-    """A key that was asked for."""
+    """A key that was asked for, and what becomes of those before it."""
 
     kid: str
     signs_from: datetime
+    replaced: tuple[str, ...]
+    """The keys whose tokens may be about."""
+    replaced_until: datetime
+    """How long those are still published."""
 
 
 async def tend(database: Database, policy: KeyPolicy, now: datetime) -> SigningKey:
@@ -65,24 +75,43 @@ async def tend(database: Database, policy: KeyPolicy, now: datetime) -> SigningK
         spare = await asyncio.to_thread(new_jwk, policy.algorithm)
 
 
-async def rotate(database: Database, policy: KeyPolicy, now: datetime, *, compromised: bool = False) -> Rotation:
+async def rotate(
+    database: Database,
+    policy: KeyPolicy,
+    now: datetime,
+    *,
+    operator: str,
+    compromised: bool = False,
+    dry_run: bool = False,
+) -> Rotation:
     """Bring in a new key before the time of the present one is over.
 
     It is published now and signs once every service has it. With `compromised` the old keys are no longer published and
     the new one signs at once: within `KEYS_LIVE` every service refuses what the old ones signed, and clients refresh.
+    SealError when the policy's keyring does not open the present key: auth could not open the new one either.
     """
     spare = await asyncio.to_thread(new_jwk, policy.algorithm)
-    async with database.transaction() as transaction:
-        await store.take_lock(transaction.connection)
-        if compromised:
-            await store.retire_all(transaction.connection, now)
-            kid = await _insert(transaction.connection, spare, SigningKeyStatus.ACTIVE, policy, now)
-            return Rotation(kid, now)
-        for key in await _states(transaction.connection):
+    async with trial.transaction(database, dry_run=dry_run) as transaction:
+        connection = transaction.connection
+        await store.take_lock(connection)
+        published = await store.list_published(connection)
+        active = signing(_read(published))
+        if active is not None:
+            await _open(connection, policy.keyring)
+        for key in published:
             if key.status is SigningKeyStatus.PENDING:
-                await store.withdraw(transaction.connection, key.id)
-        kid = await _insert(transaction.connection, spare, SigningKeyStatus.PENDING, policy, now)
-    return Rotation(kid, now + PUBLISHED_AHEAD)
+                await store.withdraw(connection, key.id)
+        replaced = tuple(key.kid for key in published if key.status is not SigningKeyStatus.PENDING)
+        signs_from = now if compromised or active is None else now + PUBLISHED_AHEAD
+        if compromised:
+            await store.retire_all(connection, now)
+        status = SigningKeyStatus.ACTIVE if compromised else SigningKeyStatus.PENDING
+        kid = await _insert(connection, spare, status, policy, now)
+        details = {"kid": kid, "replaced": list(replaced), "compromised": compromised}
+        await security_events.note_administration(
+            transaction, SIGNING_KEYS_ROTATED, operator, Circumstances(details=details), now
+        )
+    return Rotation(kid, signs_from, replaced, now if compromised else signs_from + RETIRING_FOR)
 
 
 async def public_keys(database: Database) -> dict[str, Any]:
@@ -108,7 +137,10 @@ async def _take(connection: AsyncConnection, step: Step, spare: Pair | None, pol
 
 
 async def _states(connection: AsyncConnection) -> list[KeyState]:
-    rows = await store.list_published(connection)
+    return _read(await store.list_published(connection))
+
+
+def _read(rows: Sequence[AnyRow]) -> list[KeyState]:
     return [
         KeyState(row.id, row.algorithm, row.status, row.created_at, row.activated_at, row.retires_at) for row in rows
     ]

@@ -25,7 +25,7 @@ async def take_lock(connection: AsyncConnection) -> None:
 
 async def list_published(connection: AsyncConnection) -> Sequence[AnyRow]:
     """All keys whose tokens may be about, or will be (ix_signing_keys_status)."""
-    columns = (SigningKey.id, SigningKey.algorithm, SigningKey.status, SigningKey.created_at)
+    columns = (SigningKey.id, SigningKey.kid, SigningKey.algorithm, SigningKey.status, SigningKey.created_at)
     statement = select(*columns, SigningKey.activated_at, SigningKey.retires_at).where(_PUBLISHED)
     return (await connection.execute(statement.order_by(SigningKey.id))).all()
 
@@ -60,10 +60,9 @@ async def retire(connection: AsyncConnection, key_id: UUID) -> None:
 
 
 async def retire_all(connection: AsyncConnection, now: datetime) -> None:
-    """Publish no key that has signed any longer, and forget the one that would have (ix_signing_keys_status)."""
+    """Publish no key that has signed any longer (ix_signing_keys_status)."""
     statement = update(SigningKey).where(SigningKey.status.in_((SigningKeyStatus.ACTIVE, SigningKeyStatus.RETIRING)))
     await connection.execute(statement.values(status=SigningKeyStatus.RETIRED, retires_at=now))
-    await connection.execute(delete(SigningKey).where(SigningKey.status == SigningKeyStatus.PENDING))
 
 
 async def withdraw(connection: AsyncConnection, key_id: UUID) -> None:

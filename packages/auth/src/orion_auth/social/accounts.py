@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
 from orion_auth.base import AnyRow
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.oauth_connections import actions as oauth_connections
 from orion_auth.passkeys import actions as passkeys
+from orion_auth.providers.actions import TokenKind
+from orion_auth.providers.rules import ProviderError
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -16,11 +21,15 @@ from orion_auth.security_events.rules import SOCIAL_UNLINKED
 from orion_auth.social import arrivals, linking, store
 from orion_auth.social.arrivals import Shown
 from orion_auth.social.bridge import Bridge, authorization_is_dead, no_such_provider
+from orion_auth.social.proofs import token_place
 from orion_auth.social.rules import Arrival, decide, may_unlink
 from orion_auth.social.shapes import LinkedAccount
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, not_found, unauthenticated
+from orion_core.sealing import SealError
+
+log = structlog.get_logger()
 
 
 async def list_of(database: Database, user_id: UUID) -> list[LinkedAccount]:
@@ -66,8 +75,11 @@ async def link(bridge: Bridge, user_id: UUID, shown: Shown, bearer: Bearer, now:
     return next(account for account in await list_of(bridge.database, user_id) if account.id == account_id)
 
 
-async def unlink(bridge: Bridge, user_id: UUID, account_id: UUID, bearer: Bearer, now: datetime) -> None:
-    """Unlink an account, unless it is the last way in; a 409 Problem then. Two at once take turns."""
+async def unlink(bridge: Bridge, user_id: UUID, account_id: UUID, bearer: Bearer, now: datetime) -> AnyRow:
+    """Unlink an account, unless it is the last way in; a 409 Problem then. Two at once take turns.
+
+    What comes back is for `give_back_tokens`.
+    """
     async with bridge.database.transaction() as transaction:
         identity = await _hold(transaction, user_id, now)
         accounts = await store.list_of_user(transaction.connection, user_id)
@@ -88,6 +100,29 @@ async def unlink(bridge: Bridge, user_id: UUID, account_id: UUID, bearer: Bearer
             ip_address=bearer.ip_address, user_agent=bearer.user_agent, details={"provider": account.provider}
         )
         await security_events.note(transaction, bridge.gate.outbox, SOCIAL_UNLINKED, identity, circumstances, now)
+    return account
+
+
+async def give_back_tokens(bridge: Bridge, unlinked: AnyRow, now: datetime) -> None:
+    """Have the provider revoke the tokens of an account that is no longer linked, if it can be reached and does that.
+
+    The refresh token first: most providers revoke with it what it was exchanged for.
+    """
+    kinds: tuple[TokenKind, ...] = ("refresh_token", "access_token")
+    sealed: dict[TokenKind, bytes] = {
+        kind: envelope for kind in kinds if (envelope := getattr(unlinked, kind)) is not None
+    }
+    try:
+        async with bridge.database.autocommit() as connection:
+            provider = await oauth_connections.enabled(connection, bridge.keyring, unlinked.provider)
+        if provider is None:
+            return
+        for kind, envelope in sealed.items():
+            token = bridge.keyring.open(envelope, token_place(kind, unlinked.id)).decode()
+            await bridge.providers.revoke(provider, kind, token, now)
+    except (ProviderError, SealError, SQLAlchemyError, OSError) as error:
+        reason = error.reason if isinstance(error, ProviderError) else type(error).__name__
+        log.info("social.tokens_not_revoked", account=str(unlinked.id), provider=unlinked.provider, reason=reason)
 
 
 async def make_primary(bridge: Bridge, user_id: UUID, account_id: UUID, now: datetime) -> None:

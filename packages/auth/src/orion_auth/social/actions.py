@@ -23,7 +23,7 @@ from orion_auth.social.proofs import Proof
 from orion_auth.social.rules import JOURNEY, PROVED, may_return_to, with_parameters
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Database
-from orion_core.errors import FieldError, Problem
+from orion_core.errors import Problem, invalid_field
 from orion_core.ids import uuid7
 from orion_core.sealing import place
 from orion_core.secrets import hash_secret, new_secret
@@ -172,8 +172,7 @@ def _verifier_place(flow_id: UUID) -> str:
 
 def _may_not_return() -> Problem:
     detail = "The browser may not be sent there; AUTH_RETURN_URLS lists where it may."
-    error = FieldError(field="/return_to", code="not_allowed", detail=detail)
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+    return invalid_field("/return_to", "not_allowed", detail)
 
 
 def _unusable() -> Problem:

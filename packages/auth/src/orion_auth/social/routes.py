@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
@@ -192,11 +192,17 @@ async def link_account(
     status_code=HTTPStatus.NO_CONTENT,
     responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-async def unlink_account(account: UUID, claims: Claims, bridge: Bridged, wired: Wired, context: Context) -> None:
-    """Unlink an account, unless it is the last way in. Needs a recent proof of who one is."""
+async def unlink_account(
+    account: UUID, claims: Claims, bridge: Bridged, wired: Wired, context: Context, afterwards: BackgroundTasks
+) -> None:
+    """Unlink an account, unless it is the last way in. Needs a recent proof of who one is.
+
+    The provider is asked afterwards to revoke the tokens that it gave us.
+    """
     now, owner = wired.clock(), user_id(claims)
     require_recent(claims, now)
-    await accounts.unlink(bridge, owner, account, Bearer(context.ip_address, context.user_agent), now)
+    unlinked = await accounts.unlink(bridge, owner, account, Bearer(context.ip_address, context.user_agent), now)
+    afterwards.add_task(accounts.give_back_tokens, bridge, unlinked, now)
 
 
 @router.put(

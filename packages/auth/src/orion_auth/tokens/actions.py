@@ -288,6 +288,16 @@ async def revoke_sessions(
     return await store.revoke_sessions(transaction.connection, user_id, reason, now, keep)
 
 
+async def expire_idle(transaction: Transaction, before: datetime, most: int) -> Sequence[tuple[UUID, UUID]]:
+    """Expire up to `most` refresh tokens that should have been used before then, and name users and sessions.
+
+    The sessions cannot be carried on until the transaction ends, nor after it. Of several who do this at once, each
+    gets others.
+    """
+    rows = await store.expire_idle(transaction.connection, before, most)
+    return [(row.user_id, row.session_id) for row in rows]
+
+
 def _session(row: AnyRow) -> KnownSession:
     place: dict[str, Any] = row.location or {}
     return KnownSession(

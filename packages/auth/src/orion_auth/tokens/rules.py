@@ -45,7 +45,7 @@ after a timeout, short against the ten minutes between two refreshes.
 
 
 class TokenStatus(Enum):
-    """USED: did its one work; EXPIRED is set by clean-up, `expires_at` decides before that."""
+    """USED: did its one work; EXPIRED: clean-up found that nobody had used it in time (`idle_until`)."""
 
     ACTIVE = "ACTIVE"
     USED = "USED"

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -158,6 +158,33 @@ async def revoke_sessions(
     if keep is not None:
         statement = statement.where(AuthToken.session_id != keep)
     return (await connection.execute(statement.returning(AuthToken.session_id))).scalars().all()
+
+
+_EXPIRE_IDLE = text("""
+    WITH idle AS (
+      SELECT id, family_id
+      FROM auth_tokens                                          -- ix_auth_tokens_idle
+      WHERE status = 'ACTIVE' AND idle_until <= :before
+      ORDER BY idle_until
+      LIMIT :most
+    ), line AS (
+      SELECT first.id
+      FROM idle JOIN auth_tokens AS first ON first.id = idle.family_id       -- pk_auth_tokens
+      FOR NO KEY UPDATE OF first SKIP LOCKED
+    )
+    UPDATE auth_tokens AS token SET status = 'EXPIRED'
+    FROM idle JOIN line ON line.id = idle.family_id
+    WHERE token.id = idle.id AND token.status = 'ACTIVE'                     -- pk_auth_tokens
+    RETURNING token.user_id, token.session_id
+""")
+
+
+async def expire_idle(connection: AsyncConnection, before: datetime, most: int) -> Sequence[AnyRow]:
+    """Expire some refresh tokens that nobody has used in time, and name their sessions (ix_auth_tokens_idle).
+
+    A line that somebody holds, to end the session or to expire it as well, is left to him, so nobody waits.
+    """
+    return (await connection.execute(_EXPIRE_IDLE, {"before": before, "most": most})).all()
 
 
 def _live(user_id: UUID, now: datetime) -> tuple[ColumnElement[bool], ...]:

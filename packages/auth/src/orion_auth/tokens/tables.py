@@ -79,6 +79,11 @@ class AuthToken(Identified, Origin, Timestamped, Annotated, Table):
         Index(None, "family_id"),
         Index(None, "parent_token_id"),
         Index("ix_auth_tokens_expiry", "expires_at"),
+        Index(
+            "ix_auth_tokens_idle",
+            "idle_until",
+            postgresql_where=text("status = 'ACTIVE' AND idle_until IS NOT NULL"),
+        ),
         CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("issued_at < expires_at", name="lifetime"),
         CheckConstraint("(status = 'REVOKED') = (revoked_at IS NOT NULL)", name="revoked"),

@@ -24,7 +24,7 @@ from orion_auth.two_factor.shapes import (
 )
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_contracts.claims import AccessClaims
-from orion_core.errors import FieldError, Problem
+from orion_core.errors import Problem, invalid_field
 from orion_core.http.authentication import user_id as own_id
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
@@ -150,5 +150,4 @@ def _state(state: State) -> TwoFactorState:
 
 def _invalid_phone() -> Problem:
     detail = "This is no phone number that can get messages; write it as +47 912 34 567, with its country."
-    error = FieldError(field="/phone", code="invalid_phone", detail=detail)
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+    return invalid_field("/phone", "invalid_phone", detail)

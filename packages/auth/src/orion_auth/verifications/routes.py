@@ -1,13 +1,13 @@
 """Verifying an e-mail address, over HTTP."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from orion_auth.components import Wired
-from orion_auth.pages import html
+from orion_auth.pages import PAGE, html, page_or_problem, wants_page
 from orion_auth.tokens.actions import Bearer
 from orion_auth.verifications import actions, pages
 from orion_auth.verifications.shapes import CodeConfirmation, VerificationAccepted, VerificationRequest
@@ -16,11 +16,6 @@ from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1", tags=["verification"])
-
-_PAGE: dict[str, Any] = {
-    "description": "A page, for a browser",
-    "content": {"text/html": {"schema": {"type": "string"}}},
-}
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
 
@@ -36,7 +31,7 @@ async def request_verification(
     return VerificationAccepted(detail="If this address waits to be verified, a mail is on its way.")
 
 
-@router.get("/verifications/{token}", response_class=HTMLResponse, responses={410: _PAGE})
+@router.get("/verifications/{token}", response_class=HTMLResponse, responses={410: PAGE})
 async def read_verification(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a button. Opening it changes nothing, however often."""
     match await actions.look_up(wired.database, token, wired.clock()):
@@ -52,18 +47,17 @@ async def read_verification(token: Token, wired: Wired) -> HTMLResponse:
     "/verifications/{token}/confirmation",
     status_code=HTTPStatus.NO_CONTENT,
     response_class=Response,
-    responses={200: _PAGE, 410: _PAGE | {"content": _PAGE["content"] | refusals(HTTPStatus.GONE)[410]["content"]}},
+    responses={200: PAGE} | page_or_problem(HTTPStatus.GONE),
 )
 async def confirm_verification(token: Token, request: Request, wired: Wired) -> Response:
     """Verify the address. 204, or a page for a browser; 410 when the link was used or has ended."""
-    wants_page = "text/html" in request.headers.get("accept", "")
     try:
         await actions.confirm_by_link(wired.database, wired.mailing, token, wired.clock())
     except Problem as problem:
-        if not wants_page:
+        if not wants_page(request):
             raise
         return html(pages.dead(), problem.status)
-    return html(pages.verified(), 200) if wants_page else Response(status_code=204)
+    return html(pages.verified(), 200) if wants_page(request) else Response(status_code=204)
 
 
 @router.post(

@@ -1,16 +1,21 @@
 """The ground of request and response models."""
 
 import re
+from datetime import UTC, datetime
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 DEEPEST = 64
 """Levels of JSON in a body."""
+
+
+Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))]
+"""A bound of a search: within the times that ids can tell and that databases and we can count with."""
 
 
 class RequestShape(BaseModel):
