@@ -285,6 +285,22 @@ class Disavowal(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class DpopProof(TypedDict):
+    """A proof of a key with which tokens were got. What a refused request showed is not kept."""
+
+    proof_hash: bytes
+    """bytea NOT NULL. SHA-256 of the key's thumbprint and the proof's jti"""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class EmailChange(TypedDict):
     """One change of address; it is made when both ends have agreed."""
 
