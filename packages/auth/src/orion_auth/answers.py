@@ -30,6 +30,7 @@ def admitted(outcome: Grant | Challenged, now: datetime) -> Response:
         return JSONResponse(needed.model_dump(mode="json"), HTTPStatus.ACCEPTED)
     granted = SessionGranted(
         access_token=outcome.access_token.text,
+        token_type=outcome.access_token.token_type,
         expires_in=outcome.access_token.expires_in,
         refresh_token=outcome.refresh_token,
         refresh_expires_in=int((outcome.expires_at - now).total_seconds()),

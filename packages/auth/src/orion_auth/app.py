@@ -4,14 +4,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from orion_auth import user_agents
 from orion_auth.address_policy import make_policy
 from orion_auth.admission import passkey_routes
 from orion_auth.admission import routes as admission
 from orion_auth.anonymising import Networks
-from orion_auth.components import Components
+from orion_auth.components import Components, read_proof
 from orion_auth.disavowals import routes as disavowals
 from orion_auth.email_changes import routes as email_changes
 from orion_auth.gate import Gate
@@ -53,9 +53,10 @@ from orion_auth.suspensions import routes as suspensions
 from orion_auth.two_factor import routes as two_factor
 from orion_auth.two_factor_methods import FactorPolicy
 from orion_auth.verifications import routes as verifications
-from orion_core.access_tokens import AUDIENCE, TokenVerifier
+from orion_core.access_tokens import TokenVerifier, audience_of
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
+from orion_core.dpop import ProofReader
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
@@ -70,15 +71,22 @@ from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 
+
+def _ways_in(*routers: APIRouter) -> APIRouter:
+    """What may begin a session, which is bound to the key that the request proves."""
+    ways = APIRouter(dependencies=[Depends(read_proof)])
+    for router in routers:
+        ways.include_router(router)
+    return ways
+
+
 ROUTERS = (
     registrations.router,
     verifications.router,
     passwords.router,
-    admission.router,
-    passkey_routes.router,
+    _ways_in(admission.router, passkey_routes.router, magic_links.router, social.router),
     email_changes.router,
     invitations.router,
-    magic_links.router,
     sessions.router,
     proofs.router,
     suspensions.router,
@@ -92,7 +100,6 @@ ROUTERS = (
     oauth_connections.router,
     login_attempts.router,
     rate_limits.router,
-    social.router,
     security_events.router,
     signing_key_routes.router,
     two_factor.router,
@@ -160,7 +167,8 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
     places = Places(settings.places_database)
     anonymising = Networks.read(settings.anonymising_networks)
     http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
-    verifier = TokenVerifier(public_keys, settings.issuer, AUDIENCE, clock)
+    verifier = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock)
+    proofs = ProofReader(settings.public_urls)
     return Components(
         settings=settings,
         database=database,
@@ -188,7 +196,8 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         successors=Successors(settings.sealing_keys),
         providers=Providers(http, Directory(http, clock)),
         relying_party=settings.relying_party,
-        authenticate=Authenticator(verifier, Blacklist(database, clock)),
+        authenticate=Authenticator(verifier, Blacklist(database, clock), proofs, clock),
+        proofs=proofs,
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
         cursors=Cursors(settings.sealing_keys),
     )

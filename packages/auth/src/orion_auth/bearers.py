@@ -14,6 +14,9 @@ from orion_core.http.shapes import RequestShape
 DEVICE_COOKIE = "orion_device"
 """Carries a device's secret where the client is a browser; scripts cannot read it."""
 
+PROOF = "orion.proof"
+"""Where a request that may begin a session has its proof of a key, once it was found good."""
+
 _TRAITS = ("accept-language", "sec-ch-ua-platform", "sec-ch-ua-mobile", "sec-ch-ua-model")
 _LONGEST_SECRET = 128
 
@@ -43,6 +46,7 @@ def bearer_of(request: Request, shown: DeviceShown | None = None) -> Bearer:
         context.ip_address,
         context.user_agent,
         shown.device_id if shown else None,
+        request.scope.get(PROOF),
         device_secret=(shown.device_secret if shown else None) or cookie,
         fingerprint=_fingerprint(request, context.user_agent, shown.fingerprint if shown else None),
     )

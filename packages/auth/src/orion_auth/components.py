@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from orion_auth.address_policy import AddressPolicy
+from orion_auth.bearers import PROOF
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.mailing import Mailing
@@ -19,6 +20,7 @@ from orion_auth.successors import Successors
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_core.dpop import ProofReader
 from orion_core.errors import Problem
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
@@ -47,6 +49,7 @@ class Components:
     providers: Providers
     relying_party: RelyingParty | None
     authenticate: Authenticator
+    proofs: ProofReader
     idempotency: IdempotencyKeys
     cursors: Cursors
 
@@ -76,6 +79,12 @@ async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(B
 
 Claims = Annotated[AccessClaims, Depends(_claims)]
 """The claims of the caller's access token; the request is refused without a good one."""
+
+
+async def read_proof(request: Request, wired: Wired) -> None:
+    """Read the proof of a key that a request to sign in may show (RFC 9449 §5), for `bearer_of`; 400 for a bad one."""
+    if "dpop" in request.headers:
+        request.scope[PROOF] = wired.proofs.read(request, wired.clock())
 
 
 def _administrator(claims: Claims) -> AccessClaims:

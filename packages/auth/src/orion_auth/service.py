@@ -6,6 +6,7 @@ from orion_auth import seeds
 from orion_auth.base import Table
 from orion_auth.devices import tables as devices
 from orion_auth.disavowals import tables as disavowals
+from orion_auth.dpop import tables as dpop
 from orion_auth.email_changes import tables as email_changes
 from orion_auth.identities import tables as identities
 from orion_auth.invitations import tables as invitations
@@ -28,6 +29,7 @@ from orion_core.service import Service
 SLICES = (
     devices,
     disavowals,
+    dpop,
     email_changes,
     identities,
     invitations,

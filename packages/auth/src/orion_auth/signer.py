@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 import structlog
 
@@ -46,6 +47,8 @@ class AccessToken:
     text: str = field(repr=False)
     expires_in: int
     """Seconds it is good for."""
+    token_type: Literal["Bearer", "DPoP"]
+    """How it is sent (RFC 6749 §7.1, RFC 9449 §5)."""
 
 
 class AccessTokenSigner:
@@ -105,6 +108,7 @@ class AccessTokenSigner:
         amr: tuple[str, ...],
         now: datetime,
         scopes: tuple[str, ...] = (),
+        audience: str | list[str] = AUDIENCE,
         jkt: str | None = None,
     ) -> AccessToken:
         """A token of a user who proved who he is at `auth_time`, by the methods `amr` (RFC 8176).
@@ -114,18 +118,22 @@ class AccessTokenSigner:
         claims = self._claims(str(user_id), FIRST_PARTY, now).model_copy(
             update={
                 "sid": str(session_id),
+                "aud": audience,
                 "scope": " ".join(scopes),
                 "epoch": epoch,
                 "auth_time": int(auth_time.timestamp()),
                 "amr": list(amr),
-                "cnf": Confirmation(jkt=jkt) if jkt is not None else None,
+                "cnf": _confirmation(jkt),
             }
         )
         return await self._sign(claims)
 
-    async def for_service(self, name: str, scope: str, now: datetime) -> AccessToken:
+    async def for_service(
+        self, name: str, scope: str, now: datetime, *, audience: str | list[str] = AUDIENCE, jkt: str | None = None
+    ) -> AccessToken:
         """A token of the service called `name`: subject and client are the same (RFC 9068 §2.2)."""
-        return await self._sign(self._claims(name, name, now).model_copy(update={"scope": scope}))
+        changes = {"scope": scope, "aud": audience, "cnf": _confirmation(jkt)}
+        return await self._sign(self._claims(name, name, now).model_copy(update=changes))
 
     def _claims(self, subject: str, client_id: str, now: datetime) -> AccessClaims:
         issued_at = int(now.timestamp())
@@ -142,4 +150,9 @@ class AccessTokenSigner:
     async def _sign(self, claims: AccessClaims) -> AccessToken:
         active = await self.ready()
         signed = f"{active.header}.{encode(claims.model_dump_json(exclude_none=True).encode())}"
-        return AccessToken(f"{signed}.{encode(active.key.sign(signed.encode()))}", claims.exp - claims.iat)
+        text = f"{signed}.{encode(active.key.sign(signed.encode()))}"
+        return AccessToken(text, claims.exp - claims.iat, "Bearer" if claims.cnf is None else "DPoP")
+
+
+def _confirmation(jkt: str | None) -> Confirmation | None:
+    return Confirmation(jkt=jkt) if jkt is not None else None

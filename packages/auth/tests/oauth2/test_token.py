@@ -144,6 +144,42 @@ async def test_a_service_gets_a_token_for_its_key(auth: "Auth") -> None:
     assert events[0]["type"] == "orion.auth.identity.registered.v1"
 
 
+async def claims_of(auth: "Auth", token: str) -> dict[str, Any]:
+    form = {"token": token}
+    return (await auth.http.post("/auth/oauth2/introspect", data=form, auth=("user", auth.service_key))).json()
+
+
+async def test_a_token_is_for_every_service_or_for_those_it_was_asked_for(auth: "Auth") -> None:
+    for resource, audience in (
+        ([], "orion"),
+        (["urn:orion:auth"], "urn:orion:auth"),
+        (["urn:orion:user", "urn:orion:auth"], ["urn:orion:user", "urn:orion:auth"]),
+    ):
+        form = {"grant_type": "client_credentials", "resource": resource}
+        answer = await auth.http.post(ENDPOINT, data=form, auth=("user", auth.service_key))
+        assert (await claims_of(auth, answer.json()["access_token"]))["aud"] == audience
+
+
+async def test_a_token_for_another_service_is_refused_here(auth: "Auth") -> None:
+    await auth.verified()
+    session = (await auth.sign_in()).json()
+    form = {"grant_type": "refresh_token", "refresh_token": session["refresh_token"], "resource": "urn:orion:user"}
+    narrowed = (await auth.http.post(ENDPOINT, data=form)).json()
+    headers = auth.as_bearer(narrowed["access_token"])
+    assert (await auth.http.get("/auth/v1/sessions/current", headers=headers)).status_code == 401
+    again = (await auth.refresh(narrowed["refresh_token"])).json()["access_token"]
+    assert (await auth.http.get("/auth/v1/sessions/current", headers=auth.as_bearer(again))).status_code == 200
+
+
+async def test_an_unknown_resource_is_refused_before_anything_happens(auth: "Auth") -> None:
+    await auth.verified()
+    token = (await auth.sign_in()).json()["refresh_token"]
+    form = {"grant_type": "refresh_token", "refresh_token": token, "resource": "https://elsewhere.example"}
+    refused = await auth.http.post(ENDPOINT, data=form)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_target")
+    assert (await auth.refresh(token)).status_code == 200
+
+
 BAD: list[tuple[dict[str, Any], int, str]] = [
     ({}, 400, "invalid_request"),
     ({"grant_type": "password"}, 400, "unsupported_grant_type"),

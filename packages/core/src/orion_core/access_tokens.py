@@ -23,7 +23,7 @@ from orion_core.signatures import ALGORITHMS, VerifyingKey, decode, verifying_ke
 
 TYPE = "at+jwt"
 AUDIENCE = "orion"
-"""`aud` of access tokens: one for the three services, which are one product's."""
+"""`aud` of access tokens that are for every service: those of one product."""
 
 LEEWAY = timedelta(seconds=5)
 """How far the clocks of two machines may be apart."""
@@ -45,6 +45,11 @@ _FORM = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 log = structlog.get_logger()
 
 
+def audience_of(service: str) -> str:
+    """`aud` of access tokens that are for that service, and not for others that do not stand beside it (RFC 8707)."""
+    return f"urn:orion:{service}"
+
+
 class Refusals(Protocol):
     """Who knows which tokens are refused although their signature is good."""
 
@@ -54,12 +59,12 @@ class Refusals(Protocol):
 
 
 class TokenVerifier:
-    """Verifies signature, type, issuer, audience and times of access tokens for one audience."""
+    """Verifies signature, type, issuer, audience and times of access tokens: those for `audience` or for everybody."""
 
     def __init__(self, fetch_keys: FetchKeys, issuer: str, audience: str, clock: Clock) -> None:
         self._fetch_keys = fetch_keys
         self._issuer = issuer
-        self._audience = audience
+        self._audiences = frozenset((audience, AUDIENCE))
         self._clock = clock
         self._keys: dict[str, VerifyingKey] = {}
         self._headers: dict[str, str] = {}
@@ -95,7 +100,7 @@ class TokenVerifier:
         except (InvalidSignature, ValueError, ValidationError):
             raise _malformed() from None
         self._headers[header] = key_id  # of keys that we have, for which auth writes one each; not read again
-        if claims.iss != self._issuer or self._audience not in claims.audiences:
+        if claims.iss != self._issuer or self._audiences.isdisjoint(claims.audiences):
             raise unauthenticated("The access token was issued for somebody else.")
         return claims
 

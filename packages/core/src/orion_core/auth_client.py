@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import httpx
 
 from orion_contracts.event import Event
-from orion_core.access_tokens import AUDIENCE, TokenVerifier
+from orion_core.access_tokens import TokenVerifier, audience_of
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_core.dpop import ProofReader
 from orion_core.events.client import FeedClient
 from orion_core.events.follow import Follower, Handler
 from orion_core.http.application import Background
@@ -37,8 +38,8 @@ class AuthClient:
         feed = FeedClient("auth", f"{self._url}/auth/v1/events", tokens, http)
         self.follower = Follower(feed, database, clock, handlers)
         self.revocations = FollowedRevocations(feed, clock)
-        verifier = TokenVerifier(self._fetch_keys, settings.issuer, AUDIENCE, clock)
-        self.authenticate = Authenticator(verifier, self.revocations)
+        verifier = TokenVerifier(self._fetch_keys, settings.issuer, audience_of(name), clock)
+        self.authenticate = Authenticator(verifier, self.revocations, ProofReader(settings.public_urls), clock)
 
     @property
     def background(self) -> Sequence[Background]:

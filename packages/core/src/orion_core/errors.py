@@ -73,10 +73,10 @@ def invalid_field(field: str, code: str, detail: str) -> Problem:
     return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
 
 
-def unauthenticated(detail: str, error: str = "invalid_token") -> Problem:
-    """401 with the challenge that RFC 6750 §3 asks for: with an error only when there was a token (§3.1)."""
-    challenge = f'Bearer error="{error}"' if error == "invalid_token" else "Bearer"
-    return Problem(401, error, "Not signed in", detail, headers={"WWW-Authenticate": challenge})
+def unauthenticated(detail: str) -> Problem:
+    """401 for an access token that is no good, with the challenge that RFC 6750 §3 asks for."""
+    challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    return Problem(401, "invalid_token", "Not signed in", detail, headers=challenge)
 
 
 def not_found(what: str) -> Problem:

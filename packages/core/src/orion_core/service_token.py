@@ -1,10 +1,11 @@
-"""Tokens with which one service calls another: got from auth for a service key, kept until shortly before they end."""
+"""Tokens with which a service calls auth: got from auth for a service key, kept until shortly before they end."""
 
 import asyncio
 from datetime import datetime, timedelta
 
 import httpx
 
+from orion_core.access_tokens import audience_of
 from orion_core.clock import Clock
 
 EARLY = timedelta(seconds=30)
@@ -35,9 +36,8 @@ class ServiceTokens:
 
     async def _fetch(self) -> None:
         asked_at = self._clock()
-        answer = await self._http.post(
-            self._url, data={"grant_type": "client_credentials", "scope": "events:read"}, auth=self._credentials
-        )
+        form = {"grant_type": "client_credentials", "scope": "events:read", "resource": audience_of("auth")}
+        answer = await self._http.post(self._url, data=form, auth=self._credentials)
         answer.raise_for_status()
         grant = answer.json()
         self._token = grant["access_token"]

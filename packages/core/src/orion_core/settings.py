@@ -66,12 +66,23 @@ class ServiceSettings(Settings):
         (), validation_alias="ORION_TRUSTED_PROXIES", examples=["10.0.0.0/8,fd00::/8"]
     )
     """Networks whose `X-Forwarded-For` is believed. Nobody's, unless it is said."""
+    public_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias="ORION_PUBLIC_URLS", examples=["https://api.example.com"]
+    )
+    """What clients' URLs of this service begin with, for the proofs of RFC 9449 (docs/dpop.md). Unset: any host."""
     pool_size: int = Field(10, ge=1, le=200, validation_alias="ORION_POOL_SIZE", examples=["10"])
     """Database connections of one worker process."""
     body_limit: int = Field(262_144, ge=1024, validation_alias="ORION_BODY_LIMIT", examples=["262144"])
     """Largest request body in bytes."""
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("public_urls")
+    @classmethod
+    def _have_scheme_and_host(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url) for url in urls):
+            raise ValueError("each must begin with https:// or http:// and name a host")
+        return urls
+
+    @field_validator("trusted_proxies", "public_urls", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -26,7 +26,7 @@ async def as_named(request: Request) -> AccessClaims:
     """In these tests the token is the user's id."""
     user = request.headers.get("authorization", "").removeprefix("Bearer ")
     if not user:
-        raise unauthenticated("no token", "missing_token")
+        raise unauthenticated("no token")
     return AccessClaims(iss="i", aud="orion", sub=user, client_id="c", sid="s", exp=2, iat=1, jti="j")
 
 

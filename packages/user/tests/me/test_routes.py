@@ -22,6 +22,7 @@ from orion_contracts.events import SessionStarted
 from orion_core.events.client import NEXT_POSITION
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock, TestDatabase
+from orion_core.testing.proofs import ProofKey
 from orion_user.app import build
 from orion_user.settings import UserSettings
 
@@ -58,19 +59,20 @@ def fake_auth() -> FastAPI:
     return auth
 
 
-def signed(clock: MovableClock, subject: str, session: UUID | None, scope: str = "") -> str:
+def signed(clock: MovableClock, subject: str, session: UUID | None, scope: str = "", **more: Any) -> str:
     now = int(clock().timestamp())
-    claims = AccessClaims(
-        iss=ISSUER,
-        aud="orion",
-        sub=subject,
-        client_id="orion",
-        sid=None if session is None else str(session),
-        scope=scope,
-        exp=now + 600,
-        iat=now,
-        jti=str(uuid7()),
-    )
+    values: dict[str, Any] = {
+        "iss": ISSUER,
+        "aud": "orion",
+        "sub": subject,
+        "client_id": "orion",
+        "sid": None if session is None else str(session),
+        "scope": scope,
+        "exp": now + 600,
+        "iat": now,
+        "jti": str(uuid7()),
+    }
+    claims = AccessClaims.model_validate(values | more)
     header = {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}
     return jwt.encode(header, claims.model_dump(exclude_none=True), KEY, algorithms=["ES256"])
 
@@ -121,6 +123,40 @@ async def test_me(auth: "AuthFeed", caller: Caller) -> None:
     assert (me["locale"], me["timezone"]) == ("de", "Europe/Berlin")
     assert [(role["name"], role["through"]) for role in me["roles"]] == [("user", None), ("guest", "user")]
     assert [each["name"] for each in me["permissions"]] == ["content:read", "permission:read", "role:read", "user:read"]
+
+
+async def test_a_token_that_is_bound_to_a_key_needs_its_proof(
+    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock
+) -> None:
+    user_id, key, url = await auth.register("ada@example.com"), ProofKey(clock), "http://user/user/v1/me"
+    token = signed(clock, str(user_id), uuid7(), cnf={"jkt": key.jkt})
+    async with httpx.AsyncClient(transport=service) as client:
+        proved = key.headers("GET", url, token)
+        assert [(await client.get(url, headers=proved)).status_code for _ in range(2)] == [200, 401]
+        bearer = await client.get(url, headers={"Authorization": f"Bearer {token}"})
+        assert (bearer.status_code, bearer.json()["code"]) == (401, "invalid_token")
+        assert bearer.headers["WWW-Authenticate"].startswith("DPoP ")
+        stolen = await client.get(url, headers=ProofKey(clock).headers("GET", url, token))
+        assert (stolen.status_code, stolen.json()["code"]) == (401, "invalid_dpop_proof")
+
+
+@pytest.mark.parametrize(
+    ("audience", "status"),
+    [
+        ("urn:orion:user", 200),
+        (["urn:orion:auth", "urn:orion:user"], 200),
+        ("urn:orion:auth", 401),
+        (["urn:orion:auth", "urn:orion:notifications"], 401),
+    ],
+    ids=str,
+)
+async def test_a_token_for_other_services_is_refused(
+    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock, audience: Any, status: int
+) -> None:
+    user_id = await auth.register("ada@example.com")
+    headers = {"Authorization": f"Bearer {signed(clock, str(user_id), uuid7(), aud=audience)}"}
+    async with httpx.AsyncClient(transport=service, base_url="http://user") as client:
+        assert (await client.get("/user/v1/me", headers=headers)).status_code == status
 
 
 async def test_who_is_asking(service: httpx.ASGITransport, caller: Caller, clock: MovableClock) -> None:

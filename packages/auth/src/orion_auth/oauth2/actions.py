@@ -6,17 +6,26 @@ from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID
 
+from orion_auth.dpop import actions as dpop
 from orion_auth.gate import Gate
-from orion_auth.oauth2.rules import Client, TokenRequestError, check_service, granted_scope, requested_scopes
+from orion_auth.oauth2.rules import (
+    Client,
+    TokenRequestError,
+    check_service,
+    granted_audience,
+    granted_scope,
+    requested_scopes,
+)
 from orion_auth.oauth2.shapes import Introspection, TokenResponse
 from orion_auth.refresh_tokens import actions as refresh_tokens
 from orion_auth.refresh_tokens.actions import Known
 from orion_auth.sessions import actions as sessions
-from orion_auth.signer import AccessTokenSigner
+from orion_auth.signer import AccessToken
 from orion_auth.successors import Successors
 from orion_auth.tokens.actions import Bearer
 from orion_contracts.claims import AccessClaims, Confirmation
 from orion_core.database import Database
+from orion_core.dpop import Proof
 from orion_core.errors import Problem
 from orion_core.http.authentication import Authenticator
 from orion_core.http.rate_limit import RateLimitState
@@ -30,31 +39,44 @@ class Granted:
     limit: RateLimitState | None = None
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What an access token is asked for."""
+
+    scope: str | None
+    resource: str | None
+    """RFC 8707: whom the token is for."""
+
+
 async def grant_to_service(
-    signer: AccessTokenSigner, key_hashes: Mapping[str, str], client: Client, scope: str | None, now: datetime
+    gate: Gate, key_hashes: Mapping[str, str], client: Client, wanted: Wanted, proof: Proof | None, now: datetime
 ) -> Granted:
     """An access token for a service that shows its key (RFC 6749 §4.4); it gets no refresh token."""
     check_service(client, key_hashes)
-    granted = granted_scope(client, scope)
-    token = await signer.for_service(client.id, granted, now)
-    return Granted(TokenResponse(access_token=token.text, expires_in=token.expires_in, scope=granted))
+    scope, audience = granted_scope(client, wanted.scope), granted_audience(wanted.resource)
+    if proof is not None:
+        async with gate.database.autocommit() as connection:
+            await dpop.use(connection, proof, now)
+    jkt = proof.jkt if proof is not None else None
+    token = await gate.signer.for_service(client.id, scope, now, audience=audience, jkt=jkt)
+    return Granted(_response(token, scope=scope))
 
 
 async def grant_by_refresh(
-    gate: Gate, successors: Successors, refresh_token: str | None, scope: str | None, bearer: Bearer, now: datetime
+    gate: Gate, successors: Successors, refresh_token: str | None, wanted: Wanted, bearer: Bearer, now: datetime
 ) -> Granted:
     """The next access token of a session, and the next refresh token (RFC 6749 §6)."""
     if refresh_token is None:
         raise TokenRequestError("invalid_request", "refresh_token is missing.")
-    grant = await sessions.refresh(gate, successors, refresh_token, bearer, now, requested_scopes(scope))
+    scopes, audience = requested_scopes(wanted.scope), granted_audience(wanted.resource)
+    grant = await sessions.refresh(gate, successors, refresh_token, bearer, now, scopes, audience)
     if grant is None:
         raise TokenRequestError("invalid_grant", "The refresh token has ended, was used or was revoked; sign in again.")
-    response = TokenResponse(
-        access_token=grant.access_token.text,
-        expires_in=grant.access_token.expires_in,
-        refresh_token=grant.refresh_token,
-    )
-    return Granted(response, grant.limit)
+    return Granted(_response(grant.access_token, refresh_token=grant.refresh_token), grant.limit)
+
+
+def _response(token: AccessToken, **more: str) -> TokenResponse:
+    return TokenResponse(access_token=token.text, token_type=token.token_type, expires_in=token.expires_in, **more)
 
 
 async def revoke(gate: Gate, authenticate: Authenticator, token: str | None, now: datetime) -> None:

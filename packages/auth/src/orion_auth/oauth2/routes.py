@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 
 from orion_auth.components import Components, Wired
 from orion_auth.oauth2 import actions
-from orion_auth.oauth2.actions import Granted
+from orion_auth.oauth2.actions import Granted, Wanted
 from orion_auth.oauth2.rules import (
     OPERATOR_SCOPES,
+    RESOURCE,
     SERVICE_SCOPES,
     TokenRequestError,
     check_service,
@@ -20,8 +21,10 @@ from orion_auth.oauth2.rules import (
 )
 from orion_auth.oauth2.shapes import Introspection, ServerMetadata, TokenError, TokenResponse
 from orion_auth.tokens.actions import Bearer
+from orion_core.dpop import InvalidProofError
 from orion_core.errors import Problem
 from orion_core.http.context import Context, RequestContext
+from orion_core.signatures import ALGORITHMS
 
 router = APIRouter(prefix="/auth/oauth2", tags=["tokens"])
 metadata_router = APIRouter(tags=["tokens"])
@@ -39,6 +42,7 @@ _TOKEN_FORM = _form(
         "grant_type": {"type": "string", "enum": ["client_credentials", "refresh_token"]},
         "refresh_token": {"type": "string"},
         "scope": {"type": "string"},
+        "resource": {"type": "string", "description": "Whom the token is for (RFC 8707), such as urn:orion:user"},
         "device_id": {
             "type": "string",
             "description": "Best sent with every refresh: by it a second try is told from a thief's",
@@ -54,9 +58,11 @@ async def grant(request: Request, wired: Wired, context: Context) -> JSONRespons
     """Get an access token: for a service key (client_credentials), or with a refresh token."""
     try:
         form = read_form(request.headers.get("content-type", ""), await request.body())
-        granted = await _grant(form, request.headers.get("authorization", ""), wired, context)
+        granted = await _grant(request, form, wired, context)
     except TokenRequestError as error:
         return _refused(error)
+    except InvalidProofError as error:
+        return _error(error.code, error.detail, error.status, {})
     except Problem as problem:
         if problem.status != HTTPStatus.TOO_MANY_REQUESTS:
             raise
@@ -108,19 +114,23 @@ async def read_metadata(wired: Wired, response: Response) -> ServerMetadata:
         token_endpoint_auth_methods_supported=["none", *of_clients],
         revocation_endpoint_auth_methods_supported=["none"],
         introspection_endpoint_auth_methods_supported=of_clients,
+        dpop_signing_alg_values_supported=list(ALGORITHMS),
     )
 
 
-async def _grant(form: dict[str, str], authorization: str, wired: Components, context: RequestContext) -> Granted:
+async def _grant(request: Request, form: dict[str, str], wired: Components, context: RequestContext) -> Granted:
+    now = wired.clock()
+    proof = wired.proofs.read(request, now) if "dpop" in request.headers else None
+    wanted = Wanted(form.get("scope"), form.get(RESOURCE))
     match form.get("grant_type"):
         case "client_credentials":
-            client = read_client(authorization, form)
+            client = read_client(request.headers.get("authorization", ""), form)
             hashes = wired.settings.service_key_hashes
-            return await actions.grant_to_service(wired.signer, hashes, client, form.get("scope"), wired.clock())
+            return await actions.grant_to_service(wired.gate, hashes, client, wanted, proof, now)
         case "refresh_token":
-            bearer = Bearer(context.ip_address, context.user_agent, device_id(form))
+            bearer = Bearer(context.ip_address, context.user_agent, device_id(form), proof)
             return await actions.grant_by_refresh(
-                wired.gate, wired.successors, form.get("refresh_token"), form.get("scope"), bearer, wired.clock()
+                wired.gate, wired.successors, form.get("refresh_token"), wanted, bearer, now
             )
         case None:
             raise TokenRequestError("invalid_request", "grant_type is missing.")

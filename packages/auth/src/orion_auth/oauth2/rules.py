@@ -9,6 +9,7 @@ from hashlib import sha256
 from urllib.parse import parse_qsl, unquote_plus
 
 from orion_auth.scopes import ADMIN_SCOPE
+from orion_core.access_tokens import AUDIENCE, audience_of
 
 SERVICE_SCOPES = frozenset({"events:read"})
 """What a service may ask for."""
@@ -17,6 +18,10 @@ OPERATOR = "operator"
 """The client whose key administrators' tools show: no service, but whoever runs them."""
 
 OPERATOR_SCOPES = frozenset({ADMIN_SCOPE})
+
+RESOURCE = "resource"
+SERVICES = ("auth", "user", "notifications")
+"""What access tokens are for."""
 
 LONGEST_DEVICE_ID = 128
 
@@ -41,19 +46,24 @@ class Client:
 
 
 def read_form(content_type: str, body: bytes) -> dict[str, str]:
-    """The parameters of a request; each may be there once (RFC 6749 §3.2), an empty one is as if left out."""
+    """The parameters of a request; an empty one is as if left out.
+
+    Each may be there once (RFC 6749 §3.2), but `resource` (RFC 8707 §2), whose values are parted by spaces.
+    """
     if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise TokenRequestError("invalid_request", "Send the parameters as application/x-www-form-urlencoded.")
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20, errors="strict")
     except ValueError:
         raise TokenRequestError("invalid_request", "The parameters cannot be read as a form in UTF-8.") from None
-    form = dict(pairs)
-    if len(form) < len(pairs):
+    resources = [value for name, value in pairs if name == RESOURCE]
+    others = [(name, value) for name, value in pairs if name != RESOURCE]
+    form = dict(others)
+    if len(form) < len(others):
         raise TokenRequestError("invalid_request", "A parameter was sent twice.")
     if any("\0" in name + value for name, value in pairs):
         raise TokenRequestError("invalid_request", "A parameter contains a NUL character.")
-    return {name: value for name, value in pairs if value}
+    return {name: value for name, value in (form | {RESOURCE: " ".join(resources)}).items() if value}
 
 
 def read_client(authorization: str, form: Mapping[str, str]) -> Client:
@@ -83,6 +93,15 @@ def granted_scope(client: Client, requested: str | None) -> str:
     if not scopes <= allowed:
         raise TokenRequestError("invalid_scope", f"This client may have: {' '.join(sorted(allowed))}.")
     return " ".join(sorted(scopes))
+
+
+def granted_audience(requested: str | None) -> str | list[str]:
+    """`aud` of a token for the resources that were asked for (RFC 8707); for every service when none was named."""
+    known = [audience_of(service) for service in SERVICES]
+    resources = list(dict.fromkeys((requested or "").split()))
+    if not set(resources) <= set(known):
+        raise TokenRequestError("invalid_target", f"The resources here are: {' '.join(known)}.")
+    return resources if len(resources) > 1 else (resources or [AUDIENCE])[0]
 
 
 def requested_scopes(requested: str | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ class TokenResponse(ResponseShape):
     """RFC 6749 §5.1."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer", "DPoP"]
     expires_in: int
     refresh_token: str | None = None
     scope: str | None = None
@@ -57,3 +57,5 @@ class ServerMetadata(ResponseShape):
     token_endpoint_auth_methods_supported: list[str]
     revocation_endpoint_auth_methods_supported: list[str]
     introspection_endpoint_auth_methods_supported: list[str]
+    dpop_signing_alg_values_supported: list[str]
+    """RFC 9449 §5.1."""

@@ -51,7 +51,14 @@ async def prove(
     await _record_proof(gate, identity, session_id, amr, bearer, now)
     await rate_limits.give_back(gate.database, taken)
     token = await gate.signer.for_user(
-        identity.id, session_id, epoch=identity.security_epoch, auth_time=now, amr=amr, now=now
+        identity.id,
+        session_id,
+        epoch=identity.security_epoch,
+        auth_time=now,
+        amr=amr,
+        now=now,
+        audience=claims.aud,
+        jkt=claims.cnf.jkt if claims.cnf is not None else None,
     )
     return token, taken.state
 

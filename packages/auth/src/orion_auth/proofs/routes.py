@@ -31,4 +31,6 @@ async def prove(body: NewProof, response: Response, claims: Claims, wired: Wired
     token, limit = await actions.prove(wired.gate, wired.lane, claims, body.password, bearer, now)
     if limit is not None:
         response.headers.update(limit.headers())
-    return Proved(access_token=token.text, expires_in=token.expires_in, authenticated_at=now)
+    return Proved(
+        access_token=token.text, token_type=token.token_type, expires_in=token.expires_in, authenticated_at=now
+    )

@@ -18,7 +18,7 @@ class Proved(ResponseShape):
     """An access token that says that its owner has just proved who he is; the refresh token stays as it is."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer", "DPoP"]
     expires_in: int
     """Seconds the access token is good for."""
     authenticated_at: datetime

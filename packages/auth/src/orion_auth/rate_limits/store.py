@@ -11,74 +11,27 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
+from orion_auth.counting import counting
 from orion_auth.rate_limits.rules import Limit, RateLimitKeyType
 from orion_auth.rate_limits.tables import RateLimit, RateLimitPolicy
 
-_STEP = """
-  step_{n} AS (
-    INSERT INTO rate_limits AS counter (key, key_type, endpoint, "limit", window_seconds, count, passes, reset_at)
-    SELECT
-      :key_{n}, policy.key_type, policy.endpoint, policy."limit", policy.window_seconds, 1, ARRAY[moment.now],
-      date_bin(make_interval(secs => policy.window_seconds), moment.now, 'epoch')
-        + 2 * make_interval(secs => policy.window_seconds)
-    FROM rate_limit_policies AS policy, moment                 -- uq_rate_limit_policies_endpoint_key_type
-    WHERE policy.endpoint = :endpoint_{n} AND policy.key_type = CAST(:key_type_{n} AS rate_limit_key_type)
-      {unless_refused}
-    ON CONFLICT (key) DO UPDATE SET                             -- uq_rate_limits_key
-      ("limit", window_seconds, passes, count, reset_at, blocked_until) = (
-        SELECT
-          excluded."limit",
-          excluded.window_seconds,
-          CASE WHEN room.fits THEN kept.passes || moment.now ELSE kept.passes END,
-          CASE WHEN room.fits THEN cardinality(kept.passes) + 1 ELSE excluded."limit" + 1 END,
-          CASE WHEN room.fits THEN greatest(counter.reset_at, excluded.reset_at) ELSE counter.reset_at END,
-          CASE WHEN room.fits THEN NULL WHEN block.holds THEN counter.blocked_until ELSE block.next END
-        FROM moment
-        CROSS JOIN LATERAL (
-          SELECT ARRAY(
-            SELECT pass FROM unnest(counter.passes) AS pass
-            WHERE pass > moment.now - make_interval(secs => excluded.window_seconds)
-            ORDER BY pass
-          ) AS passes
-        ) AS kept
-        CROSS JOIN LATERAL (
-          SELECT
-            counter.blocked_until IS NOT NULL AND counter.blocked_until > moment.now AS holds,
-            (
-              SELECT moment.now + make_interval(secs => policy.block_seconds)
-              FROM rate_limit_policies AS policy
-              WHERE policy.endpoint = excluded.endpoint AND policy.key_type = excluded.key_type
-                AND policy.block_seconds > 0
-            ) AS next
-        ) AS block
-        CROSS JOIN LATERAL (
-          SELECT NOT block.holds AND cardinality(kept.passes) < excluded."limit" AS fits
-        ) AS room
-      )
-    RETURNING
-      {n} AS step, endpoint, "limit", window_seconds, count, count <= "limit" AS has_passed,
-      greatest(
-        blocked_until,
-        passes[greatest(1, cardinality(passes) - "limit" + 1)] + make_interval(secs => window_seconds)
-      ) AS ends_at
-  )
-"""
+_POLICY_OF_STEP = "policy.endpoint = :endpoint_{n} AND policy.key_type = CAST(:key_type_{n} AS rate_limit_key_type)"
+_UNLESS_REFUSED = " AND NOT EXISTS (SELECT FROM step_{before} WHERE NOT has_passed)"
+_FOUND = "SELECT {n} AS step, * FROM step_{n}"
 
 
 @cache
 def _take(steps: int) -> TextClause:
     """Every limit in turn, the narrowest first; one that refuses keeps those after it from counting the try.
 
-    The lock on a counter's row makes tries at the same moment take turns, so the count is exact. All tries at one thing
-    lock its counters in the same order, so none waits for one that waits for it.
+    All tries at one thing lock its counters in the same order, so none waits for one that waits for it.
     """
-    unless = "AND NOT EXISTS (SELECT FROM step_{before} WHERE NOT has_passed)"
-    written = [
-        _STEP.format(n=n, unless_refused=" ".join(unless.format(before=before) for before in range(n)))
-        for n in range(steps)
-    ]
-    found = " UNION ALL ".join(f"TABLE step_{n}" for n in range(steps))
-    return text("WITH moment AS (SELECT CAST(:now AS timestamptz) AS now)," + ",".join(written) + found)
+    written = ["moment AS (SELECT CAST(:now AS timestamptz) AS now)"]
+    for n in range(steps):
+        condition = _POLICY_OF_STEP.format(n=n) + "".join(_UNLESS_REFUSED.format(before=before) for before in range(n))
+        written.append(f"step_{n} AS ({counting(f':key_{n}', condition)})")
+    found = " UNION ALL ".join(_FOUND.format(n=n) for n in range(steps))
+    return text(f"WITH {', '.join(written)} {found}")
 
 
 async def take(connection: AsyncConnection, limits: Sequence[Limit], now: datetime) -> Sequence[AnyRow]:

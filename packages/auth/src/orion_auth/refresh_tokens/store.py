@@ -6,60 +6,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
+from orion_auth.counting import counting
 
-_ROTATE = text("""
+_STATEMENT = """
     WITH shown AS (
       SELECT user_id, family_id
       FROM auth_tokens                                          -- uq_auth_tokens_token
       WHERE token = :selector AND token_hash = :token_hash AND type = 'REFRESH'
     ), moment AS (
       SELECT CAST(:now AS timestamptz) AS now
-    ), counted AS (
-      INSERT INTO rate_limits AS counter (key, key_type, endpoint, "limit", window_seconds, count, passes, reset_at)
-      SELECT
-        'refresh USER ' || shown.user_id, policy.key_type, policy.endpoint, policy."limit", policy.window_seconds, 1,
-        ARRAY[moment.now],
-        date_bin(make_interval(secs => policy.window_seconds), moment.now, 'epoch')
-          + 2 * make_interval(secs => policy.window_seconds)
-      FROM moment, shown, rate_limit_policies AS policy         -- uq_rate_limit_policies_endpoint_key_type
-      WHERE policy.endpoint = 'refresh' AND policy.key_type = 'USER'
-      ON CONFLICT (key) DO UPDATE SET                           -- uq_rate_limits_key
-        ("limit", window_seconds, passes, count, reset_at, blocked_until) = (
-          SELECT
-            excluded."limit",
-            excluded.window_seconds,
-            CASE WHEN room.fits THEN kept.passes || moment.now ELSE kept.passes END,
-            CASE WHEN room.fits THEN cardinality(kept.passes) + 1 ELSE excluded."limit" + 1 END,
-            CASE WHEN room.fits THEN greatest(counter.reset_at, excluded.reset_at) ELSE counter.reset_at END,
-            CASE WHEN room.fits THEN NULL WHEN block.holds THEN counter.blocked_until ELSE block.next END
-          FROM moment
-          CROSS JOIN LATERAL (
-            SELECT ARRAY(
-              SELECT pass FROM unnest(counter.passes) AS pass
-              WHERE pass > moment.now - make_interval(secs => excluded.window_seconds)
-              ORDER BY pass
-            ) AS passes
-          ) AS kept
-          CROSS JOIN LATERAL (
-            SELECT
-              counter.blocked_until IS NOT NULL AND counter.blocked_until > moment.now AS holds,
-              (
-                SELECT moment.now + make_interval(secs => policy.block_seconds)
-                FROM rate_limit_policies AS policy
-                WHERE policy.endpoint = excluded.endpoint AND policy.key_type = excluded.key_type
-                  AND policy.block_seconds > 0
-              ) AS next
-          ) AS block
-          CROSS JOIN LATERAL (
-            SELECT NOT block.holds AND cardinality(kept.passes) < excluded."limit" AS fits
-          ) AS room
-        )
-      RETURNING
-        "limit", window_seconds, count,
-        greatest(
-          blocked_until,
-          passes[greatest(1, cardinality(passes) - "limit" + 1)] + make_interval(secs => window_seconds)
-        ) AS ends_at
+    ), counted AS ({counted}
     ), line AS (
       SELECT first.id
       FROM shown JOIN auth_tokens AS first ON first.id = shown.family_id      -- pk_auth_tokens
@@ -97,14 +53,24 @@ _ROTATE = text("""
     SELECT
       counted."limit", counted.window_seconds, counted.count, counted.ends_at, successor.*
     FROM shown LEFT JOIN counted ON true LEFT JOIN successor ON true
-""")
+"""
+
+ROTATE = text(
+    _STATEMENT.format(
+        counted=counting(
+            "'refresh USER ' || shown.user_id",
+            "policy.endpoint = 'refresh' AND policy.key_type = 'USER'",
+            sources="moment CROSS JOIN shown",
+        )
+    )
+)
 """A refresh in one round trip; no row when there is no such token, one with nulls when it was counted but not rotated.
 
 Whoever changes the row from ACTIVE writes the successor; the others do nothing. In this order it takes the locks of the
 counter, of the line's first token (which whoever ends the session takes too, so that no successor is missed) and of the
 token itself. When it waited for any of them, PostgreSQL judges the token by its newest state (READ COMMITTED).
 
-The identity's standing is that of `identities.rules.standing`, and counting is `rate_limits.store.take`'s: this one
+The identity's standing is that of `identities.rules.standing`, and the counter is one of `rate_limits`: this one
 statement reads across slices, because one round trip is the point.
 """
 
@@ -124,7 +90,7 @@ _FIND_AGAIN = text("""
 
 async def rotate(connection: AsyncConnection, values: dict[str, Any]) -> AnyRow | None:
     """Count a refresh, and replace an active refresh token by its successor; None when there is no such token."""
-    return (await connection.execute(_ROTATE, values)).one_or_none()
+    return (await connection.execute(ROTATE, values)).one_or_none()
 
 
 async def find_again(connection: AsyncConnection, selector: str, token_hash: bytes) -> AnyRow | None:

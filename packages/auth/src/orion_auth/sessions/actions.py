@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orion_auth.dpop import actions as dpop
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.refresh_tokens import actions as refresh_tokens
-from orion_auth.refresh_tokens.actions import Replayed
+from orion_auth.refresh_tokens.actions import Refreshed, Replayed
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TOKEN_REUSED
@@ -22,6 +23,7 @@ from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession
 from orion_contracts.claims import AccessClaims
 from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionStarted
+from orion_core.access_tokens import AUDIENCE
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
 from orion_core.errors import unauthenticated
@@ -39,6 +41,8 @@ class Started:
     session: NewSession
     epoch: int
     refresh_token: str = field(repr=False)
+    jkt: str | None
+    """Thumbprint of the key that its tokens are bound to."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ async def begin(
         amr=amr,
         security_epoch=identity.security_epoch,
     )
+    await dpop.use(transaction.connection, bearer.proof, now)
     refresh_token = await tokens.issue_refresh(transaction, session, bearer)
     event = SessionStarted(
         session_id=session.id,
@@ -98,29 +103,44 @@ async def begin(
     known = await tokens.list_sessions(transaction.connection, identity.id, now)
     for each in too_many([LiveSession(each.id, each.last_used_at) for each in known], policy.most, session.id):
         await _end(transaction, outbox, identity.id, each, "LIMIT", now)
-    return Started(session, identity.security_epoch, refresh_token)
+    return Started(session, identity.security_epoch, refresh_token, bearer.jkt)
 
 
 async def grant(signer: AccessTokenSigner, started: Started, limit: RateLimitState | None, now: datetime) -> Grant:
     """The tokens of a session that was begun, once its transaction is committed."""
     session = started.session
     access = await signer.for_user(
-        session.user_id, session.id, epoch=started.epoch, auth_time=session.started_at, amr=session.amr, now=now
+        session.user_id,
+        session.id,
+        epoch=started.epoch,
+        auth_time=session.started_at,
+        amr=session.amr,
+        now=now,
+        jkt=started.jkt,
     )
     expires_at = min(session.started_at + session.idle, session.expires_at)
     return Grant(access, started.refresh_token, session.id, session.user_id, expires_at, limit)
 
 
 async def refresh(
-    gate: Gate, successors: Successors, token: str, bearer: Bearer, now: datetime, scopes: tuple[str, ...] = ()
+    gate: Gate,
+    successors: Successors,
+    token: str,
+    bearer: Bearer,
+    now: datetime,
+    scopes: tuple[str, ...] = (),
+    audience: str | list[str] = AUDIENCE,
 ) -> Grant | None:
     """Carry a session on: a new access token, and a new refresh token in place of the one shown.
 
     None when the token is no good, or has not all of `scopes`. One of which there must be a copy ends its session:
-    whoever came second, one of the two is not the owner. One round trip to the database, unless something is wrong.
+    whoever came second, one of the two is not the owner. One round trip to the database, unless something is wrong or
+    a key is proved. A proof that was used before raises InvalidProofError; its key's holder gets the successor again.
     """
     async with gate.database.autocommit() as connection:
         rotated = await refresh_tokens.rotate(connection, successors, token, bearer, now, scopes)
+        if isinstance(rotated, Refreshed):
+            await dpop.use(connection, bearer.proof, now)
     if isinstance(rotated, Replayed):
         async with gate.database.transaction() as transaction:
             await _end_replayed(transaction, gate.outbox, rotated, bearer, now)
@@ -135,6 +155,7 @@ async def refresh(
         amr=rotated.amr,
         now=now,
         scopes=scopes or rotated.scopes,
+        audience=audience,
         jkt=rotated.jkt,
     )
     return Grant(access, rotated.token, rotated.session_id, rotated.user_id, rotated.expires_at, rotated.limit)

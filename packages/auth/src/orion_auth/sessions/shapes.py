@@ -40,7 +40,7 @@ class SessionGranted(ResponseShape):
     """A new session: a token to work with, and one to get the next with."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer", "DPoP"]
     expires_in: int
     """Seconds the access token is good for."""
     refresh_token: str

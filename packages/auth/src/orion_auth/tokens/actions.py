@@ -16,6 +16,7 @@ from orion_auth.tokens.rules import BearerToken, TokenStatus, parse
 from orion_auth.tokens.tables import TokenType
 from orion_auth.user_agents import Client, describe
 from orion_core.database import Transaction
+from orion_core.dpop import Proof
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
 from orion_core.secrets import hash_secret, new_secret, new_selector
@@ -29,8 +30,8 @@ class Bearer:
     ip_address: IpAddress
     user_agent: str | None
     device_id: str | None = None
-    jkt: str | None = None
-    """Thumbprint of the key that it has proved to hold (RFC 9449)."""
+    proof: Proof | None = None
+    """Of a key that it holds (RFC 9449); what it is given is bound to that key."""
     device_secret: str | None = field(default=None, repr=False)
     """What a trusted device proves itself with."""
     fingerprint: str | None = None
@@ -42,6 +43,11 @@ class Bearer:
     def client(self) -> Client:
         """What its user agent says it is."""
         return describe(self.user_agent)
+
+    @property
+    def jkt(self) -> str | None:
+        """Thumbprint of the key that it has proved to hold."""
+        return self.proof.jkt if self.proof is not None else None
 
 
 @dataclass(frozen=True)

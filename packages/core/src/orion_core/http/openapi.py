@@ -13,7 +13,7 @@ from orion_core.http.problems import MEDIA_TYPE
 BEARER = HTTPBearer(
     scheme_name="access_token",
     bearerFormat="JWT",
-    description="An access token of auth (RFC 9068).",
+    description="An access token of auth (RFC 9068); sent as `DPoP` with a proof when it is bound to a key (RFC 9449).",
     auto_error=False,  # refusing is the Authenticator's work; this one is for the document
 )
 

@@ -1,0 +1,17 @@
+"""Using up the proofs of keys that tokens are bound to."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.dpop import store
+from orion_core.dpop import InvalidProofError, Proof
+
+
+async def use(connection: AsyncConnection, proof: Proof | None, now: datetime) -> None:
+    """Use up the proof that tokens are got with, if one was shown; raises InvalidProofError when it was used before.
+
+    Called once it is clear that tokens are due: what is refused writes nothing.
+    """
+    if proof is not None and not await store.use(connection, proof.id, proof.expires_at, now):
+        raise InvalidProofError("The DPoP proof was used before; make one for each request.")

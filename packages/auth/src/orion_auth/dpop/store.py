@@ -1,0 +1,21 @@
+"""The statement of proofs."""
+
+from datetime import datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_auth.dpop.tables import DpopProof
+
+
+async def use(connection: AsyncConnection, proof_hash: bytes, expires_at: datetime, now: datetime) -> bool:
+    """Use a proof up (pk_dpop_proofs); False when it was before. Of several at once one gets the row."""
+    statement = (
+        insert(DpopProof)
+        .values(proof_hash=proof_hash, expires_at=expires_at)
+        .on_conflict_do_update(
+            index_elements=[DpopProof.proof_hash], set_={"expires_at": expires_at}, where=DpopProof.expires_at < now
+        )
+        .returning(DpopProof.proof_hash)
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
