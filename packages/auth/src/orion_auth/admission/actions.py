@@ -107,7 +107,13 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
                 outcome = await enter(transaction, gate, visit, identity, proof, device, assessment)
             case "CHALLENGE":
                 first = FirstHalf(
-                    visit.method, visit.email, visit.bearer.device_id, visit.bearer.fingerprint, proof, assessment
+                    visit.method,
+                    visit.email,
+                    visit.bearer.device_id,
+                    visit.bearer.fingerprint,
+                    proof,
+                    assessment,
+                    visit.remember,
                 )
                 outcome = await _challenge(transaction, gate, identity, first, enrolled, visit.now)
             case "BLOCK":

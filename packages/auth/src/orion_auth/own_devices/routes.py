@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from orion_auth.bearers import DEVICE_COOKIE, bearer_of
+from orion_auth.bearers import bearer_of, give_device_secret
 from orion_auth.components import Claims, Wired
 from orion_auth.devices.shapes import DeviceChanges, DeviceList, DeviceShape, TrustGiven
 from orion_auth.own_devices import actions
@@ -47,15 +47,7 @@ async def trust_device(id: UUID, request: Request, response: Response, wired: Wi
     require_recent(claims, owner.now)
     lifetime = timedelta(days=wired.settings.device_trust_days)
     given = await actions.trust(wired.database, wired.outbox, owner, id, lifetime)
-    response.set_cookie(
-        DEVICE_COOKIE,
-        given.secret,
-        max_age=int(lifetime.total_seconds()),
-        path="/auth/v1",
-        secure=True,
-        httponly=True,
-        samesite="strict",
-    )
+    give_device_secret(response, given.secret, int(lifetime.total_seconds()))
     return TrustGiven(device_secret=given.secret, trusted_until=given.expires_at)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orion_auth.devices.actions import Trust
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -39,6 +40,8 @@ class Started:
     session: NewSession
     epoch: int
     refresh_token: str = field(repr=False)
+    trust: Trust | None = None
+    """What its device is given when it is trusted from now on."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Grant:
     expires_at: datetime
     """When the session ends unless it is refreshed."""
     limit: RateLimitState | None
+    trust: Trust | None = None
 
 
 async def begin(
@@ -108,7 +112,7 @@ async def grant(signer: AccessTokenSigner, started: Started, limit: RateLimitSta
         session.user_id, session.id, epoch=started.epoch, auth_time=session.started_at, amr=session.amr, now=now
     )
     expires_at = min(session.started_at + session.idle, session.expires_at)
-    return Grant(access, started.refresh_token, session.id, session.user_id, expires_at, limit)
+    return Grant(access, started.refresh_token, session.id, session.user_id, expires_at, limit, started.trust)
 
 
 async def refresh(
