@@ -32,6 +32,8 @@ from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
 from orion_auth.rate_limits import routes as rate_limits
+from orion_auth.recoveries import routes as recoveries
+from orion_auth.recovery_contacts import routes as recovery_contacts
 from orion_auth.registrations import routes as registrations
 from orion_auth.risk import routes as risk
 from orion_auth.security_events import routes as security_events
@@ -91,6 +93,8 @@ ROUTERS = (
     security_events.router,
     signing_key_routes.router,
     two_factor.router,
+    recovery_contacts.router,
+    recoveries.router,
 )
 
 

@@ -119,6 +119,9 @@ class AuthSettings(ServiceSettings):
     """Networks through which people hide where they are, one a line; unset: no address is taken for one."""
     device_trust_days: int = Field(30, ge=1, le=365, validation_alias="AUTH_DEVICE_TRUST_DAYS", examples=["30"])
     """How long a device that its owner trusts is spared the second factor."""
+    recovery_delay_hours: int = Field(72, ge=1, le=720, validation_alias="AUTH_RECOVERY_DELAY_HOURS", examples=["72"])
+    """How long the recovery of an account waits whose second factors are lost; its owner, who is told at once, can
+    refuse it meanwhile. Long enough to read one's mail after a weekend."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
@@ -144,6 +147,11 @@ class AuthSettings(ServiceSettings):
             ),
             most=self.sessions_per_user,
         )
+
+    @property
+    def recovery_delay(self) -> timedelta:
+        """How long a recovery waits."""
+        return timedelta(hours=self.recovery_delay_hours)
 
     @property
     def link_prefix(self) -> str:

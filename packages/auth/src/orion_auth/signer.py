@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from orion_auth.step_up import MULTI_FACTOR, SEVERAL_FACTORS
 from orion_contracts.claims import AccessClaims, Confirmation
 from orion_core.access_tokens import AUDIENCE, TYPE
 from orion_core.background import pause
@@ -117,6 +118,7 @@ class AccessTokenSigner:
                 "scope": " ".join(scopes),
                 "epoch": epoch,
                 "auth_time": int(auth_time.timestamp()),
+                "acr": MULTI_FACTOR if SEVERAL_FACTORS in amr else None,
                 "amr": list(amr),
                 "cnf": Confirmation(jkt=jkt) if jkt is not None else None,
             }

@@ -19,7 +19,7 @@ from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.sealing import Keyring
-from orion_notifications.account_orders import Product, message_order, minutes_between, notice_order
+from orion_notifications.account_orders import Product, inbox_order, message_order, minutes_between, notice_order
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications.actions import Desk, MisfitVariablesError, Order, queue_message
 from orion_notifications.preferences.actions import contact as contact_of
@@ -149,6 +149,9 @@ class Consumer:
             place = event.associated_data(event.notice_id, event.user_id)
             link = MessageSecrets.model_validate_json(self.event_keyring.open_text(event.secrets, place)).link
         await self._queue(transaction, notice_order(event, link, self.product), self.clock())
+        in_inbox = inbox_order(event, self.product)
+        if in_inbox is not None:
+            await self._queue(transaction, in_inbox, self.clock())
 
     async def _queue(self, transaction: Transaction, order: Order, now: datetime) -> None:
         """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""

@@ -12,6 +12,7 @@ from orion_auth.devices.shapes import DeviceChanges, DeviceList, DeviceShape, Tr
 from orion_auth.own_devices import actions
 from orion_auth.own_devices.actions import Owner
 from orion_auth.step_up import require_recent
+from orion_auth.two_factor.actions import require_shown
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
 from orion_core.http.openapi import refusals
@@ -41,10 +42,11 @@ async def rename_device(
 async def trust_device(id: UUID, request: Request, response: Response, wired: Wired, claims: Claims) -> TrustGiven:
     """Spare a device the second factor for a while. Call it from that device: it gets the secret that proves it.
 
-    Needs a recent proof of who you are (401 `reauthentication_required`).
+    Needs a recent proof of who you are (401 `reauthentication_required`), and where you have a second factor, a session
+    that has shown it (401 `second_factor_needed`).
     """
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     lifetime = timedelta(days=wired.settings.device_trust_days)
     given = await actions.trust(wired.database, wired.outbox, owner, id, lifetime)
     give_device_secret(response, given.secret, int(lifetime.total_seconds()))
