@@ -26,6 +26,7 @@ from orion_auth.own_devices import routes as own_devices
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
+from orion_auth.phone_numbers import routes as phone_numbers
 from orion_auth.places import Places
 from orion_auth.proofs import routes as proofs
 from orion_auth.providers.actions import Providers
@@ -75,6 +76,7 @@ ROUTERS = (
     passwords.router,
     admission.router,
     email_changes.router,
+    phone_numbers.router,
     invitations.router,
     magic_links.router,
     sessions.router,

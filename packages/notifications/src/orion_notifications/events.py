@@ -13,6 +13,7 @@ from orion_contracts.events import (
     EmailVerificationRequested,
     EmailVerified,
     IdentityRegistered,
+    PhoneChanged,
     VerificationSecrets,
 )
 from orion_core.clock import Clock
@@ -23,7 +24,7 @@ from orion_notifications.account_orders import Product, inbox_order, message_ord
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications.actions import Desk, MisfitVariablesError, Order, queue_message
 from orion_notifications.preferences.actions import contact as contact_of
-from orion_notifications.preferences.actions import remember_user, remember_verified_email
+from orion_notifications.preferences.actions import remember_phone, remember_user, remember_verified_email
 from orion_notifications.templates.actions import UnknownTemplateError
 
 log = structlog.get_logger()
@@ -45,6 +46,7 @@ class Consumer:
             EmailVerificationRequested: self.verification_requested,
             EmailVerified: self.email_verified,
             EmailChanged: self.email_changed,
+            PhoneChanged: self.phone_changed,
             AccountMessageRequested: self.message_requested,
             SecurityNoticeRaised: self.notice_raised,
         }
@@ -126,6 +128,10 @@ class Consumer:
     async def email_changed(self, transaction: Transaction, event: EmailChanged) -> None:
         """Reach the user at the new address from now on."""
         await remember_verified_email(transaction.connection, event.user_id, event.email, event.changed_at)
+
+    async def phone_changed(self, transaction: Transaction, event: PhoneChanged) -> None:
+        """Reach the user at the new number from now on, or at none."""
+        await remember_phone(transaction.connection, event.user_id, event.phone)
 
     async def message_requested(self, transaction: Transaction, event: AccountMessageRequested) -> None:
         """Send a secret by the way that was asked for, unless it is of no use any more."""
