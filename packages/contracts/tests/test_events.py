@@ -20,6 +20,7 @@ from orion_contracts.events import (
     IdentityReinstated,
     IdentitySuspended,
     NotificationSent,
+    PhoneChanged,
     SecurityEpochRaised,
     SessionEnded,
     SessionStarted,
@@ -46,6 +47,7 @@ EXAMPLES: list[tuple[Event, str]] = [
     ),
     (IdentityProfileChanged(user_id=USER, provider="example", name="Ada", changed_at=NOON), str(USER)),
     (EmailChanged(user_id=USER, email="b@b.example", previous="a@b.example", changed_at=NOON), str(USER)),
+    (PhoneChanged(user_id=USER, phone="+4930123456", changed_at=NOON), str(USER)),
     (EmailVerified(user_id=USER, email="a@b.example", verified_at=NOON), str(USER)),
     (
         SessionStarted.model_validate(

@@ -10,7 +10,7 @@ from packages.notifications.tests.conftest import EVENT_KEYRING
 from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets, Purpose, SecurityNoticeRaised
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Channel, Mailbox
-from orion_notifications.account_orders import TEMPLATES
+from orion_notifications.account_orders import CODE_ALONE, TEMPLATES
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Query, Working
@@ -73,7 +73,7 @@ async def test_every_purpose_by_mail_arrives_with_its_secrets_and_none_is_kept(
     for mail in mails:
         assert CODE in mail.text and CODE in mail.html
         assert CODE not in mail.subject
-    assert sum(LINK in mail.text for mail in mails) == len(purposes) - 1  # a second factor is a code alone
+    assert sum(LINK in mail.text for mail in mails) == len(purposes) - len(CODE_ALONE)
     rows = await query("SELECT category, status, content, html_content FROM notifications WHERE channel = 'EMAIL'")
     assert {(category, status) for category, status, _, _ in rows} == {("SECURITY", "SENT")}
     for _, _, content, html in rows:
@@ -166,3 +166,11 @@ async def test_a_notice_goes_once_to_each_address(auth: "AuthFeed", query: "Quer
         ("ada@example.com",),
         ("old@example.com",),
     ]
+
+
+async def test_a_recovery_is_told_in_the_inbox_too_and_there_once(auth: "AuthFeed", query: "Query") -> None:
+    event = notice(auth, await auth.register(), "recovery.requested", link="https://auth.example/auth/v1/recoveries/s3")
+    await auth.bring(event, event.model_copy(update={"email": "other@example.com"}))
+    assert await query(
+        "SELECT channel, count(*) FROM notifications WHERE type = 'account.security_notice' GROUP BY 1 ORDER BY 2"
+    ) == [("IN_APP", 1), ("EMAIL", 2)]

@@ -32,6 +32,8 @@ OUR_OWN = {
     "invitation": ("Invitation", "SECURITY", "EMAIL"),
     "phone_verification": ("Phone Verification SMS", "SECURITY", "SMS"),
     "recovery": ("Account Recovery", "SECURITY", "EMAIL"),
+    "recovery_contact": ("Recovery Address", "SECURITY", "EMAIL"),
+    "recovery_requested_in_app": ("Recovery Requested", "SECURITY", "IN_APP"),
     "security_notice": ("Security Notice", "SECURITY", "EMAIL"),
     "sign_in_link": ("Sign-In Link", "SECURITY", "EMAIL"),
     "two_factor_email": ("Two-Factor Email", "SECURITY", "EMAIL"),

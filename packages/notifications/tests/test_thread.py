@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orion_contracts.events import EmailChanged, EmailVerificationRequested, EmailVerified
+from orion_contracts.events import EmailChanged, EmailVerificationRequested, EmailVerified, PhoneChanged
 from orion_core.events.follow import EventFailedError
 from orion_core.local.mailbox import Mailbox
 from orion_core.sealing import Keyring, SealError
@@ -138,6 +138,15 @@ async def test_a_changed_address_is_where_the_user_is_reached(auth: "AuthFeed", 
     assert await query("SELECT email, email_verified_at FROM user_preferences") == [
         ("new@example.com", event.changed_at)
     ]
+
+
+async def test_a_changed_number_is_where_the_user_is_reached_until_it_is_taken_away(
+    auth: "AuthFeed", query: "Query"
+) -> None:
+    user_id = await auth.register("ada@example.com")
+    for phone in ("+4791234567", None):
+        await auth.bring(PhoneChanged(user_id=user_id, phone=phone, changed_at=auth.clock()))
+        assert await query("SELECT phone FROM user_preferences") == [(phone,)]
 
 
 async def test_registering_again_keeps_the_switches(auth: "AuthFeed", query: "Query") -> None:

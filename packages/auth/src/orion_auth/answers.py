@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
+from orion_auth.bearers import give_device_secret
 from orion_auth.sessions.actions import Grant
 from orion_auth.sessions.shapes import SessionGranted
 from orion_auth.two_factor.actions import Challenged
@@ -28,6 +29,7 @@ def admitted(outcome: Grant | Challenged, now: datetime) -> Response:
             must_enrol=outcome.must_enrol,
         )
         return JSONResponse(needed.model_dump(mode="json"), HTTPStatus.ACCEPTED)
+    trust = outcome.trust
     granted = SessionGranted(
         access_token=outcome.access_token.text,
         token_type=outcome.access_token.token_type,
@@ -36,6 +38,11 @@ def admitted(outcome: Grant | Challenged, now: datetime) -> Response:
         refresh_expires_in=int((outcome.expires_at - now).total_seconds()),
         session_id=outcome.session_id,
         user_id=outcome.user_id,
+        device_secret=trust.secret if trust else None,
+        trusted_until=trust.expires_at if trust else None,
     )
     headers = outcome.limit.headers() if outcome.limit else None
-    return JSONResponse(granted.model_dump(mode="json"), HTTPStatus.CREATED, headers)
+    response = JSONResponse(granted.model_dump(mode="json"), HTTPStatus.CREATED, headers)
+    if trust is not None:
+        give_device_secret(response, trust.secret, int((trust.expires_at - now).total_seconds()))
+    return response

@@ -28,12 +28,15 @@ from orion_auth.own_passkeys import routes as own_passkeys
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
+from orion_auth.phone_numbers import routes as phone_numbers
 from orion_auth.places import Places
 from orion_auth.proofs import routes as proofs
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
 from orion_auth.rate_limits import routes as rate_limits
+from orion_auth.recoveries import routes as recoveries
+from orion_auth.recovery_contacts import routes as recovery_contacts
 from orion_auth.registrations import routes as registrations
 from orion_auth.risk import routes as risk
 from orion_auth.security_events import routes as security_events
@@ -86,6 +89,7 @@ ROUTERS = (
     passwords.router,
     _ways_in(admission.router, passkey_routes.router, magic_links.router, social.router),
     email_changes.router,
+    phone_numbers.router,
     invitations.router,
     sessions.router,
     proofs.router,
@@ -103,6 +107,8 @@ ROUTERS = (
     security_events.router,
     signing_key_routes.router,
     two_factor.router,
+    recovery_contacts.router,
+    recoveries.router,
 )
 
 

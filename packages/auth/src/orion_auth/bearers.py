@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import Request
+from fastapi import Request, Response
 from pydantic import Field, StringConstraints
 
 from orion_auth.tokens.actions import Bearer
@@ -38,6 +38,13 @@ class DeviceShown(RequestShape):
     """What the client can tell of the device; hashed with what its headers say, and never trusted alone."""
 
 
+class SigningIn(DeviceShown):
+    """What every way in takes beside its proof."""
+
+    remember: bool = True
+    """Whether this device is one's own; false, as on a computer that others use: a short session."""
+
+
 def bearer_of(request: Request, shown: DeviceShown | None = None) -> Bearer:
     """Who sends this request; `shown` is what its body says of the device it runs on."""
     context: RequestContext = request.scope["orion.context"]
@@ -49,6 +56,13 @@ def bearer_of(request: Request, shown: DeviceShown | None = None) -> Bearer:
         request.scope.get(PROOF),
         device_secret=(shown.device_secret if shown else None) or cookie,
         fingerprint=_fingerprint(request, context.user_agent, shown.fingerprint if shown else None),
+    )
+
+
+def give_device_secret(response: Response, secret: str, seconds: int) -> None:
+    """Have a browser keep the secret of the device that it runs on, and send it along whenever somebody signs in."""
+    response.set_cookie(
+        DEVICE_COOKIE, secret, max_age=seconds, path="/auth/v1", secure=True, httponly=True, samesite="strict"
     )
 
 

@@ -15,6 +15,7 @@ from orion_auth.oauth_connections import tables as oauth_connections
 from orion_auth.passkeys import tables as passkeys
 from orion_auth.passwords import tables as passwords
 from orion_auth.rate_limits import tables as rate_limits
+from orion_auth.recoveries import tables as recoveries
 from orion_auth.risk import tables as risk
 from orion_auth.security_events import tables as security_events
 from orion_auth.seeds.demo import DEMO
@@ -38,6 +39,7 @@ SLICES = (
     passkeys,
     passwords,
     rate_limits,
+    recoveries,
     risk,
     security_events,
     sessions,

@@ -129,6 +129,9 @@ class AuthSettings(ServiceSettings):
         (), validation_alias="AUTH_PASSKEY_ORIGINS", examples=["https://app.example.com,https://example.com"]
     )
     """The origins of the pages that may use passkeys, each https or http://localhost. Unset: passkeys are off."""
+    recovery_delay_hours: int = Field(72, ge=1, le=720, validation_alias="AUTH_RECOVERY_DELAY_HOURS", examples=["72"])
+    """How long the recovery of an account waits whose second factors are lost; its owner, who is told at once, can
+    refuse it meanwhile. Long enough to read one's mail after a weekend."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
@@ -165,6 +168,11 @@ class AuthSettings(ServiceSettings):
             ),
             most=self.sessions_per_user,
         )
+
+    @property
+    def recovery_delay(self) -> timedelta:
+        """How long a recovery waits."""
+        return timedelta(hours=self.recovery_delay_hours)
 
     @property
     def link_prefix(self) -> str:

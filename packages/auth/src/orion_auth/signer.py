@@ -9,6 +9,7 @@ from typing import Literal
 
 import structlog
 
+from orion_auth.step_up import MULTI_FACTOR, SEVERAL_FACTORS
 from orion_contracts.claims import AccessClaims, Confirmation
 from orion_core.access_tokens import AUDIENCE, TYPE
 from orion_core.background import pause
@@ -122,6 +123,7 @@ class AccessTokenSigner:
                 "scope": " ".join(scopes),
                 "epoch": epoch,
                 "auth_time": int(auth_time.timestamp()),
+                "acr": MULTI_FACTOR if SEVERAL_FACTORS in amr else None,
                 "amr": list(amr),
                 "cnf": _confirmation(jkt),
             }

@@ -1,6 +1,7 @@
 """The ways of showing a second factor: words that several slices and their rules share."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 
@@ -14,6 +15,16 @@ class TwoFactorMethod(Enum):
     BACKUP_CODE = "BACKUP_CODE"
 
 
+class ChallengePurpose(Enum):
+    """What a code or a half-finished step leads to."""
+
+    SIGN_IN = "SIGN_IN"
+    STEP_UP = "STEP_UP"
+    ENROLMENT = "ENROLMENT"
+    EMAIL_VERIFICATION = "EMAIL_VERIFICATION"
+    PHONE_VERIFICATION = "PHONE_VERIFICATION"
+
+
 @dataclass(frozen=True)
 class FactorPolicy:
     """What this installation allows as a second factor."""
@@ -21,3 +32,13 @@ class FactorPolicy:
     allowed: frozenset[TwoFactorMethod] = frozenset(TwoFactorMethod)
     is_required: bool = False
     """Of everybody; it can be required of single users besides."""
+
+
+@dataclass(frozen=True)
+class RecoveryContacts:
+    """Where the codes go by which an account is recovered; each was shown to be its owner's."""
+
+    email: str | None = None
+    email_verified_at: datetime | None = None
+    phone: str | None = None
+    phone_verified_at: datetime | None = None

@@ -113,3 +113,15 @@ async def test_neither_code_nor_token_is_stored(auth: "Auth") -> None:
     [row] = await auth.rows("SELECT t::text AS text FROM auth_tokens t WHERE type = 'MAGIC_LINK'")
     for secret in (asked["sign_in"].split(".")[1], secrets.link.split(".")[-1], f'"{secrets.code}"'):
         assert secret not in row["text"]
+
+
+async def test_whoever_is_not_to_be_remembered_gets_a_short_session_by_either_way(auth: "Auth") -> None:
+    await auth.verified()
+    for path in ("email-code-sessions", "magic-link-sessions"):
+        asked = await ask(auth)
+        secrets = (await auth.sent("SIGN_IN"))[0]
+        body = {"sign_in": asked["sign_in"], "code": secrets.code}
+        if path == "magic-link-sessions":
+            body = {"token": (secrets.link or "").split("#token=")[1]}
+        session = await auth.http.post(f"/auth/v1/{path}", json=body | {"remember": False})
+        assert session.json()["refresh_expires_in"] == 3600, "an hour without use"

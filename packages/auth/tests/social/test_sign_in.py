@@ -98,6 +98,9 @@ class TestSomebodyNew:
         assert [answer.status_code for answer in answers] == [201] * 8
         assert len(await auth.rows(IDENTITIES)) == len(await auth.rows(LINKED)) == 1
 
+    async def test_whoever_is_not_to_be_remembered_gets_a_short_session(self, ada: "Traveller") -> None:
+        assert (await ada.sign_in(remember=False)).json()["refresh_expires_in"] == 3600, "an hour without use"
+
     async def test_a_journey_is_used_once(self, auth: "Auth", ada: "Traveller") -> None:
         journey = await ada.journey()
         answers = await asyncio.gather(*(ada.use(journey) for _ in range(8)))

@@ -14,6 +14,7 @@ Purpose = Literal[
     "PASSWORD_RESET",
     "PHONE_VERIFICATION",
     "RECOVERY",
+    "RECOVERY_CONTACT",
     "SIGN_IN",
     "TWO_FACTOR_CODE",
 ]

@@ -117,6 +117,16 @@ class EmailChanged(UserEvent):
     changed_at: AwareDatetime
 
 
+class PhoneChanged(UserEvent):
+    """auth: the user has another phone number, and has shown that it is theirs; or none any more."""
+
+    type: ClassVar[str] = "orion.auth.phone.changed.v1"
+
+    phone: Phone | None = None
+    previous: Phone | None = None
+    changed_at: AwareDatetime
+
+
 class SessionStarted(SessionEvent):
     """auth: somebody has signed in."""
 
@@ -219,6 +229,7 @@ EVENTS: dict[str, type[Event]] = {
         EmailVerified,
         IdentityProfileChanged,
         EmailChanged,
+        PhoneChanged,
         SessionStarted,
         SessionEnded,
         SecurityEpochRaised,

@@ -17,13 +17,18 @@ TEMPLATES: dict[tuple[Purpose, Literal["EMAIL", "SMS"]], str] = {
     ("PASSWORD_RESET", "EMAIL"): "password_reset",
     ("SIGN_IN", "EMAIL"): "sign_in_link",
     ("RECOVERY", "EMAIL"): "recovery",
+    ("RECOVERY_CONTACT", "EMAIL"): "recovery_contact",
     ("TWO_FACTOR_CODE", "EMAIL"): "two_factor_email",
     ("PHONE_VERIFICATION", "SMS"): "phone_verification",
+    ("RECOVERY_CONTACT", "SMS"): "phone_verification",
     # One text says it for all three: here is a code, we never ask for it, and if it was not you, change your password.
     ("TWO_FACTOR_CODE", "SMS"): "two_factor_sms",
     ("SIGN_IN", "SMS"): "two_factor_sms",
     ("RECOVERY", "SMS"): "two_factor_sms",
 }
+
+CODE_ALONE = frozenset({"two_factor_email", "recovery_contact"})
+"""Mails in which there is no link."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def message_order(
 ) -> Order | None:
     """The message that carries a secret; None when no template says this by that way, or nothing is there to say."""
     template = TEMPLATES.get((event.purpose, event.channel))
-    needs_code = event.channel == "SMS" or template == "two_factor_email"
+    needs_code = event.channel == "SMS" or template in CODE_ALONE
     if template is None or not (secrets.code or (secrets.link and not needs_code)):
         return None
     return Order(
@@ -81,7 +86,7 @@ def _variables(
         "requested_at": event.requested_at.isoformat(),
         "ip_address": str(event.ip_address or ""),
     }
-    if template == "two_factor_email":
+    if template in CODE_ALONE:
         return common
     if template == "password_reset":
         # A name is what somebody typed: it goes to nobody but the owner of a verified address.
@@ -112,6 +117,21 @@ def notice_order(event: SecurityNoticeRaised, link: str | None, product: Product
             "occurred_at": event.occurred_at.isoformat(),
             "disown_url": link or "",
         },
+    )
+
+
+def inbox_order(event: SecurityNoticeRaised, product: Product) -> Order | None:
+    """The message in the inbox, beside the mail, about what must be seen wherever its owner is signed in; else None."""
+    if event.notice != "recovery.requested":
+        return None
+    return Order(
+        key=f"{event.type}:{event.notice_id}:inbox",  # once, however many addresses are told
+        type="account.security_notice",
+        template="recovery_requested_in_app",
+        channel=Channel.IN_APP,
+        user_id=event.user_id,
+        locale=event.locale,
+        variables={"product_name": product.name, "occurred_at": event.occurred_at.isoformat()},
     )
 
 

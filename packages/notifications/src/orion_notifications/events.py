@@ -13,17 +13,18 @@ from orion_contracts.events import (
     EmailVerificationRequested,
     EmailVerified,
     IdentityRegistered,
+    PhoneChanged,
     VerificationSecrets,
 )
 from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.sealing import Keyring
-from orion_notifications.account_orders import Product, message_order, minutes_between, notice_order
+from orion_notifications.account_orders import Product, inbox_order, message_order, minutes_between, notice_order
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications.actions import Desk, MisfitVariablesError, Order, queue_message
 from orion_notifications.preferences.actions import contact as contact_of
-from orion_notifications.preferences.actions import remember_user, remember_verified_email
+from orion_notifications.preferences.actions import remember_phone, remember_user, remember_verified_email
 from orion_notifications.templates.actions import UnknownTemplateError
 
 log = structlog.get_logger()
@@ -45,6 +46,7 @@ class Consumer:
             EmailVerificationRequested: self.verification_requested,
             EmailVerified: self.email_verified,
             EmailChanged: self.email_changed,
+            PhoneChanged: self.phone_changed,
             AccountMessageRequested: self.message_requested,
             SecurityNoticeRaised: self.notice_raised,
         }
@@ -127,6 +129,10 @@ class Consumer:
         """Reach the user at the new address from now on."""
         await remember_verified_email(transaction.connection, event.user_id, event.email, event.changed_at)
 
+    async def phone_changed(self, transaction: Transaction, event: PhoneChanged) -> None:
+        """Reach the user at the new number from now on, or at none."""
+        await remember_phone(transaction.connection, event.user_id, event.phone)
+
     async def message_requested(self, transaction: Transaction, event: AccountMessageRequested) -> None:
         """Send a secret by the way that was asked for, unless it is of no use any more."""
         now = self.clock()
@@ -149,6 +155,9 @@ class Consumer:
             place = event.associated_data(event.notice_id, event.user_id)
             link = MessageSecrets.model_validate_json(self.event_keyring.open_text(event.secrets, place)).link
         await self._queue(transaction, notice_order(event, link, self.product), self.clock())
+        in_inbox = inbox_order(event, self.product)
+        if in_inbox is not None:
+            await self._queue(transaction, in_inbox, self.clock())
 
     async def _queue(self, transaction: Transaction, order: Order, now: datetime) -> None:
         """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""

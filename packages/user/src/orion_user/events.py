@@ -10,6 +10,7 @@ from orion_contracts.events import (
     IdentityRegistered,
     IdentityReinstated,
     IdentitySuspended,
+    PhoneChanged,
     SessionEnded,
     SessionStarted,
 )
@@ -36,6 +37,9 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def changed(transaction: Transaction, event: EmailChanged) -> None:
         await users.change_email(transaction, event)
 
+    async def phone_changed(transaction: Transaction, event: PhoneChanged) -> None:
+        await users.change_phone(transaction, event)
+
     async def started(transaction: Transaction, event: SessionStarted) -> None:
         await sessions.start(transaction, event)
 
@@ -53,6 +57,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         EmailVerified: verified,
         IdentityProfileChanged: profile_changed,
         EmailChanged: changed,
+        PhoneChanged: phone_changed,
         SessionStarted: started,
         SessionEnded: ended,
         IdentitySuspended: suspended,

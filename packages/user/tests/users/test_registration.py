@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from orion_contracts.events import EmailChanged, EmailVerified, IdentityProfileChanged, IdentityRegistered, UserCreated
+from orion_contracts.events import (
+    EmailChanged,
+    EmailVerified,
+    IdentityProfileChanged,
+    IdentityRegistered,
+    PhoneChanged,
+    UserCreated,
+)
 from orion_core.events.follow import EventFailedError
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
@@ -105,6 +112,17 @@ async def test_a_changed_address_is_the_users_and_verified(auth: "AuthFeed", que
     event = EmailChanged(user_id=user_id, email="new@example.com", previous="ada@example.com", changed_at=auth.clock())
     await auth.bring(event)
     assert await query("SELECT email, email_verified_at FROM users") == [("new@example.com", event.changed_at)]
+
+
+async def test_a_changed_number_is_the_users_and_verified_until_it_is_taken_away(
+    auth: "AuthFeed", query: "Query"
+) -> None:
+    user_id = await auth.register("ada@example.com")
+    event = PhoneChanged(user_id=user_id, phone="+4791234567", changed_at=auth.clock())
+    await auth.bring(event)
+    assert await query("SELECT phone, phone_verified_at FROM users") == [("+4791234567", event.changed_at)]
+    await auth.bring(PhoneChanged(user_id=user_id, previous="+4791234567", changed_at=auth.clock()))
+    assert await query("SELECT phone, phone_verified_at FROM users") == [(None, None)]
 
 
 @given(st.sampled_from(UserStatus))

@@ -19,6 +19,7 @@ from orion_auth.identities.actions import KnownIdentity
 from orion_auth.login_attempts import actions as login_attempts
 from orion_auth.login_attempts.actions import Attempt, Finding
 from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.recoveries import actions as recoveries
 from orion_auth.risk import actions as risk
 from orion_auth.risk.actions import Circumstance
 from orion_auth.risk.rules import Assessment
@@ -107,7 +108,13 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
                 outcome = await enter(transaction, gate, visit, identity, proof, device, assessment)
             case "CHALLENGE":
                 first = FirstHalf(
-                    visit.method, visit.email, visit.bearer.device_id, visit.bearer.fingerprint, proof, assessment
+                    visit.method,
+                    visit.email,
+                    visit.bearer.device_id,
+                    visit.bearer.fingerprint,
+                    proof,
+                    assessment,
+                    visit.remember,
                 )
                 outcome = await _challenge(transaction, gate, identity, first, enrolled, visit.now)
             case "BLOCK":
@@ -153,6 +160,9 @@ async def enter(
     await identities.note_login(transaction, identity.id)
     await devices.note_sign_in(transaction, identity.id, visit.bearer, visit.now)
     circumstances = circumstances_of(visit, assessment)
+    if second is not None or proof.is_multi_factor:
+        # Whoever has a second factor has not lost it: if it is being recovered, somebody else asked for that.
+        await recoveries.cancel_open(transaction, gate.outbox, identity, circumstances, visit.now)
     if assessment.is_by_new_device:
         await _give_notice(transaction, gate, NEW_DEVICE, identity, visit, circumstances)
     if assessment.verdict == "STEP_UP" and second is None and not proof.is_multi_factor:

@@ -17,6 +17,7 @@ from orion_auth.login_attempts import actions as login_attempts
 from orion_auth.login_attempts.actions import Finding
 from orion_auth.login_attempts.rules import LoginMethod
 from orion_auth.pacing import evenly
+from orion_auth.password_policy import PasswordPolicy
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.rate_limits.actions import Taken
 from orion_auth.sessions.actions import Grant
@@ -31,6 +32,7 @@ PROOF = Proof(("pwd",))
 async def sign_in(
     gate: Gate,
     lane: HashingLane,
+    policy: PasswordPolicy,
     *,
     email_text: str,
     password: str,
@@ -42,7 +44,8 @@ async def sign_in(
 
     Every attempt is recorded; of those that a limit refuses, the first few of a network's in a minute. A 401 Problem is
     the same, and costs the same, for an unknown address, a wrong password and an address that is not verified; a 403
-    Problem says what is the matter with a verified account to those who know its password.
+    Problem says what is the matter with a verified account to those who know its password. Whether that is known from a
+    breach weighs in the risk, where a list of such passwords is on this machine.
     """
     started = time.perf_counter()
     if bearer.device_id is None:
@@ -64,7 +67,8 @@ async def sign_in(
         await _record_refusal(gate, visit, identity, decision)
         raise refusal(decision)
     await _raise_hash(gate, lane, identity, password)
-    outcome = await admit(gate, replace(visit, limit=taken.state), identity, PROOF)
+    proof = replace(PROOF, password_is_breached=await policy.is_known_here(password))
+    outcome = await admit(gate, replace(visit, limit=taken.state), identity, proof)
     await rate_limits.give_back(gate.database, taken)
     return outcome
 

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from orion_auth.admission import half_finished
 from orion_auth.admission.actions import Visit, circumstances_of, enter
 from orion_auth.devices import actions as devices
+from orion_auth.devices.actions import Trust
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -18,7 +19,8 @@ from orion_auth.mailing import Letter
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.risk.rules import Assessment
 from orion_auth.security_events import actions as security_events
-from orion_auth.security_events.rules import BACKUP_CODE_USED, TWO_FACTOR_ENABLED, TWO_FACTOR_FAILED
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import BACKUP_CODE_USED, DEVICE_TRUSTED, TWO_FACTOR_ENABLED, TWO_FACTOR_FAILED
 from orion_auth.sessions import actions as sessions
 from orion_auth.sessions.actions import Grant, Started
 from orion_auth.tokens.actions import Bearer
@@ -39,6 +41,8 @@ class Answer:
     challenge: str = field(repr=False)
     method: TwoFactorMethod
     code: str = field(repr=False)
+    trust: timedelta | None = None
+    """For how long the device is to be trusted; None: as before."""
 
 
 Check = Callable[[Transaction, HalfFinished, Answer, datetime], Awaitable[bool]]
@@ -59,7 +63,7 @@ async def finish_sign_in(
     limit = await rate_limits.take_two_factor(gate.database, sign_in.user_id, now)
     first = half_finished.read(sign_in.context)
     bearer = replace(gate.locate(bearer), device_id=first.device_id, fingerprint=first.fingerprint)
-    visit = Visit(first.method, first.email, bearer, now, started_at, limit)
+    visit = Visit(first.method, first.email, bearer, now, started_at, limit, first.remember)
     async with gate.database.transaction() as transaction:
         outcome = await _answer(transaction, gate, visit, sign_in, answer, check)
     if outcome == "OVER":
@@ -126,7 +130,8 @@ async def _answer(
     transaction: Transaction, gate: Gate, visit: Visit, sign_in: HalfFinished, answer: Answer, check: Check | None
 ) -> Started | Literal["OVER", "WRONG"]:
     identity = await _hold(transaction, gate, sign_in, visit.now)
-    if identity is None:
+    device = await devices.recognise(transaction, sign_in.user_id, visit.bearer, visit.now)
+    if identity is None or device.is_blocked:
         await two_factor.finish(transaction, sign_in, None, visit.now)
         return "OVER"
     counted = await two_factor.count_try(transaction, sign_in, visit.now)
@@ -141,14 +146,37 @@ async def _answer(
     if not is_good:
         await _note_wrong(transaction, gate, visit, identity, first.assessment, answer.method, counted.tries_left)
         return "WRONG"
-    device = await devices.recognise(transaction, identity.id, visit.bearer, visit.now)
     await two_factor.finish(transaction, counted, answer.method, visit.now)
     kind = BACKUP_CODE_USED if answer.method is TwoFactorMethod.BACKUP_CODE else None
     kind = TWO_FACTOR_ENABLED if counted.must_enrol else kind
     if kind is not None:
         circumstances = circumstances_of(visit, first.assessment)
         await security_events.note(transaction, gate.outbox, kind, identity, circumstances, visit.now)
-    return await enter(transaction, gate, visit, identity, first.proof, device, first.assessment, second=answer.method)
+    started = await enter(
+        transaction, gate, visit, identity, first.proof, device, first.assessment, second=answer.method
+    )
+    return replace(started, trust=await _trust(transaction, gate, visit, identity, answer))
+
+
+async def _trust(
+    transaction: Transaction, gate: Gate, visit: Visit, identity: KnownIdentity, answer: Answer
+) -> Trust | None:
+    """Trust the device that the sign-in began on, if that was asked for; None when it named none, or is blocked.
+
+    Only a second factor of the account's own earns it. A code that was mailed because the sign-in looked risky shows
+    the mailbox alone, and a backup code is for once.
+    """
+    if answer.trust is None or visit.bearer.device_id is None:
+        return None
+    if answer.method not in (await two_factor.enrolled(transaction.connection, identity.id)).verified:
+        return None
+    device_id = visit.bearer.device_id
+    given = await devices.trust(transaction, identity.id, device_id, now=visit.now, lifetime=answer.trust)
+    if given is not None:
+        bearer = visit.bearer
+        circumstances = Circumstances(bearer.ip_address, bearer.user_agent, device_id)
+        await security_events.note(transaction, gate.outbox, DEVICE_TRUSTED, identity, circumstances, visit.now)
+    return given
 
 
 async def _note_wrong(

@@ -20,6 +20,7 @@ class FirstHalf:
     fingerprint: str | None
     proof: Proof
     assessment: Assessment
+    remember: bool = True
 
 
 _JSON = TypeAdapter(FirstHalf)

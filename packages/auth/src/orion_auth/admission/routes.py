@@ -1,5 +1,6 @@
 """Letting somebody in, over HTTP: a good proof creates a session."""
 
+from datetime import timedelta
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -38,6 +39,7 @@ async def sign_in(body: SignIn, wired: Wired, request: Request) -> Response:
     outcome = await by_password.sign_in(
         wired.gate,
         wired.lane,
+        wired.password_policy,
         email_text=body.email,
         password=body.password,
         bearer=bearer,
@@ -56,7 +58,8 @@ async def sign_in(body: SignIn, wired: Wired, request: Request) -> Response:
 async def answer_challenge(body: ChallengeAnswer, wired: Wired, request: Request) -> Response:
     """Finish a sign-in by its second factor."""
     now = wired.clock()
-    answer = Answer(body.challenge, TwoFactorMethod(body.method), body.code)
+    trust = timedelta(days=wired.settings.device_trust_days) if body.trust_device else None
+    answer = Answer(body.challenge, TwoFactorMethod(body.method), body.code, trust)
     bearer = bearer_of(request)
     return admitted(await by_second_factor.finish_sign_in(wired.gate, answer, bearer, now), now)
 

@@ -4,28 +4,24 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from orion_auth.bearers import DeviceShown
+from orion_auth.bearers import SigningIn
 from orion_auth.passkeys.shapes import UsedCredential
 from orion_auth.password_text import Password
 from orion_core.http.shapes import RequestShape, ResponseShape
 
 
-class SignIn(DeviceShown):
+class SignIn(SigningIn):
     """Sign in with a password."""
 
     email: str = Field(min_length=1, max_length=255, examples=["ada@example.com"])
     password: Password = Field(repr=False, examples=["correct horse battery staple"])
-    remember: bool = True
-    """Whether this device is one's own; false, as on a computer that others use: a short session."""
 
 
-class PasskeySignIn(DeviceShown):
+class PasskeySignIn(SigningIn):
     """Sign in with a passkey."""
 
     credential: UsedCredential = Field(repr=False)
     """`toJSON()` of what `navigator.credentials.get` gave."""
-    remember: bool = True
-    """Whether this device is one's own; false, as on a computer that others use: a short session."""
 
 
 Challenge = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -41,6 +37,10 @@ class ChallengeAnswer(RequestShape):
     challenge: Challenge = Field(repr=False)
     method: CodeMethod = Field(examples=["TOTP"])
     code: str = Field(min_length=1, max_length=32, repr=False, examples=["042317"])
+    trust_device: bool = False
+    """Spare this device the second factor from now on for a while. The answer holds its secret, unless the device named
+    no `device_id` or what was shown is no second factor of the account: a code that was asked for because the sign-in
+    looked risky, or a backup code."""
 
 
 class ChallengeCode(RequestShape):

@@ -1,8 +1,8 @@
 """Recognising the device somebody comes from, and how far its owner trusts it, inside the transactions of others."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,6 +27,14 @@ class Recognised:
     is_blocked: bool
     has_changed: bool = False
     """It looks like another one than before: its id may have been copied."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a trusted device is given."""
+
+    secret: str = field(repr=False)
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -102,15 +110,16 @@ async def note_sign_in(transaction: Transaction, user_id: UUID, bearer: Bearer, 
 
 
 async def trust(
-    transaction: Transaction, user_id: UUID, device_id: str, *, now: datetime, expires_at: datetime
-) -> str | None:
-    """Trust a device until `expires_at`, and give it a new secret to prove itself with; one given before is worthless.
+    transaction: Transaction, user_id: UUID, device_id: str, *, now: datetime, lifetime: timedelta
+) -> Trust | None:
+    """Trust a device for a while, and give it a new secret to prove itself with; one given before is worthless.
 
     None when the user has no such device, or has blocked it.
     """
-    secret = new_secret()
-    trusted = await store.trust(transaction.connection, user_id, device_id, hash_secret(secret), now, expires_at)
-    return secret if trusted else None
+    given = Trust(new_secret(), now + lifetime)
+    secret_hash = hash_secret(given.secret)
+    trusted = await store.trust(transaction.connection, user_id, device_id, secret_hash, now, given.expires_at)
+    return given if trusted else None
 
 
 async def end_trust(transaction: Transaction, user_id: UUID, device_id: str) -> bool:

@@ -40,6 +40,15 @@ class VerifiedIdentity:
 
 
 @dataclass(frozen=True)
+class VerifiedPhone:
+    """The phone number of an identity, which its owner has shown to be his."""
+
+    number: str
+    """E.164."""
+    verified_at: datetime
+
+
+@dataclass(frozen=True)
 class NewIdentity:
     """What somebody registers with, already normalised."""
 
@@ -149,6 +158,27 @@ async def change_email(transaction: Transaction, identity_id: UUID, old: str, ne
             return await store.change_email(transaction.connection, identity_id, old, new, now)
     except IntegrityError:
         return False
+
+
+async def phone_of(connection: AsyncConnection, identity_id: UUID) -> VerifiedPhone | None:
+    """The phone number of the identity; None without one that is verified."""
+    row = await store.find_phone(connection, identity_id)
+    return VerifiedPhone(row.phone, row.phone_verified_at) if row is not None else None
+
+
+async def phone_is_taken(connection: AsyncConnection, phone: str, by_other_than: UUID) -> bool:
+    """Whether another living identity has that phone number."""
+    return await store.phone_is_taken(connection, phone, by_other_than)
+
+
+async def change_phone(transaction: Transaction, identity_id: UUID, phone: str | None, now: datetime) -> bool:
+    """Give the identity a phone number that was verified, or none; False when another identity has it."""
+    try:
+        async with transaction.connection.begin_nested():
+            await store.set_phone(transaction.connection, identity_id, phone, now if phone is not None else None)
+    except IntegrityError:
+        return False
+    return True
 
 
 async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None:

@@ -124,6 +124,33 @@ async def set_email_verified(
     return (await connection.execute(statement)).one_or_none()
 
 
+async def find_phone(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
+    """The verified phone number of a living identity (primary key)."""
+    statement = select(Identity.phone, Identity.phone_verified_at).where(
+        Identity.id == identity_id,
+        Identity.deleted_at.is_(None),
+        Identity.phone.is_not(None),
+        Identity.phone_verified_at.is_not(None),
+    )
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def phone_is_taken(connection: AsyncConnection, phone: str, by_other_than: UUID) -> bool:
+    """Whether a living identity but this one has that phone number (uq_identities_phone)."""
+    statement = select(Identity.id).where(
+        Identity.phone == phone, Identity.deleted_at.is_(None), Identity.id != by_other_than
+    )
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def set_phone(
+    connection: AsyncConnection, identity_id: UUID, phone: str | None, verified_at: datetime | None
+) -> None:
+    """Give a living identity a phone number, or take it away (primary key; uq_identities_phone decides)."""
+    statement = update(Identity).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
+    await connection.execute(statement.values(phone=phone, phone_verified_at=verified_at))
+
+
 async def raise_security_epoch(connection: AsyncConnection, identity_id: UUID) -> int | None:
     """Raise the epoch by one, whatever state the identity is in, and say which one is over (primary key)."""
     statement = update(Identity).where(Identity.id == identity_id)

@@ -62,10 +62,10 @@ async def ask(
 
 
 async def sign_in_by_code(
-    gate: Gate, mailing: Mailing, handle: str, code: str, bearer: Bearer, now: datetime
+    gate: Gate, mailing: Mailing, handle: str, code: str, bearer: Bearer, now: datetime, *, remember: bool = True
 ) -> Grant | Challenged:
     """Begin a session with the code of a mail; 401 when it is wrong, has expired, was used or tried too often."""
-    visit = Visit(LoginMethod.EMAIL_CODE, None, bearer, now, time.perf_counter())
+    visit = Visit(LoginMethod.EMAIL_CODE, None, bearer, now, time.perf_counter(), remember=remember)
     async with evenly(), gate.database.transaction() as transaction:
         user_id = await tokens.use_mailed_code(transaction, mailing.keyring, handle, code, now)
         identity = await identities.find(transaction.connection, user_id, now) if user_id else None
@@ -74,9 +74,11 @@ async def sign_in_by_code(
     return await _enter(gate, visit, identity)
 
 
-async def sign_in_by_link(gate: Gate, token: str, bearer: Bearer, now: datetime) -> Grant | Challenged:
+async def sign_in_by_link(
+    gate: Gate, token: str, bearer: Bearer, now: datetime, *, remember: bool = True
+) -> Grant | Challenged:
     """Begin a session with the token in the link of a mail; of several who try at once, one gets in."""
-    visit = Visit(LoginMethod.MAGIC_LINK, None, bearer, now, time.perf_counter())
+    visit = Visit(LoginMethod.MAGIC_LINK, None, bearer, now, time.perf_counter(), remember=remember)
     async with evenly(), gate.database.transaction() as transaction:
         user_id = await tokens.use_mailed_link(transaction, token, now)
         identity = await identities.find(transaction.connection, user_id, now) if user_id else None

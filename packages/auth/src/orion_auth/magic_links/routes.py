@@ -42,7 +42,9 @@ async def sign_in_by_code(body: CodeSignIn, wired: Wired, request: Request) -> R
     """Sign in with the code of a mail, where the mail was asked for."""
     now = wired.clock()
     bearer = bearer_of(request, body)
-    outcome = await actions.sign_in_by_code(wired.gate, wired.mailing, body.sign_in, body.code, bearer, now)
+    outcome = await actions.sign_in_by_code(
+        wired.gate, wired.mailing, body.sign_in, body.code, bearer, now, remember=body.remember
+    )
     return admitted(outcome, now)
 
 
@@ -51,5 +53,5 @@ async def sign_in_by_link(body: LinkSignIn, wired: Wired, request: Request) -> R
     """Sign in with the token in the link of a mail; the application's page sends it when a button is pressed."""
     now = wired.clock()
     bearer = bearer_of(request, body)
-    outcome = await actions.sign_in_by_link(wired.gate, body.token, bearer, now)
+    outcome = await actions.sign_in_by_link(wired.gate, body.token, bearer, now, remember=body.remember)
     return admitted(outcome, now)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from orion_auth.bearers import DeviceShown
+from orion_auth.bearers import SigningIn
 from orion_core.http.shapes import RequestShape, ResponseShape
 
 Handle = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -26,14 +26,14 @@ class SignInMailAccepted(ResponseShape):
     detail: str
 
 
-class CodeSignIn(DeviceShown):
+class CodeSignIn(SigningIn):
     """Sign in with the code of a mail, where the mail was asked for."""
 
     sign_in: Handle = Field(repr=False)
     code: Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")] = Field(examples=["042317"], repr=False)
 
 
-class LinkSignIn(DeviceShown):
+class LinkSignIn(SigningIn):
     """Sign in with the token in the link of a mail."""
 
     token: Handle = Field(repr=False)

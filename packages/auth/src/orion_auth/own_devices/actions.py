@@ -1,11 +1,12 @@
 """What a user does with his own devices."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from orion_auth.base import AnyRow
 from orion_auth.devices import actions as devices
+from orion_auth.devices.actions import Trust
 from orion_auth.devices.rules import DeviceStatus, is_trusted
 from orion_auth.devices.shapes import DeviceList, DeviceShape
 from orion_auth.identities import actions as identities
@@ -36,14 +37,6 @@ class Owner:
     now: datetime
 
 
-@dataclass(frozen=True)
-class Trust:
-    """What a trusted device is given."""
-
-    secret: str = field(repr=False)
-    expires_at: datetime
-
-
 async def list_devices(database: Database, user_id: UUID, now: datetime) -> DeviceList:
     """All devices of the user."""
     async with database.autocommit() as connection:
@@ -64,12 +57,11 @@ async def trust(database: Database, outbox: Outbox, owner: Owner, row_id: UUID, 
     """Trust a device; 409 when it is blocked."""
     async with database.transaction() as transaction:
         device = await _hold(transaction, owner, row_id)
-        expires_at = owner.now + lifetime
-        secret = await devices.trust(transaction, owner.user_id, device.device_id, now=owner.now, expires_at=expires_at)
-        if secret is None:
+        given = await devices.trust(transaction, owner.user_id, device.device_id, now=owner.now, lifetime=lifetime)
+        if given is None:
             raise _is_blocked()
         await _note(transaction, outbox, DEVICE_TRUSTED, owner, device)
-    return Trust(secret, expires_at)
+    return given
 
 
 async def end_trust(database: Database, outbox: Outbox, owner: Owner, row_id: UUID) -> None:

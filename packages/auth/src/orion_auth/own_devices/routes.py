@@ -6,12 +6,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from orion_auth.bearers import DEVICE_COOKIE, bearer_of
+from orion_auth.bearers import bearer_of, give_device_secret
 from orion_auth.components import Claims, Wired
 from orion_auth.devices.shapes import DeviceChanges, DeviceList, DeviceShape, TrustGiven
 from orion_auth.own_devices import actions
 from orion_auth.own_devices.actions import Owner
 from orion_auth.step_up import require_recent
+from orion_auth.two_factor.actions import require_shown
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
 from orion_core.http.openapi import refusals
@@ -41,21 +42,14 @@ async def rename_device(
 async def trust_device(id: UUID, request: Request, response: Response, wired: Wired, claims: Claims) -> TrustGiven:
     """Spare a device the second factor for a while. Call it from that device: it gets the secret that proves it.
 
-    Needs a recent proof of who you are (401 `reauthentication_required`).
+    Needs a recent proof of who you are (401 `reauthentication_required`), and where you have a second factor, a session
+    that has shown it (401 `second_factor_needed`).
     """
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     lifetime = timedelta(days=wired.settings.device_trust_days)
     given = await actions.trust(wired.database, wired.outbox, owner, id, lifetime)
-    response.set_cookie(
-        DEVICE_COOKIE,
-        given.secret,
-        max_age=int(lifetime.total_seconds()),
-        path="/auth/v1",
-        secure=True,
-        httponly=True,
-        samesite="strict",
-    )
+    give_device_secret(response, given.secret, int(lifetime.total_seconds()))
     return TrustGiven(device_secret=given.secret, trusted_until=given.expires_at)
 
 

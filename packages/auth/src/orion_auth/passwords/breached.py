@@ -26,6 +26,8 @@ log = structlog.get_logger()
 class RangeFiles:
     """A folder of range files (`ABCDE.txt`, lines `SUFFIX:COUNT`), or one file of sorted lines `HASH:COUNT`."""
 
+    is_local = True
+
     def __init__(self, path: Path) -> None:
         self._path = path
 
@@ -50,6 +52,8 @@ class RangeFiles:
 
 class RangeService:
     """A service that answers `GET {url}/ABCDE` with lines `SUFFIX:COUNT`."""
+
+    is_local = False
 
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
         # Padding hides from a listener how long the answer is, and with it the prefix.

@@ -119,6 +119,11 @@ async def take_two_factor_code(database: Database, user_id: UUID, now: datetime)
     return await _take(database, "two_factor_code", RateLimitKeyType.USER, str(user_id), now)
 
 
+async def take_recovery(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
+    """Count that somebody who has given a first proof asks to recover this user's account."""
+    return await _take(database, "recovery", RateLimitKeyType.USER, str(user_id), now)
+
+
 async def take_social_login(database: Database, address: IpAddress, now: datetime) -> RateLimitState | None:
     """Count a step of a sign-in through another provider, by network: no account is known yet."""
     return await _take_all(database, [by_network("social_login", address)], now)

@@ -242,8 +242,8 @@ PROOF_FAILED = Kind(
     "session.proof_failed",
     _C.SESSION,
     _S.MEDIUM,
-    "A wrong password was given for a change that needs one",
-    "Somebody who was signed in was asked for the password once more and did not know it.",
+    "A wrong password or code was given for a change that needs one",
+    "Somebody who was signed in was asked once more to prove who he is and could not.",
     was_blocked=True,
 )
 

@@ -38,6 +38,7 @@ POLICIES = (
     ("sign_in_mail", RateLimitKeyType.IP, 30, 900),
     ("social_login", RateLimitKeyType.IP, 60, 60),
     ("passkey", RateLimitKeyType.IP, 120, 60),
+    ("recovery", RateLimitKeyType.USER, 10, 86_400),
     ("sms_to_number", RateLimitKeyType.GLOBAL, 5, 86_400),
     ("sms_to_range", RateLimitKeyType.GLOBAL, 20, 86_400),
     ("sms_to_country", RateLimitKeyType.GLOBAL, 300, 3_600),

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orion_auth.devices.actions import Trust
 from orion_auth.dpop import actions as dpop
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
@@ -43,6 +44,8 @@ class Started:
     refresh_token: str = field(repr=False)
     jkt: str | None
     """Thumbprint of the key that its tokens are bound to."""
+    trust: Trust | None = None
+    """What its device is given when it is trusted from now on."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Grant:
     expires_at: datetime
     """When the session ends unless it is refreshed."""
     limit: RateLimitState | None
+    trust: Trust | None = None
 
 
 async def begin(
@@ -119,7 +123,7 @@ async def grant(signer: AccessTokenSigner, started: Started, limit: RateLimitSta
         jkt=started.jkt,
     )
     expires_at = min(session.started_at + session.idle, session.expires_at)
-    return Grant(access, started.refresh_token, session.id, session.user_id, expires_at, limit)
+    return Grant(access, started.refresh_token, session.id, session.user_id, expires_at, limit, started.trust)
 
 
 async def refresh(

@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from orion_core.http.shapes import ResponseShape
 
 
@@ -48,3 +50,7 @@ class SessionGranted(ResponseShape):
     """Seconds until the session ends unless it is refreshed."""
     session_id: UUID
     user_id: UUID
+    device_secret: str | None = Field(None, repr=False)
+    """Shown once, where this device is trusted from now on: with its `device_id` it spares the second factor. A browser
+    has it as an HttpOnly cookie too and need not keep it."""
+    trusted_until: datetime | None = None

@@ -63,7 +63,9 @@ class _ToProve:
     locale: str
 
 
-async def sign_in(bridge: Bridge, shown: Shown, said: EmailSaid, bearer: Bearer, now: datetime) -> Grant | Challenged:
+async def sign_in(
+    bridge: Bridge, shown: Shown, said: EmailSaid, bearer: Bearer, now: datetime, *, remember: bool = True
+) -> Grant | Challenged:
     """Begin a session for whoever the journey is of, in an account of his, which may be a new one.
 
     Problems that leave the journey as it is, for another try: `account_exists` (sign in to that account, then link),
@@ -78,7 +80,7 @@ async def sign_in(bridge: Bridge, shown: Shown, said: EmailSaid, bearer: Bearer,
         raise _email_code_needed()
     if isinstance(outcome, Problem):
         raise outcome  # what it counted is kept
-    visit = Visit(LoginMethod.SOCIAL, None, bearer, now, started, limit)
+    visit = Visit(LoginMethod.SOCIAL, None, bearer, now, started, limit, remember)
     async with bridge.database.autocommit() as connection:
         identity = await identities.find(connection, outcome, now)
     if identity is None or identity.standing != "GOOD":

@@ -162,6 +162,7 @@ async def sign_in(
         EmailSaid(body.email, body.email_code),
         bearer_of(request, body),
         now,
+        remember=body.remember,
     )
     return admitted(outcome, now)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from orion_auth.bearers import DeviceShown
+from orion_auth.bearers import SigningIn
 from orion_core.http.shapes import RequestShape, ResponseShape
 
 Secret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{20,100}$")]
@@ -54,7 +54,7 @@ class ProvedBy(RequestShape):
     """Came back in the URL."""
 
 
-class NewSocialSession(DeviceShown, ProvedBy):
+class NewSocialSession(SigningIn, ProvedBy):
     """Sign in by what the provider has proved."""
 
     email: str | None = Field(None, min_length=1, max_length=255, examples=["ada@example.com"])

@@ -263,11 +263,17 @@ async def find_session(
 
 
 async def note_proof(
-    transaction: Transaction, user_id: UUID, session_id: UUID, amr: tuple[str, ...], now: datetime
+    transaction: Transaction,
+    user_id: UUID,
+    session_id: UUID,
+    amr: tuple[str, ...],
+    now: datetime,
+    *,
+    auth_time: datetime | None = None,
 ) -> bool:
-    """Note that the owner of a session has just given proof of who he is again; False when it has ended."""
+    """Note by what the owner of a session has proved who he is, now or at `auth_time`; False when it has ended."""
     await store.hold_session(transaction.connection, user_id, session_id)
-    return await store.note_proof(transaction.connection, user_id, session_id, amr, now)
+    return await store.note_proof(transaction.connection, user_id, session_id, amr, auth_time or now, now)
 
 
 async def hold_session(transaction: Transaction, user_id: UUID, session_id: UUID) -> None:

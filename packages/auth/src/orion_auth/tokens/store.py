@@ -132,11 +132,16 @@ async def list_sessions(
 
 
 async def note_proof(
-    connection: AsyncConnection, user_id: UUID, session_id: UUID, amr: Sequence[str], now: datetime
+    connection: AsyncConnection,
+    user_id: UUID,
+    session_id: UUID,
+    amr: Sequence[str],
+    auth_time: datetime,
+    now: datetime,
 ) -> bool:
     """Note a proof on the present refresh token of a live session (ix_auth_tokens_user_id_type_status)."""
     statement = update(AuthToken).where(*_live(user_id, now), AuthToken.session_id == session_id)
-    statement = statement.values(auth_time=now, amr=list(amr)).returning(AuthToken.id)
+    statement = statement.values(auth_time=auth_time, amr=list(amr)).returning(AuthToken.id)
     return (await connection.execute(statement)).first() is not None
 
 

@@ -12,8 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
+from orion_auth.step_up import SEVERAL_FACTORS, require_recent, second_factor_needed
+from orion_auth.tokens import actions as tokens
+from orion_auth.passkeys import actions as passkeys
 from orion_auth.tokens.actions import Confirmed
 from orion_auth.two_factor import store
+from orion_auth.two_factor.codes import PURPOSE, open_code, sent_message, try_code
 from orion_auth.two_factor.rules import (
     CHALLENGE_LIFETIME,
     CODES_PER_CHALLENGE,
@@ -21,13 +25,15 @@ from orion_auth.two_factor.rules import (
     matching_step,
     next_primary,
     normalise_backup_code,
+    strengthened,
 )
-from orion_auth.two_factor.tables import ChallengePurpose
-from orion_auth.two_factor.totp import TotpOffer, offer_totp, open_pending, seal_pending, totp_values
-from orion_auth.two_factor_methods import TwoFactorMethod
-from orion_core.database import Transaction
+from orion_auth.two_factor.totp import TotpOffer, accept_totp, offer_totp, open_pending, seal_pending, totp_values
+from orion_auth.two_factor_methods import ChallengePurpose, RecoveryContacts, TwoFactorMethod
+from orion_contracts.claims import AccessClaims
+from orion_core.database import Database, Transaction
+from orion_core.http.authentication import user_id as owner_of
 from orion_core.ids import uuid7
-from orion_core.sealing import Keyring, place
+from orion_core.sealing import Keyring
 from orion_core.secrets import new_code
 
 
@@ -63,26 +69,13 @@ class HalfFinished:
         return bool(self.context.get("must_enrol"))
 
 
-PURPOSE = "challenge code"
-"""What the keyring derives the key of code hashes for."""
-
-
 async def open_email_verification(
     transaction: Transaction, keyring: Keyring, confirmed: Confirmed, expires_at: datetime
 ) -> str:
     """A new code for verifying this address; from now on it is the only one that counts."""
-    challenge_id, code = uuid7(), new_code()
-    values: dict[str, Any] = {
-        "id": challenge_id,
-        "user_id": confirmed.user_id,
-        "purpose": ChallengePurpose.EMAIL_VERIFICATION,
-        "methods": [TwoFactorMethod.EMAIL],
-        "code_hash": keyring.mac(PURPOSE, _message(challenge_id, code)),
-        "context": {"email": confirmed.email, "password_hash": confirmed.password_hash},
-        "expires_at": expires_at,
-    }
-    await store.insert_challenge(transaction.connection, values)
-    return code
+    purpose, method = ChallengePurpose.EMAIL_VERIFICATION, TwoFactorMethod.EMAIL
+    context = {"email": confirmed.email, "password_hash": confirmed.password_hash}
+    return await open_code(transaction, keyring, confirmed.user_id, purpose, method, context, expires_at)
 
 
 async def try_email_verification(
@@ -92,20 +85,14 @@ async def try_email_verification(
 
     A wrong try counts when the transaction is committed; the caller must commit it.
     """
-    challenge = await store.count_try(transaction.connection, user_id, ChallengePurpose.EMAIL_VERIFICATION, now)
-    if challenge is None or not keyring.verify_mac(PURPOSE, _message(challenge.id, code), challenge.code_hash):
-        return None
-    await store.consume(transaction.connection, challenge.id, now)
-    return Confirmed(user_id, challenge.context["email"], challenge.context.get("password_hash"))
+    purpose = ChallengePurpose.EMAIL_VERIFICATION
+    context = await try_code(transaction, keyring, user_id, purpose, TwoFactorMethod.EMAIL, code, now)
+    return Confirmed(user_id, context["email"], context.get("password_hash")) if context is not None else None
 
 
 async def forget_passwords(transaction: Transaction, user_id: UUID) -> None:
     """Take the password hashes off a user's verification codes: one of them is the identity's now."""
     await store.forget_passwords(transaction.connection, user_id, ChallengePurpose.EMAIL_VERIFICATION)
-
-
-def _message(challenge_id: UUID, code: str) -> bytes:
-    return f"{challenge_id}:{code}".encode()
 
 
 _TOKEN = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
@@ -219,6 +206,87 @@ async def is_shown(
             return False
 
 
+async def is_shown_again(
+    transaction: Transaction, keyring: Keyring, user_id: UUID, method: TwoFactorMethod, code: str, now: datetime
+) -> bool:
+    """Whether `code` is a second factor of somebody who is signed in; one that can be shown once is used up by it.
+
+    A wrong try counts when the transaction is committed; the caller must commit it.
+    """
+    match method:
+        case TwoFactorMethod.TOTP:
+            return await accept_totp(transaction.connection, keyring, user_id, code, now)
+        case TwoFactorMethod.SMS | TwoFactorMethod.EMAIL:
+            purpose = ChallengePurpose.STEP_UP
+            return await try_code(transaction, keyring, user_id, purpose, method, code, now) is not None
+        case TwoFactorMethod.BACKUP_CODE:
+            hashes = backup_code_hashes(keyring, user_id, code)
+            return await store.use_backup_code(transaction.connection, user_id, hashes, now)
+        case TwoFactorMethod.HARDWARE_KEY:
+            return False
+
+
+async def note_shown(
+    transaction: Transaction, user_id: UUID, session_id: UUID, method: TwoFactorMethod, now: datetime
+) -> None:
+    """Note on a session that a second factor was shown in it. When its owner proved last who he is stays as it was."""
+    session = await tokens.find_session(transaction.connection, user_id, session_id, now)
+    if session is not None:
+        amr = strengthened(session.amr, method)
+        await tokens.note_proof(transaction, user_id, session_id, amr, now, auth_time=session.authenticated_at)
+
+
+async def require_shown(database: Database, claims: AccessClaims, now: datetime) -> None:
+    """Refuse (401) who has not proved of late who he is, or has a second factor that his session has not shown.
+
+    What was shown after the token was given out counts too: whoever has just set up his first factor goes on.
+    """
+    require_recent(claims, now)
+    if SEVERAL_FACTORS in (claims.amr or ()):
+        return
+    subject = owner_of(claims)
+    async with database.autocommit() as connection:
+        if not (await enrolled(connection, subject)).is_enabled:
+            return
+        session = await tokens.find_session(connection, subject, UUID(claims.sid), now)
+    if session is None or SEVERAL_FACTORS not in session.amr:
+        raise second_factor_needed()
+
+
+async def forget_all(transaction: Transaction, user_id: UUID, now: datetime) -> None:
+    """Leave the user no second factor, no passkey and no backup codes."""
+    await store.forget_factors(transaction.connection, user_id)
+    await store.replace_backup_codes(transaction.connection, user_id, [], now)
+    await passkeys.remove_all(transaction, user_id)
+
+
+async def recovery_contacts(connection: AsyncConnection, user_id: UUID) -> RecoveryContacts:
+    """Where the account is recovered; what was never shown to be its owner's is left out."""
+    row = await store.find_factors(connection, user_id)
+    if row is None:
+        return RecoveryContacts()
+    return RecoveryContacts(
+        row.recovery_email if row.recovery_email_verified_at is not None else None,
+        row.recovery_email_verified_at,
+        row.recovery_phone if row.recovery_phone_verified_at is not None else None,
+        row.recovery_phone_verified_at,
+    )
+
+
+async def set_recovery_email(transaction: Transaction, user_id: UUID, email: str | None, now: datetime) -> None:
+    """Recover the account by this address, which was shown to be its owner's, or by none."""
+    await store.ensure_row(transaction.connection, user_id)
+    values: dict[str, Any] = {"recovery_email": email, "recovery_email_verified_at": now if email else None}
+    await store.change(transaction.connection, user_id, values)
+
+
+async def set_recovery_phone(transaction: Transaction, user_id: UUID, phone: str | None, now: datetime) -> None:
+    """Recover the account by this phone, which was shown to be its owner's, or by none."""
+    await store.ensure_row(transaction.connection, user_id)
+    values: dict[str, Any] = {"recovery_phone": phone, "recovery_phone_verified_at": now if phone else None}
+    await store.change(transaction.connection, user_id, values)
+
+
 async def note_hardware_key(transaction: Transaction, user_id: UUID, has_one: bool, now: datetime) -> None:
     """Note that the user has a hardware key now, or has none any more; whoever keeps keys says so.
 
@@ -268,32 +336,19 @@ async def offer_enrolment(
     return offer
 
 
-async def _confirm_enrolment(
-    connection: AsyncConnection, keyring: Keyring, sign_in: HalfFinished, code: str, now: datetime
-) -> bool:
-    secret = open_pending(keyring, sign_in.id, sign_in.context["totp"])
-    step = matching_step(secret, code, now, None)
-    if step is None:
-        return False
-    values = await totp_values(connection, keyring, sign_in.user_id, secret, step, now)
-    await store.change(
-        connection, sign_in.user_id, values | {"is_enabled": True, "primary_method": TwoFactorMethod.TOTP}
-    )
-    return True
-
-
 async def _accept_totp(
     transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, code: str, now: datetime
 ) -> bool:
     connection, user_id = transaction.connection, sign_in.user_id
-    if "totp" in sign_in.context:
-        return await _confirm_enrolment(connection, keyring, sign_in, code, now)
-    row = await store.find_factors(connection, user_id)
-    if row is None or row.totp_verified_at is None:
+    if "totp" not in sign_in.context:
+        return await accept_totp(connection, keyring, user_id, code, now)
+    offered = open_pending(keyring, sign_in.id, sign_in.context["totp"])
+    step = matching_step(offered, code, now, None)
+    if step is None:
         return False
-    secret = keyring.open(row.totp_secret, place("two_factor_auth", "totp_secret", row.id)).decode()
-    step = matching_step(secret, code, now, row.totp_last_step)
-    return step is not None and await store.accept_step(connection, user_id, step)
+    values = await totp_values(connection, keyring, user_id, offered, step, now)
+    await store.change(connection, user_id, values | {"is_enabled": True, "primary_method": TwoFactorMethod.TOTP})
+    return True
 
 
 def _half_finished(row: AnyRow | None) -> HalfFinished | None:
@@ -314,8 +369,3 @@ def _half_finished(row: AnyRow | None) -> HalfFinished | None:
 def _account(identity: KnownIdentity) -> bytes:
     """What must not change between a first proof and the second."""
     return "\n".join(map(str, (identity.id, identity.email, identity.security_epoch, identity.password_hash))).encode()
-
-
-def sent_message(challenge_id: UUID, method: TwoFactorMethod, code: str) -> bytes:
-    """What the hash of a code is made of: it is good for this challenge, and by the way it was sent."""
-    return f"{challenge_id}:{method.value}:{code}".encode()

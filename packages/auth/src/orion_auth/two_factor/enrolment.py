@@ -13,11 +13,11 @@ from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TWO_FACTOR_ENABLED
 from orion_auth.two_factor import store
-from orion_auth.two_factor.actions import PURPOSE, enrolled, sent_message
+from orion_auth.two_factor.actions import enrolled, note_shown
+from orion_auth.two_factor.codes import PURPOSE, sent_message
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, matching_step
-from orion_auth.two_factor.tables import ChallengePurpose
 from orion_auth.two_factor.totp import TotpOffer, offer_totp, open_pending, seal_pending, totp_values
-from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
 from orion_core.errors import Problem, unauthenticated
@@ -89,6 +89,8 @@ async def save(
     before = await enrolled(transaction.connection, identity.id)
     common: dict[str, Any] = {"is_enabled": True, "primary_method": before.primary or method}
     await store.change(transaction.connection, identity.id, values | common)
+    if circumstances.session_id is not None:
+        await note_shown(transaction, identity.id, circumstances.session_id, method, now)
     await security_events.note(transaction, gate.outbox, TWO_FACTOR_ENABLED, identity, circumstances, now)
 
 

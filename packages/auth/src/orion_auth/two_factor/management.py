@@ -4,12 +4,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
-from orion_auth.passkeys import actions as passkeys
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import (
@@ -18,7 +16,7 @@ from orion_auth.security_events.rules import (
     TWO_FACTOR_DISABLED,
 )
 from orion_auth.two_factor import store
-from orion_auth.two_factor.actions import backup_code_hashes, enrolled
+from orion_auth.two_factor.actions import backup_code_hashes, enrolled, forget_all
 from orion_auth.two_factor.enrolment import hold
 from orion_auth.two_factor.rules import (
     BACKUP_CODE_LENGTH,
@@ -33,15 +31,6 @@ from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.errors import Problem, not_found
 from orion_core.events.outbox import Outbox
-
-Columns = dict[str, Any]
-
-CLEARED: dict[TwoFactorMethod, Columns] = {
-    TwoFactorMethod.TOTP: {"totp_secret": None, "totp_verified_at": None, "totp_last_step": None},
-    TwoFactorMethod.SMS: {"sms_phone": None, "sms_verified_at": None},
-    TwoFactorMethod.EMAIL: {"email_verified_at": None},
-}
-"""The columns of a method, emptied. Hardware keys are kept elsewhere, and removed one by one."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +88,13 @@ async def remove(
     async with gate.database.transaction() as transaction:
         identity = await hold(transaction, user_id, now)
         present = await enrolled(transaction.connection, user_id)
-        if method not in present.verified or method not in CLEARED:
+        if method not in present.verified or method not in store.CLEARED:
             raise not_found("second factor")
         if not may_remove(present, method, gate.factor_policy):
             detail = "A second factor is required of this account. Set up another one first."
             raise Problem(409, "second_factor_required", "A second factor is required", detail)
         primary = next_primary(present, method)
-        values = CLEARED[method] | {"primary_method": primary, "is_enabled": primary is not None}
+        values = store.CLEARED[method] | {"primary_method": primary, "is_enabled": primary is not None}
         await store.change(transaction.connection, user_id, values)
         if primary is None:
             await store.replace_backup_codes(transaction.connection, user_id, [], now)
@@ -148,11 +137,6 @@ async def reset_within(transaction: Transaction, outbox: Outbox, user_id: UUID, 
     identity = await identities.hold(transaction, user_id, now)
     if identity is None:
         raise not_found("user")
-    values: Columns = {"is_enabled": False, "primary_method": None, "hardware_key_verified_at": None}
-    for cleared in CLEARED.values():
-        values |= cleared
-    await store.change(transaction.connection, user_id, values)
-    await store.replace_backup_codes(transaction.connection, user_id, [], now)
-    await passkeys.remove_all(transaction, user_id)
+    await forget_all(transaction, user_id, now)
     circumstances = Circumstances(details={"by": by})
     await security_events.note(transaction, outbox, FACTORS_RESET, identity, circumstances, now)

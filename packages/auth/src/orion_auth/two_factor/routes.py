@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from orion_auth.addresses import normalise_phone
 from orion_auth.components import Administrator, Claims, Wired
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.step_up import require_recent
 from orion_auth.two_factor import enrolment, management
+from orion_auth.two_factor.actions import require_shown
 from orion_auth.two_factor.management import State
 from orion_auth.two_factor.shapes import (
     BackupCodes,
@@ -42,7 +42,7 @@ async def read_two_factor(claims: Claims, wired: Wired) -> TwoFactorState:
 async def begin_totp(claims: Claims, wired: Wired) -> TotpSetUp:
     """Get a secret for an authenticator app; it counts once a code of it is confirmed. Needs a recent proof."""
     now = wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     offer = await enrolment.begin_totp(wired.gate, own_id(claims), now)
     return TotpSetUp(secret=offer.secret, uri=offer.uri, qr_svg=offer.qr_svg)
 
@@ -51,7 +51,7 @@ async def begin_totp(claims: Claims, wired: Wired) -> TotpSetUp:
 async def begin_sms(body: Phone, claims: Claims, wired: Wired, context: Context) -> CodeOnItsWay:
     """Have a code sent to a phone; it counts once the code is confirmed. Needs a recent proof."""
     now = wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     phone = normalise_phone(body.phone)
     if phone is None:
         raise _invalid_phone()
@@ -63,7 +63,7 @@ async def begin_sms(body: Phone, claims: Claims, wired: Wired, context: Context)
 async def begin_email(claims: Claims, wired: Wired, context: Context) -> CodeOnItsWay:
     """Have a code sent to the address of the account; it counts once the code is confirmed. Needs a recent proof."""
     now = wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     await enrolment.begin_sent(wired.gate, own_id(claims), None, now, context.ip_address)
     return CodeOnItsWay(detail="A code is on its way.")
 
@@ -72,7 +72,7 @@ async def begin_email(claims: Claims, wired: Wired, context: Context) -> CodeOnI
 async def confirm_method(body: Confirmation, claims: Claims, wired: Wired, context: Context) -> TwoFactorState:
     """Show the code of the method whose set-up was begun last; from now on it is a second factor."""
     now = wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     method = TwoFactorMethod(body.method)
     circumstances = _circumstances(claims, context, method)
     await enrolment.confirm(wired.gate, own_id(claims), method, body.code, circumstances, now)
@@ -89,7 +89,7 @@ async def set_primary(body: PrimaryMethod, claims: Claims, wired: Wired) -> None
 async def make_backup_codes(claims: Claims, wired: Wired, context: Context) -> BackupCodes:
     """Get ten new backup codes, shown this once; those of before are worthless. Needs a recent proof."""
     now = wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     circumstances = _circumstances(claims, context, TwoFactorMethod.BACKUP_CODE)
     return BackupCodes(codes=list(await management.make_backup_codes(wired.gate, own_id(claims), circumstances, now)))
 
@@ -102,7 +102,7 @@ async def make_backup_codes(claims: Claims, wired: Wired, context: Context) -> B
 async def remove_method(method: TwoFactorMethod, claims: Claims, wired: Wired, context: Context) -> None:
     """Remove a method; without the last one the second factor is off. Needs a recent proof."""
     now = wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     circumstances = _circumstances(claims, context, method)
     await management.remove(wired.gate, own_id(claims), method, circumstances, now)
 

@@ -105,6 +105,16 @@ def references(first: Sequence[str], second: TwoFactorMethod) -> tuple[str, ...]
     return tuple(dict.fromkeys((*first, REFERENCES[second], "mfa")))
 
 
+def strengthened(session: Sequence[str], shown: TwoFactorMethod) -> tuple[str, ...]:
+    """The references of a session in which a second factor was shown.
+
+    In one that began with a mail alone, a code by e-mail is the same factor again.
+    """
+    if shown is TwoFactorMethod.EMAIL and not set(session) - {REFERENCES[TwoFactorMethod.EMAIL]}:
+        return tuple(session)
+    return references(session, shown)
+
+
 def matching_step(secret: str, code: str, now: datetime, last_step: int | None) -> int | None:
     """The time step that `code` belongs to, when the clock allows it and no such step was accepted before."""
     otp = TOTP(secret)

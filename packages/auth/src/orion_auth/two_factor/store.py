@@ -10,8 +10,15 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
-from orion_auth.two_factor.tables import ChallengePurpose, TwoFactorAuth, TwoFactorBackupCode, TwoFactorChallenge
-from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.two_factor.tables import TwoFactorAuth, TwoFactorBackupCode, TwoFactorChallenge
+from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
+
+CLEARED: dict[TwoFactorMethod, dict[str, Any]] = {
+    TwoFactorMethod.TOTP: {"totp_secret": None, "totp_verified_at": None, "totp_last_step": None},
+    TwoFactorMethod.SMS: {"sms_phone": None, "sms_verified_at": None},
+    TwoFactorMethod.EMAIL: {"email_verified_at": None},
+}
+"""The columns of a method, emptied. Hardware keys are kept elsewhere, and removed one by one."""
 
 
 async def insert_challenge(connection: AsyncConnection, values: dict[str, Any]) -> None:
@@ -174,6 +181,17 @@ async def ensure_row(connection: AsyncConnection, user_id: UUID) -> UUID:
 async def change(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:
     """Change the second factors of a user (uq_two_factor_auth_user_id)."""
     await connection.execute(update(TwoFactorAuth).where(TwoFactorAuth.user_id == user_id).values(values))
+
+
+async def forget_factors(connection: AsyncConnection, user_id: UUID) -> None:
+    """Leave a user no second factor (uq_two_factor_auth_user_id); whether he must have one, and how he recovers, stays.
+
+    Hardware keys are kept elsewhere.
+    """
+    values: dict[str, Any] = {"is_enabled": False, "primary_method": None, "hardware_key_verified_at": None}
+    for columns in CLEARED.values():
+        values |= columns
+    await change(connection, user_id, values)
 
 
 async def replace_backup_codes(

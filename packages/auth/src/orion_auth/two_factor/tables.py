@@ -1,7 +1,6 @@
 """Second factors: how a user shows them, his recovery codes, and what is half finished."""
 
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_auth.base import PHONE_CHECK, Origin, Table, owner, sealed
-from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
 from orion_core.retention.declarations import Follows, Rows
 from orion_core.tables import Identified, Timestamped, digest_check, native_enum
 
@@ -36,7 +35,9 @@ class TwoFactorAuth(Identified, Timestamped, Table):
     email_verified_at: Mapped[datetime | None]
     hardware_key_verified_at: Mapped[datetime | None]
     recovery_email: Mapped[str | None] = mapped_column(String(255))
+    recovery_email_verified_at: Mapped[datetime | None]
     recovery_phone: Mapped[str | None] = mapped_column(String(16), comment="E.164")
+    recovery_phone_verified_at: Mapped[datetime | None]
     backup_codes_generated_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     last_used_method: Mapped[TwoFactorMethod | None] = mapped_column(native_enum(TwoFactorMethod))
@@ -49,6 +50,12 @@ class TwoFactorAuth(Identified, Timestamped, Table):
         CheckConstraint(PHONE_CHECK.format("sms_phone"), name="sms_phone"),
         CheckConstraint(PHONE_CHECK.format("recovery_phone"), name="recovery_phone"),
         CheckConstraint("recovery_email = lower(recovery_email)", name="recovery_email"),
+        CheckConstraint(
+            "recovery_email_verified_at IS NULL OR recovery_email IS NOT NULL", name="recovery_email_verified"
+        ),
+        CheckConstraint(
+            "recovery_phone_verified_at IS NULL OR recovery_phone IS NOT NULL", name="recovery_phone_verified"
+        ),
         {
             "info": {"retention": Follows("identities", "worthless without its user")},
             "comment": "The second factors of one user",
@@ -80,16 +87,6 @@ class TwoFactorBackupCode(Identified, Origin, Timestamped, Table):
             "comment": "Recovery codes, each good once",
         },
     )
-
-
-class ChallengePurpose(Enum):
-    """What a code or a half-finished step leads to."""
-
-    SIGN_IN = "SIGN_IN"
-    STEP_UP = "STEP_UP"
-    ENROLMENT = "ENROLMENT"
-    EMAIL_VERIFICATION = "EMAIL_VERIFICATION"
-    PHONE_VERIFICATION = "PHONE_VERIFICATION"
 
 
 class TwoFactorChallenge(Identified, Timestamped, Table):

@@ -12,6 +12,7 @@ from pyotp.totp import TOTP
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.two_factor import store
+from orion_auth.two_factor.rules import matching_step
 from orion_core.sealing import Keyring, place
 
 TOTP_BYTES = 20
@@ -52,3 +53,13 @@ def seal_pending(keyring: Keyring, challenge_id: UUID, secret: str) -> str:
 def open_pending(keyring: Keyring, challenge_id: UUID, sealed: str) -> str:
     """The inverse of `seal_pending`."""
     return keyring.open_text(sealed, place("two_factor_challenges", "context", challenge_id))
+
+
+async def accept_totp(connection: AsyncConnection, keyring: Keyring, user_id: UUID, code: str, now: datetime) -> bool:
+    """Whether `code` is the user's app's of these minutes; its time step is over then, and is accepted once."""
+    row = await store.find_factors(connection, user_id)
+    if row is None or row.totp_verified_at is None:
+        return False
+    secret = keyring.open(row.totp_secret, place("two_factor_auth", "totp_secret", row.id)).decode()
+    step = matching_step(secret, code, now, row.totp_last_step)
+    return step is not None and await store.accept_step(connection, user_id, step)

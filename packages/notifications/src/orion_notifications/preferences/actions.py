@@ -30,6 +30,11 @@ async def remember_verified_email(
     await store.set_email_verified(connection, user_id, email, verified_at)
 
 
+async def remember_phone(connection: AsyncConnection, user_id: UUID, phone: str | None) -> None:
+    """Keep the number that the user has shown to be theirs; None: there is none any more."""
+    await store.set_phone(connection, user_id, phone)
+
+
 async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:
     """What is known of a user; of an unknown one nothing, and nothing is switched off."""
     row = await store.find(connection, user_id)

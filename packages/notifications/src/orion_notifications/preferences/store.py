@@ -28,6 +28,11 @@ async def set_email_verified(connection: AsyncConnection, user_id: UUID, email: 
     await connection.execute(update(PREFERENCES).where(PREFERENCES.c.user_id == user_id).values(change))
 
 
+async def set_phone(connection: AsyncConnection, user_id: UUID, phone: str | None) -> None:
+    """The user's phone number."""
+    await connection.execute(update(PREFERENCES).where(PREFERENCES.c.user_id == user_id).values(phone=phone))
+
+
 async def find(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
     """The row of a user."""
     statement = select(PREFERENCES).where(PREFERENCES.c.user_id == user_id)

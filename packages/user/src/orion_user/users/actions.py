@@ -14,6 +14,7 @@ from orion_contracts.events import (
     IdentityRegistered,
     IdentityReinstated,
     IdentitySuspended,
+    PhoneChanged,
     UserCreated,
 )
 from orion_core.database import Transaction
@@ -82,6 +83,15 @@ async def change_email(transaction: Transaction, event: EmailChanged) -> None:
     Raises IntegrityError when another living user has the address, as `create` does.
     """
     await store.set_email(transaction.connection, event.user_id, event.email, event.changed_at)
+
+
+async def change_phone(transaction: Transaction, event: PhoneChanged) -> None:
+    """Give the user the number that he has shown to be his, or none. Does nothing for a user who is gone.
+
+    Raises IntegrityError when another living user has the number, as `create` does of addresses.
+    """
+    verified_at = event.changed_at if event.phone is not None else None
+    await store.set_phone(transaction.connection, event.user_id, event.phone, verified_at)
 
 
 async def suspend(transaction: Transaction, event: IdentitySuspended) -> None:

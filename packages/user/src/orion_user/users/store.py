@@ -74,6 +74,14 @@ async def set_email(connection: AsyncConnection, user_id: UUID, email: str, veri
     await connection.execute(statement.values(email=email, email_verified_at=verified_at))
 
 
+async def set_phone(
+    connection: AsyncConnection, user_id: UUID, phone: str | None, verified_at: datetime | None
+) -> None:
+    """Replace the phone number of a living user by one that is verified, or by none. By pk_users."""
+    statement = update(USERS).where(User.id == user_id, User.deleted_at.is_(None))
+    await connection.execute(statement.values(phone=phone, phone_verified_at=verified_at))
+
+
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:
     """Note a sign-in that succeeded; False when there is no such user. By pk_users."""
     statement = (

@@ -1,0 +1,1 @@
+"""The phone number of an account: shown to be its owner's by a code, changed, and taken away."""

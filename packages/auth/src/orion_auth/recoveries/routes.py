@@ -1,0 +1,126 @@
+"""Recovering an account whose second factors are lost, over HTTP."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse
+
+from orion_auth.components import Claims, Wired
+from orion_auth.pages import html
+from orion_auth.recoveries import actions, pages
+from orion_auth.recoveries.actions import Recovery
+from orion_auth.recoveries.rules import CODE_LIFETIME
+from orion_auth.recoveries.shapes import (
+    NewRecovery,
+    RecoveryCode,
+    RecoveryCodeSent,
+    RecoveryCompleted,
+    RecoveryCompletion,
+    RecoveryState,
+)
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.tokens.actions import Bearer
+from orion_core.errors import Problem
+from orion_core.http.authentication import user_id
+from orion_core.http.context import Context
+from orion_core.http.openapi import refusals
+
+router = APIRouter(prefix="/auth/v1", tags=["recovery"])
+
+_PAGE: dict[str, Any] = {
+    "description": "A page, for a browser",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
+
+Token = Annotated[str, Path(max_length=200, description="The token in the link of the notice.")]
+
+
+@router.post(
+    "/recoveries",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS),
+)
+async def ask_for_recovery(body: NewRecovery, wired: Wired, context: Context) -> RecoveryState:
+    """Ask to get in without the second factors, in a sign-in whose first proof was good. The owner is told at once.
+
+    It can be completed after a delay. Asked for again, it answers how far the one is that is under way.
+    """
+    bearer = Bearer(context.ip_address, context.user_agent)
+    delay = wired.settings.recovery_delay
+    return _state(await actions.ask(wired.gate, body.challenge, delay, bearer, wired.clock()))
+
+
+@router.post(
+    "/recoveries/codes",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS),
+)
+async def send_recovery_code(
+    body: RecoveryCode, wired: Wired, context: Context, response: Response
+) -> RecoveryCodeSent:
+    """Have the code sent that completes the recovery, once its delay is over; only the last one counts."""
+    bearer = Bearer(context.ip_address, context.user_agent)
+    limit = await actions.send_code(wired.gate, body.challenge, body.channel, bearer, wired.clock())
+    response.headers.update(limit.headers() if limit else {})
+    return RecoveryCodeSent(detail="A code is on its way.", expires_in=int(CODE_LIFETIME.total_seconds()))
+
+
+@router.post("/recoveries/completions", responses=refusals(HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS))
+async def complete_recovery(body: RecoveryCompletion, wired: Wired, context: Context) -> RecoveryCompleted:
+    """Remove all second factors and end all sessions. Then sign in again."""
+    bearer = Bearer(context.ip_address, context.user_agent)
+    await actions.complete(wired.gate, body.challenge, body.code, bearer, wired.clock())
+    return RecoveryCompleted(detail="Your second factors are removed, and all sessions have ended. Sign in again.")
+
+
+@router.get("/recoveries/{token}", response_class=HTMLResponse, responses={410: _PAGE})
+async def read_recovery(token: Token, wired: Wired) -> HTMLResponse:
+    """The page behind the link in the notice: a button. Opening it changes nothing, however often."""
+    row = await actions.look_up(wired.database, token, wired.clock())
+    return html(pages.question(token, row.ready_at), 200) if row is not None else html(pages.dead(), 410)
+
+
+@router.post(
+    "/recoveries/{token}/refusal",
+    status_code=HTTPStatus.NO_CONTENT,
+    response_class=Response,
+    responses={200: _PAGE, 410: _PAGE | {"content": _PAGE["content"] | refusals(HTTPStatus.GONE)[410]["content"]}},
+)
+async def refuse_recovery(token: Token, request: Request, wired: Wired, context: Context) -> Response:
+    """Refuse the recovery. 204, or a page for a browser; 410 when it is over."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    bearer = Bearer(context.ip_address, context.user_agent)
+    try:
+        await actions.refuse_by_link(wired.gate, token, bearer, wired.clock())
+    except Problem as problem:
+        if not wants_page:
+            raise
+        return html(pages.dead(), problem.status)
+    return html(pages.refused(), 200) if wants_page else Response(status_code=204)
+
+
+@router.get("/me/recoveries/current", responses=refusals(HTTPStatus.NOT_FOUND))
+async def read_own_recovery(claims: Claims, wired: Wired) -> RecoveryState:
+    """The recovery of one's own account that is under way."""
+    return _state(await actions.read(wired.gate, user_id(claims), wired.clock()))
+
+
+@router.delete("/me/recoveries/current", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND))
+async def refuse_own_recovery(claims: Claims, wired: Wired, context: Context) -> None:
+    """Refuse the recovery of one's own account."""
+    circumstances = Circumstances(
+        context.ip_address, context.user_agent, session_id=UUID(claims.sid) if claims.sid else None
+    )
+    await actions.refuse(wired.gate, user_id(claims), circumstances, wired.clock())
+
+
+def _state(recovery: Recovery) -> RecoveryState:
+    return RecoveryState(
+        requested_at=recovery.requested_at,
+        ready_at=recovery.ready_at,
+        expires_at=recovery.expires_at,
+        email_hint=recovery.hints.get("EMAIL"),
+        phone_hint=recovery.hints.get("SMS"),
+    )
