@@ -21,6 +21,7 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import EMAIL_CHANGED
+from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, parse
 from orion_contracts.account_messages import MessageSecrets
@@ -167,6 +168,7 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
     owner = await identities.hold(transaction, row.user_id, now)
     if owner is None or not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
         return False
+    await tokens.take_back_mailed_keys(transaction, row.user_id, now)
     # The notice goes to the old address: whoever reads it must hear of this last of all.
     circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
     await security_events.note(transaction, mailing.outbox, EMAIL_CHANGED, owner, circumstances, now)
