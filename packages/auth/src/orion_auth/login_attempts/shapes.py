@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, IPvAnyNetwork
+from pydantic import Field, IPvAnyNetwork
 
 from orion_auth.base import AnyRow
 from orion_auth.login_attempts.rules import LoginAttemptStatus, LoginMethod, Wanted
 from orion_auth.two_factor_methods import TwoFactorMethod
-from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.http.shapes import Moment, RequestShape, ResponseShape
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT
 
 
@@ -21,8 +21,8 @@ class AttemptFilters(RequestShape):
     ip: IPvAnyNetwork | None = Field(None, description="An address, or a network such as 192.0.2.0/24.")
     status: LoginAttemptStatus | None = None
     suspicious: bool | None = Field(None, description="Those let in, or stopped, that looked unlike their owner.")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = Field(None, description="Before this moment.")
+    since: Moment | None = None
+    until: Moment | None = Field(None, description="Before this moment.")
     cursor: str | None = Field(None, max_length=500)
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=LARGEST_LIMIT)
 

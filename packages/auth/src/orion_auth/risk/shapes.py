@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, StrictInt, field_validator, model_validator
+from pydantic import Field, StrictInt, field_validator, model_validator
 
 from orion_auth.risk.rules import DEFAULT_WEIGHTS
-from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.http.shapes import Moment, RequestShape, ResponseShape
 
 Weight = Annotated[StrictInt, Field(ge=0, le=100)]
 Threshold = Annotated[StrictInt, Field(ge=1, le=101)]
@@ -57,8 +57,8 @@ class PolicyVersions(ResponseShape):
 class SimulationRequest(PolicyChange):
     """Try a policy on what was recorded."""
 
-    since: AwareDatetime
-    until: AwareDatetime
+    since: Moment
+    until: Moment
 
 
 class Difference(ResponseShape):

@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field, IPvAnyAddress
+from pydantic import Field, IPvAnyAddress
 
 from orion_auth.base import AnyRow
 from orion_auth.security_events.rules import SecurityEventCategory, SecurityEventSeverity, Wanted
-from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.http.shapes import Moment, RequestShape, ResponseShape
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT
 
 
@@ -21,8 +21,8 @@ class EventFilters(RequestShape):
     severity: SecurityEventSeverity | None = None
     tag: str | None = Field(None, min_length=1, max_length=50)
     ip: IPvAnyAddress | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = Field(None, description="Before this moment.")
+    since: Moment | None = None
+    until: Moment | None = Field(None, description="Before this moment.")
 
     @property
     def wanted(self) -> Wanted:

@@ -1,16 +1,37 @@
 """The ground of request and response models."""
 
 import re
+from datetime import UTC, datetime
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 DEEPEST = 64
 """Levels of JSON in a body."""
+
+
+WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})", re.ASCII)
+
+EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+"""Nothing is recorded beyond, and whoever counts some hours on from there does not leave what can be counted."""
+
+
+def _written(value: Any) -> Any:
+    if not isinstance(value, datetime) and not (isinstance(value, str) and WRITTEN.fullmatch(value)):
+        raise ValueError("a moment is written with its zone (RFC 3339), such as 2026-11-26T12:00:00Z")
+    return value
+
+
+def _within(value: datetime) -> datetime:
+    return min(max(value, EARLIEST), LATEST)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_within)]
+"""A moment in a request. Numbers are none, whatever they might count; beyond the ends of time is the end."""
 
 
 class RequestShape(BaseModel):
