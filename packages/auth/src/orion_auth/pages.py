@@ -3,6 +3,7 @@
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
+from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi.responses import HTMLResponse
@@ -21,6 +22,22 @@ POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Content-Security-Policy of these pages: this one style sheet, and a form that is sent to us."""
+
+PASSWORD_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["password"],
+                    "properties": {"password": {"type": "string"}},
+                }
+            }
+        },
+    }
+}
+"""`openapi_extra=` of a route that gets the form of a new password."""
 
 
 def html(content: str, status: int) -> HTMLResponse:

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
 from orion_auth.components import Claims, Components, Wired
-from orion_auth.pages import html, posted
+from orion_auth.pages import PASSWORD_FORM, html, posted
 from orion_auth.passwords import changing, pages, resetting
 from orion_auth.passwords.changing import Change
 from orion_auth.passwords.shapes import NewPasswordChosen, PasswordChange, ResetAccepted, ResetRequest
@@ -29,20 +29,6 @@ _PAGE: dict[str, Any] = {
     "content": {"text/html": {"schema": {"type": "string"}}},
 }
 _PAGE_OR_PROBLEM = _PAGE | {"content": _PAGE["content"] | refusals(HTTPStatus.BAD_REQUEST)[400]["content"]}
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "required": ["password"],
-                    "properties": {"password": {"type": "string"}},
-                }
-            }
-        },
-    }
-}
 
 
 @router.put(
@@ -90,7 +76,7 @@ async def read_reset(token: Token, wired: Wired) -> HTMLResponse:
     "/password-resets/{token}",
     response_class=HTMLResponse,
     responses={400: _PAGE_OR_PROBLEM, 410: _PAGE, 503: _PAGE_OR_PROBLEM},
-    openapi_extra=_FORM,
+    openapi_extra=PASSWORD_FORM,
 )
 async def submit_form(token: Token, request: Request, wired: Wired, context: Context) -> HTMLResponse:
     """Set the password that was typed into the page."""
