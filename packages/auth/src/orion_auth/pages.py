@@ -27,6 +27,22 @@ POLICY = (
 )
 """Content-Security-Policy of these pages: this one style sheet, and a form that is sent to us."""
 
+PASSWORD_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["password"],
+                    "properties": {"password": {"type": "string"}},
+                }
+            }
+        },
+    }
+}
+"""`openapi_extra=` of a route that gets the form of a new password."""
+
 
 PAGE: dict[str, Any] = {
     "description": "A page, for a browser",

@@ -44,6 +44,8 @@ class AuthSettings(ServiceSettings):
         None, validation_alias="AUTH_SIGN_IN_URL", examples=["https://app.example.com/sign-in"]
     )
     """The application's page that sign-in mails link to, with `#token=…`; unset: they hold a code only."""
+    sign_in_mails: bool = Field(default=True, validation_alias="AUTH_SIGN_IN_MAILS", examples=["false"])
+    """Whether a code or a link in a mail lets somebody in; false where nothing may rest on mail."""
     second_factors: frozenset[TwoFactorMethod] = Field(
         default=frozenset(TwoFactorMethod),
         validation_alias="AUTH_SECOND_FACTORS",

@@ -141,3 +141,23 @@ async def test_it_needs_a_recent_proof_and_another_address(auth: "Auth") -> None
     auth.clock.advance(minutes=6)
     stale = await ask(auth, headers)
     assert (stale.status_code, stale.json()["code"]) == (401, "reauthentication_required")
+
+
+async def test_a_mail_to_the_old_address_lets_nobody_in_once_it_is_not_hers(auth: "Auth") -> None:
+    """Somebody else may read it: that may be why it was changed."""
+    headers = await signed_in(auth)
+    await ask(auth, headers)
+    sent = await links(auth)
+    asked = (await auth.http.post("/auth/v1/sign-in-mails", json={"email": OLD})).json()
+    [mail] = await auth.sent("SIGN_IN")
+    await auth.http.post("/auth/v1/password-resets", json={"email": OLD})
+    [reset] = await auth.sent("PASSWORD_RESET")
+    for end in (NEW, OLD):
+        await auth.http.post(f"{sent[end]}/confirmation")
+    assert await email_of(auth) == [NEW]
+    by_code = {"sign_in": asked["sign_in"], "code": mail.code}
+    by_link = {"token": (mail.link or "").partition("#token=")[2]}
+    assert (await auth.http.post("/auth/v1/magic-link-sessions", json=by_link)).status_code == 401
+    assert (await auth.http.post("/auth/v1/email-code-sessions", json=by_code)).status_code == 401
+    chosen = await auth.http.put(f"{reset.link}/password", json={"password": "nine purple lanterns over harbour"})
+    assert chosen.status_code == 410

@@ -57,12 +57,12 @@ async def test_attempts_are_found_by_whom_from_where_when_and_what_came_of_them(
 
 
 @pytest.mark.parametrize("path", [PATH, "/auth/v1/security-events"])
-async def test_a_moment_that_nothing_can_be_told_of_is_refused(auth: "Auth", path: str) -> None:
+async def test_a_moment_before_or_after_everything_is_a_bound_like_any_other(auth: "Auth", path: str) -> None:
     headers = auth.as_bearer(await auth.operator_token())
     for moment in ("1969-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"):
         for bound in ("since", "until"):
             answer = await auth.http.get(path, params={bound: moment}, headers=headers)
-            assert answer.status_code == 422, answer.text
+            assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("filters", [{}, {"email": "ada@example.com"}, {"ip": "192.0.2.1", "status": "BLOCKED"}])

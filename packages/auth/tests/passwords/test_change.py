@@ -39,13 +39,23 @@ async def test_the_current_password_is_asked_for_and_guesses_are_limited(auth: "
     await auth.verified()
     token = (await auth.sign_in()).json()["access_token"]
     without = await auth.http.put("/auth/v1/me/password", json={"new_password": NEW}, headers=auth.as_bearer(token))
-    answers = [without, *[await change(auth, token, "wrong wrong wrong") for _ in range(3)]]
+    answers = [without, *[await change(auth, token, "wrong wrong wrong") for _ in range(9)]]
     for answer in answers:
         [error] = answer.json()["errors"]
         assert (answer.status_code, error["field"], error["code"]) == (422, "/current_password", "wrong_password")
     assert (await change(auth, token)).status_code == 429
     auth.clock.advance(seconds=61)
     assert (await auth.sign_in()).status_code == 201
+
+
+async def test_what_strangers_try_keeps_nobody_from_changing_his_password(auth: "Auth") -> None:
+    await auth.verified()
+    token = (await auth.sign_in()).json()["access_token"]
+    await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 6 WHERE endpoint = 'login_unknown_networks'")
+    for _ in range(8):
+        await auth.sign_in(password="wrong password")
+    assert (await auth.sign_in()).status_code == 429
+    assert (await change(auth, token)).status_code == 204
 
 
 async def test_an_old_proof_is_not_enough(auth: "Auth") -> None:

@@ -21,6 +21,7 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import EMAIL_CHANGE_REFUSED, EMAIL_CHANGE_REQUESTED, EMAIL_CHANGED, Kind
+from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, parse
 from orion_contracts.account_messages import MessageSecrets
@@ -171,6 +172,7 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
     owner = await identities.hold(transaction, row.user_id, now)
     if owner is None or not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
         return False
+    await tokens.take_back_mailed_keys(transaction, row.user_id, now)
     # The notice goes to the old address: whoever reads it must hear of this last of all.
     await _note(transaction, mailing, EMAIL_CHANGED, owner, bearer, now)
     event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)

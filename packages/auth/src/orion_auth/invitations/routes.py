@@ -12,7 +12,7 @@ from orion_auth.components import Administrator, Wired
 from orion_auth.invitations import actions
 from orion_auth.invitations.actions import Guest
 from orion_auth.invitations.shapes import Acceptance, InvitationState, NewInvitation
-from orion_auth.pages import PAGE, form, html, page, posted
+from orion_auth.pages import PAGE, PASSWORD_FORM, form, html, page, posted
 from orion_core.errors import Problem
 from orion_core.http.openapi import refusals
 
@@ -60,7 +60,12 @@ async def accept(body: Acceptance, token: Token, wired: Wired) -> None:
     )
 
 
-@router.post("/invitation-links/{token}", response_class=HTMLResponse, include_in_schema=False)
+@router.post(
+    "/invitation-links/{token}",
+    response_class=HTMLResponse,
+    responses={410: PAGE, 422: PAGE, 503: PAGE},
+    openapi_extra=PASSWORD_FORM,
+)
 async def accept_by_page(token: Token, request: Request, wired: Wired) -> HTMLResponse:
     """The same, for the form of the page."""
     try:

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
 from orion_auth.bearers import bearer_of
@@ -12,14 +12,25 @@ from orion_auth.magic_links.rules import LIFETIME
 from orion_auth.magic_links.shapes import CodeSignIn, LinkSignIn, SignInMailAccepted, SignInMailRequest
 from orion_auth.sessions.shapes import SessionGranted
 from orion_auth.tokens.actions import Bearer
+from orion_core.errors import Problem
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 
-router = APIRouter(prefix="/auth/v1", tags=["sign-in mails"])
 
-_ANSWERS = SECOND_FACTOR_NEEDED | refusals(
-    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE
+def _require_open(wired: Wired) -> None:
+    if not wired.settings.sign_in_mails:
+        detail = "Here a mail lets nobody in. Sign in with a password, a passkey or another provider."
+        raise Problem(403, "sign_in_mails_off", "No sign-in by mail", detail)
+
+
+router = APIRouter(
+    prefix="/auth/v1",
+    tags=["sign-in mails"],
+    dependencies=[Depends(_require_open)],
+    responses=refusals(HTTPStatus.FORBIDDEN),
 )
+
+_ANSWERS = SECOND_FACTOR_NEEDED | refusals(HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @router.post("/sign-in-mails", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))

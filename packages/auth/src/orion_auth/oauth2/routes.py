@@ -72,7 +72,7 @@ async def grant(request: Request, wired: Wired, context: Context) -> JSONRespons
     return JSONResponse(granted.response.model_dump(exclude_none=True), headers=headers)
 
 
-@router.post("/revoke", responses=_ERRORS, openapi_extra=_ANY_TOKEN_FORM)
+@router.post("/revoke", response_class=Response, responses=_ERRORS, openapi_extra=_ANY_TOKEN_FORM)
 async def revoke(request: Request, wired: Wired) -> Response:
     """End the session of a refresh or access token (RFC 7009); 200 too when there is nothing to end."""
     try:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from orion_auth.oauth_connections.presets import Preset
 from orion_auth.providers.rules import ClientAuthentication, EmailTrust, ProviderProtocol, ResponseMode
@@ -48,7 +48,7 @@ class ConnectionChanges(RequestShape):
     email_trust: EmailTrust = EmailTrust.NEVER
     auto_link_domains: list[LongText] = Field(default=[], max_length=100)
     """Addresses of these domains, verified by this provider, link to the account that has them, without a question."""
-    is_enabled: bool = False
+    is_enabled: StrictBool = False
 
 
 class NewConnection(ConnectionChanges):

@@ -45,13 +45,13 @@ async def change(
 ) -> RateLimitState | None:
     """Set another password, and end every session but this one; the owner is told.
 
-    A wrong current password is a 422 Problem, and counts as a sign-in: an unlocked screen is no place to guess.
+    A wrong current password is a 422 Problem, and is counted: an unlocked screen is no place to guess.
     """
     async with database.autocommit() as connection:
         identity = await identities.find(connection, user_id, now)
     if identity is None or identity.standing != "GOOD":
         raise unauthenticated("There is no account any more that could be changed.")
-    taken = await rate_limits.take_login(database, identity.email, bearer.ip_address, now)
+    taken = await rate_limits.take_proof(database, session_id, bearer.ip_address, now)
     await _require_current(lane, identity, change.current)
     await rate_limits.give_back(database, taken)
     await check(policy, change.new, [identity.email, identity.username], field="/new_password")

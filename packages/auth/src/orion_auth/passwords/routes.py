@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
 from orion_auth.components import Claims, Components, Wired
-from orion_auth.pages import PAGE, html, page_or_problem, posted
+from orion_auth.pages import PAGE, PASSWORD_FORM, html, page_or_problem, posted
 from orion_auth.passwords import changing, pages, resetting
 from orion_auth.passwords.changing import Change
 from orion_auth.passwords.shapes import NewPasswordChosen, PasswordChange, ResetAccepted, ResetRequest
@@ -24,20 +24,6 @@ router = APIRouter(prefix="/auth/v1", tags=["passwords"])
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
 
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "required": ["password"],
-                    "properties": {"password": {"type": "string"}},
-                }
-            }
-        },
-    }
-}
 
 
 @router.put(
@@ -89,7 +75,7 @@ async def read_reset(token: Token, wired: Wired) -> HTMLResponse:
         410: PAGE,
         **page_or_problem(HTTPStatus.SERVICE_UNAVAILABLE),
     },
-    openapi_extra=_FORM,
+    openapi_extra=PASSWORD_FORM,
 )
 async def submit_form(token: Token, request: Request, wired: Wired, context: Context) -> HTMLResponse:
     """Set the password that was typed into the page."""

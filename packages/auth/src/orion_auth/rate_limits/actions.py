@@ -46,6 +46,16 @@ async def take_login(
     return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
 
 
+async def take_proof(database: Database, session_id: UUID, address: IpAddress, now: datetime) -> Taken:
+    """Count a password that is shown within a session, which is to its account as a device that it knows.
+
+    So a stolen session does not guess without end, and what strangers try keeps no owner from his own account.
+    """
+    limits = of_known_device(f"session {session_id}", address)
+    state = await _take_all(database, limits, now)
+    return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
+
+
 async def give_back(database: Database, taken: Taken) -> None:
     """Forget a try that turned out well, where only failures count."""
     if taken.failures:

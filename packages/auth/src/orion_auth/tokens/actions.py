@@ -214,6 +214,11 @@ async def keep_mailed_key(
     await store.insert_token(transaction.connection, values)
 
 
+async def take_back_mailed_keys(transaction: Transaction, user_id: UUID, now: datetime) -> None:
+    """Make worthless what was mailed to sign in with: whoever reads the address it went to need not be the user."""
+    await store.revoke_mailed_keys(transaction.connection, user_id, now)
+
+
 async def use_mailed_link(transaction: Transaction, text: str, now: datetime) -> UUID | None:
     """Whose link it is, which is then used up; None when it is none, has ended or was used."""
     token = parse(text)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from orion_core.http.shapes import RequestShape, ResponseShape
 
@@ -91,4 +91,4 @@ class BackupCodes(ResponseShape):
 class Requirement(RequestShape):
     """Whether one user must have a second factor."""
 
-    is_required: bool
+    is_required: StrictBool

@@ -17,7 +17,11 @@ BEARER = HTTPBearer(
     auto_error=False,  # refusing is the Authenticator's work; this one is for the document
 )
 
-OF_SECURED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
+OF_ALL = (HTTPStatus.SERVICE_UNAVAILABLE,)
+"""The database may be away; of what is asked about the process itself, it is not asked."""
+OF_SECURED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+OF_PARAMETERS = (HTTPStatus.BAD_REQUEST,)
+"""A NUL in the URL, a cursor of another listing."""
 OF_BODIES = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 REFERENCE = {"$ref": "#/components/schemas/ProblemDetails"}
 
@@ -53,11 +57,25 @@ def _complete(document: dict[str, Any]) -> None:
 
 def _describe(operation: dict[str, Any]) -> None:
     responses: dict[str, Any] = operation["responses"]
-    if str(HTTPStatus.UNPROCESSABLE_ENTITY.value) in responses:
-        responses |= _named([HTTPStatus.UNPROCESSABLE_ENTITY])
-    further = [*(OF_SECURED if "security" in operation else ()), *(OF_BODIES if "requestBody" in operation else ())]
+    if (invalid := responses.get(str(HTTPStatus.UNPROCESSABLE_ENTITY.value))) is not None:
+        _describe_invalid(invalid)
+    further = [
+        *(OF_ALL if "operations" not in operation.get("tags", []) else ()),
+        *(OF_SECURED if "security" in operation else ()),
+        *(OF_PARAMETERS if operation.get("parameters") else ()),
+        *(OF_BODIES if "requestBody" in operation else ()),
+    ]
     documented = _named(further) | responses | {"default": _refusal("Any other refusal or failure")}
     operation["responses"] = {status: documented[status] for status in sorted(documented)}
+
+
+def _describe_invalid(response: dict[str, Any]) -> None:
+    """Wrong fields are told as a problem, whatever FastAPI says of it; a route may answer with a page besides."""
+    content: dict[str, Any] = response.setdefault("content", {})
+    if "HTTPValidationError" in str(content.get("application/json")):
+        del content["application/json"]
+        response["description"] = HTTPStatus.UNPROCESSABLE_ENTITY.phrase
+    content |= _refusal("")["content"]
 
 
 def _named(statuses: Iterable[HTTPStatus]) -> dict[str, dict[str, Any]]:

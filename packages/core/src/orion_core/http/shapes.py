@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -14,8 +14,24 @@ DEEPEST = 64
 """Levels of JSON in a body."""
 
 
-Moment = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC))]
-"""A bound of a search: within the times that ids can tell and that databases and we can count with."""
+WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})", re.ASCII)
+
+EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
+"""Nothing is recorded beyond, and whoever counts some hours on from there does not leave what can be counted."""
+
+
+def _written(value: Any) -> Any:
+    if not isinstance(value, datetime) and not (isinstance(value, str) and WRITTEN.fullmatch(value)):
+        raise ValueError("a moment is written with its zone (RFC 3339), such as 2026-11-26T12:00:00Z")
+    return value
+
+
+def _within(value: datetime) -> datetime:
+    return min(max(value, EARLIEST), LATEST)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_within)]
+"""A moment in a request. Numbers are none, whatever they might count; beyond the ends of time is the end."""
 
 
 class RequestShape(BaseModel):
