@@ -72,6 +72,61 @@ TwoFactorMethod = Literal["TOTP", "SMS", "EMAIL", "HARDWARE_KEY", "BACKUP_CODE"]
 WebAuthnPurpose = Literal["REGISTRATION", "SIGN_IN", "SECOND_FACTOR", "PROOF"]
 
 
+class AccountRecovery(TypedDict):
+    """One recovery; `selector` and `secret_hash` are of the link by which its owner refuses it."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    selector: str
+    """varchar(64) NOT NULL. Public selector, no secret"""
+
+    secret_hash: bytes
+    """bytea NOT NULL. SHA-256 of the secret part"""
+
+    requested_at: datetime
+    """timestamptz NOT NULL."""
+
+    ready_at: datetime
+    """timestamptz NOT NULL. It cannot be completed before"""
+
+    expires_at: datetime
+    """timestamptz NOT NULL. It cannot be completed from then on"""
+
+    code_hash: bytes | None
+    """bytea. HMAC-SHA-256 under a server key"""
+
+    code_expires_at: datetime | None
+    """timestamptz."""
+
+    codes_sent: int
+    """smallint NOT NULL DEFAULT 0."""
+
+    tries: int
+    """smallint NOT NULL DEFAULT 0. At the last code sent"""
+
+    completed_at: datetime | None
+    """timestamptz."""
+
+    cancelled_at: datetime | None
+    """timestamptz."""
+
+    ip_address: str | None
+    """inet."""
+
+    user_agent: str | None
+    """varchar(512)."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class AuthToken(TypedDict):
     """One token. A refresh token's family is the id of the first of its line; each successor names its predecessor."""
 
@@ -280,6 +335,22 @@ class Disavowal(TypedDict):
 
     used_at: datetime | None
     """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class DpopProof(TypedDict):
+    """A proof of a key with which tokens were got. What a refused request showed is not kept."""
+
+    proof_hash: bytes
+    """bytea NOT NULL. SHA-256 of the key's thumbprint and the proof's jti"""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
@@ -1144,8 +1215,14 @@ class TwoFactorAuth(TypedDict):
     recovery_email: str | None
     """varchar(255)."""
 
+    recovery_email_verified_at: datetime | None
+    """timestamptz."""
+
     recovery_phone: str | None
     """varchar(16). E.164"""
+
+    recovery_phone_verified_at: datetime | None
+    """timestamptz."""
 
     backup_codes_generated_at: datetime | None
     """timestamptz."""

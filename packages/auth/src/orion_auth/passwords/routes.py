@@ -1,7 +1,7 @@
 """Changing and resetting passwords, over HTTP."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
@@ -23,7 +23,6 @@ from orion_core.http.openapi import refusals
 router = APIRouter(prefix="/auth/v1", tags=["passwords"])
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
-
 
 
 @router.put(

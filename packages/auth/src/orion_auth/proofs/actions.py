@@ -140,7 +140,7 @@ async def send_code(
 async def _check_password(gate: Gate, lane: HashingLane, attempt: _Try, password: str) -> RateLimitState | None:
     identity = attempt.identity
     lane.require_room(is_known=True)  # before it is counted: what is not tried is no try
-    taken = await rate_limits.take_login(gate.database, identity.email, attempt.bearer.ip_address, attempt.now)
+    taken = await rate_limits.take_proof(gate.database, attempt.session_id, attempt.bearer.ip_address, attempt.now)
     if not await lane.verify(identity.password_hash, password, is_known=True):
         async with evenly(), gate.database.transaction() as transaction:
             await _note_failure(transaction, gate, attempt, None)

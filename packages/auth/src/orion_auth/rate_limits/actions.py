@@ -51,7 +51,7 @@ async def take_proof(database: Database, session_id: UUID, address: IpAddress, n
 
     So a stolen session does not guess without end, and what strangers try keeps no owner from his own account.
     """
-    limits = of_known_device(f"session {session_id}", address)
+    limits = of_known_device(KnownDevice(f"session {session_id}", is_proved=True), address)
     state = await _take_all(database, limits, now)
     return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
 

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
+from orion_auth.passkeys import actions as passkeys
 from orion_auth.step_up import SEVERAL_FACTORS, require_recent, second_factor_needed
 from orion_auth.tokens import actions as tokens
-from orion_auth.passkeys import actions as passkeys
 from orion_auth.tokens.actions import Confirmed
 from orion_auth.two_factor import store
 from orion_auth.two_factor.codes import PURPOSE, open_code, sent_message, try_code

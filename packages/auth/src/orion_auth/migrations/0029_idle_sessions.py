@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0027_idle_sessions"
-down_revision = "0026_risk_policies"
+revision = "0029_idle_sessions"
+down_revision = "0028_dpop_proofs"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0028_recovery_checked"
-down_revision = "0027_account_recoveries"
+revision = "0031_recovery_checked"
+down_revision = "0030_passkeys_used"
 phase = "pre"
 
 

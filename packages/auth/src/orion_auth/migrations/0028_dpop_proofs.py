@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0027_dpop_proofs"
-down_revision = "0026_risk_policies"
+revision = "0028_dpop_proofs"
+down_revision = "0027_account_recoveries"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0027_passkeys_used"
-down_revision = "0026_risk_policies"
+revision = "0030_passkeys_used"
+down_revision = "0029_idle_sessions"
 phase = "pre"
 
 
