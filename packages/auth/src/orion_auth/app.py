@@ -29,6 +29,7 @@ from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
 from orion_auth.places import Places
+from orion_auth.proofs import passkey_routes as passkey_proofs
 from orion_auth.proofs import routes as proofs
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
@@ -80,6 +81,7 @@ ROUTERS = (
     magic_links.router,
     sessions.router,
     proofs.router,
+    passkey_proofs.router,
     suspensions.router,
     own_devices.router,
     own_passkeys.router,

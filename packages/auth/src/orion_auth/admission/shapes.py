@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from orion_auth.bearers import DeviceShown
-from orion_auth.passkeys.shapes import UsedCredential
+from orion_auth.passkeys.shapes import KeyShown
 from orion_auth.password_text import Password
 from orion_core.http.shapes import RequestShape, ResponseShape
 
@@ -19,11 +19,9 @@ class SignIn(DeviceShown):
     """Whether this device is one's own; false, as on a computer that others use: a short session."""
 
 
-class PasskeySignIn(DeviceShown):
+class PasskeySignIn(DeviceShown, KeyShown):
     """Sign in with a passkey."""
 
-    credential: UsedCredential = Field(repr=False)
-    """`toJSON()` of what `navigator.credentials.get` gave."""
     remember: bool = True
     """Whether this device is one's own; false, as on a computer that others use: a short session."""
 
@@ -62,12 +60,10 @@ class ChallengeKey(RequestShape):
     challenge: Challenge = Field(repr=False)
 
 
-class ChallengeKeyAnswer(RequestShape):
+class ChallengeKeyAnswer(KeyShown):
     """Show a key as the second factor of a half-finished sign-in."""
 
     challenge: Challenge = Field(repr=False)
-    credential: UsedCredential = Field(repr=False)
-    """`toJSON()` of what `navigator.credentials.get` gave."""
 
 
 class CodeSent(ResponseShape):
