@@ -30,6 +30,7 @@ from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
 from orion_auth.phone_numbers import routes as phone_numbers
 from orion_auth.places import Places
+from orion_auth.proofs import passkey_routes as passkey_proofs
 from orion_auth.proofs import routes as proofs
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
@@ -93,6 +94,7 @@ ROUTERS = (
     invitations.router,
     sessions.router,
     proofs.router,
+    passkey_proofs.router,
     suspensions.router,
     own_devices.router,
     own_passkeys.router,
