@@ -85,6 +85,7 @@ def _ways_in(*routers: APIRouter) -> APIRouter:
 
 
 ROUTERS = (
+    oauth2.router,  # first, since it is asked most, and routes are tried in their order
     registrations.router,
     verifications.router,
     passwords.router,
@@ -101,7 +102,6 @@ ROUTERS = (
     own_sign_ins.router,
     risk.router,
     disavowals.router,
-    oauth2.router,
     oauth2.metadata_router,
     oauth_connections.router,
     login_attempts.router,
