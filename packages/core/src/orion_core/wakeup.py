@@ -8,6 +8,7 @@ carries data.
 import asyncio
 import math
 from contextlib import suppress
+from functools import partial
 
 import asyncpg
 import structlog
@@ -61,7 +62,7 @@ class Wakeup:
     async def _carry(self) -> None:
         connection = await self._connect()
         try:
-            await connection.add_listener(self._channel, self._heard)
+            await connection.add_listener(self._channel, partial(self._heard, connection.get_server_pid()))
             self._announce()
             while not connection.is_closed():
                 with suppress(TimeoutError):
@@ -81,8 +82,8 @@ class Wakeup:
             timeout=10,
         )
 
-    def _heard(self, connection: asyncpg.Connection, pid: int, *_: object) -> None:
-        if pid != connection.get_server_pid():  # one's own ring has woken everybody here already
+    def _heard(self, own_pid: int, _: object, pid: int, *__: object) -> None:
+        if pid != own_pid:  # one's own ring has woken everybody here already
             self._announce()
 
     def _announce(self) -> None:

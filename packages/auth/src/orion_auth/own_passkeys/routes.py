@@ -19,7 +19,7 @@ from orion_auth.passkeys.shapes import (
     PasskeyShape,
 )
 from orion_auth.rate_limits import actions as rate_limits
-from orion_auth.step_up import require_recent
+from orion_auth.two_factor.actions import require_shown
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
 from orion_core.http.openapi import refusals
@@ -45,10 +45,11 @@ async def begin_passkey(
 ) -> CreationOptions:
     """Get what `PublicKeyCredential.parseCreationOptionsFromJSON` reads, good for five minutes and one answer.
 
-    Needs a recent proof of who you are (401 `reauthentication_required`).
+    Needs a recent proof of who you are (401 `reauthentication_required`), and of an account that has a second factor
+    already, a session that has shown it (401 `second_factor_needed`).
     """
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     limit = await rate_limits.take_passkey(wired.database, owner.bearer.ip_address, owner.now)
     response.headers.update(limit.headers() if limit else {})
     return await actions.begin(wired.gate, party, owner, Kind(body.kind))
@@ -62,10 +63,10 @@ async def begin_passkey(
 async def add_passkey(body: NewPasskey, request: Request, wired: Wired, claims: Claims, party: Party) -> PasskeyShape:
     """Add the passkey that was made: from now on it signs you in, or is asked for as your second factor.
 
-    Needs a recent proof of who you are.
+    Needs what getting the options needed.
     """
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     await rate_limits.take_passkey(wired.database, owner.bearer.ip_address, owner.now)
     return await actions.finish(wired.gate, party, owner, body.credential, body.name)
 
@@ -82,7 +83,7 @@ async def rename_passkey(
     "/{id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 )
 async def remove_passkey(id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
-    """Remove a passkey. Needs a recent proof of who you are."""
+    """Remove a passkey. Needs what adding one needs."""
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     await actions.remove(wired.gate, owner, id)
