@@ -59,9 +59,8 @@ async def test_guesses_are_limited_by_session_and_keep_nobody_from_signing_in(au
     session = (await auth.sign_in()).json()
     statuses = [answer.status_code for answer in await asyncio.gather(*(prove(auth, session, "x") for _ in range(14)))]
     assert (statuses.count(401), statuses.count(429)) == (10, 4)
-    another = await auth.sign_in()
-    assert another.status_code == 201
-    assert (await prove(auth, another.json())).status_code == 201
+    # 202: so many failures look unlike him, so he is asked for more; he is not refused.
+    assert (await auth.sign_in()).status_code == 202
 
 
 async def test_a_session_that_has_ended_and_a_service_can_prove_nothing(auth: "Auth") -> None:
