@@ -75,7 +75,7 @@ async def test_the_button_locks_everybody_out_until_a_reset(auth: "Auth") -> Non
     [event] = await auth.rows(
         "SELECT details, severity::text FROM security_events WHERE event_type = 'device.disavowed'"
     )
-    assert event == {"details": {"sessions_ended": 2}, "severity": "CRITICAL"}
+    assert event == {"details": {"sessions_ended": 2, "passkeys_removed": 0}, "severity": "CRITICAL"}
 
 
 async def test_no_device_is_trusted_any_more(auth: "Auth") -> None:

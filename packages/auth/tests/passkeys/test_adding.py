@@ -6,12 +6,14 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from packages.auth.tests.disavowals.test_disavowals import intruded
+from packages.auth.tests.passkeys.conftest import User
 
 from orion_contracts.account_messages import SecurityNoticeRaised
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
-    from packages.auth.tests.passkeys.conftest import Authenticator, User
+    from packages.auth.tests.passkeys.conftest import Authenticator
 
 MINE = "/auth/v1/me/passkeys"
 UP, UV, BE, BS = 0x01, 0x04, 0x08, 0x10
@@ -188,6 +190,8 @@ async def test_one_is_removed_and_the_last_one_is_no_second_factor_any_more(auth
     first, second = await ada.add(), await ada.add()
     codes = await auth.http.post("/auth/v1/me/two-factor/backup-codes", headers=ada.headers)
     assert codes.status_code == 201
+    whole = await auth.http.delete("/auth/v1/me/two-factor/methods/HARDWARE_KEY", headers=ada.headers)
+    assert (whole.status_code, whole.json()["code"]) == (409, "removed_one_by_one")
     assert (await auth.http.delete(f"{MINE}/{first['id']}", headers=ada.headers)).status_code == 204
     assert (await auth.sign_in()).status_code == 202
     assert (await auth.http.delete(f"{MINE}/{first['id']}", headers=ada.headers)).status_code == 404
@@ -204,6 +208,19 @@ async def test_the_last_one_stays_where_a_second_factor_is_required(auth: "Auth"
     kept = await auth.http.delete(f"{MINE}/{added['id']}", headers=ada.headers)
     assert (kept.status_code, kept.json()["code"]) == (409, "second_factor_required")
     assert await ada.list() == [added]
+
+
+async def test_those_that_an_intruder_added_go_with_him(auth: "Auth", authenticator: "Authenticator") -> None:
+    mine, theirs, link = await intruded(auth)
+    intruder = User(auth, auth.as_bearer(theirs["access_token"]), authenticator)
+    await intruder.add()
+    assert (await auth.http.post(f"{link}/confirmation")).status_code == 204
+    asked = (await auth.http.post("/auth/v1/passkey-sessions/options")).json()
+    shown = await auth.http.post("/auth/v1/passkey-sessions", json={"credential": authenticator.use(asked)})
+    assert shown.status_code == 401
+    [factors] = await auth.rows("SELECT is_enabled, primary_method FROM two_factor_auth")
+    assert factors == {"is_enabled": False, "primary_method": None}, "nor is he asked for as a second factor"
+    assert mine["user_id"] == theirs["user_id"]
 
 
 async def test_nobody_touches_those_of_others(auth: "Auth", ada: "User", bob: "User") -> None:

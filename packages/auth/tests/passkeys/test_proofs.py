@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -58,9 +59,21 @@ async def test_a_key_opens_what_asked_for_a_recent_proof(auth: "Auth", ada: "Use
 async def test_a_session_that_began_with_a_password_has_shown_several_factors_then(auth: "Auth", ada: "User") -> None:
     await ada.add()
     proved = await prove(ada, ada.authenticator.use(await options(ada)))
-    assert claims_of(proved.json()["access_token"])["amr"] == ["pwd", "hwk", "user", "mfa"]
+    assert claims_of(proved.json()["access_token"])["amr"] == ["pwd", "hwk", "mfa", "user"]
     [event] = await auth.rows("SELECT event_type FROM security_events WHERE event_type LIKE 'session.proof%'")
     assert event["event_type"] == "session.proof_given"
+
+
+async def test_a_session_that_has_not_shown_the_second_factor_shows_it_first(auth: "Auth", ada: "User") -> None:
+    other = (await auth.sign_in()).json()
+    added = await ada.add()
+    session = replace(ada, headers=auth.as_bearer(other["access_token"]))
+    begun = await auth.http.post(f"{MINE}/options", json={}, headers=session.headers)
+    assert (begun.status_code, begun.json()["code"]) == (401, "second_factor_needed")
+    removed = await auth.http.delete(f"{MINE}/{added['id']}", headers=session.headers)
+    assert (removed.status_code, removed.json()["code"]) == (401, "second_factor_needed")
+    assert (await prove(session, ada.authenticator.use(await options(session)))).status_code == 201
+    await session.add()
 
 
 async def test_what_proves_nothing(auth: "Auth", ada: "User", bob: "User") -> None:

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orion_auth.admission import by_second_factor
 from orion_auth.admission.actions import Visit, admit
@@ -103,9 +103,19 @@ async def offer_second_factor(gate: Gate, party: RelyingParty, challenge: str, b
 
 
 async def finish_sign_in(
-    gate: Gate, party: RelyingParty, challenge: str, credential: UsedCredential, bearer: Bearer, now: datetime
+    gate: Gate,
+    party: RelyingParty,
+    challenge: str,
+    credential: UsedCredential,
+    bearer: Bearer,
+    now: datetime,
+    *,
+    trust: timedelta | None = None,
 ) -> Grant:
-    """Begin the session that waited for a key; 422 when it is none of the account's, and the try is counted."""
+    """Begin the session that waited for a key; 422 when it is none of the account's, and the try is counted.
+
+    `trust` is for how long the device is to be trusted.
+    """
 
     async def check(transaction: Transaction, sign_in: HalfFinished, _: Answer, at: datetime) -> bool:
         shown = await passkeys.show(transaction, party, _second_factor_of(sign_in), credential.assertion, at)
@@ -117,7 +127,7 @@ async def finish_sign_in(
             await passkeys.tell_of_copy(transaction, gate.outbox, shown, identity, circumstances, at)
         return shown.outcome == "GOOD"
 
-    answer = Answer(challenge, TwoFactorMethod.HARDWARE_KEY, "")
+    answer = Answer(challenge, TwoFactorMethod.HARDWARE_KEY, "", trust)
     return await by_second_factor.finish_sign_in(gate, answer, bearer, now, check)
 
 

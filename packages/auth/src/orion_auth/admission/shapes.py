@@ -63,6 +63,9 @@ class ChallengeKeyAnswer(KeyShown):
     """Show a key as the second factor of a half-finished sign-in."""
 
     challenge: Challenge = Field(repr=False)
+    trust_device: bool = False
+    """Spare this device the second factor from now on for a while. The answer holds its secret, unless the device named
+    no `device_id`."""
 
 
 class CodeSent(ResponseShape):

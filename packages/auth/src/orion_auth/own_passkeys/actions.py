@@ -215,6 +215,7 @@ def _columns(owner: Owner, credential: MadeCredential, made: NewCredential, name
         "backed_up": made.backed_up,
         "user_verified": made.user_verified,
         "is_discoverable": credential.extensions.cred_props.rk,
+        "created_at": owner.now,
         "name": name or default_name(made.aaguid, describe(owner.bearer.user_agent).name),
     }
 

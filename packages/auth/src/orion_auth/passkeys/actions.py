@@ -91,6 +91,11 @@ async def remove(transaction: Transaction, user_id: UUID, row_id: UUID) -> AnyRo
     return await store.remove(transaction.connection, user_id, row_id)
 
 
+async def remove_since(transaction: Transaction, user_id: UUID, since: datetime) -> int:
+    """Remove those that were added at that time or later, and say how many they were."""
+    return await store.remove_since(transaction.connection, user_id, since)
+
+
 async def remove_all(transaction: Transaction, user_id: UUID) -> None:
     """Remove all credentials of a user."""
     await store.remove_all(transaction.connection, user_id)

@@ -75,7 +75,14 @@ async def prove(
         detail = "This is not the answer of a key of this account. Ask for options anew; the session goes on as it was."
         raise Problem(422, "invalid_passkey", "Invalid passkey", detail)
     token = await gate.signer.for_user(
-        owner, UUID(claims.sid), epoch=identity.security_epoch, auth_time=now, amr=amr, now=now
+        owner,
+        UUID(claims.sid),
+        epoch=identity.security_epoch,
+        auth_time=now,
+        amr=amr,
+        now=now,
+        audience=claims.aud,
+        jkt=claims.cnf.jkt if claims.cnf is not None else None,
     )
     return token, limit
 

@@ -36,4 +36,6 @@ async def prove_by_passkey(
     now = wired.clock()
     token, limit = await by_passkey.prove(wired.gate, party, claims, body.credential, bearer_of(request), now)
     response.headers.update(limit.headers() if limit else {})
-    return Proved(access_token=token.text, expires_in=token.expires_in, authenticated_at=now)
+    return Proved(
+        access_token=token.text, token_type=token.token_type, expires_in=token.expires_in, authenticated_at=now
+    )
