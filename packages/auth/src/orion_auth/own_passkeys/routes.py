@@ -19,7 +19,7 @@ from orion_auth.passkeys.shapes import (
     PasskeyShape,
 )
 from orion_auth.rate_limits import actions as rate_limits
-from orion_auth.step_up import require_recent
+from orion_auth.two_factor.actions import require_shown
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
 from orion_core.http.openapi import refusals
@@ -45,10 +45,11 @@ async def begin_passkey(
 ) -> CreationOptions:
     """Get what `PublicKeyCredential.parseCreationOptionsFromJSON` reads, good for five minutes and one answer.
 
-    Needs a recent proof of who you are (401 `reauthentication_required`).
+    Needs a recent proof of who you are (401 `reauthentication_required`), and the second factor where you have one (401
+    `second_factor_needed`): whoever adds a passkey comes in by it alone.
     """
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     limit = await rate_limits.take_passkey(wired.database, owner.bearer.ip_address, owner.now)
     response.headers.update(limit.headers() if limit else {})
     return await actions.begin(wired.gate, party, owner, Kind(body.kind))
@@ -65,7 +66,7 @@ async def add_passkey(body: NewPasskey, request: Request, wired: Wired, claims: 
     Needs a recent proof of who you are.
     """
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     await rate_limits.take_passkey(wired.database, owner.bearer.ip_address, owner.now)
     return await actions.finish(wired.gate, party, owner, body.credential, body.name)
 
@@ -84,5 +85,5 @@ async def rename_passkey(
 async def remove_passkey(id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
     """Remove a passkey. Needs a recent proof of who you are."""
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     await actions.remove(wired.gate, owner, id)
