@@ -41,7 +41,7 @@ deterministic = true
 max-examples = {journeys}
 
 [phases.coverage]
-unexpected-methods = ["PATCH"]
+unexpected-methods = ["TRACE"]
 
 [cache]
 enabled = false

@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import Annotated
 
 from fastapi import Request, Response
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from orion_auth.tokens.actions import Bearer
 from orion_auth.user_agents import describe
@@ -41,7 +41,7 @@ class DeviceShown(RequestShape):
 class SigningIn(DeviceShown):
     """What every way in takes beside its proof."""
 
-    remember: bool = True
+    remember: StrictBool = True
     """Whether this device is one's own; false, as on a computer that others use: a short session."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StringConstraints
 
 from orion_auth.bearers import SigningIn
 from orion_auth.passkeys.shapes import KeyShown
@@ -34,7 +34,7 @@ class ChallengeAnswer(RequestShape):
     challenge: Challenge = Field(repr=False)
     method: CodeMethod = Field(examples=["TOTP"])
     code: str = Field(min_length=1, max_length=32, repr=False, examples=["042317"])
-    trust_device: bool = False
+    trust_device: StrictBool = False
     """Spare this device the second factor from now on for a while. The answer holds its secret, unless the device named
     no `device_id` or what was shown is no second factor of the account: a code that was asked for because the sign-in
     looked risky, or a backup code."""

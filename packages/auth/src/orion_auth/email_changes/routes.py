@@ -10,8 +10,8 @@ from orion_auth.components import Claims, Wired
 from orion_auth.email_changes import actions
 from orion_auth.email_changes.shapes import EmailChangeAccepted, EmailChangeRequest, EmailChangeState
 from orion_auth.pages import PAGE, button, html, page, wants_page
-from orion_auth.step_up import require_recent
 from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor.actions import require_shown
 from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context
@@ -34,7 +34,7 @@ async def ask(
 ) -> EmailChangeAccepted:
     """Ask for another address. It is changed when the links sent to the old and the new one have both been pressed."""
     subject, now = user_id(claims), wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     bearer = Bearer(context.ip_address, context.user_agent)
     state = await actions.ask(
         wired.database, wired.mailing, wired.address_policy, subject, body.email, bearer=bearer, now=now

@@ -197,8 +197,9 @@ async def _keep(
         return "KNOWN"
     if TwoFactorMethod.HARDWARE_KEY in gate.factor_policy.allowed:
         await two_factor.note_hardware_key(transaction, owner.user_id, has_one=True, now=owner.now)
-        key = TwoFactorMethod.HARDWARE_KEY
-        await two_factor.note_shown(transaction, owner.user_id, owner.session_id, key, owner.now)
+        # Whoever has just made the key has shown it, and goes on where a second factor is asked for from now on.
+        method = TwoFactorMethod.HARDWARE_KEY
+        await two_factor.note_shown(transaction, owner.user_id, owner.session_id, method, owner.now)
     await _note(transaction, gate, PASSKEY_ADDED, identity, owner, row)
     return row
 

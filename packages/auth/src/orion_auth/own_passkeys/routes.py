@@ -45,8 +45,8 @@ async def begin_passkey(
 ) -> CreationOptions:
     """Get what `PublicKeyCredential.parseCreationOptionsFromJSON` reads, good for five minutes and one answer.
 
-    Needs a recent proof of who you are (401 `reauthentication_required`), and of an account that has a second factor
-    already, a session that has shown it (401 `second_factor_needed`).
+    Needs a recent proof of who you are (401 `reauthentication_required`), and the second factor where you have one (401
+    `second_factor_needed`): whoever adds a passkey comes in by it alone.
     """
     owner = _owner(claims, request, wired)
     await require_shown(wired.database, claims, owner.now)

@@ -13,8 +13,8 @@ from orion_auth.pages import PAGE, PASSWORD_FORM, html, page_or_problem, posted
 from orion_auth.passwords import changing, pages, resetting
 from orion_auth.passwords.changing import Change
 from orion_auth.passwords.shapes import NewPasswordChosen, PasswordChange, ResetAccepted, ResetRequest
-from orion_auth.step_up import require_recent
 from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor.actions import require_shown
 from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context, RequestContext
@@ -34,7 +34,7 @@ Token = Annotated[str, Path(max_length=200, description="The token in the link o
 async def change(body: PasswordChange, claims: Claims, wired: Wired, context: Context) -> Response:
     """Change the password. Needs a recent proof and the current password; every other session ends."""
     now, subject = wired.clock(), user_id(claims)
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     state = await changing.change(
         wired.database,
         wired.outbox,

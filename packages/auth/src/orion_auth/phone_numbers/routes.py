@@ -9,7 +9,7 @@ from orion_auth.components import Claims, Wired
 from orion_auth.phone_numbers import actions
 from orion_auth.phone_numbers.shapes import PhoneChangeAccepted, PhoneChangeRequest, PhoneConfirmation, PhoneState
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.step_up import require_recent
+from orion_auth.two_factor.actions import require_shown
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
@@ -35,7 +35,7 @@ async def ask_for_phone(
     The answer does not tell whether somebody else has the number; then no code is sent.
     """
     subject, now = user_id(claims), wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     state = await actions.ask(wired.gate, subject, body.phone, _circumstances(claims, context), now)
     response.headers.update(state.headers() if state else {})
     return PhoneChangeAccepted(
@@ -50,7 +50,7 @@ async def ask_for_phone(
 async def confirm_phone(body: PhoneConfirmation, claims: Claims, wired: Wired, context: Context) -> PhoneState:
     """Show the code that was sent last: from now on its number is the account's. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     phone = await actions.confirm(wired.gate, subject, body.code, _circumstances(claims, context), now)
     return PhoneState(phone=phone.number, verified_at=phone.verified_at)
 
@@ -59,7 +59,7 @@ async def confirm_phone(body: PhoneConfirmation, claims: Claims, wired: Wired, c
 async def remove_phone(claims: Claims, wired: Wired, context: Context) -> None:
     """Take the number off one's account. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     await actions.remove(wired.gate, subject, _circumstances(claims, context), now)
 
 

@@ -28,8 +28,8 @@ from orion_auth.social.shapes import (
     SignInOption,
     SignInOptions,
 )
-from orion_auth.step_up import require_recent
 from orion_auth.tokens.actions import Bearer
+from orion_auth.two_factor.actions import require_shown
 from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context, RequestContext
@@ -183,7 +183,7 @@ async def link_account(
 ) -> LinkedAccount:
     """Link what a journey has proved to one's own account. Needs a recent proof of who one is."""
     now, owner = wired.clock(), user_id(claims)
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     bearer = Bearer(context.ip_address, context.user_agent)
     return await accounts.link(bridge, owner, Shown(body.authorization, body.flow, body.code), bearer, now)
 
@@ -201,7 +201,7 @@ async def unlink_account(
     The provider is asked afterwards to revoke the tokens that it gave us.
     """
     now, owner = wired.clock(), user_id(claims)
-    require_recent(claims, now)
+    await require_shown(wired.database, claims, now)
     unlinked = await accounts.unlink(bridge, owner, account, Bearer(context.ip_address, context.user_agent), now)
     afterwards.add_task(accounts.give_back_tokens, bridge, unlinked, now)
 

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, StrictBool
 
 from orion_core.http.shapes import RequestShape, ResponseShape
 
@@ -42,4 +42,4 @@ class NotificationShape(ResponseShape):
 class NotificationChange(RequestShape):
     """What a recipient may change."""
 
-    read: bool
+    read: StrictBool
