@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0028_security_events_sought"
-down_revision = "0027_idle_sessions"
+revision = "0029_security_events_sought"
+down_revision = "0028_dpop_proofs"
 phase = "pre"
 
 
