@@ -60,8 +60,14 @@ class Wakeup:
 
     async def _carry(self) -> None:
         connection = await self._connect()
+        own = connection.get_server_pid()  # asked now: what was heard last is told after the connection is gone
+
+        def heard(_: object, pid: int, *__: object) -> None:
+            if pid != own:  # one's own ring has woken everybody here already
+                self._announce()
+
         try:
-            await connection.add_listener(self._channel, self._heard)
+            await connection.add_listener(self._channel, heard)
             self._announce()
             while not connection.is_closed():
                 with suppress(TimeoutError):
@@ -80,10 +86,6 @@ class Wakeup:
             server_settings={"application_name": f"orion wakeup {self._channel}"},
             timeout=10,
         )
-
-    def _heard(self, connection: asyncpg.Connection, pid: int, *_: object) -> None:
-        if pid != connection.get_server_pid():  # one's own ring has woken everybody here already
-            self._announce()
 
     def _announce(self) -> None:
         """Wake who waits, now or as soon as it has been quiet for long enough."""
