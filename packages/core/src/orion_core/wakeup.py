@@ -8,7 +8,6 @@ carries data.
 import asyncio
 import math
 from contextlib import suppress
-from functools import partial
 
 import asyncpg
 import structlog
@@ -61,8 +60,14 @@ class Wakeup:
 
     async def _carry(self) -> None:
         connection = await self._connect()
+        own = connection.get_server_pid()  # asked now: what was heard last is told after the connection is gone
+
+        def heard(_: object, pid: int, *__: object) -> None:
+            if pid != own:  # one's own ring has woken everybody here already
+                self._announce()
+
         try:
-            await connection.add_listener(self._channel, partial(self._heard, connection.get_server_pid()))
+            await connection.add_listener(self._channel, heard)
             self._announce()
             while not connection.is_closed():
                 with suppress(TimeoutError):
@@ -81,10 +86,6 @@ class Wakeup:
             server_settings={"application_name": f"orion wakeup {self._channel}"},
             timeout=10,
         )
-
-    def _heard(self, own_pid: int, _: object, pid: int, *__: object) -> None:
-        if pid != own_pid:  # one's own ring has woken everybody here already
-            self._announce()
 
     def _announce(self) -> None:
         """Wake who waits, now or as soon as it has been quiet for long enough."""
