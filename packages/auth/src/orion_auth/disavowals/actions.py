@@ -1,6 +1,7 @@
 """ "This wasn't me": making the link for a notice, and what pressing its button does."""
 
 import hmac
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -15,6 +16,7 @@ from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import DEVICE_DISAVOWED
 from orion_auth.sessions import actions as sessions
+from orion_auth.taking_back import TakeBack
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, parse
 from orion_contracts.account_messages import MessageSecrets, SecurityNoticeRaised
@@ -56,8 +58,18 @@ async def look_up(database: Database, text: str, now: datetime) -> LinkState:
     return "GOOD" if found.used_at is None else "USED"
 
 
-async def disavow(database: Database, mailing: Mailing, text: str, bearer: Bearer, now: datetime) -> None:
+async def disavow(
+    database: Database,
+    mailing: Mailing,
+    text: str,
+    bearer: Bearer,
+    now: datetime,
+    take_back: Sequence[TakeBack] = (),
+) -> None:
     """End all sessions, block the device, trust none of the others, and take the password away until a reset.
+
+    What was added since that sign-in and lets somebody in is taken back: passkeys, second factors, linked accounts,
+    contacts for a recovery.
 
     Whoever came in may have been given more than a session: none of it is left. Without a password nobody signs in by
     one, and a reset goes to the owner's mailbox. Of several presses one does it; the others get a 410 Problem.
@@ -69,6 +81,8 @@ async def disavow(database: Database, mailing: Mailing, text: str, bearer: Beare
         if used is None or identity is None:
             raise link_is_dead()
         await identities.forget_password(transaction, identity.id)
+        since = used.expires_at - LIFETIME
+        taken_back = [await take(transaction, identity.id, since, now) for take in take_back]
         await devices.end_all_trust(transaction, identity.id)
         if used.device_id is not None:
             await devices.block(transaction, identity.id, used.device_id)
@@ -84,7 +98,7 @@ async def disavow(database: Database, mailing: Mailing, text: str, bearer: Beare
             ip_address=bearer.ip_address,
             user_agent=bearer.user_agent,
             device_id=used.device_id,
-            details={"sessions_ended": ended},
+            details={"sessions_ended": ended, "taken_back": sum(taken_back)},
         )
         await security_events.note(transaction, mailing.outbox, DEVICE_DISAVOWED, identity, circumstances, now)
 

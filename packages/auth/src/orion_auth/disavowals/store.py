@@ -33,6 +33,6 @@ async def use(connection: AsyncConnection, notice_id: UUID, secret_hash: bytes, 
             Disavowal.expires_at > now,
         )
         .values(used_at=now)
-        .returning(Disavowal.user_id, Disavowal.device_id)
+        .returning(Disavowal.user_id, Disavowal.device_id, Disavowal.expires_at)
     )
     return (await connection.execute(statement)).one_or_none()

@@ -88,6 +88,11 @@ async def remove_all(transaction: Transaction, user_id: UUID) -> None:
     await store.remove_all(transaction.connection, user_id)
 
 
+async def remove_since(transaction: Transaction, user_id: UUID, since: datetime) -> int:
+    """Remove the credentials of a user that were added at `since` or later, and say how many those were."""
+    return await store.remove_since(transaction.connection, user_id, since)
+
+
 async def handle_of(transaction: Transaction, user_id: UUID) -> bytes:
     """What authenticators know the user by: random bytes, made the first time they are asked for."""
     return await store.ensure_user(transaction.connection, user_id, secrets.token_bytes(HANDLE_BYTES))

@@ -95,6 +95,12 @@ async def remove_all(connection: AsyncConnection, user_id: UUID) -> None:
     await connection.execute(delete(WebAuthnCredential).where(WebAuthnCredential.user_id == user_id))
 
 
+async def remove_since(connection: AsyncConnection, user_id: UUID, since: datetime) -> int:
+    """Remove the credentials of a user that are no older (ix_webauthn_credentials_user_id)."""
+    late = (WebAuthnCredential.user_id == user_id, WebAuthnCredential.created_at >= since)
+    return (await connection.execute(delete(WebAuthnCredential).where(*late))).rowcount
+
+
 async def ensure_user(connection: AsyncConnection, user_id: UUID, handle: bytes) -> bytes:
     """What authenticators know the user by: `handle`, unless there is one (uq_webauthn_users_user_id)."""
     statement = upsert(WebAuthnUser).values(user_id=user_id, handle=handle)
