@@ -180,7 +180,7 @@ async def test_its_tokens_are_given_back_when_an_account_is_unlinked(auth: Auth,
     bridge, headers = bridge_of(parts), {"Authorization": f"Bearer {session['access_token']}"}
     [row] = await auth.rows("SELECT * FROM oauth_providers")
     token = parts.settings.sealing_keys.open(row["refresh_token"], token_place("refresh_token", row["id"])).decode()
-    await auth.execute("UPDATE identities SET password_hash = 'x'")
+    await auth.execute("UPDATE identities SET password_hash = '$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA'")
     unlinked = await auth.http.delete(f"/auth/v1/me/oauth-accounts/{row['id']}", headers=headers)
     assert unlinked.status_code == 204
     async with bridge.database.autocommit() as connection:

@@ -24,6 +24,7 @@ server.listen(0, "127.0.0.1", () => {
     issueRefreshToken: () => true,
     rotateRefreshToken: true,
     pkce: { required: () => true },
+    features: { revocation: { enabled: true } },
   });
   server.on("request", provider.callback());
   console.log(issuer);

@@ -30,6 +30,7 @@ from orion_auth.passwords import routes as passwords
 from orion_auth.passwords.breached import breached_passwords
 from orion_auth.phone_numbers import routes as phone_numbers
 from orion_auth.places import Places
+from orion_auth.proofs import passkey_routes as passkey_proofs
 from orion_auth.proofs import routes as proofs
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.discovery import Directory
@@ -86,6 +87,7 @@ def _ways_in(*routers: APIRouter) -> APIRouter:
 
 
 ROUTERS = (
+    oauth2.router,  # first, since it is asked most, and routes are tried in their order
     registrations.router,
     verifications.router,
     passwords.router,
@@ -95,13 +97,13 @@ ROUTERS = (
     invitations.router,
     sessions.router,
     proofs.router,
+    passkey_proofs.router,
     suspensions.router,
     own_devices.router,
     own_passkeys.router,
     own_sign_ins.router,
     risk.router,
     disavowals.router,
-    oauth2.router,
     oauth2.metadata_router,
     oauth_connections.router,
     login_attempts.router,

@@ -31,6 +31,10 @@ RSA_BYTES = range(256, 513)
 """2048 to 4096 bits; a longer modulus would cost time at every sign-in."""
 
 
+LONGEST_REASON = 200
+"""Characters of what a parser says of a stranger's bytes, which may be made of them."""
+
+
 class Algorithm(Enum):
     """What credentials may sign with (IANA COSE Algorithms), the one that costs least to check first."""
 
@@ -173,7 +177,7 @@ def _checked(check: Callable[[], AuthenticatorData]) -> AuthenticatorData:
     try:
         return check()
     except Exception as error:  # a stranger's bytes: whatever they break in a parser, they are not an answer
-        raise RefusedError(str(error) or type(error).__name__) from None
+        raise RefusedError((str(error) or type(error).__name__)[:LONGEST_REASON]) from None
 
 
 def _require_first_party(client_data: bytes) -> None:

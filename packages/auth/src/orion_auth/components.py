@@ -57,7 +57,8 @@ class Components:
     """What is undone when an owner says that a sign-in was not his."""
 
 
-def _components(request: Request) -> Components:
+async def _components(request: Request) -> Components:
+    # A coroutine, though it waits for nothing: FastAPI takes what is none to a thread and back, in every request.
     return request.app.state.components
 
 
@@ -90,7 +91,7 @@ async def read_proof(request: Request, wired: Wired) -> None:
         request.scope[PROOF] = wired.proofs.read(request, wired.clock())
 
 
-def _administrator(claims: Claims) -> AccessClaims:
+async def _administrator(claims: Claims) -> AccessClaims:
     require_scope(claims, ADMIN_SCOPE)
     return claims
 

@@ -68,7 +68,6 @@ class Authenticator:
 
     credentials: list[Credential] = field(default_factory=list[Credential])
     origin: str = ORIGIN
-    rp_id: str = RP_ID
     flags: int = UP | UV
     counts: bool = True
     aaguid: bytes = bytes(16)
@@ -81,7 +80,7 @@ class Authenticator:
         cose = cbor2.dumps(changes.pop("public_key", credential.public_key))
         identifier = changes.pop("credential_id", credential.id)
         attested = self.aaguid + len(identifier).to_bytes(2) + identifier + cose
-        data = self._data(changes.pop("flags", self.flags) | AT, credential.count) + attested
+        data = self._data(changes, AT, credential.count) + attested
         statement: dict[str, Any] = {"fmt": "none", "attStmt": {}, "authData": data}
         client_data = self._client_data("webauthn.create", options, changes)
         response = {
@@ -105,7 +104,7 @@ class Authenticator:
         used = credential or self.credentials[-1]
         if self.counts:
             used.count += 1
-        data = self._data(changes.pop("flags", self.flags), changes.pop("count", used.count))
+        data = self._data(changes, 0, changes.pop("count", used.count))
         identifier = changes.pop("credential_id", used.id)
         handle = changes.pop("handle", used.handle)
         signs = changes.pop("signs", used)
@@ -125,8 +124,9 @@ class Authenticator:
             "response": response,
         }
 
-    def _data(self, flags: int, count: int) -> bytes:
-        return sha256(self.rp_id.encode()).digest() + bytes([flags]) + count.to_bytes(4)
+    def _data(self, changes: dict[str, Any], further: int, count: int) -> bytes:
+        flags = changes.pop("flags", self.flags) | further
+        return sha256(changes.pop("rp_id", RP_ID).encode()).digest() + bytes([flags]) + count.to_bytes(4)
 
     def _client_data(self, kind: str, options: dict[str, Any], changes: dict[str, Any]) -> bytes:
         said = {"type": kind, "challenge": options["challenge"], "origin": self.origin, "crossOrigin": False} | changes

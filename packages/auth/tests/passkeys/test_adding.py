@@ -6,12 +6,14 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from packages.auth.tests.disavowals.test_disavowals import intruded
+from packages.auth.tests.passkeys.conftest import User
 
 from orion_contracts.account_messages import SecurityNoticeRaised
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
-    from packages.auth.tests.passkeys.conftest import Authenticator, User
+    from packages.auth.tests.passkeys.conftest import Authenticator
 
 MINE = "/auth/v1/me/passkeys"
 UP, UV, BE, BS = 0x01, 0x04, 0x08, 0x10
@@ -23,7 +25,7 @@ async def notices(auth: "Auth") -> list[str]:
     return [notice for notice in told if notice.startswith(("passkey.", "factors."))]
 
 
-async def test_what_a_browser_is_asked_for(ada: "User") -> None:
+async def test_what_a_browser_is_asked_for(auth: "Auth", ada: "User") -> None:
     options = await ada.options()
     assert options["rp"] == {"id": "example.com", "name": "Orion"}
     assert options["user"]["name"] == options["user"]["displayName"] == "ada@example.com"
@@ -37,9 +39,15 @@ async def test_what_a_browser_is_asked_for(ada: "User") -> None:
     assert options["attestation"] == "none"
     assert options["extensions"] == {"credProps": True}
     assert options["timeout"] == 300_000
+    [row] = await auth.rows("SELECT * FROM webauthn_challenges")
+    assert urlsafe_b64decode(options["challenge"] + "=") not in row.values()
+    added = await ada.add()
     again = await ada.options()
     assert again["challenge"] != options["challenge"]
     assert again["user"]["id"] == options["user"]["id"], "authenticators know the user by it"
+    assert again["excludeCredentials"] == [
+        {"type": "public-key", "id": added["credential_id"], "transports": ["hybrid", "internal"]}
+    ]
 
 
 async def test_a_passkey_is_added_listed_and_told(auth: "Auth", ada: "User") -> None:
@@ -74,12 +82,6 @@ async def test_names(auth: "Auth", ada: "User") -> None:
     assert renamed.json() == passkey | {"name": "Desk"}
 
 
-async def test_those_that_there_are_are_not_made_again(ada: "User") -> None:
-    added = await ada.add()
-    [excluded] = (await ada.options())["excludeCredentials"]
-    assert excluded == {"type": "public-key", "id": added["credential_id"], "transports": ["hybrid", "internal"]}
-
-
 async def test_other_algorithms(ada: "User") -> None:
     for make_key in (ed25519.Ed25519PrivateKey.generate, lambda: rsa.generate_private_key(65537, 2048)):
         ada.authenticator.make_key = make_key
@@ -103,6 +105,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "another origin": {"origin": "https://evil.example"},
     "a page below the domain that is not ours": {"origin": "https://other.example.com"},
     "the origin without TLS": {"origin": "http://app.example.com"},
+    "another RP ID": {"rp_id": "app.example.com"},
     "another ceremony": {"type": "webauthn.get"},
     "inside of a foreign page": {"crossOrigin": True},
     "no user present": {"flags": UV},
@@ -137,12 +140,6 @@ async def test_what_is_no_answer_is_refused_and_uses_the_challenge_up(auth: "Aut
     assert await notices(auth) == []
 
 
-async def test_another_rp_id_is_refused(ada: "User") -> None:
-    ada.authenticator.rp_id = "app.example.com"
-    refused = await ada.finish(ada.authenticator.make(await ada.options()))
-    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_passkey")
-
-
 async def test_a_challenge_is_answered_once_in_five_minutes_by_whom_it_was_for(
     auth: "Auth", ada: "User", bob: "User"
 ) -> None:
@@ -159,16 +156,12 @@ async def test_a_challenge_is_answered_once_in_five_minutes_by_whom_it_was_for(
     assert (await ada.finish(ada.authenticator.make(late))).status_code == 410
 
 
-async def test_a_challenge_for_signing_in_adds_nothing(auth: "Auth", ada: "User") -> None:
+async def test_a_challenge_for_signing_in_adds_nothing_nor_one_of_nobodys(auth: "Auth", ada: "User") -> None:
     asked = (await auth.http.post("/auth/v1/passkey-sessions/options")).json()
     options = await ada.options()
-    refused = await ada.finish(ada.authenticator.make(options | {"challenge": asked["challenge"]}))
-    assert refused.status_code == 410
-
-
-async def test_no_challenge_of_ours(ada: "User") -> None:
-    options = await ada.options() | {"challenge": "AAAA"}
-    assert (await ada.finish(ada.authenticator.make(options))).status_code == 410
+    for challenge in (asked["challenge"], "AAAA"):
+        refused = await ada.finish(ada.authenticator.make(options | {"challenge": challenge}))
+        assert refused.status_code == 410
 
 
 async def test_a_credential_is_one_accounts(ada: "User", bob: "User") -> None:
@@ -197,6 +190,8 @@ async def test_one_is_removed_and_the_last_one_is_no_second_factor_any_more(auth
     first, second = await ada.add(), await ada.add()
     codes = await auth.http.post("/auth/v1/me/two-factor/backup-codes", headers=ada.headers)
     assert codes.status_code == 201
+    whole = await auth.http.delete("/auth/v1/me/two-factor/methods/HARDWARE_KEY", headers=ada.headers)
+    assert (whole.status_code, whole.json()["code"]) == (409, "removed_one_by_one")
     assert (await auth.http.delete(f"{MINE}/{first['id']}", headers=ada.headers)).status_code == 204
     assert (await auth.sign_in()).status_code == 202
     assert (await auth.http.delete(f"{MINE}/{first['id']}", headers=ada.headers)).status_code == 404
@@ -213,6 +208,19 @@ async def test_the_last_one_stays_where_a_second_factor_is_required(auth: "Auth"
     kept = await auth.http.delete(f"{MINE}/{added['id']}", headers=ada.headers)
     assert (kept.status_code, kept.json()["code"]) == (409, "second_factor_required")
     assert await ada.list() == [added]
+
+
+async def test_those_that_an_intruder_added_go_with_him(auth: "Auth", authenticator: "Authenticator") -> None:
+    mine, theirs, link = await intruded(auth)
+    intruder = User(auth, auth.as_bearer(theirs["access_token"]), authenticator)
+    await intruder.add()
+    assert (await auth.http.post(f"{link}/confirmation")).status_code == 204
+    asked = (await auth.http.post("/auth/v1/passkey-sessions/options")).json()
+    shown = await auth.http.post("/auth/v1/passkey-sessions", json={"credential": authenticator.use(asked)})
+    assert shown.status_code == 401
+    [factors] = await auth.rows("SELECT is_enabled, primary_method FROM two_factor_auth")
+    assert factors == {"is_enabled": False, "primary_method": None}, "nor is he asked for as a second factor"
+    assert mine["user_id"] == theirs["user_id"]
 
 
 async def test_nobody_touches_those_of_others(auth: "Auth", ada: "User", bob: "User") -> None:
@@ -255,11 +263,8 @@ async def test_bodies_that_are_none(auth: "Auth", ada: "User") -> None:
     for body in BODIES:
         refused = await auth.http.post(MINE, json=body, headers=ada.headers)
         assert (refused.status_code, refused.json()["code"]) == (422, "invalid_fields"), body
-
-
-async def test_a_huge_body_is_not_read(auth: "Auth", ada: "User") -> None:
-    refused = await auth.http.post(MINE, content=b'{"credential": "' + b"A" * 300_000, headers=ada.headers)
-    assert refused.status_code == 413
+    huge = await auth.http.post(MINE, content=b'{"credential": "' + b"A" * 300_000, headers=ada.headers)
+    assert huge.status_code == 413
 
 
 async def test_bytes_that_are_none(ada: "User") -> None:
@@ -288,9 +293,3 @@ async def test_where_no_page_may_use_passkeys(auth: "Auth", ada: "User") -> None
         await auth.http.post("/auth/v1/passkey-sessions/options"),
     ):
         assert (answer.status_code, answer.json()["code"]) == (403, "passkeys_off")
-
-
-async def test_nothing_of_a_challenge_stands_in_the_database_in_clear(auth: "Auth", ada: "User") -> None:
-    options = await ada.options()
-    [row] = await auth.rows("SELECT * FROM webauthn_challenges")
-    assert urlsafe_b64decode(options["challenge"] + "=") not in row.values()

@@ -220,6 +220,9 @@ async def test_a_passkey_of_a_phone(database: TestDatabase, clock: MovableClock)
         second = await browser.run(f'answerWithKey("{await challenge(auth)}")')
         assert second.get("user_id") == session["user_id"], second
 
+        proved = await browser.run(f'proveAgain("{session["access_token"]}")')
+        assert "authenticated_at" in proved, proved
+
         await browser.call("WebAuthn.setUserVerified", authenticatorId=browser.authenticator, isUserVerified=False)
         unverified = await browser.run("signIn()")
         assert "NotAllowedError" in unverified["thrown"], "the browser does not even ask us"

@@ -128,6 +128,16 @@ async def test_only_where_a_key_was_offered(auth: "Auth", ada: "User") -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "method_not_offered")
 
 
+async def test_the_device_is_trusted_where_that_is_asked_for(auth: "Auth", keyed: "User") -> None:
+    body = {"email": "ada@example.com", "password": auth.password, "device_id": "laptop"}
+    challenge = (await auth.http.post("/auth/v1/sessions", json=body)).json()["challenge"]
+    shown = {"challenge": challenge, "credential": keyed.authenticator.use(await options(auth, challenge))}
+    session = await auth.http.post("/auth/v1/challenges/passkey-answers", json=shown | {"trust_device": True})
+    assert session.json()["device_secret"], session.text
+    body["device_secret"] = session.json()["device_secret"]
+    assert (await auth.http.post("/auth/v1/sessions", json=body)).status_code == 201
+
+
 async def test_a_code_is_no_key(auth: "Auth", keyed: "User") -> None:
     body = {"challenge": await half_way(auth), "method": "HARDWARE_KEY", "code": "000000"}
     assert (await auth.http.post("/auth/v1/challenges/answers", json=body)).status_code == 422

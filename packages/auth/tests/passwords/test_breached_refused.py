@@ -16,6 +16,8 @@ GOOD = "nine purple lanterns over harbour"
 class Stolen:
     """A list with one password on it."""
 
+    is_local = True
+
     async def contains(self, password: str) -> bool:
         return password == STOLEN
 

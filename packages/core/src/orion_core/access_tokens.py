@@ -67,8 +67,9 @@ class TokenVerifier:
         self._audiences = frozenset((audience, AUDIENCE))
         self._clock = clock
         self._keys: dict[str, VerifyingKey] = {}
-        self._headers: dict[str, str] = {}
+        self._headers: dict[str, VerifyingKey] = {}
         self._fetched_at: datetime | None = None
+        self._keys_live_until = clock()
         self._tried_at: datetime | None = None
         self._fetching = asyncio.Lock()
         self._verified: OrderedDict[str, tuple[AccessClaims, datetime]] = OrderedDict()
@@ -78,37 +79,33 @@ class TokenVerifier:
         now = self._clock()
         claims, good_until = self._verified.get(token, (None, now))
         if claims is None or now >= good_until:
-            claims = await self._verify_anew(token)
+            claims = await self._verify_anew(token, now)
             self._remember(token, claims)
-        self._check_times(claims, now)
+        _check_times(claims, now.timestamp())
         return claims
 
-    async def _verify_anew(self, token: str) -> AccessClaims:
+    async def _verify_anew(self, token: str, now: datetime) -> AccessClaims:
         if len(token) > LONGEST_TOKEN:
             raise unauthenticated("The access token is too long to be one of ours.")
         parts = _FORM.fullmatch(token)
         if parts is None:
             raise _malformed()
         header, payload, signature = parts.groups()
-        key_id, algorithm = _read_header(header) if header not in self._headers else (self._headers[header], None)
-        key = await self._key(key_id)
-        if algorithm not in (key.algorithm, None):
-            raise unauthenticated("This is not an access token.")
+        key = self._headers.get(header)
+        if key is None or now >= self._keys_live_until:
+            key_id, algorithm = _read_header(header)
+            key = await self._key(key_id)
+            if algorithm != key.algorithm:
+                raise unauthenticated("This is not an access token.")
         try:
             key.verify(decode(signature), token[: parts.end(2)].encode())
             claims = AccessClaims.model_validate_json(decode(payload))
         except (InvalidSignature, ValueError, ValidationError):
             raise _malformed() from None
-        self._headers[header] = key_id  # of keys that we have, for which auth writes one each; not read again
+        self._headers[header] = key  # auth writes one for each of its keys; it is not read again while they are fresh
         if claims.iss != self._issuer or self._audiences.isdisjoint(claims.audiences):
             raise unauthenticated("The access token was issued for somebody else.")
         return claims
-
-    def _check_times(self, claims: AccessClaims, now: datetime) -> None:
-        if claims.exp <= now.timestamp():
-            raise unauthenticated("The access token has expired; refresh it.")
-        if claims.iat > (now + LEEWAY).timestamp():
-            raise unauthenticated("The access token was issued in the future; check the clock.")
 
     async def _key(self, key_id: str) -> VerifyingKey:
         if self._wants_keys(key_id):
@@ -141,13 +138,20 @@ class TokenVerifier:
         self._keys = keys
         self._headers = {}
         self._fetched_at = asked_at
+        self._keys_live_until = asked_at + KEYS_LIVE
 
     def _remember(self, token: str, claims: AccessClaims) -> None:
         """Keep the result as long as the keys are kept, so that a key which auth takes back stops working here too."""
-        if self._fetched_at is not None:
-            self._verified[token] = claims, self._fetched_at + KEYS_LIVE
+        self._verified[token] = claims, self._keys_live_until
         if len(self._verified) > CACHED_TOKENS:
             self._verified.popitem(last=False)
+
+
+def _check_times(claims: AccessClaims, now: float) -> None:
+    if claims.exp <= now:
+        raise unauthenticated("The access token has expired; refresh it.")
+    if claims.iat > now + LEEWAY.seconds:
+        raise unauthenticated("The access token was issued in the future; check the clock.")
 
 
 def _read_keys(document: dict[str, object]) -> dict[str, VerifyingKey]:

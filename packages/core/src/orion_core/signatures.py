@@ -3,7 +3,8 @@
 A key has one algorithm, which is ours to say; what a token's header claims chooses nothing (RFC 8725 §3.1).
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
+from binascii import a2b_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -31,6 +32,7 @@ _ECDSA = ECDSA(SHA256())
 _PADDING = PKCS1v15()
 _SHA256 = SHA256()
 _P256_BYTES = 32
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def encode(data: bytes) -> str:
 
 def decode(text: str) -> bytes:
     """The inverse of `encode`; ValueError. The caller has seen to it that there are only letters of the alphabet."""
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return a2b_base64(text.encode().translate(_TO_BASE64) + b"==="[: -len(text) % 4])
 
 
 def _es256(key: object) -> VerifyingKey:

@@ -26,7 +26,8 @@ class Components:
     authenticate: Authenticate
 
 
-def _components(request: Request) -> Components:
+async def _components(request: Request) -> Components:
+    # A coroutine, though it waits for nothing: FastAPI takes what is none to a thread and back, in every request.
     return request.app.state.components
 
 

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orion_auth.admission import by_second_factor
 from orion_auth.admission.actions import Visit, admit
@@ -11,20 +11,17 @@ from orion_auth.admission.by_second_factor import Answer
 from orion_auth.admission.rules import Proof, decide
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
-from orion_auth.identities.actions import KnownIdentity
 from orion_auth.login_attempts import actions as login_attempts
 from orion_auth.login_attempts.actions import Finding
 from orion_auth.login_attempts.rules import LoginMethod
 from orion_auth.pacing import evenly
 from orion_auth.passkeys import actions as passkeys
 from orion_auth.passkeys.actions import Asked, Shown
-from orion_auth.passkeys.rules import CHALLENGE_LIFETIME, WebAuthnPurpose
-from orion_auth.passkeys.shapes import Descriptor, RequestOptions, UsedCredential, to_base64url
+from orion_auth.passkeys.rules import WebAuthnPurpose
+from orion_auth.passkeys.shapes import RequestOptions, UsedCredential
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.relying_party import RelyingParty
-from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.security_events.rules import PASSKEY_CLONED
 from orion_auth.sessions.actions import Grant
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import Challenged, HalfFinished
@@ -50,14 +47,7 @@ async def offer(gate: Gate, party: RelyingParty, bearer: Bearer, now: datetime) 
     limit = await rate_limits.take_passkey(gate.database, bearer.ip_address, now)
     async with gate.database.autocommit() as connection:
         challenge = await passkeys.open_challenge(connection, ALONE, now, needs_verification=True)
-    options = RequestOptions(
-        challenge=to_base64url(challenge),
-        timeout=int(CHALLENGE_LIFETIME.total_seconds() * 1000),
-        rp_id=party.id,
-        allow_credentials=[],
-        user_verification="required",
-    )
-    return Offer(options, limit)
+    return Offer(passkeys.request_options(party, challenge, (), "required"), limit)
 
 
 async def sign_in(
@@ -91,7 +81,7 @@ async def sign_in(
                 duration_ms=visit.milliseconds,
             )
         if shown is not None and identity is not None:
-            await _note_clone(transaction, gate, identity, bearer, shown, now)
+            await passkeys.tell_of_copy(transaction, gate.outbox, shown, identity, _circumstances(bearer), now)
     if decision.reason in {"LOCKED", "SUSPENDED"}:
         raise refusal(decision)
     if shown is None or identity is None or decision.outcome != "SUCCESS":
@@ -109,24 +99,23 @@ async def offer_second_factor(gate: Gate, party: RelyingParty, challenge: str, b
         challenge_bytes = await passkeys.open_challenge(
             transaction.connection, _second_factor_of(sign_in), now, needs_verification=False
         )
-    options = RequestOptions(
-        challenge=to_base64url(challenge_bytes),
-        timeout=int(CHALLENGE_LIFETIME.total_seconds() * 1000),
-        rp_id=party.id,
-        allow_credentials=[
-            Descriptor(id=to_base64url(row.credential_id), transports=row.transports)
-            for row in rows
-            if row.cloned_at is None
-        ],
-        user_verification="preferred",
-    )
-    return Offer(options, limit)
+    return Offer(passkeys.request_options(party, challenge_bytes, rows, "preferred"), limit)
 
 
 async def finish_sign_in(
-    gate: Gate, party: RelyingParty, challenge: str, credential: UsedCredential, bearer: Bearer, now: datetime
+    gate: Gate,
+    party: RelyingParty,
+    challenge: str,
+    credential: UsedCredential,
+    bearer: Bearer,
+    now: datetime,
+    *,
+    trust: timedelta | None = None,
 ) -> Grant:
-    """Begin the session that waited for a key; 422 when it is none of the account's, and the try is counted."""
+    """Begin the session that waited for a key; 422 when it is none of the account's, and the try is counted.
+
+    `trust` is for how long the device is to be trusted.
+    """
 
     async def check(transaction: Transaction, sign_in: HalfFinished, _: Answer, at: datetime) -> bool:
         shown = await passkeys.show(transaction, party, _second_factor_of(sign_in), credential.assertion, at)
@@ -134,10 +123,11 @@ async def finish_sign_in(
             return False
         identity = await identities.find(transaction.connection, shown.user_id, at)
         if identity is not None:
-            await _note_clone(transaction, gate, identity, gate.locate(bearer), shown, at)
+            circumstances = _circumstances(gate.locate(bearer))
+            await passkeys.tell_of_copy(transaction, gate.outbox, shown, identity, circumstances, at)
         return shown.outcome == "GOOD"
 
-    answer = Answer(challenge, TwoFactorMethod.HARDWARE_KEY, "")
+    answer = Answer(challenge, TwoFactorMethod.HARDWARE_KEY, "", trust)
     return await by_second_factor.finish_sign_in(gate, answer, bearer, now, check)
 
 
@@ -145,23 +135,14 @@ def _second_factor_of(sign_in: HalfFinished) -> Asked:
     return Asked(WebAuthnPurpose.SECOND_FACTOR, sign_in.user_id, sign_in.id)
 
 
-async def _note_clone(
-    transaction: Transaction, gate: Gate, identity: KnownIdentity, bearer: Bearer, shown: Shown, now: datetime
-) -> None:
-    """Tell the owner, once, that there are two of a passkey. As a second factor it stays asked for, though no answer of
-    it is good: otherwise whoever copied it would need the password alone.
-    """
-    if not shown.is_found_out:
-        return
-    circumstances = Circumstances(
+def _circumstances(bearer: Bearer) -> Circumstances:
+    return Circumstances(
         ip_address=bearer.ip_address,
         user_agent=bearer.user_agent,
         device_id=bearer.device_id,
         country=bearer.place.country,
         city=bearer.place.city,
-        details={"name": shown.name},
     )
-    await security_events.note(transaction, gate.outbox, PASSKEY_CLONED, identity, circumstances, now)
 
 
 def _reason(shown: Shown | None) -> str:

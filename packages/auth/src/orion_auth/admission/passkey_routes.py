@@ -1,5 +1,6 @@
 """Letting somebody in with a passkey, over HTTP: alone, or as a second factor."""
 
+from datetime import timedelta
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
@@ -65,5 +66,8 @@ async def answer_by_key(body: ChallengeKeyAnswer, request: Request, wired: Wired
     """Finish a sign-in by touching a key."""
     now = wired.clock()
     bearer = bearer_of(request)
-    outcome = await by_passkey.finish_sign_in(wired.gate, party, body.challenge, body.credential, bearer, now)
+    trust = timedelta(days=wired.settings.device_trust_days) if body.trust_device else None
+    outcome = await by_passkey.finish_sign_in(
+        wired.gate, party, body.challenge, body.credential, bearer, now, trust=trust
+    )
     return admitted(outcome, now)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StringConstraints
 
 from orion_auth.bearers import SigningIn
-from orion_auth.passkeys.shapes import UsedCredential
+from orion_auth.passkeys.shapes import KeyShown
 from orion_auth.password_text import Password
 from orion_core.http.shapes import RequestShape, ResponseShape
 
@@ -17,11 +17,8 @@ class SignIn(SigningIn):
     password: Password = Field(repr=False, examples=["correct horse battery staple"])
 
 
-class PasskeySignIn(SigningIn):
+class PasskeySignIn(SigningIn, KeyShown):
     """Sign in with a passkey."""
-
-    credential: UsedCredential = Field(repr=False)
-    """`toJSON()` of what `navigator.credentials.get` gave."""
 
 
 Challenge = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -62,12 +59,13 @@ class ChallengeKey(RequestShape):
     challenge: Challenge = Field(repr=False)
 
 
-class ChallengeKeyAnswer(RequestShape):
+class ChallengeKeyAnswer(KeyShown):
     """Show a key as the second factor of a half-finished sign-in."""
 
     challenge: Challenge = Field(repr=False)
-    credential: UsedCredential = Field(repr=False)
-    """`toJSON()` of what `navigator.credentials.get` gave."""
+    trust_device: bool = False
+    """Spare this device the second factor from now on for a while. The answer holds its secret, unless the device named
+    no `device_id`."""
 
 
 class CodeSent(ResponseShape):

@@ -55,7 +55,8 @@ async def search(
     Along ix_login_attempts_user_id_attempted_at, ix_login_attempts_ip_address_attempted_at or
     ix_login_attempts_suspicious when it is asked for that, backwards; by ix_login_attempts_email_status_attempted_at,
     whose order is that of the page when a status is asked for; else along the primary key of the latest partitions,
-    since ids follow the time.
+    since ids follow the time. With a million attempts in half a year a page takes 0.2 ms; 8 ms of an address at which
+    1,800 were made, and 20 ms of a network from which 2,300 came, since those are sorted (bench/plans.py).
     """
     statement = select(*SHOWN).where(*_met(wanted))
     if wanted.has_order_of_time:

@@ -24,7 +24,7 @@ router = APIRouter(prefix="/auth/v1", tags=["social login"])
 Name = Annotated[str, Path(max_length=50, description="The connection's name.")]
 
 
-def _configuration(wired: Wired) -> Configuration:
+async def _configuration(wired: Wired) -> Configuration:
     settings = wired.settings
     return Configuration(
         wired.database, settings.sealing_keys, settings.link_prefix, local=settings.allows_local_providers

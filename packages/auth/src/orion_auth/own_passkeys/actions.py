@@ -1,6 +1,5 @@
 """What a user does with his own passkeys: add, list, rename and remove them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -14,7 +13,6 @@ from orion_auth.identities.actions import KnownIdentity
 from orion_auth.passkeys import actions as passkeys
 from orion_auth.passkeys.actions import Asked
 from orion_auth.passkeys.rules import (
-    CHALLENGE_LIFETIME,
     MOST,
     PROVIDERS,
     TRANSPORTS,
@@ -26,7 +24,6 @@ from orion_auth.passkeys.shapes import (
     AuthenticatorSelection,
     CreationOptions,
     CredentialParameters,
-    Descriptor,
     MadeCredential,
     PasskeyList,
     PasskeyShape,
@@ -101,8 +98,8 @@ async def begin(gate: Gate, party: RelyingParty, owner: Owner, kind: Kind) -> Cr
         user=UserEntity(id=to_base64url(handle), name=identity.email, display_name=identity.username or identity.email),
         challenge=to_base64url(challenge),
         pub_key_cred_params=[CredentialParameters(alg=algorithm.value) for algorithm in Algorithm],
-        timeout=int(CHALLENGE_LIFETIME.total_seconds() * 1000),
-        exclude_credentials=descriptors(rows),
+        timeout=passkeys.LIFETIME_MS,
+        exclude_credentials=passkeys.descriptors(rows),
         authenticator_selection=SELECTION[kind],
         hints=["security-key"] if kind is Kind.SECURITY_KEY else [],
     )
@@ -159,11 +156,6 @@ async def remove(gate: Gate, owner: Owner, row_id: UUID) -> None:
                 raise Problem(409, "second_factor_required", "A second factor is required", detail)
             await two_factor.note_hardware_key(transaction, owner.user_id, has_one=False, now=owner.now)
         await _note(transaction, gate, PASSKEY_REMOVED, identity, owner, row)
-
-
-def descriptors(rows: Sequence[AnyRow]) -> list[Descriptor]:
-    """Credentials as a browser is told of them."""
-    return [Descriptor(id=to_base64url(row.credential_id), transports=row.transports) for row in rows]
 
 
 def shape(row: AnyRow) -> PasskeyShape:
@@ -224,6 +216,7 @@ def _columns(owner: Owner, credential: MadeCredential, made: NewCredential, name
         "backed_up": made.backed_up,
         "user_verified": made.user_verified,
         "is_discoverable": credential.extensions.cred_props.rk,
+        "created_at": owner.now,
         "name": name or default_name(made.aaguid, describe(owner.bearer.user_agent).name),
     }
 

@@ -63,7 +63,7 @@ async def begin_passkey(
 async def add_passkey(body: NewPasskey, request: Request, wired: Wired, claims: Claims, party: Party) -> PasskeyShape:
     """Add the passkey that was made: from now on it signs you in, or is asked for as your second factor.
 
-    Needs a recent proof of who you are.
+    Needs what getting the options needed.
     """
     owner = _owner(claims, request, wired)
     await require_shown(wired.database, claims, owner.now)
@@ -83,7 +83,7 @@ async def rename_passkey(
     "/{id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 )
 async def remove_passkey(id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
-    """Remove a passkey. Needs a recent proof of who you are."""
+    """Remove a passkey. Needs what adding one needs."""
     owner = _owner(claims, request, wired)
     await require_shown(wired.database, claims, owner.now)
     await actions.remove(wired.gate, owner, id)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
@@ -23,10 +23,16 @@ from orion_auth.authenticators import (
     check_attestation,
 )
 from orion_auth.base import AnyRow
+from orion_auth.identities.actions import KnownIdentity
 from orion_auth.passkeys import store
 from orion_auth.passkeys.rules import CHALLENGE_LIFETIME, WebAuthnPurpose, references
+from orion_auth.passkeys.shapes import Descriptor, RequestOptions, Requirement, to_base64url
 from orion_auth.relying_party import RelyingParty
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import PASSKEY_CLONED
 from orion_core.database import Transaction
+from orion_core.events.outbox import Outbox
 
 log = structlog.get_logger()
 
@@ -34,6 +40,8 @@ CHALLENGE_BYTES = 32
 """Twice what is asked for at least (Web Authentication Level 3, §13.4.3)."""
 
 HANDLE_BYTES = 32
+
+LIFETIME_MS = int(CHALLENGE_LIFETIME.total_seconds() * 1000)
 
 
 @dataclass(frozen=True)
@@ -83,14 +91,14 @@ async def remove(transaction: Transaction, user_id: UUID, row_id: UUID) -> AnyRo
     return await store.remove(transaction.connection, user_id, row_id)
 
 
+async def remove_since(transaction: Transaction, user_id: UUID, since: datetime) -> int:
+    """Remove those that were added at that time or later, and say how many they were."""
+    return await store.remove_since(transaction.connection, user_id, since)
+
+
 async def remove_all(transaction: Transaction, user_id: UUID) -> None:
     """Remove all credentials of a user."""
     await store.remove_all(transaction.connection, user_id)
-
-
-async def remove_since(transaction: Transaction, user_id: UUID, since: datetime) -> int:
-    """Remove the credentials of a user that were added at `since` or later, and say how many those were."""
-    return await store.remove_since(transaction.connection, user_id, since)
 
 
 async def handle_of(transaction: Transaction, user_id: UUID) -> bytes:
@@ -118,6 +126,24 @@ async def open_challenge(
     }
     await store.insert_challenge(connection, values)
     return challenge
+
+
+def descriptors(rows: Sequence[AnyRow]) -> list[Descriptor]:
+    """Credentials as a browser is told of them."""
+    return [Descriptor(id=to_base64url(row.credential_id), transports=row.transports) for row in rows]
+
+
+def request_options(
+    party: RelyingParty, challenge: bytes, rows: Sequence[AnyRow], user_verification: Requirement
+) -> RequestOptions:
+    """What asks for one of these credentials that is still accepted, or without any for a passkey of anybody's."""
+    return RequestOptions(
+        challenge=to_base64url(challenge),
+        timeout=LIFETIME_MS,
+        rp_id=party.id,
+        allow_credentials=descriptors([row for row in rows if row.cloned_at is None]),
+        user_verification=user_verification,
+    )
 
 
 async def made(
@@ -159,6 +185,24 @@ async def show(
         log.info("passkeys.refused", reason="the challenge is over, or the passkey is somebody else's")
         return None
     return await _use(transaction, row, signed, now)
+
+
+async def tell_of_copy(
+    transaction: Transaction,
+    outbox: Outbox,
+    shown: Shown,
+    whose: KnownIdentity,
+    circumstances: Circumstances,
+    now: datetime,
+) -> None:
+    """Tell the owner, once, that there are two of a passkey, if that was found out just now.
+
+    As a second factor it stays asked for, though no answer of it is good: otherwise whoever copied it would need the
+    password alone.
+    """
+    if shown.is_found_out:
+        circumstances = replace(circumstances, details=circumstances.details | {"name": shown.name})
+        await security_events.note(transaction, outbox, PASSKEY_CLONED, whose, circumstances, now)
 
 
 async def _take(transaction: Transaction, asked: Asked, challenge: bytes | None, now: datetime) -> bool | None:

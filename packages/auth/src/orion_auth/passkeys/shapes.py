@@ -37,6 +37,9 @@ def _bytes(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+Requirement = Literal["required", "preferred", "discouraged"]
+
+
 class _Options(ResponseShape):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
@@ -75,9 +78,9 @@ class CredentialParameters(_Options):
 class AuthenticatorSelection(_Options):
     """What an authenticator must be able to do."""
 
-    resident_key: Literal["required", "preferred", "discouraged"]
+    resident_key: Requirement
     require_resident_key: bool
-    user_verification: Literal["required", "preferred", "discouraged"]
+    user_verification: Requirement
 
 
 class CreationExtensions(_Options):
@@ -111,7 +114,7 @@ class RequestOptions(_Options):
     rp_id: str
     allow_credentials: list[Descriptor]
     """Empty where the passkey says who it is; then the browser may offer it in a form (`mediation: "conditional"`)."""
-    user_verification: Literal["required", "preferred", "discouraged"]
+    user_verification: Requirement
 
 
 class _FromBrowser(RequestShape):
@@ -181,6 +184,13 @@ class UsedCredential(_FromBrowser):
             _bytes(response.signature),
             _bytes(response.user_handle) if response.user_handle else None,
         )
+
+
+class KeyShown(RequestShape):
+    """A key that is shown."""
+
+    credential: UsedCredential = Field(repr=False)
+    """`toJSON()` of what `navigator.credentials.get` gave."""
 
 
 class NewPasskeyKind(RequestShape):

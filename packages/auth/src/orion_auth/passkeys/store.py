@@ -90,15 +90,17 @@ async def remove(connection: AsyncConnection, user_id: UUID, row_id: UUID) -> An
     return (await connection.execute(statement.returning(WebAuthnCredential.__table__))).one_or_none()
 
 
+async def remove_since(connection: AsyncConnection, user_id: UUID, since: datetime) -> int:
+    """Remove the credentials that a user was given at that time or later (ix_webauthn_credentials_user_id)."""
+    statement = delete(WebAuthnCredential).where(
+        WebAuthnCredential.user_id == user_id, WebAuthnCredential.created_at >= since
+    )
+    return len((await connection.execute(statement.returning(WebAuthnCredential.id))).all())
+
+
 async def remove_all(connection: AsyncConnection, user_id: UUID) -> None:
     """Remove all credentials of a user (ix_webauthn_credentials_user_id)."""
     await connection.execute(delete(WebAuthnCredential).where(WebAuthnCredential.user_id == user_id))
-
-
-async def remove_since(connection: AsyncConnection, user_id: UUID, since: datetime) -> int:
-    """Remove the credentials of a user that are no older (ix_webauthn_credentials_user_id)."""
-    late = (WebAuthnCredential.user_id == user_id, WebAuthnCredential.created_at >= since)
-    return (await connection.execute(delete(WebAuthnCredential).where(*late))).rowcount
 
 
 async def ensure_user(connection: AsyncConnection, user_id: UUID, handle: bytes) -> bytes:

@@ -173,7 +173,8 @@ async def refuse_by_link(gate: Gate, text: str, bearer: Bearer, now: datetime) -
         still = await store.find_open(transaction.connection, row.user_id, now) if identity is not None else None
         if identity is None or still is None or still.id != row.id:
             raise refusals.link_is_dead()
-        await cancel_open(transaction, gate.outbox, identity, circumstances, now)
+        if not await cancel_open(transaction, gate.outbox, identity, circumstances, now):
+            raise refusals.link_is_dead()
 
 
 async def cancel_open(

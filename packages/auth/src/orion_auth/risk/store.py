@@ -57,7 +57,7 @@ _SIGNALS = text("""
 """Everything that is known of an attempt's past, and the policy in force, in one statement.
 
 Each scan has an index and a LIMIT, and all but that of the user's own sign-ins an end in time; that one reads past the
-failures between them.
+failures between them. With a million attempts it takes 0.4 to 0.8 ms (bench/plans.py).
 """
 
 
@@ -111,7 +111,8 @@ async def history(
 ) -> Sequence[AnyRow]:
     """The next attempts that were assessed, in the order of their ids (pk_login_attempts).
 
-    Ids follow the time, so that only the months between the two times are opened.
+    Ids follow the time, so that only the months between the two times are opened: 500 of a million in 2 ms
+    (bench/plans.py).
     """
     after, end = max(after, uuid7_floor(since - APART)), uuid7_floor(until + APART)
     values = {"after": after, "end": end, "since": since, "until": until, "most": most}

@@ -53,8 +53,11 @@ async def insert_event(connection: AsyncConnection, values: dict[str, Any]) -> N
 async def search(connection: AsyncConnection, wanted: Wanted, *, before: UUID | None, limit: int) -> Sequence[AnyRow]:
     """Events that are wanted, the latest first, going on below the id `before`.
 
-    Of one user by ix_security_events_user_id_event_type_occurred_at, by tag through ix_security_events_tags; else along
-    the primary key of the partitions that the range of times leaves, backwards.
+    Along ix_security_events_user_id_id, _event_type_id, _category_id or _ip_address_id, backwards: each is in the order
+    of the page. A user's of one type by ix_security_events_user_id_event_type_occurred_at, by severity
+    through ix_security_events_severity_occurred_at, by tag through ix_security_events_tags; else along the primary key
+    of the months that the range of times leaves. With a million events in half a year a page takes 0.2 ms, 0.4 with a
+    tag (bench/plans.py); along the primary key alone a rare type took 120 ms, an address 250.
     """
     statement = select(*SHOWN).where(*_met(wanted)).order_by(SecurityEvent.id.desc()).limit(limit)
     if before is not None:

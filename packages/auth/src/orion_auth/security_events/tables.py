@@ -38,6 +38,10 @@ class SecurityEvent(Identified, Origin, Place, Timestamped, Annotated, Table):
     __table_args__ = (
         Index(None, "user_id", "event_type", "occurred_at"),
         Index(None, "severity", "occurred_at"),
+        Index(None, "user_id", "id"),
+        Index(None, "event_type", "id"),
+        Index(None, "category", "id"),
+        Index(None, "ip_address", "id"),
         Index("ix_security_events_tags", "tags", postgresql_using="gin"),
         {
             "postgresql_partition_by": "RANGE (id)",

@@ -107,6 +107,32 @@ async def hold_sessions(connection: AsyncConnection, user_id: UUID) -> None:
     await connection.execute(statement.order_by(AuthToken.id).with_for_update(key_share=True))
 
 
+_LIVE_SESSIONS = text("""
+    SELECT
+      session_id, device_id, ip_address, user_agent, location, issued_at, expires_at, idle_until, session_started_at,
+      auth_time, amr
+    FROM auth_tokens                                            -- ix_auth_tokens_user_id_type_status
+    WHERE user_id = :user_id AND type = 'REFRESH' AND status = 'ACTIVE'
+      AND expires_at > :now AND (idle_until IS NULL OR idle_until > :now)
+      AND (CAST(:after AS uuid) IS NULL OR session_id < :after)
+      AND (CAST(:session_id AS uuid) IS NULL OR session_id = :session_id)
+    ORDER BY session_id DESC
+    LIMIT :limit
+""").columns(
+    AuthToken.session_id,
+    AuthToken.device_id,
+    AuthToken.ip_address,
+    AuthToken.user_agent,
+    AuthToken.location,
+    AuthToken.issued_at,
+    AuthToken.expires_at,
+    AuthToken.idle_until,
+    AuthToken.session_started_at,
+    AuthToken.auth_time,
+    AuthToken.amr,
+)
+
+
 async def list_sessions(
     connection: AsyncConnection,
     user_id: UUID,
@@ -120,15 +146,8 @@ async def list_sessions(
 
     By ix_auth_tokens_user_id_type_status, which leaves as many as a user may have sessions.
     """
-    columns = (AuthToken.session_id, AuthToken.device_id, AuthToken.ip_address, AuthToken.user_agent)
-    more = (AuthToken.location, AuthToken.issued_at, AuthToken.expires_at, AuthToken.idle_until)
-    session = (AuthToken.session_started_at, AuthToken.auth_time, AuthToken.amr)
-    statement = select(*columns, *more, *session).where(*_live(user_id, now))
-    if after is not None:
-        statement = statement.where(AuthToken.session_id < after)
-    if session_id is not None:
-        statement = statement.where(AuthToken.session_id == session_id)
-    return (await connection.execute(statement.order_by(AuthToken.session_id.desc()).limit(limit))).all()
+    values = {"user_id": user_id, "now": now, "after": after, "session_id": session_id, "limit": limit}
+    return (await connection.execute(_LIVE_SESSIONS, values)).all()
 
 
 async def note_proof(

@@ -88,6 +88,11 @@ async def remove(
     async with gate.database.transaction() as transaction:
         identity = await hold(transaction, user_id, now)
         present = await enrolled(transaction.connection, user_id)
+        if method is TwoFactorMethod.HARDWARE_KEY and method in present.verified:
+            detail = (
+                "Keys are removed one by one: DELETE /auth/v1/me/passkeys/{id}. With the last one the method is gone."
+            )
+            raise Problem(409, "removed_one_by_one", "Remove its keys", detail)
         if method not in present.verified or method not in store.CLEARED:
             raise not_found("second factor")
         if not may_remove(present, method, gate.factor_policy):

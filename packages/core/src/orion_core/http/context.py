@@ -57,7 +57,8 @@ def _parse(text: str) -> IpAddress | None:
     return address
 
 
-def _context(request: Request) -> RequestContext:
+async def _context(request: Request) -> RequestContext:
+    # A coroutine, though it waits for nothing: FastAPI takes what is none to a thread and back, in every request.
     return request.scope["orion.context"]
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0030_passkeys_used"
-down_revision = "0029_idle_sessions"
+revision = "0031_passkeys_used"
+down_revision = "0030_idle_sessions"
 phase = "pre"
 
 

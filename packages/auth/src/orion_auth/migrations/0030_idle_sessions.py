@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0029_idle_sessions"
-down_revision = "0028_dpop_proofs"
+revision = "0030_idle_sessions"
+down_revision = "0029_security_events_sought"
 phase = "pre"
 
 

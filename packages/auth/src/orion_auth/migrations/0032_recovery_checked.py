@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0031_recovery_checked"
-down_revision = "0030_passkeys_used"
+revision = "0032_recovery_checked"
+down_revision = "0031_passkeys_used"
 phase = "pre"
 
 
