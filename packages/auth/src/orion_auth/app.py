@@ -51,10 +51,12 @@ from orion_auth.signing_keys import actions as signing_keys
 from orion_auth.signing_keys import routes as signing_key_routes
 from orion_auth.signing_keys.actions import KeyPolicy
 from orion_auth.social import routes as social
+from orion_auth.social.accounts import take_back as linked_accounts_taken_back
 from orion_auth.social.keeping import keep_linked_accounts
 from orion_auth.successors import Successors
 from orion_auth.suspensions import routes as suspensions
 from orion_auth.two_factor import routes as two_factor
+from orion_auth.two_factor.taking_back import take_back as second_factors_taken_back
 from orion_auth.two_factor_methods import FactorPolicy
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import TokenVerifier, audience_of
@@ -208,6 +210,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         proofs=proofs,
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
         cursors=Cursors(settings.sealing_keys),
+        taken_back=(second_factors_taken_back, linked_accounts_taken_back),
     )
 
 

@@ -17,6 +17,7 @@ from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
 from orion_auth.successors import Successors
+from orion_auth.taking_back import TakeBack
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
@@ -52,6 +53,8 @@ class Components:
     proofs: ProofReader
     idempotency: IdempotencyKeys
     cursors: Cursors
+    taken_back: tuple[TakeBack, ...]
+    """What is undone when an owner says that a sign-in was not his."""
 
 
 async def _components(request: Request) -> Components:

@@ -17,6 +17,29 @@ if TYPE_CHECKING:
 EVENT_KEYS = "e1:ZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWU="
 
 
+ELSEWHERE = (
+    "INSERT INTO oauth_connections (name, protocol, client_id, issuer) "
+    "VALUES ('example', 'OIDC', 'orion', 'https://accounts.example.com')"
+)
+LINKED = (
+    "INSERT INTO oauth_providers (user_id, provider, provider_id, created_at) "
+    "VALUES (CAST(CAST(:id AS text) AS uuid), 'example', :name, :at)"
+)
+ADDED = """
+    WITH passkey AS (
+      INSERT INTO webauthn_credentials (user_id, credential_id, public_key, name, created_at)
+      SELECT id, sha256('id'), sha256('key'), 'his', :at FROM identities
+    ), codes AS (
+      INSERT INTO two_factor_backup_codes (user_id, code_hash) SELECT id, sha256('code') FROM identities
+    )
+    UPDATE two_factor_auth SET
+      is_enabled = true, primary_method = 'TOTP', totp_secret = '\\x00', totp_verified_at = :at,
+      hardware_key_verified_at = :at, backup_codes_generated_at = :at,
+      recovery_email = 'eve@evil.example', recovery_email_verified_at = :at
+    WHERE user_id = CAST(CAST(:id AS text) AS uuid)
+"""
+
+
 async def come(auth: "Auth", device_id: str) -> httpx.Response:
     body = {"email": "ada@example.com", "password": auth.password, "device_id": device_id}
     return await auth.http.post("/auth/v1/sessions", json=body)
@@ -75,7 +98,7 @@ async def test_the_button_locks_everybody_out_until_a_reset(auth: "Auth") -> Non
     [event] = await auth.rows(
         "SELECT details, severity::text FROM security_events WHERE event_type = 'device.disavowed'"
     )
-    assert event == {"details": {"sessions_ended": 2, "passkeys_removed": 0}, "severity": "CRITICAL"}
+    assert event == {"details": {"sessions_ended": 2, "taken_back": 0}, "severity": "CRITICAL"}
 
 
 async def test_no_device_is_trusted_any_more(auth: "Auth") -> None:
@@ -138,3 +161,40 @@ async def test_the_link_is_sealed_to_its_notice_and_kept_as_a_hash(auth: "Auth")
         Keyring.parse(EVENT_KEYS).open_text(
             notice.secrets, SecurityNoticeRaised.associated_data(notice.user_id, notice.user_id)
         )
+
+
+async def test_what_was_added_since_lets_nobody_in_any_more(auth: "Auth") -> None:
+    """Whoever came in by a stolen password has seen to it that he comes in again, by a passkey or a linked account."""
+    await auth.verified()
+    owner = (await come(auth, "laptop")).json()
+    headers = auth.as_bearer(owner["access_token"])
+    await auth.http.post("/auth/v1/me/two-factor/email", headers=headers)
+    shown = {"method": "EMAIL", "code": (await auth.sent("TWO_FACTOR_CODE"))[0].code}
+    await auth.http.post("/auth/v1/me/two-factor/confirmations", json=shown, headers=headers)
+    await auth.execute("UPDATE two_factor_auth SET is_enabled = false")  # so that the intruder needs the password alone
+    await auth.execute(ELSEWHERE)
+    await auth.execute(LINKED, id=owner["user_id"], name="hers", at=auth.clock() - timedelta(days=3))
+    auth.clock.advance(minutes=1)
+    await come(auth, "strange")
+    link = link_in(await notice_of(auth))
+    auth.clock.advance(minutes=1)
+    await auth.execute(ADDED, id=owner["user_id"], at=auth.clock())
+    await auth.execute(LINKED, id=owner["user_id"], name="his", at=auth.clock())
+    assert (await auth.http.post(f"{link}/confirmation")).status_code == 204
+    assert await auth.rows("SELECT provider_id FROM oauth_providers") == [{"provider_id": "hers"}]
+    assert await auth.rows("SELECT id FROM webauthn_credentials") == []
+    assert await auth.rows("SELECT id FROM two_factor_backup_codes") == []
+    [left] = await auth.rows(
+        "SELECT is_enabled, primary_method::text, totp_secret, hardware_key_verified_at, recovery_email, "
+        "email_verified_at IS NOT NULL AS has_email FROM two_factor_auth"
+    )
+    assert left == {
+        "is_enabled": True,
+        "primary_method": "EMAIL",
+        "totp_secret": None,
+        "hardware_key_verified_at": None,
+        "recovery_email": None,
+        "has_email": True,
+    }
+    [event] = await auth.rows("SELECT details FROM security_events WHERE event_type = 'device.disavowed'")
+    assert event["details"]["taken_back"] == 4

@@ -1,6 +1,7 @@
 """ "This wasn't me": making the link for a notice, and what pressing its button does."""
 
 import hmac
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -11,14 +12,13 @@ from orion_auth.disavowals.rules import LIFETIME
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.mailing import Mailing
-from orion_auth.passkeys import actions as passkeys
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import DEVICE_DISAVOWED
 from orion_auth.sessions import actions as sessions
+from orion_auth.taking_back import TakeBack
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, parse
-from orion_auth.two_factor import actions as two_factor
 from orion_contracts.account_messages import MessageSecrets, SecurityNoticeRaised
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
@@ -58,9 +58,18 @@ async def look_up(database: Database, text: str, now: datetime) -> LinkState:
     return "GOOD" if found.used_at is None else "USED"
 
 
-async def disavow(database: Database, mailing: Mailing, text: str, bearer: Bearer, now: datetime) -> None:
-    """End all sessions, block the device, trust none of the others, remove the passkeys that were added since, and take
-    the password away until a reset.
+async def disavow(
+    database: Database,
+    mailing: Mailing,
+    text: str,
+    bearer: Bearer,
+    now: datetime,
+    take_back: Sequence[TakeBack] = (),
+) -> None:
+    """End all sessions, block the device, trust none of the others, and take the password away until a reset.
+
+    What was added since that sign-in and lets somebody in is taken back: passkeys, second factors, linked accounts,
+    contacts for a recovery.
 
     Whoever came in may have been given more than a session: none of it is left. Without a password nobody signs in by
     one, and a reset goes to the owner's mailbox. Of several presses one does it; the others get a 410 Problem.
@@ -72,10 +81,9 @@ async def disavow(database: Database, mailing: Mailing, text: str, bearer: Beare
         if used is None or identity is None:
             raise link_is_dead()
         await identities.forget_password(transaction, identity.id)
+        since = used.expires_at - LIFETIME
+        taken_back = [await take(transaction, identity.id, since, now) for take in take_back]
         await devices.end_all_trust(transaction, identity.id)
-        removed = await passkeys.remove_since(transaction, identity.id, used.expires_at - LIFETIME)
-        if removed and not await passkeys.count(transaction.connection, identity.id):
-            await two_factor.note_hardware_key(transaction, identity.id, has_one=False, now=now)
         if used.device_id is not None:
             await devices.block(transaction, identity.id, used.device_id)
         ended = await sessions.end_all(
@@ -90,7 +98,7 @@ async def disavow(database: Database, mailing: Mailing, text: str, bearer: Beare
             ip_address=bearer.ip_address,
             user_agent=bearer.user_agent,
             device_id=used.device_id,
-            details={"sessions_ended": ended, "passkeys_removed": removed},
+            details={"sessions_ended": ended, "taken_back": sum(taken_back)},
         )
         await security_events.note(transaction, mailing.outbox, DEVICE_DISAVOWED, identity, circumstances, now)
 

@@ -5,7 +5,10 @@ from orion_auth.pages import button, page
 
 def question(token: str) -> str:
     """Asks for the press of a button."""
-    text = "All your sessions end, the device is blocked, and your password stops working until you set a new one."
+    text = (
+        "All your sessions end, the device is blocked, and your password stops working until you set a new one. "
+        "Passkeys, second factors and linked accounts that were added since that sign-in are removed."
+    )
     press = button(f"/auth/v1/disavowals/{token}/confirmation", "It wasn't me: lock them out")
     return page("Was it not you who signed in?", text, press)
 

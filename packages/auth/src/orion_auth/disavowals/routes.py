@@ -41,7 +41,8 @@ async def confirm_disavowal(token: Token, request: Request, wired: Wired) -> Res
     204, or a page for a browser; 410 when the link was used or has ended.
     """
     try:
-        await actions.disavow(wired.database, wired.mailing, token, bearer_of(request), wired.clock())
+        bearer = bearer_of(request)
+        await actions.disavow(wired.database, wired.mailing, token, bearer, wired.clock(), wired.taken_back)
     except Problem as problem:
         if not wants_page(request):
             raise

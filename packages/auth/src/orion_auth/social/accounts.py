@@ -125,6 +125,21 @@ async def give_back_tokens(bridge: Bridge, unlinked: AnyRow, now: datetime) -> N
         log.info("social.tokens_not_revoked", account=str(unlinked.id), provider=unlinked.provider, reason=reason)
 
 
+async def take_back(transaction: Transaction, user_id: UUID, since: datetime, _: datetime) -> int:
+    """Unlink what was linked at `since` or later, when somebody else was in, and say how many those were.
+
+    Also the last way in: whoever reads the mails of the account's address sets a password.
+    """
+    accounts = await store.list_of_user(transaction.connection, user_id)
+    late = [account for account in accounts if account.created_at >= since]
+    for account in late:
+        await store.remove(transaction.connection, account.id)
+    left = [account for account in accounts if account.created_at < since]
+    if left and not any(account.is_primary for account in left):
+        await store.set_primary(transaction.connection, user_id, left[0].id)
+    return len(late)
+
+
 async def make_primary(bridge: Bridge, user_id: UUID, account_id: UUID, now: datetime) -> None:
     """Make one of the user's accounts his primary one."""
     async with bridge.database.transaction() as transaction:

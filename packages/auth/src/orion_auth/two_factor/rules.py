@@ -1,7 +1,7 @@
 """Which second factors somebody may be asked for, and what makes one of them good."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -85,9 +85,12 @@ def may_remove(enrolled: Enrolled, method: TwoFactorMethod, policy: FactorPolicy
 def next_primary(enrolled: Enrolled, removed: TwoFactorMethod) -> TwoFactorMethod | None:
     """The primary method once one is removed; None when it was the last."""
     left = enrolled.verified - {removed}
-    if enrolled.primary in left:
-        return enrolled.primary
-    return min(left, key=_STRONGEST.index, default=None)
+    return enrolled.primary if enrolled.primary in left else strongest(left)
+
+
+def strongest(methods: Collection[TwoFactorMethod]) -> TwoFactorMethod | None:
+    """The one that is asked for first where nobody has said which; None where there is none."""
+    return min(methods, key=_STRONGEST.index, default=None)
 
 
 def normalise_backup_code(text: str) -> str:
