@@ -105,10 +105,7 @@ async def send_code(
 
 async def begin_enrolment(gate: Gate, challenge: str, now: datetime) -> TotpOffer:
     """Offer a secret to somebody who has to set up a second factor first; his answer is its first code."""
-    sign_in = await _find(gate, challenge, now)
-    if not sign_in.must_enrol:
-        detail = "This sign-in needs a second factor that is there already; choose one of `methods`."
-        raise Problem(409, "enrolment_not_open", "Nothing to set up", detail)
+    sign_in = await find_enrolling(gate, challenge, TwoFactorMethod.TOTP, now)
     async with gate.database.transaction() as transaction:
         identity = await _hold(transaction, gate, sign_in, now)
         if identity is None:
@@ -209,6 +206,15 @@ async def find(gate: Gate, challenge: str, method: TwoFactorMethod, now: datetim
     if method not in sign_in.methods:
         detail = "This method was not offered for this sign-in; choose one of `methods`."
         raise Problem(422, "method_not_offered", "Method not offered", detail)
+    return sign_in
+
+
+async def find_enrolling(gate: Gate, challenge: str, method: TwoFactorMethod, now: datetime) -> HalfFinished:
+    """The sign-in that waits for this method to be set up; 409 when there is one already, which is to be shown."""
+    sign_in = await find(gate, challenge, method, now)
+    if not sign_in.must_enrol:
+        detail = "This sign-in needs a second factor that is there already; choose one of `methods`."
+        raise Problem(409, "enrolment_not_open", "Nothing to set up", detail)
     return sign_in
 
 
