@@ -142,11 +142,15 @@ async def enrolment(auth: "Auth", challenge: str) -> httpx.Response:
     return await auth.http.post("/auth/v1/challenges/passkey-enrolments/options", json={"challenge": challenge})
 
 
-async def test_who_must_have_a_second_factor_may_add_a_passkey_on_the_way_in(auth: "Auth", ada: "User") -> None:
-    await auth.execute("INSERT INTO two_factor_auth (user_id, is_required) SELECT id, true FROM identities")
+async def test_who_must_have_a_second_factor_may_add_a_passkey_on_the_way_in(
+    auth: "Auth", ada: "User", bob: "User"
+) -> None:
+    await auth.execute(
+        "INSERT INTO two_factor_auth (user_id, is_required) SELECT id, true FROM identities WHERE email LIKE 'ada%'"
+    )
     needed = (await auth.sign_in()).json()
     assert (needed["methods"], needed["must_enrol"]) == (["TOTP", "HARDWARE_KEY"], True)
-    challenge = needed["challenge"]
+    challenge, other = needed["challenge"], (await auth.sign_in()).json()["challenge"]
     path = "/auth/v1/challenges/passkey-enrolments"
     elsewhere = ada.authenticator.make((await enrolment(auth, challenge)).json(), origin="https://evil.example")
     refused = await auth.http.post(path, json={"challenge": challenge, "credential": elsewhere})
@@ -157,6 +161,11 @@ async def test_who_must_have_a_second_factor_may_add_a_passkey_on_the_way_in(aut
     kinds = "('passkey.added', 'two_factor.enabled')"
     events = await auth.rows(f"SELECT event_type FROM security_events WHERE event_type IN {kinds}")
     assert len(events) == 2
+    late = bob.authenticator.make((await enrolment(auth, other)).json())
+    over = await auth.http.post(path, json={"challenge": other, "credential": late})
+    assert (over.status_code, over.json()["code"]) == (410, "challenge_over"), (
+        "a thief who began before adds his no more"
+    )
     again = await half_way(auth)
     assert (await answer(auth, again, ada.authenticator.use(await options(auth, again)))).status_code == 201
 

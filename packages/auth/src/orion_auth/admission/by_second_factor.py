@@ -128,7 +128,7 @@ async def _answer(
 ) -> Started | Literal["OVER", "WRONG"]:
     identity = await _hold(transaction, gate, sign_in, visit.now)
     device = await devices.recognise(transaction, sign_in.user_id, visit.bearer, visit.now)
-    if identity is None or device.is_blocked:
+    if identity is None or device.is_blocked or await _was_set_up_meanwhile(transaction, sign_in):
         await two_factor.finish(transaction, sign_in, None, visit.now)
         return "OVER"
     counted = await two_factor.count_try(transaction, sign_in, visit.now)
@@ -153,6 +153,11 @@ async def _answer(
         transaction, gate, visit, identity, first.proof, device, first.assessment, second=answer.method
     )
     return replace(started, trust=await _trust(transaction, gate, visit, identity, answer))
+
+
+async def _was_set_up_meanwhile(transaction: Transaction, sign_in: HalfFinished) -> bool:
+    """Whether the second factor that a sign-in was to set up is there by now: somebody else's must not replace it."""
+    return sign_in.must_enrol and (await two_factor.enrolled(transaction.connection, sign_in.user_id)).is_enabled
 
 
 async def _trust(
