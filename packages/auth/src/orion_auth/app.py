@@ -57,7 +57,7 @@ from orion_auth.successors import Successors
 from orion_auth.suspensions import routes as suspensions
 from orion_auth.two_factor import routes as two_factor
 from orion_auth.two_factor.taking_back import take_back as second_factors_taken_back
-from orion_auth.two_factor_methods import FactorPolicy
+from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import TokenVerifier, audience_of
 from orion_core.clock import Clock, system_clock
@@ -215,7 +215,9 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
 
 
 def _factor_policy(settings: AuthSettings) -> FactorPolicy:
-    return FactorPolicy(settings.second_factors, is_required=settings.two_factor_required == "all")
+    # Where no page may use passkeys, nobody can be asked to show a key.
+    keys = frozenset[TwoFactorMethod]() if settings.relying_party else frozenset({TwoFactorMethod.HARDWARE_KEY})
+    return FactorPolicy(settings.second_factors - keys, is_required=settings.two_factor_required == "all")
 
 
 def _feed(components: Components) -> list[APIRouter]:

@@ -138,6 +138,49 @@ async def test_the_device_is_trusted_where_that_is_asked_for(auth: "Auth", keyed
     assert (await auth.http.post("/auth/v1/sessions", json=body)).status_code == 201
 
 
+async def enrolment(auth: "Auth", challenge: str) -> httpx.Response:
+    return await auth.http.post("/auth/v1/challenges/passkey-enrolments/options", json={"challenge": challenge})
+
+
+async def test_who_must_have_a_second_factor_may_add_a_passkey_on_the_way_in(
+    auth: "Auth", ada: "User", bob: "User"
+) -> None:
+    await auth.execute(
+        "INSERT INTO two_factor_auth (user_id, is_required) SELECT id, true FROM identities WHERE email LIKE 'ada%'"
+    )
+    needed = (await auth.sign_in()).json()
+    assert (needed["methods"], needed["must_enrol"]) == (["TOTP", "HARDWARE_KEY"], True)
+    challenge, other = needed["challenge"], (await auth.sign_in()).json()["challenge"]
+    path = "/auth/v1/challenges/passkey-enrolments"
+    elsewhere = ada.authenticator.make((await enrolment(auth, challenge)).json(), origin="https://evil.example")
+    refused = await auth.http.post(path, json={"challenge": challenge, "credential": elsewhere})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_passkey")
+    made = ada.authenticator.make((await enrolment(auth, challenge)).json())
+    session = await auth.http.post(path, json={"challenge": challenge, "credential": made})
+    assert session.status_code == 201, session.text
+    kinds = "('passkey.added', 'two_factor.enabled')"
+    events = await auth.rows(f"SELECT event_type FROM security_events WHERE event_type IN {kinds}")
+    assert len(events) == 2
+    late = bob.authenticator.make((await enrolment(auth, other)).json())
+    over = await auth.http.post(path, json={"challenge": other, "credential": late})
+    assert (over.status_code, over.json()["code"]) == (410, "challenge_over"), (
+        "a thief who began before adds his no more"
+    )
+    again = await half_way(auth)
+    assert (await answer(auth, again, ada.authenticator.use(await options(auth, again)))).status_code == 201
+
+
+async def test_who_has_a_second_factor_shows_it_and_adds_none_on_the_way_in(auth: "Auth", keyed: "User") -> None:
+    mine = await keyed.options()
+    challenge = await half_way(auth)
+    begun = await enrolment(auth, challenge)
+    assert (begun.status_code, begun.json()["code"]) == (409, "enrolment_not_open")
+    shown = {"challenge": challenge, "credential": keyed.authenticator.make(mine)}
+    refused = await auth.http.post("/auth/v1/challenges/passkey-enrolments", json=shown)
+    assert (refused.status_code, refused.json()["code"]) == (409, "enrolment_not_open")
+    assert len(await keyed.list()) == 1
+
+
 async def test_a_code_is_no_key(auth: "Auth", keyed: "User") -> None:
     body = {"challenge": await half_way(auth), "method": "HARDWARE_KEY", "code": "000000"}
     assert (await auth.http.post("/auth/v1/challenges/answers", json=body)).status_code == 422

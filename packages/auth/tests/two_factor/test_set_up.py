@@ -295,7 +295,7 @@ async def test_who_must_have_one_sets_it_up_before_the_session_begins(auth: "Aut
     url = f"/auth/v1/users/{user_id}/two-factor"
     assert (await auth.http.put(f"{url}/requirement", json={"is_required": True}, headers=operator)).status_code == 204
     needed = await challenge(auth)
-    assert (needed["methods"], needed["must_enrol"]) == (["TOTP"], True)
+    assert (needed["methods"], needed["must_enrol"]) == (["TOTP", "HARDWARE_KEY"], True)
     assert (await answer(auth, needed["challenge"], "TOTP", "000000")).status_code == 422
     offered = await auth.http.post("/auth/v1/challenges/enrolments", json={"challenge": needed["challenge"]})
     assert offered.status_code == 201, offered.text

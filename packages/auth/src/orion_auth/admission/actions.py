@@ -31,7 +31,7 @@ from orion_auth.sessions.actions import Grant, Started
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.actions import Challenged
-from orion_auth.two_factor.rules import Enrolled, must_enrol, offered, references
+from orion_auth.two_factor.rules import Enrolled, enrollable, must_enrol, offered, references
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.errors import Problem
@@ -182,7 +182,7 @@ async def _challenge(
     if enrolled.is_enabled:
         methods = offered(enrolled, gate.factor_policy, is_by_email=first.proof.is_by_email)
     else:
-        methods = (TwoFactorMethod.TOTP if enrolling else TwoFactorMethod.EMAIL,)
+        methods = enrollable(gate.factor_policy) if enrolling else (TwoFactorMethod.EMAIL,)
     if not methods:
         raise _other_proof_needed()
     context, keyring = half_finished.write(first), gate.mailing.keyring

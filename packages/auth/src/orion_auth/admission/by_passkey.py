@@ -14,11 +14,13 @@ from orion_auth.identities import actions as identities
 from orion_auth.login_attempts import actions as login_attempts
 from orion_auth.login_attempts.actions import Finding
 from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.own_passkeys import actions as own_passkeys
+from orion_auth.own_passkeys.actions import Owner
 from orion_auth.pacing import evenly
 from orion_auth.passkeys import actions as passkeys
 from orion_auth.passkeys.actions import Asked, Shown
-from orion_auth.passkeys.rules import WebAuthnPurpose
-from orion_auth.passkeys.shapes import RequestOptions, UsedCredential
+from orion_auth.passkeys.rules import Kind, WebAuthnPurpose
+from orion_auth.passkeys.shapes import CreationOptions, MadeCredential, RequestOptions, UsedCredential
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.relying_party import RelyingParty
 from orion_auth.security_events.actions import Circumstances
@@ -128,6 +130,30 @@ async def finish_sign_in(
         return shown.outcome == "GOOD"
 
     answer = Answer(challenge, TwoFactorMethod.HARDWARE_KEY, "", trust)
+    return await by_second_factor.finish_sign_in(gate, answer, bearer, now, check)
+
+
+async def offer_enrolment(
+    gate: Gate, party: RelyingParty, challenge: str, kind: Kind, bearer: Bearer, now: datetime
+) -> CreationOptions:
+    """What has a key made for somebody who cannot come in before he has a second factor."""
+    await rate_limits.take_passkey(gate.database, bearer.ip_address, now)
+    sign_in = await by_second_factor.find_enrolling(gate, challenge, TwoFactorMethod.HARDWARE_KEY, now)
+    return await own_passkeys.begin(gate, party, Owner(sign_in.user_id, None, bearer, now), kind)
+
+
+async def enrol(
+    gate: Gate, party: RelyingParty, challenge: str, credential: MadeCredential, bearer: Bearer, now: datetime
+) -> Grant:
+    """Begin the session that waited for a key to be made; 422 when it is none for this account."""
+    await by_second_factor.find_enrolling(gate, challenge, TwoFactorMethod.HARDWARE_KEY, now)
+
+    async def check(transaction: Transaction, sign_in: HalfFinished, _: Answer, at: datetime) -> bool:
+        owner = Owner(sign_in.user_id, None, bearer, at)
+        kept = sign_in.must_enrol and await own_passkeys.keep(transaction, gate, party, owner, credential, None)
+        return not isinstance(kept, bool | str)
+
+    answer = Answer(challenge, TwoFactorMethod.HARDWARE_KEY, "")
     return await by_second_factor.finish_sign_in(gate, answer, bearer, now, check)
 
 

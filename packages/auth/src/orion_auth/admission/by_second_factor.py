@@ -105,10 +105,7 @@ async def send_code(
 
 async def begin_enrolment(gate: Gate, challenge: str, now: datetime) -> TotpOffer:
     """Offer a secret to somebody who has to set up a second factor first; his answer is its first code."""
-    sign_in = await _find(gate, challenge, now)
-    if not sign_in.must_enrol:
-        detail = "This sign-in needs a second factor that is there already; choose one of `methods`."
-        raise Problem(409, "enrolment_not_open", "Nothing to set up", detail)
+    sign_in = await find_enrolling(gate, challenge, TwoFactorMethod.TOTP, now)
     async with gate.database.transaction() as transaction:
         identity = await _hold(transaction, gate, sign_in, now)
         if identity is None:
@@ -131,7 +128,7 @@ async def _answer(
 ) -> Started | Literal["OVER", "WRONG"]:
     identity = await _hold(transaction, gate, sign_in, visit.now)
     device = await devices.recognise(transaction, sign_in.user_id, visit.bearer, visit.now)
-    if identity is None or device.is_blocked:
+    if identity is None or device.is_blocked or await _was_set_up_meanwhile(transaction, sign_in):
         await two_factor.finish(transaction, sign_in, None, visit.now)
         return "OVER"
     counted = await two_factor.count_try(transaction, sign_in, visit.now)
@@ -156,6 +153,11 @@ async def _answer(
         transaction, gate, visit, identity, first.proof, device, first.assessment, second=answer.method
     )
     return replace(started, trust=await _trust(transaction, gate, visit, identity, answer))
+
+
+async def _was_set_up_meanwhile(transaction: Transaction, sign_in: HalfFinished) -> bool:
+    """Whether the second factor that a sign-in was to set up is there by now: somebody else's must not replace it."""
+    return sign_in.must_enrol and (await two_factor.enrolled(transaction.connection, sign_in.user_id)).is_enabled
 
 
 async def _trust(
@@ -209,6 +211,15 @@ async def find(gate: Gate, challenge: str, method: TwoFactorMethod, now: datetim
     if method not in sign_in.methods:
         detail = "This method was not offered for this sign-in; choose one of `methods`."
         raise Problem(422, "method_not_offered", "Method not offered", detail)
+    return sign_in
+
+
+async def find_enrolling(gate: Gate, challenge: str, method: TwoFactorMethod, now: datetime) -> HalfFinished:
+    """The sign-in that waits for this method to be set up; 409 when there is one already, which is to be shown."""
+    sign_in = await find(gate, challenge, method, now)
+    if not sign_in.must_enrol:
+        detail = "This sign-in needs a second factor that is there already; choose one of `methods`."
+        raise Problem(409, "enrolment_not_open", "Nothing to set up", detail)
     return sign_in
 
 

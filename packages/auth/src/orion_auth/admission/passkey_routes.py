@@ -6,11 +6,18 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 
 from orion_auth.admission import by_passkey
-from orion_auth.admission.shapes import ChallengeKey, ChallengeKeyAnswer, PasskeySignIn
+from orion_auth.admission.shapes import (
+    ChallengeKey,
+    ChallengeKeyAnswer,
+    ChallengePasskey,
+    ChallengePasskeyKind,
+    PasskeySignIn,
+)
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
 from orion_auth.bearers import bearer_of
 from orion_auth.components import Party, Wired
-from orion_auth.passkeys.shapes import RequestOptions
+from orion_auth.passkeys.rules import Kind
+from orion_auth.passkeys.shapes import CreationOptions, RequestOptions
 from orion_auth.sessions.shapes import SessionGranted
 from orion_core.http.openapi import refusals
 
@@ -70,4 +77,30 @@ async def answer_by_key(body: ChallengeKeyAnswer, request: Request, wired: Wired
     outcome = await by_passkey.finish_sign_in(
         wired.gate, party, body.challenge, body.credential, bearer, now, trust=trust
     )
+    return admitted(outcome, now)
+
+
+@router.post(
+    "/challenges/passkey-enrolments/options",
+    status_code=HTTPStatus.CREATED,
+    responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE),
+)
+async def begin_key_for_challenge(
+    body: ChallengePasskeyKind, request: Request, wired: Wired, party: Party
+) -> CreationOptions:
+    """Get what has a key made, when a sign-in waits for a second factor to be set up (`must_enrol`)."""
+    kind, bearer = Kind(body.kind), bearer_of(request)
+    return await by_passkey.offer_enrolment(wired.gate, party, body.challenge, kind, bearer, wired.clock())
+
+
+@router.post(
+    "/challenges/passkey-enrolments",
+    status_code=HTTPStatus.CREATED,
+    response_model=SessionGranted,
+    responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE),
+)
+async def enrol_key_for_challenge(body: ChallengePasskey, request: Request, wired: Wired, party: Party) -> Response:
+    """Add the key that was made, and finish the sign-in that waited for it."""
+    now = wired.clock()
+    outcome = await by_passkey.enrol(wired.gate, party, body.challenge, body.credential, bearer_of(request), now)
     return admitted(outcome, now)

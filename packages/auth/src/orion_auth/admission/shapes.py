@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StringConstraints
 
 from orion_auth.bearers import SigningIn
-from orion_auth.passkeys.shapes import KeyShown
+from orion_auth.passkeys.shapes import KeyShown, MadeCredential, NewPasskeyKind
 from orion_auth.password_text import Password
 from orion_core.http.shapes import RequestShape, ResponseShape
 
@@ -66,6 +66,20 @@ class ChallengeKeyAnswer(KeyShown):
     trust_device: bool = False
     """Spare this device the second factor from now on for a while. The answer holds its secret, unless the device named
     no `device_id`."""
+
+
+class ChallengePasskeyKind(NewPasskeyKind):
+    """Set up a key as the second factor that a half-finished sign-in needs."""
+
+    challenge: Challenge = Field(repr=False)
+
+
+class ChallengePasskey(RequestShape):
+    """The key that was made, which a half-finished sign-in waits for."""
+
+    challenge: Challenge = Field(repr=False)
+    credential: MadeCredential = Field(repr=False)
+    """`toJSON()` of what `navigator.credentials.create` gave."""
 
 
 class CodeSent(ResponseShape):

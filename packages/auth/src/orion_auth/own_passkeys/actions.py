@@ -56,10 +56,11 @@ SELECTION: dict[Kind, AuthenticatorSelection] = {
 
 @dataclass(frozen=True)
 class Owner:
-    """A signed-in user who looks after his passkeys, and from where he does."""
+    """A user who looks after his passkeys, and from where he does."""
 
     user_id: UUID
-    session_id: UUID
+    session_id: UUID | None
+    """None inside of a sign-in, which begins one."""
     bearer: Bearer
     now: datetime
 
@@ -110,7 +111,7 @@ async def finish(
 ) -> PasskeyShape:
     """Keep the credential that was made, as a way in and a second factor, and tell the owner."""
     async with gate.database.transaction() as transaction:
-        outcome = await _keep(transaction, gate, party, owner, credential, name)
+        outcome = await keep(transaction, gate, party, owner, credential, name)
     match outcome:
         case "OVER":
             detail = "The options are older than five minutes, were used already, or were not yours. Begin again."
@@ -177,7 +178,7 @@ def shape(row: AnyRow) -> PasskeyShape:
     )
 
 
-async def _keep(
+async def keep(
     transaction: Transaction,
     gate: Gate,
     party: RelyingParty,
@@ -185,7 +186,10 @@ async def _keep(
     credential: MadeCredential,
     name: str | None,
 ) -> AnyRow | Literal["OVER", "REFUSED", "ENOUGH", "KNOWN"]:
-    """What came of it is returned, not raised: the challenge is used up whatever it is."""
+    """Keep the credential that was made, inside a transaction.
+
+    What came of it is returned, not raised: the challenge is used up whatever it is, if the caller commits.
+    """
     identity = await _hold(transaction, owner)
     made = await passkeys.made(transaction, party, owner.user_id, credential.attestation, owner.now)
     if isinstance(made, str):
@@ -197,9 +201,10 @@ async def _keep(
         return "KNOWN"
     if TwoFactorMethod.HARDWARE_KEY in gate.factor_policy.allowed:
         await two_factor.note_hardware_key(transaction, owner.user_id, has_one=True, now=owner.now)
-        # Whoever has just made the key has shown it, and goes on where a second factor is asked for from now on.
-        method = TwoFactorMethod.HARDWARE_KEY
-        await two_factor.note_shown(transaction, owner.user_id, owner.session_id, method, owner.now)
+        if owner.session_id is not None:
+            # Whoever has just made the key has shown it, and goes on where a second factor is asked for from now on.
+            key = TwoFactorMethod.HARDWARE_KEY
+            await two_factor.note_shown(transaction, owner.user_id, owner.session_id, key, owner.now)
     await _note(transaction, gate, PASSKEY_ADDED, identity, owner, row)
     return row
 

@@ -77,6 +77,12 @@ def must_enrol(enrolled: Enrolled, policy: FactorPolicy) -> bool:
     return (policy.is_required or enrolled.is_required) and not has_one
 
 
+def enrollable(policy: FactorPolicy) -> tuple[TwoFactorMethod, ...]:
+    """What somebody may set up in the middle of a sign-in who must have a second factor and has none."""
+    methods = (TwoFactorMethod.TOTP, TwoFactorMethod.HARDWARE_KEY)
+    return tuple(method for method in methods if method in policy.allowed) or (TwoFactorMethod.TOTP,)
+
+
 def may_remove(enrolled: Enrolled, method: TwoFactorMethod, policy: FactorPolicy) -> bool:
     """Whether somebody can do without a method: what is required must be left by another one."""
     return not must_enrol(replace(enrolled, verified=enrolled.verified - {method}), policy)

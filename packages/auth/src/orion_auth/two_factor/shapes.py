@@ -20,8 +20,8 @@ class SecondFactorNeeded(ResponseShape):
     expires_in: int
     """Seconds until it has to be begun anew."""
     must_enrol: bool = False
-    """A second factor is required and there is none: POST /auth/v1/challenges/enrolments gives one to set up, and its
-    first code begins the session."""
+    """A second factor is required and there is none: POST /auth/v1/challenges/enrolments gives an app to set up, whose
+    first code begins the session, and /auth/v1/challenges/passkey-enrolments takes a key."""
 
 
 class VerifiedMethod(ResponseShape):
