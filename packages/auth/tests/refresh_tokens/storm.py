@@ -33,7 +33,7 @@ from orion_core.local.ports import LOOPBACK, free_port
 from orion_core.testing import TestDatabase
 
 OWNER, THIEF = "Owner/1", "Thief/1"
-LOSSES = 0.15
+LOSSES = 0.1
 """The share of answers that never reach whoever asked."""
 PATIENCE_SECONDS = GRACE.total_seconds() - 5
 AT_ONCE = 24
@@ -209,9 +209,9 @@ async def blow(
     moments = {sessions * rounds * tabs * n // (kills + 1) for n in range(1, kills + 1)}
     storm = Storm(environment | {"ORION_LOG_LEVEL": "error", "ORION_POOL_SIZE": "4"}, owner, rounds, tabs, moments)
     with _ended(storm):
-        await _sign_in(storm, settings, sessions)
         for _ in range(processes):
             storm.start_server(free_port())
+        await _sign_in(storm, settings, sessions)  # meanwhile
         room = asyncio.Semaphore(AT_ONCE)
 
         async def life(session: Session) -> None:

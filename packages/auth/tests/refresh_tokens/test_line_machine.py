@@ -186,6 +186,6 @@ async def test_a_line_of_refresh_tokens_does_what_its_model_does(auth: "Auth") -
     user_id = await auth.verified()
     await auth.execute("DELETE FROM rate_limit_policies")
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    thorough = settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=checks)
+    thorough = settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=checks)
     Line.world = World(auth, user_id, asyncio.get_running_loop())
     await asyncio.to_thread(run_state_machine_as_test, Line, settings=thorough)
