@@ -19,6 +19,10 @@ CURRENT = "/auth/v1/me/recoveries/current"
 async def test_the_first_proof_the_delay_and_the_code_together_remove_the_factors(auth: "Auth", ada: Ada) -> None:
     session = await auth.http.get("/auth/v1/me/two-factor", headers=ada.headers)
     assert session.json()["is_enabled"]
+    await auth.execute(
+        "INSERT INTO webauthn_credentials (user_id, credential_id, public_key, name) "
+        "SELECT id, decode(repeat('ab', 32), 'hex'), '\\x00', 'lost' FROM identities"
+    )
     asked = (await ada.ask()).json()
     assert datetime.fromisoformat(asked["ready_at"]) == auth.clock() + timedelta(hours=72)
     assert datetime.fromisoformat(asked["expires_at"]) == auth.clock() + timedelta(hours=72) + WINDOW
@@ -36,6 +40,7 @@ async def test_the_first_proof_the_delay_and_the_code_together_remove_the_factor
     assert told == {"ada@example.com", "ada@another.example"}
     [row] = await auth.rows("SELECT is_enabled, totp_secret, recovery_email FROM two_factor_auth")
     assert row == {"is_enabled": False, "totp_secret": None, "recovery_email": "ada@another.example"}
+    assert await auth.rows("SELECT * FROM webauthn_credentials") == [], "what was lost lets nobody in"
     assert (await ada.complete(challenge, await ada.sent())).status_code == 410
 
 
