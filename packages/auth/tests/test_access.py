@@ -30,6 +30,8 @@ OPEN = {
     "/auth/v1/magic-link-sessions",
     "/auth/v1/challenges/passkey-options",
     "/auth/v1/challenges/passkey-answers",
+    "/auth/v1/challenges/passkey-enrolments",
+    "/auth/v1/challenges/passkey-enrolments/options",
     "/auth/v1/passkey-sessions",
     "/auth/v1/passkey-sessions/options",
     "/auth/v1/recoveries",
