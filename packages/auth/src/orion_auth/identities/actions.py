@@ -13,6 +13,7 @@ from orion_auth.base import AnyRow
 from orion_auth.identities import store
 from orion_auth.identities.rules import IdentityStatus, Standing, standing
 from orion_core.database import Transaction
+from orion_core.errors import unauthenticated
 from orion_core.ids import uuid7
 
 
@@ -189,6 +190,17 @@ async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None
 async def hold(transaction: Transaction, identity_id: UUID, now: datetime) -> KnownIdentity | None:
     """The identity as it is now, kept so until the transaction ends."""
     return _known(await store.hold(transaction.connection, identity_id), now)
+
+
+async def hold_caller(transaction: Transaction, identity_id: UUID, now: datetime) -> KnownIdentity:
+    """The identity of whoever shows an access token of it, kept from changing until the transaction ends.
+
+    A 401 Problem when it is no longer in good standing: it may have been suspended a moment ago.
+    """
+    identity = await hold(transaction, identity_id, now)
+    if identity is None or identity.standing != "GOOD":
+        raise unauthenticated("The account of this access token is no longer in good standing.")
+    return identity
 
 
 async def raise_security_epoch(transaction: Transaction, identity_id: UUID) -> int | None:

@@ -42,7 +42,7 @@ from orion_auth.two_factor.rules import may_remove
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_auth.user_agents import describe
 from orion_core.database import Transaction
-from orion_core.errors import Problem, not_found, unauthenticated
+from orion_core.errors import Problem, not_found
 
 SELECTION: dict[Kind, AuthenticatorSelection] = {
     Kind.PASSKEY: AuthenticatorSelection(
@@ -83,7 +83,7 @@ async def begin(gate: Gate, party: RelyingParty, owner: Owner, kind: Kind) -> Cr
         detail = "This installation does not allow HARDWARE_KEY as a second factor; add a passkey instead."
         raise Problem(403, "method_not_allowed", "Method not allowed", detail)
     async with gate.database.transaction() as transaction:
-        identity = await _hold(transaction, owner)
+        identity = await identities.hold_caller(transaction, owner.user_id, owner.now)
         rows = await passkeys.list_of(transaction.connection, owner.user_id)
         if len(rows) >= MOST:
             raise _enough()
@@ -145,7 +145,7 @@ async def remove(gate: Gate, owner: Owner, row_id: UUID) -> None:
     409 when a second factor is required and there would be none left.
     """
     async with gate.database.transaction() as transaction:
-        identity = await _hold(transaction, owner)
+        identity = await identities.hold_caller(transaction, owner.user_id, owner.now)
         row = await passkeys.remove(transaction, owner.user_id, row_id)
         if row is None:
             raise not_found("passkey")
@@ -190,7 +190,7 @@ async def keep(
 
     What came of it is returned, not raised: the challenge is used up whatever it is, if the caller commits.
     """
-    identity = await _hold(transaction, owner)
+    identity = await identities.hold_caller(transaction, owner.user_id, owner.now)
     made = await passkeys.made(transaction, party, owner.user_id, credential.attestation, owner.now)
     if isinstance(made, str):
         return made
@@ -224,14 +224,6 @@ def _columns(owner: Owner, credential: MadeCredential, made: NewCredential, name
         "created_at": owner.now,
         "name": name or default_name(made.aaguid, describe(owner.bearer.user_agent).name),
     }
-
-
-async def _hold(transaction: Transaction, owner: Owner) -> KnownIdentity:
-    """The account, kept from changing; two who add or remove keys of it at once take turns."""
-    identity = await identities.hold(transaction, owner.user_id, owner.now)
-    if identity is None or identity.standing != "GOOD":
-        raise unauthenticated("The account of this access token is no longer in good standing.")
-    return identity
 
 
 async def _note(

@@ -22,7 +22,7 @@ from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
 from orion_contracts.events import PhoneChanged
 from orion_core.database import Database, Transaction
-from orion_core.errors import FieldError, Problem, unauthenticated
+from orion_core.errors import Problem, invalid_field
 from orion_core.http.rate_limit import RateLimitState
 
 PURPOSE, SMS = ChallengePurpose.PHONE_VERIFICATION, TwoFactorMethod.SMS
@@ -49,7 +49,7 @@ async def ask(
     await rate_limits.take_sms(gate.database, phone, now)
     expires_at = now + CHALLENGE_LIFETIME
     async with evenly(), gate.database.transaction() as transaction:
-        identity = await _hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         keyring, context = gate.mailing.keyring, {"phone": phone}
         code = await two_factor.open_code(transaction, keyring, user_id, PURPOSE, SMS, context, expires_at)
         if not await identities.phone_is_taken(transaction.connection, phone, by_other_than=user_id):
@@ -74,7 +74,7 @@ async def confirm(gate: Gate, user_id: UUID, code: str, circumstances: Circumsta
     """
     await rate_limits.take_two_factor(gate.database, user_id, now)
     async with gate.database.transaction() as transaction:
-        identity = await _hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         keyring = gate.mailing.keyring
         context = await two_factor.try_code(transaction, keyring, user_id, PURPOSE, SMS, code, now)
         phone: str | None = context["phone"] if context is not None else None
@@ -91,7 +91,7 @@ async def confirm(gate: Gate, user_id: UUID, code: str, circumstances: Circumsta
 async def remove(gate: Gate, user_id: UUID, circumstances: Circumstances, now: datetime) -> None:
     """Take the number off the account; 404 when there is none."""
     async with gate.database.transaction() as transaction:
-        identity = await _hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         if await identities.phone_of(transaction.connection, user_id) is None:
             raise Problem(404, "no_phone", "No phone number", "Your account has no phone number.")
         await _change(transaction, gate, identity, None, circumstances, now)
@@ -116,15 +116,7 @@ async def _change(
     return True
 
 
-async def _hold(transaction: Transaction, user_id: UUID, now: datetime) -> KnownIdentity:
-    identity = await identities.hold(transaction, user_id, now)
-    if identity is None or identity.standing != "GOOD":
-        raise unauthenticated("The account of this access token is no longer in good standing.")
-    return identity
-
-
 def invalid_phone() -> Problem:
     """The answer to what is no number that can get messages."""
     detail = "This is no phone number that can get messages; write it as +47 912 34 567, with its country."
-    error = FieldError(field="/phone", code="invalid_phone", detail=detail)
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])
+    return invalid_field("/phone", "invalid_phone", detail)

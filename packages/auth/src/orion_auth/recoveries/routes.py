@@ -1,14 +1,14 @@
 """Recovering an account whose second factors are lost, over HTTP."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from orion_auth.components import Claims, Wired
-from orion_auth.pages import html
+from orion_auth.pages import PAGE, html, page_or_problem, wants_page
 from orion_auth.recoveries import actions, pages
 from orion_auth.recoveries.actions import Recovery
 from orion_auth.recoveries.rules import CODE_LIFETIME
@@ -28,11 +28,6 @@ from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1", tags=["recovery"])
-
-_PAGE: dict[str, Any] = {
-    "description": "A page, for a browser",
-    "content": {"text/html": {"schema": {"type": "string"}}},
-}
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the notice.")]
 
@@ -75,7 +70,7 @@ async def complete_recovery(body: RecoveryCompletion, wired: Wired, context: Con
     return RecoveryCompleted(detail="Your second factors are removed, and all sessions have ended. Sign in again.")
 
 
-@router.get("/recoveries/{token}", response_class=HTMLResponse, responses={410: _PAGE})
+@router.get("/recoveries/{token}", response_class=HTMLResponse, responses={410: PAGE})
 async def read_recovery(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link in the notice: a button. Opening it changes nothing, however often."""
     row = await actions.look_up(wired.database, token, wired.clock())
@@ -86,19 +81,18 @@ async def read_recovery(token: Token, wired: Wired) -> HTMLResponse:
     "/recoveries/{token}/refusal",
     status_code=HTTPStatus.NO_CONTENT,
     response_class=Response,
-    responses={200: _PAGE, 410: _PAGE | {"content": _PAGE["content"] | refusals(HTTPStatus.GONE)[410]["content"]}},
+    responses={200: PAGE} | page_or_problem(HTTPStatus.GONE),
 )
 async def refuse_recovery(token: Token, request: Request, wired: Wired, context: Context) -> Response:
     """Refuse the recovery. 204, or a page for a browser; 410 when it is over."""
-    wants_page = "text/html" in request.headers.get("accept", "")
     bearer = Bearer(context.ip_address, context.user_agent)
     try:
         await actions.refuse_by_link(wired.gate, token, bearer, wired.clock())
     except Problem as problem:
-        if not wants_page:
+        if not wants_page(request):
             raise
         return html(pages.dead(), problem.status)
-    return html(pages.refused(), 200) if wants_page else Response(status_code=204)
+    return html(pages.refused(), 200) if wants_page(request) else Response(status_code=204)
 
 
 @router.get("/me/recoveries/current", responses=refusals(HTTPStatus.NOT_FOUND))

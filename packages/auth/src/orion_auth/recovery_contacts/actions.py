@@ -21,7 +21,7 @@ from orion_auth.two_factor.rules import CHALLENGE_LIFETIME
 from orion_auth.two_factor_methods import ChallengePurpose, RecoveryContacts, TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Database, Transaction
-from orion_core.errors import FieldError, Problem, unauthenticated
+from orion_core.errors import Problem, invalid_field
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.tables import IpAddress
 
@@ -44,7 +44,7 @@ async def ask_email(
     """Send a code to another address of the user's; not to that of the account, which would be no second way."""
     email = normalise_email(email_text)
     if email is None:
-        raise _invalid("email", "invalid_email", "This is not an e-mail address that can get mail.")
+        raise invalid_field("/email", "invalid_email", "This is not an e-mail address that can get mail.")
     await policy.check(email)
     await rate_limits.take_two_factor_code(gate.database, user_id, now)
     state = await rate_limits.take_verification_mail(gate.database, email, ip_address, now)
@@ -59,7 +59,7 @@ async def ask_phone(
     phone = normalise_phone(phone_text)
     if phone is None:
         detail = "This is no phone number that can get messages; write it as +47 912 34 567, with its country."
-        raise _invalid("phone", "invalid_phone", detail)
+        raise invalid_field("/phone", "invalid_phone", detail)
     state = await rate_limits.take_two_factor_code(gate.database, user_id, now)
     await rate_limits.take_sms(gate.database, phone, now)
     await _send(gate, user_id, "SMS", phone, ip_address, now)
@@ -72,7 +72,7 @@ async def confirm(
     """Recover the account by the contact that the code was sent to last; five tries, 422 when it is wrong."""
     await rate_limits.take_two_factor(gate.database, user_id, now)
     async with gate.database.transaction() as transaction:
-        identity = await _hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         method, keyring = TwoFactorMethod[channel], gate.mailing.keyring
         context = await two_factor.try_code(transaction, keyring, user_id, PURPOSE, method, code, now)
         recipient: str | None = context["recipient"] if context and context["method"] == METHOD else None
@@ -88,7 +88,7 @@ async def confirm(
 async def remove(gate: Gate, user_id: UUID, channel: Channel, circumstances: Circumstances, now: datetime) -> None:
     """Recover the account by that contact no more; 404 when there is none."""
     async with gate.database.transaction() as transaction:
-        identity = await _hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         contacts = await two_factor.recovery_contacts(transaction.connection, user_id)
         if (contacts.email if channel == "EMAIL" else contacts.phone) is None:
             raise Problem(404, "no_recovery_contact", "No such contact", "Your account has no such recovery contact.")
@@ -120,10 +120,10 @@ async def _send(
 ) -> None:
     expires_at, keyring = now + CHALLENGE_LIFETIME, gate.mailing.keyring
     async with gate.database.transaction() as transaction:
-        identity = await _hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         if recipient == identity.email:
             detail = "This is the address of your account already; a recovery needs another one."
-            raise _invalid("email", "same_email", detail)
+            raise invalid_field("/email", "same_email", detail)
         context = {"method": METHOD, "recipient": recipient}
         code = await two_factor.open_code(
             transaction, keyring, user_id, PURPOSE, TwoFactorMethod[channel], context, expires_at
@@ -139,15 +139,3 @@ async def _send(
             ip_address=ip_address,
         )
         await gate.mailing.send(transaction, letter, now)
-
-
-async def _hold(transaction: Transaction, user_id: UUID, now: datetime) -> KnownIdentity:
-    identity = await identities.hold(transaction, user_id, now)
-    if identity is None or identity.standing != "GOOD":
-        raise unauthenticated("The account of this access token is no longer in good standing.")
-    return identity
-
-
-def _invalid(field: str, code: str, detail: str) -> Problem:
-    error = FieldError(field=f"/{field}", code=code, detail=detail)
-    return Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=[error])

@@ -9,7 +9,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orion_auth.base import AnyRow
 from orion_auth.identities import actions as identities
-from orion_auth.identities.actions import KnownIdentity
 from orion_auth.oauth_connections import actions as oauth_connections
 from orion_auth.passkeys import actions as passkeys
 from orion_auth.providers.actions import TokenKind
@@ -26,7 +25,7 @@ from orion_auth.social.rules import Arrival, decide, may_unlink
 from orion_auth.social.shapes import LinkedAccount
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Database, Transaction
-from orion_core.errors import Problem, not_found, unauthenticated
+from orion_core.errors import Problem, not_found
 from orion_core.sealing import SealError
 
 log = structlog.get_logger()
@@ -52,7 +51,7 @@ async def link(bridge: Bridge, user_id: UUID, shown: Shown, bearer: Bearer, now:
         if await oauth_connections.enabled(transaction.connection, bridge.keyring, flow.provider) is None:
             raise no_such_provider()
         linked = await store.hold_subject(transaction.connection, flow.provider, proof.subject)
-        await _hold(transaction, user_id, now)
+        await identities.hold_caller(transaction, user_id, now)
         arrival = Arrival(
             linked_to=linked.user_id if linked is not None else None,
             signed_in=user_id,
@@ -81,7 +80,7 @@ async def unlink(bridge: Bridge, user_id: UUID, account_id: UUID, bearer: Bearer
     What comes back is for `give_back_tokens`.
     """
     async with bridge.database.transaction() as transaction:
-        identity = await _hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         accounts = await store.list_of_user(transaction.connection, user_id)
         account = _found(accounts, account_id)
         others = [row for row in accounts if row.id != account_id]
@@ -143,16 +142,9 @@ async def take_back(transaction: Transaction, user_id: UUID, since: datetime, _:
 async def make_primary(bridge: Bridge, user_id: UUID, account_id: UUID, now: datetime) -> None:
     """Make one of the user's accounts his primary one."""
     async with bridge.database.transaction() as transaction:
-        await _hold(transaction, user_id, now)
+        await identities.hold_caller(transaction, user_id, now)
         _found(await store.list_of_user(transaction.connection, user_id), account_id)
         await store.set_primary(transaction.connection, user_id, account_id)
-
-
-async def _hold(transaction: Transaction, user_id: UUID, now: datetime) -> KnownIdentity:
-    identity = await identities.hold(transaction, user_id, now)
-    if identity is None or identity.standing != "GOOD":
-        raise unauthenticated("The account of this access token is closed, locked or suspended.")
-    return identity
 
 
 def _found(accounts: Sequence[AnyRow], account_id: UUID) -> AnyRow:

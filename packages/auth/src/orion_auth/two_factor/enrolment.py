@@ -20,7 +20,7 @@ from orion_auth.two_factor.totp import TotpOffer, offer_totp, open_pending, seal
 from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
-from orion_core.errors import Problem, unauthenticated
+from orion_core.errors import Problem
 from orion_core.ids import uuid7
 from orion_core.secrets import new_code
 
@@ -30,7 +30,7 @@ async def begin_totp(gate: Gate, user_id: UUID, now: datetime) -> TotpOffer:
     _require_allowed(gate, TwoFactorMethod.TOTP)
     challenge_id = uuid7()
     async with gate.database.transaction() as transaction:
-        identity = await hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         offer = offer_totp(gate.product_name, identity.email)
         context = {"totp": seal_pending(gate.mailing.keyring, challenge_id, offer.secret)}
         await _open(transaction, challenge_id, user_id, TwoFactorMethod.TOTP, None, context, now)
@@ -46,7 +46,7 @@ async def begin_sent(gate: Gate, user_id: UUID, phone: str | None, now: datetime
         await rate_limits.take_sms(gate.database, phone, now)
     challenge_id, code = uuid7(), new_code()
     async with gate.database.transaction() as transaction:
-        identity = await hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         code_hash = gate.mailing.keyring.mac(PURPOSE, sent_message(challenge_id, method, code))
         recipient = phone or identity.email
         await _open(transaction, challenge_id, user_id, method, code_hash, {"recipient": recipient}, now)
@@ -69,7 +69,7 @@ async def confirm(
     """Add the method whose set-up was begun last, once its code is right; 422 when it is not. Five tries."""
     await rate_limits.take_two_factor(gate.database, user_id, now)
     async with gate.database.transaction() as transaction:
-        identity = await hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         is_right = await _try(transaction, gate, identity, method, code, circumstances, now)
     if not is_right:
         detail = "The code is wrong, has expired or was used. Type the present one, or begin again."
@@ -92,14 +92,6 @@ async def save(
     if circumstances.session_id is not None:
         await note_shown(transaction, identity.id, circumstances.session_id, method, now)
     await security_events.note(transaction, gate.outbox, TWO_FACTOR_ENABLED, identity, circumstances, now)
-
-
-async def hold(transaction: Transaction, user_id: UUID, now: datetime) -> KnownIdentity:
-    """The account of the caller, kept from changing; 401 when it is no longer in good standing."""
-    identity = await identities.hold(transaction, user_id, now)
-    if identity is None or identity.standing != "GOOD":
-        raise unauthenticated("The account of this access token is no longer in good standing.")
-    return identity
 
 
 async def _try(

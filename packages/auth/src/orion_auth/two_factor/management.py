@@ -17,7 +17,6 @@ from orion_auth.security_events.rules import (
 )
 from orion_auth.two_factor import store
 from orion_auth.two_factor.actions import backup_code_hashes, enrolled, forget_all
-from orion_auth.two_factor.enrolment import hold
 from orion_auth.two_factor.rules import (
     BACKUP_CODE_LENGTH,
     BACKUP_CODE_LETTERS,
@@ -70,7 +69,7 @@ async def read(gate: Gate, user_id: UUID) -> State:
 async def set_primary(gate: Gate, user_id: UUID, method: TwoFactorMethod, now: datetime) -> None:
     """Have this method asked for first; 409 when the user has not set it up."""
     async with gate.database.transaction() as transaction:
-        await hold(transaction, user_id, now)
+        await identities.hold_caller(transaction, user_id, now)
         present = await enrolled(transaction.connection, user_id)
         if method not in present.verified:
             detail = "This method is not set up; set it up first."
@@ -86,7 +85,7 @@ async def remove(
     409 when a second factor is required and this is the last that is allowed.
     """
     async with gate.database.transaction() as transaction:
-        identity = await hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         present = await enrolled(transaction.connection, user_id)
         if method is TwoFactorMethod.HARDWARE_KEY and method in present.verified:
             detail = (
@@ -112,7 +111,7 @@ async def make_backup_codes(gate: Gate, user_id: UUID, circumstances: Circumstan
         "".join(secrets.choice(BACKUP_CODE_LETTERS) for _ in range(BACKUP_CODE_LENGTH)) for _ in range(BACKUP_CODES)
     ]
     async with gate.database.transaction() as transaction:
-        identity = await hold(transaction, user_id, now)
+        identity = await identities.hold_caller(transaction, user_id, now)
         if not (await enrolled(transaction.connection, user_id)).is_enabled:
             detail = "Backup codes stand in for a second factor; set one up first."
             raise Problem(409, "second_factor_missing", "No second factor", detail)
