@@ -236,7 +236,7 @@ def _ended(storm: Storm) -> Generator[None]:
 
 async def _listening(storm: Storm) -> None:
     """Until every process takes connections."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         for port in storm.servers:
             while True:
                 try:
