@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = int(os.environ.get("ORION_SCHEMATHESIS_EXAMPLES", "0"))
 """Requests made up for each operation, and journeys over several; none: what the document itself suggests."""
-JOURNEYS = 12
+JOURNEYS = 20
 SEED = 20261126
 
 PHASES = "coverage,stateful" + (",fuzzing" if EXAMPLES else "")
@@ -42,6 +42,9 @@ max-examples = {journeys}
 
 [phases.coverage]
 unexpected-methods = ["TRACE"]
+
+[phases.coverage.generation]
+mode = "negative"  # what fits is sent by the journeys
 
 [cache]
 enabled = false

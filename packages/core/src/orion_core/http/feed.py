@@ -19,7 +19,12 @@ SCOPE = "events:read"
 
 def feed_routes(feed: Feed, authenticate: Authenticate) -> APIRouter:
     """`GET /events`, for services that hold the scope `events:read`."""
-    router = APIRouter(tags=["events"], dependencies=[Depends(BEARER)])
+
+    async def may_read(request: Request) -> None:
+        """Before anything is said of what was asked."""
+        require_scope(await authenticate(request), SCOPE)
+
+    router = APIRouter(tags=["events"], dependencies=[Depends(BEARER), Depends(may_read)])
 
     @router.get(
         "/events",
@@ -27,7 +32,6 @@ def feed_routes(feed: Feed, authenticate: Authenticate) -> APIRouter:
         responses={200: {"content": {BATCH_MEDIA_TYPE: {}}}, **refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE)},
     )
     async def events(
-        request: Request,
         after: Annotated[
             int, Query(ge=0, le=2**62, description="Position after which to read; 0 is the oldest event that is kept.")
         ] = 0,
@@ -36,7 +40,6 @@ def feed_routes(feed: Feed, authenticate: Authenticate) -> APIRouter:
         types: Annotated[list[str] | None, Query(alias="type", description="Only events of these types.")] = None,
     ) -> Response:
         """Events in order, as a CloudEvents batch; the header `Orion-Next-Position` says where to read on."""
-        require_scope(await authenticate(request), SCOPE)
         page = await feed.read(after, limit=limit, wait=wait, types=frozenset(types or ()))
         body = orjson.dumps([event.model_dump(mode="json", exclude_none=True) for event in page.events])
         return Response(body, media_type=BATCH_MEDIA_TYPE, headers={NEXT_POSITION: str(page.next)})
