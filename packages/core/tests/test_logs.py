@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion_core.logs import DEEPEST, _render_json, redact
+from orion_core.logs import DEEPEST, _as_json_text, redact
 
 JWT = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 ARGON2 = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
@@ -55,7 +55,7 @@ SECRET = "Tr0ub4dor&3-correct-horse"
 
 
 def logged(**event: Any) -> str:
-    return _render_json(None, "", redact(None, "", event))
+    return _as_json_text(None, "", redact(None, "", event))
 
 
 def buried(inside: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
