@@ -27,9 +27,9 @@ Headers = dict[str, str]
 
 
 class Ends:
-    """One user after the other, who signs in and out."""
+    """A user who signs in and out, from an address of his own: one that many share looks risky."""
 
-    def __init__(self, http: httpx.AsyncClient, urls: dict[str, str]) -> None:
+    def __init__(self, http: httpx.AsyncClient, urls: dict[str, str], milliseconds: dict[str, list[float]]) -> None:
         self.http = http
         self.mailbox, self.auth = urls["mailbox"], urls["auth"]
         self.asked = {
@@ -37,7 +37,7 @@ class Ends:
             "user": f"{urls['user']}/user/v1/me",
             "notifications": f"{urls['notifications']}/notifications/v1/me/notifications",
         }
-        self.milliseconds: dict[str, list[float]] = {}
+        self.milliseconds = milliseconds
 
     async def walk(self) -> None:
         """Two ends of one user."""
@@ -91,17 +91,18 @@ class Ends:
 
 async def measure(urls: dict[str, str]) -> dict[str, Any]:
     """Several clients share the users."""
-    async with httpx.AsyncClient(timeout=30) as http:
-        ends = Ends(http, urls)
-        walks = iter(range(USERS))
+    milliseconds: dict[str, list[float]] = {}
+    walks = iter(range(USERS))
 
-        async def client() -> None:
-            for _ in walks:
-                await ends.walk()
+    async def client() -> None:
+        for n in walks:
+            transport = httpx.AsyncHTTPTransport(local_address=f"127.0.1.{n + 1}")
+            async with httpx.AsyncClient(timeout=30, transport=transport) as http:
+                await Ends(http, urls, milliseconds).walk()
 
-        await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
     figures: dict[str, Any] = {"ends_of_each_kind": USERS, "clients": CLIENTS}
-    for name, took in sorted(ends.milliseconds.items()):
+    for name, took in sorted(milliseconds.items()):
         p50, p99 = statistics.median(took), statistics.quantiles(took, n=100)[98]
         figures[name] = {"p50_ms": round(p50, 1), "p99_ms": round(p99, 1), "max_ms": round(max(took), 1)}
         figures["within_a_second"] = figures.get("within_a_second", True) and p99 < LIMIT_MS

@@ -1,10 +1,10 @@
 """Sign-ins per second beside what the hash alone allows on these processors in the same run. Prints JSON.
 
 The hash alone: as many threads as auth has verify one password after the other, and nothing else runs; by libsodium,
-which auth uses, and by argon2-cffi. Then clients, each of an account, on its known device and from a network of its
-own, sign in one time after the other. All take turns, since processors that others use too are not equally fast from
-one second to the next. Also how many statements a sign-in sends, counted by pg_stat_statements, and the processor time
-that each part takes.
+which auth uses, and by argon2-cffi. Then clients, each from a network of its own, sign in to one account after the
+other, on the device that the account knows. All take turns, since processors that others use too are not equally fast
+from one second to the next. Also how many statements a sign-in sends, counted by pg_stat_statements, and the processor
+time that each part takes.
 
     python bench/sign_in.py [rounds [seconds]]
 """
@@ -17,13 +17,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 from nacl.pwhash import argon2id
 from running import HASHER, PASSWORD, Platform, Wire, percentile, platform
 
 ROUNDS, SECONDS = 3, 4.0
-CLIENTS = 8
+CLIENTS, ACCOUNTS = 8, 400
 
 
 KEPT = HASHER.hash(PASSWORD)
@@ -63,15 +64,17 @@ async def sign_in_all_the_time(url: str, emails: list[str], seconds: float) -> t
     took: list[float] = []
     began = time.perf_counter()
 
-    async def client(n: int, email: str) -> None:
+    async def client(n: int) -> None:
         async with Wire(url, f"127.0.1.{n + 1}") as wire:
-            while time.perf_counter() < began + seconds:
-                answer = await wire.sign_in(email, PASSWORD, device_id=f"laptop-of-{n}")
+            for email in cycle(emails[n::CLIENTS]):
+                if time.perf_counter() >= began + seconds:
+                    break
+                answer = await wire.sign_in(email, PASSWORD, device_id=f"laptop-of-{email}")
                 if answer.status != 503:  # the lane's patience is at an end, on processors that others are busy on
                     assert answer.status == 201, answer
                     took.append(answer.seconds)
 
-    await asyncio.gather(*(client(n, email) for n, email in enumerate(emails)))
+    await asyncio.gather(*(client(n) for n in range(CLIENTS)))
     return took, time.perf_counter() - began
 
 
@@ -88,10 +91,10 @@ async def statements(running: Platform) -> list[tuple[str, int]]:
 
 async def run(running: Platform, rounds: int, seconds: float) -> dict[str, Any]:
     """The two in turn."""
-    emails = await running.make_users("user", CLIENTS)
+    emails = await running.make_users("user", ACCOUNTS)
     async with running.database() as connection:
         await connection.execute("UPDATE rate_limit_policies SET \"limit\" = 1000 WHERE endpoint LIKE 'login%'")
-    await sign_in_all_the_time(running.urls["auth"], emails, 1)
+    await sign_in_all_the_time(running.urls["auth"], emails, ACCOUNTS / 25)  # each device is known from now on
     before = dict(await statements(running))
     alone, elsewhere, signed_in, took = list[float](), list[float](), list[float](), list[float]()
     spent = {name: -running.processor_seconds(name) for name in ("auth", "postgres", "user", "notifications", "worker")}

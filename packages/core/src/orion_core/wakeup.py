@@ -15,7 +15,7 @@ import structlog
 from orion_core.background import pause, unless_stopped
 from orion_core.database import asyncpg_arguments
 
-QUIET_SECONDS = 0.05
+QUIET_SECONDS = 0.1
 """Between two wake-ups. The first ring wakes at once; those that follow closely are answered together,
 since each wake-up makes every reader of a feed ask, and be answered, once."""
 RECONNECT_SECONDS = 2.0
