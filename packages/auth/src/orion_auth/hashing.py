@@ -1,7 +1,8 @@
 """Argon2id in a lane of its own, so that sign-ins cannot crowd out everything else.
 
 Parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane. libsodium hashes, since it uses the
-widest vectors that the processor has: a hash costs 10 to 15 ms of a core, where argon2-cffi takes 20.
+widest vectors that the processor has: a hash costs 13 ms of a core, where argon2-cffi takes 21
+(bench/sign_in.py).
 """
 
 from argon2 import PasswordHasher, Type, extract_parameters

@@ -73,15 +73,16 @@ async def prove(
 ) -> tuple[AccessToken, RateLimitState | None]:
     """Take what the session's owner shows as proof, and give an access token whose `auth_time` is now.
 
-    A password is limited and counted together with sign-ins, a second factor with those of sign-ins, so a stolen token
-    is no way around their limits. 401 for a wrong password and where there is none; 422 for a wrong code, and for a
-    method that the account has not; 409 when the account has changed since it was looked up.
+    A password is counted by the session, so that what strangers try keeps no owner from a proof and a stolen token does
+    not guess without end; a second factor together with those of sign-ins. 401 for a wrong password and where there is
+    none; 422 for a wrong code, and for a method that the account has not; 409 when the account has changed since it was
+    looked up.
     """
     started = time.perf_counter()
     async with gate.database.autocommit() as connection:
         identity = await identities.find(connection, user_id(claims), now)
     if identity is None or claims.sid is None:
-        raise _session_over()
+        raise session_over()
     attempt = _Try(identity, UUID(claims.sid), bearer, now, started)
     state = None
     if shown.password is not None:
@@ -92,9 +93,16 @@ async def prove(
     if amr is None:
         detail = "The code is wrong, has expired or was used. Type the present one; the session goes on as it was."
         raise Problem(422, "invalid_code", "Invalid code", detail)
-    token = await gate.signer.for_user(
+    return await token_after(gate, claims, identity, amr, now), state
+
+
+async def token_after(
+    gate: Gate, claims: AccessClaims, identity: KnownIdentity, amr: tuple[str, ...], now: datetime
+) -> AccessToken:
+    """The access token of a session in which a proof was given: for whom, and bound to which key, stays as it was."""
+    return await gate.signer.for_user(
         identity.id,
-        attempt.session_id,
+        UUID(claims.sid),
         epoch=identity.security_epoch,
         auth_time=now,
         amr=amr,
@@ -102,7 +110,6 @@ async def prove(
         audience=claims.aud,
         jkt=claims.cnf.jkt if claims.cnf is not None else None,
     )
-    return token, state
 
 
 async def send_code(
@@ -120,7 +127,7 @@ async def send_code(
     async with gate.database.transaction() as transaction:
         identity = await identities.hold(transaction, subject, now)
         if identity is None or identity.standing != "GOOD":
-            raise _session_over()
+            raise session_over()
         keyring, purpose = gate.mailing.keyring, ChallengePurpose.STEP_UP
         code = await two_factor.open_code(transaction, keyring, subject, purpose, method, {}, expires_at)
         letter = Letter(
@@ -161,7 +168,7 @@ async def _record_proof(gate: Gate, attempt: _Try, shown: Shown) -> tuple[str, .
             raise Problem(409, "account_changed", "Account changed", "The account was changed meanwhile; try again.")
         session = await tokens.find_session(transaction.connection, identity.id, attempt.session_id, now)
         if session is None:
-            raise _session_over()
+            raise session_over()
         amr = tuple(dict.fromkeys((PASSWORD, *session.amr))) if shown.password is not None else session.amr
         if second is not None:
             if not await _is_shown(transaction, gate, attempt, second):
@@ -169,7 +176,7 @@ async def _record_proof(gate: Gate, attempt: _Try, shown: Shown) -> tuple[str, .
                 return None
             amr = strengthened(amr, second.method)
         if not await tokens.note_proof(transaction, identity.id, session.id, amr, now):
-            raise _session_over()
+            raise session_over()
         await identities.note_login(transaction, identity.id)
         await security_events.note(transaction, gate.outbox, PROOF_GIVEN, identity, attempt.circumstances, now)
         if second is not None and second.method is TwoFactorMethod.BACKUP_CODE:
@@ -202,5 +209,6 @@ def _require_offered(gate: Gate, enrolled: Enrolled, method: TwoFactorMethod) ->
         raise Problem(422, "method_not_offered", "Method not offered", detail)
 
 
-def _session_over() -> Problem:
+def session_over() -> Problem:
+    """401 when there is no session any more in which something could be proved."""
     return unauthenticated("The session of this access token has ended; sign in again.")

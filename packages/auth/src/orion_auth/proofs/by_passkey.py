@@ -14,6 +14,7 @@ from orion_auth.passkeys import actions as passkeys
 from orion_auth.passkeys.actions import Asked
 from orion_auth.passkeys.rules import WebAuthnPurpose
 from orion_auth.passkeys.shapes import RequestOptions, UsedCredential
+from orion_auth.proofs.actions import session_over, token_after
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.relying_party import RelyingParty
 from orion_auth.security_events import actions as security_events
@@ -24,7 +25,7 @@ from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Transaction
-from orion_core.errors import Problem, unauthenticated
+from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
 from orion_core.http.rate_limit import RateLimitState
 
@@ -60,7 +61,7 @@ async def prove(
     async with gate.database.transaction() as transaction:
         identity = await identities.hold(transaction, owner, now)
         if identity is None or identity.standing != "GOOD":
-            raise _session_over()
+            raise session_over()
         amr = await _show(transaction, gate, party, identity, credential, circumstances, now)
         if amr is None:
             attempt = Attempt(LoginMethod.PASSKEY, identity.email, bearer.ip_address, bearer.user_agent, None, now)
@@ -74,17 +75,7 @@ async def prove(
     if amr is None:
         detail = "This is not the answer of a key of this account. Ask for options anew; the session goes on as it was."
         raise Problem(422, "invalid_passkey", "Invalid passkey", detail)
-    token = await gate.signer.for_user(
-        owner,
-        UUID(claims.sid),
-        epoch=identity.security_epoch,
-        auth_time=now,
-        amr=amr,
-        now=now,
-        audience=claims.aud,
-        jkt=claims.cnf.jkt if claims.cnf is not None else None,
-    )
-    return token, limit
+    return await token_after(gate, claims, identity, amr, now), limit
 
 
 async def _show(
@@ -107,14 +98,10 @@ async def _show(
     assert circumstances.session_id is not None
     session = await tokens.find_session(transaction.connection, identity.id, circumstances.session_id, now)
     if session is None:
-        raise _session_over()
+        raise session_over()
     amr = tuple(dict.fromkeys((*session.amr, *shown.amr, "mfa")))
     if not await tokens.note_proof(transaction, identity.id, session.id, amr, now):
-        raise _session_over()
+        raise session_over()
     await identities.note_login(transaction, identity.id)
     await security_events.note(transaction, gate.outbox, PROOF_GIVEN, identity, circumstances, now)
     return amr
-
-
-def _session_over() -> Problem:
-    return unauthenticated("The session of this access token has ended; sign in again.")

@@ -16,7 +16,7 @@ from orion_core.seeds import SAMPLE_PASSWORD
 
 @cache
 def _password_hash() -> str:
-    """One hash of the sample password for all: a salt of their own would take 20 ms of a core for each user."""
+    """One hash of the sample password for all: a salt of their own would take 13 ms of a core for each user."""
     hashed = hash_secret(
         SAMPLE_PASSWORD.encode(),
         b"orion demo users",
