@@ -70,11 +70,6 @@ async def is_worth_recording(database: Database, address: IpAddress, now: dateti
         return all(row.has_passed for row in await store.take(connection, limits, now))
 
 
-async def take_refresh(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
-    """Count a refresh of this user."""
-    return await _take(database, "refresh", RateLimitKeyType.USER, str(user_id), now)
-
-
 async def take_registration(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
     """Count a registration from this network, and the mail that it sends."""
     limits = [by_network("registration", address), by_all("registration"), *_mail(email, address)]
