@@ -93,3 +93,25 @@ def _grant(row: Any) -> Grant:
         conditional=row.condition is not None or row.permission_condition is not None,
         source=Source(row.role, row.through),
     )
+
+
+async def roles_with(connection: AsyncConnection, permission: str) -> list[str]:
+    """Names of the roles of no organization that allow something, the least first, for telling who can be asked.
+
+    By uq_permissions_name, ix_role_permissions_permission_id and ix_role_ancestors_ancestor_id_role_id.
+    """
+    return list((await connection.execute(ROLES_WITH, {"permission": permission})).scalars())
+
+
+ROLES_WITH = text("""
+    SELECT role.name
+    FROM permissions AS permission
+    JOIN role_permissions AS allowed ON allowed.permission_id = permission.id AND allowed.effect = 'ALLOW'
+    JOIN roles AS source ON source.id = allowed.role_id AND source.is_active
+    JOIN role_ancestors AS ancestor ON ancestor.ancestor_id = source.id
+    JOIN roles AS role ON role.id = ancestor.role_id AND role.is_active AND role.organization_id IS NULL
+    WHERE permission.name = :permission
+    GROUP BY role.name
+    ORDER BY min(ancestor.depth), role.name
+    LIMIT 10
+""")

@@ -1,0 +1,56 @@
+"""Whether the caller may do what a route is about to do.
+
+The rights are those in the database at this moment, never what a token says: a token can only take away from them.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_contracts.claims import AccessClaims
+from orion_core.errors import Problem
+from orion_user.access import rules, store
+from orion_user.access.rules import EVERYWHERE, Place, effective_permissions
+from orion_user.permissions.rules import PermissionScope
+
+
+class PermissionDeniedError(Problem):
+    """403: the caller lacks `permission` at `place`, or their token does not carry it."""
+
+    def __init__(self, claims: AccessClaims, permission: str, place: Place, detail: str) -> None:
+        super().__init__(403, "permission_denied", "Not allowed", detail)
+        self.claims = claims
+        self.permission = permission
+        self.place = place
+
+
+async def require(
+    connection: AsyncConnection, claims: AccessClaims, permission: str, now: datetime, place: Place = EVERYWHERE
+) -> None:
+    """Return when the caller has `permission` at `place` now; raise `PermissionDeniedError` otherwise.
+
+    What holds only under a condition does not count: a route knows nothing of what conditions look at.
+    """
+    caller = rules.caller(claims)
+    if caller.holds_everything:
+        return
+    if not caller.carries(permission):
+        detail = f"This access token was not given {permission}; ask for one with that scope."
+        raise PermissionDeniedError(claims, permission, place, detail)
+    if caller.user_id is None or not await _holds(connection, caller.user_id, permission, now, place):
+        givers = await store.roles_with(connection, permission)
+        raise PermissionDeniedError(claims, permission, place, _explanation(permission, place, givers))
+
+
+async def _holds(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
+    _, grants = await store.held(connection, user_id, now)
+    return any(
+        effective.holds(place) for effective in effective_permissions(grants) if effective.permission == permission
+    )
+
+
+def _explanation(permission: str, place: Place, roles: list[str]) -> str:
+    where = "everywhere" if place.scope is PermissionScope.GLOBAL else f"in {place.scope.name} {place.id}"
+    having = f" The roles that have it: {', '.join(roles)}." if roles else ""
+    return f"This needs {permission} {where}. Whoever may role:assign or permission:grant can give it to you.{having}"
