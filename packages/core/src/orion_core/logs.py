@@ -2,36 +2,18 @@
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from functools import lru_cache
 from typing import Any
 
 import orjson
 import structlog
 
+from orion_core.secret_names import REDACTED, is_secret_name, without_secret_values
 from orion_core.settings import Settings
-
-SECRET_WORDS = r"password|passwd|secret|token|authorization|cookie|api_?-?key|private_?-?key|sealing_?-?key|credential"
-SECRET_NAMES = re.compile(rf"{SECRET_WORDS}|code$|link$", re.IGNORECASE)
-SECRET_VALUES = re.compile(
-    r"eyJ[\w-]{8,}\.[\w-]*\.[\w-]*(?:\.[\w-]*)*"  # a JWT, signed or encrypted
-    r"|\$argon2\w*\$[^\s\"']+"  # a password hash
-    r"|(?<=://)[^/\s:@]*:[^/\s]+(?=@)"  # user:password in a URL
-    r"|(?i:\b(?:bearer|basic)\s+[\w.~+/=-]{8,})"
-    rf"|(?i:\b[\w-]*(?:{SECRET_WORDS}|code)=[^\s&\"']+)"  # in a query or a form
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
-)
-SECRET_SIGNS = re.compile(r"[=$:\s]|eyJ")
-"""One of these is in whatever `SECRET_VALUES` finds; looking for them first makes most of a line cheap."""
-PUBLIC_NAMES = frozenset({"status_code", "error_code", "country_code", "token_type", "tokens_expire_at"})
-"""Names that only sound secret. A problem's `code` is logged as `error_code`; `code` alone may be a mailed one."""
 
 DEEPEST = 20
 """Levels of a logged value; what lies deeper is left out."""
-
-REDACTED = "[redacted]"
 
 _tracebacks = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables hold what was to be kept secret
@@ -88,24 +70,15 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 def _redacted(name: str, value: Any, levels: int) -> Any:
     """`value` as plain JSON values without secrets; what is neither number nor container is told as text."""
     if value is None or isinstance(value, bool | int | float):
-        return REDACTED if _is_secret(name) and not isinstance(value, bool | None) else value
-    if _is_secret(name) or levels == 0:
+        return REDACTED if is_secret_name(name) and not isinstance(value, bool | None) else value
+    if is_secret_name(name) or levels == 0:
         return REDACTED
     if isinstance(value, Mapping):
         items = {str(key): item for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        return {_clean(key): _redacted(key, item, levels - 1) for key, item in items.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {without_secret_values(key): _redacted(key, item, levels - 1) for key, item in items.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(name, item, levels - 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    return _clean(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
-
-
-@lru_cache(1024)
-def _is_secret(name: str) -> bool:
-    return name not in PUBLIC_NAMES and SECRET_NAMES.search(name) is not None
-
-
-def _clean(text: str) -> str:
-    return SECRET_VALUES.sub(REDACTED, text) if SECRET_SIGNS.search(text) else text
+    return without_secret_values(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
 def _with(service: str) -> Any:

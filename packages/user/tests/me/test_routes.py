@@ -276,3 +276,27 @@ async def test_the_feed_tells_of_new_users(
         (event,) = (await client.get("/user/v1/events")).json()
     assert (event["type"], event["subject"], event["source"]) == ("orion.user.user.created.v1", str(user_id), "user")
     assert await query("SELECT count(*) FROM outbox WHERE position IS NULL") == [(0,)]
+
+
+async def test_a_change_of_the_profile_stands_in_the_audit_trail(
+    auth: "AuthFeed", caller: Caller, query: "Query"
+) -> None:
+    user_id, session_id = await auth.register("ada@example.com", name="Ada"), uuid7()
+    client = caller(user_id, session_id)
+    etag = (await client.get("/user/v1/me")).headers["ETag"]
+    headers = {"If-Match": etag, "X-Request-Id": "r-1"}
+    assert (await client.patch("/user/v1/me", json={"name": "Ada L", "bio": None}, headers=headers)).status_code == 200
+    fields = "action, actor_id, user_id, session_id, request_id, changed_fields, old_values, new_values, status"
+    assert await query(f"SELECT {fields} FROM audit_logs") == [
+        (
+            "user.update",
+            user_id,
+            user_id,
+            session_id,
+            "r-1",
+            ["name"],
+            {"name": "Ada"},
+            {"name": "Ada L"},
+            "SUCCESS",
+        )
+    ]

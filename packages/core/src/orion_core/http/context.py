@@ -1,7 +1,8 @@
 """What is known of a request before any route looks at it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from time import perf_counter
 from typing import Annotated
 from uuid import uuid4
 
@@ -22,6 +23,8 @@ class RequestContext:
     request_id: str
     ip_address: IpAddress
     user_agent: str | None
+    began: float = field(default_factory=perf_counter)
+    """When it arrived, by the clock that measures (`time.perf_counter`)."""
 
 
 def request_id(incoming: str | None) -> str:

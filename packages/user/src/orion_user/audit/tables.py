@@ -2,10 +2,10 @@
 
 How it is made believable, so that the columns can be read (`orion audit verify` does it):
 
-- The personal part of a row (PERSONAL below) is committed to, not hashed directly: `commitment` is
+- The personal part of a row (`rules.PERSONAL`) is committed to, not hashed directly: `commitment` is
   SHA-256(salt || canonical JSON of the personal part), with 32 random bytes of salt.
-- `leaf_hash` is SHA-256(0x00 || canonical JSON of all other columns and the commitment), the leaf of a Merkle tree
-  as in RFC 9162 §2.1.
+- `leaf_hash` is SHA-256(0x00 || transaction_id || canonical JSON of `rules.HASHED` and the commitment), the leaf of a
+  Merkle tree as in RFC 9162 §2.1. `updated_at` is `created_at` until the row is erased.
 - A checkpoint takes all rows written by transactions below its `horizon` that no earlier one has, in the order of
   `leaf_ids`, keeps their tree's root, and is signed together with the hash of the checkpoint before it. So
   transactions that commit late are never passed over, and rows need not be updated to be numbered.
@@ -16,7 +16,6 @@ How it is made believable, so that the columns can be read (`orion audit verify`
 """
 
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
@@ -25,28 +24,10 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Forever, Months
+from orion_core.service import service_role
 from orion_core.tables import APPEND_ONLY, Identified, IpAddress, Timestamped, after_create, digest_check, native_enum
+from orion_user.audit.rules import PERSONAL, ActorType, AuditStatus
 from orion_user.base import Table, trigger
-
-PERSONAL = ("old_values", "new_values", "error", "ip_address", "user_agent")
-"""Columns that can tell about a person beyond ids without meaning."""
-
-
-class ActorType(Enum):
-    """What did it."""
-
-    USER = auto()
-    API_KEY = auto()
-    SERVICE = auto()
-    SYSTEM = auto()
-
-
-class AuditStatus(Enum):
-    """How it ended. DENIED: it was not allowed, and nothing happened."""
-
-    SUCCESS = auto()
-    FAILURE = auto()
-    DENIED = auto()
 
 
 class AuditLog(Identified, Timestamped, Table):
@@ -57,6 +38,7 @@ class AuditLog(Identified, Timestamped, Table):
     service: Mapped[str] = mapped_column(String(60))
     actor_type: Mapped[ActorType] = mapped_column(native_enum(ActorType))
     actor_id: Mapped[UUID | None]
+    actor_name: Mapped[str | None] = mapped_column(String(100), comment="Who has no id elsewhere")
     on_behalf_of: Mapped[UUID | None]
     user_id: Mapped[UUID | None] = mapped_column(comment="Whom it was done to")
     action: Mapped[str] = mapped_column(String(100))
@@ -91,6 +73,7 @@ class AuditLog(Identified, Timestamped, Table):
         CheckConstraint("erased_at IS NOT NULL OR salt IS NOT NULL", name="salted"),
         Index(None, "user_id", "action", "timestamp"),
         Index(None, "actor_id", "timestamp"),
+        Index("ix_audit_logs_on_behalf_of", "on_behalf_of", postgresql_where=text("on_behalf_of IS NOT NULL")),
         Index(None, "resource_type", "resource_id", "timestamp"),
         # A row's place in the table follows both, so a few pages of summary stand for an index of the whole.
         Index("ix_audit_logs_brin", "timestamp", "transaction_id", postgresql_using="brin"),
@@ -133,6 +116,25 @@ BEGIN
 END
 $$
 """
+ERASE = """
+CREATE FUNCTION erase_audit_logs(person uuid, at timestamptz) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  erased integer;
+BEGIN
+  UPDATE audit_logs
+  SET erased_at = at, salt = NULL, old_values = NULL, new_values = NULL, error = NULL, ip_address = NULL,
+      user_agent = NULL
+  WHERE erased_at IS NULL
+    AND (user_id = person OR actor_id = person OR on_behalf_of = person
+      OR (resource_type = 'user' AND resource_id = person::text));
+  GET DIAGNOSTICS erased = ROW_COUNT;
+  RETURN erased;
+END
+$$
+"""
+"""Runs with its owner's rights: the service may change no row of the trail but by this."""
+ERASE_SIGNATURE = "erase_audit_logs(uuid, timestamp with time zone)"
 REFUSE_TRUNCATE = """
 CREATE FUNCTION refuse_audit_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -151,6 +153,9 @@ after_create(
     trigger("refuse_change", "BEFORE UPDATE OR DELETE", "audit_logs", "refuse_audit_log_change"),
     REFUSE_TRUNCATE,
     REFUSE_TRUNCATE_OF.format("audit_logs"),
+    ERASE,
+    f"REVOKE EXECUTE ON FUNCTION {ERASE_SIGNATURE} FROM PUBLIC",
+    f"GRANT EXECUTE ON FUNCTION {ERASE_SIGNATURE} TO {service_role('user')}",
 )
 
 

@@ -144,6 +144,9 @@ class AuditLog(TypedDict):
     actor_id: UUID | None
     """uuid."""
 
+    actor_name: str | None
+    """varchar(100). Who has no id elsewhere"""
+
     on_behalf_of: UUID | None
     """uuid."""
 

@@ -12,6 +12,8 @@ from orion_core.errors import unavailable
 from orion_core.http.etags import etag
 from orion_user.access import actions as access
 from orion_user.access.shapes import PermissionShape, RoleShape
+from orion_user.audit import actions as audit
+from orion_user.audit.actions import Actor, Change
 from orion_user.me.shapes import MeShape, ProfileChanges
 from orion_user.preferences import actions as preferences
 from orion_user.users import actions as users
@@ -24,7 +26,12 @@ async def read(database: Database, user_id: UUID, now: datetime) -> MeShape:
 
 
 async def change(
-    database: Database, user_id: UUID, changes: ProfileChanges, now: datetime, require: Callable[[str], None]
+    database: Database,
+    user_id: UUID,
+    changes: ProfileChanges,
+    actor: Actor,
+    now: datetime,
+    require: Callable[[str], None],
 ) -> MeShape:
     """Change the profile. `require` is given its ETag while nobody else can change it, and raises to refuse."""
     async with database.transaction() as transaction:
@@ -33,7 +40,13 @@ async def change(
         require(etag(before))
         await users.change_profile(connection, user_id, changes.of_profile())
         await preferences.change(connection, user_id, changes.of_preferences())
-        return await _me(connection, user_id, now)
+        after = await _me(connection, user_id, now)
+        fields = changes.model_fields_set
+        old, new = before.model_dump(mode="json", include=fields), after.model_dump(mode="json", include=fields)
+        if old != new:
+            written = Change("user.update", "user", str(user_id), user_id=user_id, old=old, new=new)
+            await audit.record(transaction, actor, written, now)
+        return after
 
 
 async def _me(connection: AsyncConnection, user_id: UUID, now: datetime, *, lock: bool = False) -> MeShape:

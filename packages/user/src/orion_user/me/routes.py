@@ -10,6 +10,7 @@ from starlette.responses import Response
 from orion_core.http.authentication import user_id
 from orion_core.http.etags import etag, is_unchanged, require_match
 from orion_core.http.openapi import refusals
+from orion_user.audit.actions import Actor
 from orion_user.components import Claims, Wired
 from orion_user.me import actions
 from orion_user.me.shapes import MeShape, ProfileChanges
@@ -33,6 +34,7 @@ async def change_me(
 ) -> MeShape:
     """Change the profile. `If-Match` with the ETag of `GET /me` is required: 428 without it, 412 if it is outdated."""
     require = partial(require_match, request)
-    changed = await actions.change(wired.database, user_id(claims), changes, wired.clock(), require)
+    actor = Actor.of(claims, request)
+    changed = await actions.change(wired.database, user_id(claims), changes, actor, wired.clock(), require)
     response.headers["ETag"] = etag(changed)
     return changed

@@ -1,0 +1,174 @@
+"""Writing the audit trail, in the transaction of what it tells of."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter
+from typing import Any, Self
+from uuid import UUID
+
+from starlette.requests import Request
+
+from orion_contracts.claims import AccessClaims
+from orion_core.database import Transaction
+from orion_core.http.context import RequestContext
+from orion_core.ids import uuid7_at
+from orion_core.tables import IpAddress
+from orion_user.audit import rules, store
+from orion_user.audit.rules import ActorType, AuditStatus
+
+SERVICE = "user"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something, and by which request."""
+
+    type: ActorType = ActorType.SYSTEM
+    id: UUID | None = None
+    """Of a user or of the key of an API; of a service or an operator, `rules.id_of` its name."""
+    name: str | None = None
+    """What a service or an operator is called."""
+    on_behalf_of: UUID | None = None
+    """The user for whom it is done, where that is not the actor."""
+    session_id: UUID | None = None
+    ip_address: IpAddress | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+    began: float | None = None
+    """When the request arrived, by `time.perf_counter`."""
+
+    @classmethod
+    def of(cls, claims: AccessClaims, request: Request) -> Self:
+        """Who calls: a user in a session, the key of an API (whose `sub` is its id), or a service by its name."""
+        context: RequestContext = request.scope["orion.context"]
+        subject = _uuid(claims.sub)
+        session_id = None if claims.sid is None else _uuid(claims.sid)
+        kind = ActorType.SERVICE if subject is None else ActorType.API_KEY if claims.sid is None else ActorType.USER
+        return cls(
+            type=kind,
+            id=subject or rules.id_of(claims.sub),
+            name=claims.sub[:100] if subject is None else None,
+            session_id=session_id,
+            ip_address=context.ip_address,
+            user_agent=context.user_agent,
+            request_id=context.request_id,
+            began=context.began,
+        )
+
+    @classmethod
+    def service(cls, name: str) -> Self:
+        """A service, or an operator at the command line."""
+        return cls(type=ActorType.SERVICE, id=rules.id_of(name), name=name[:100])
+
+
+SYSTEM = Actor()
+"""Orion itself: what happens because its time has come."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done, or tried."""
+
+    action: str
+    """Resource and verb: `role.create`."""
+    resource_type: str
+    resource_id: str | None
+    user_id: UUID | None = None
+    """Whom it was done to."""
+    old: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    new: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Values before and after; fields that are the same in both are left out, and what is called like a secret is not
+    told."""
+    status: str = "SUCCESS"
+    """A name of `AuditStatus`."""
+    error: str | None = None
+    """Why it came to nothing."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an entry was made, when it was not here and now."""
+
+    id: UUID
+    service: str
+    occurred_at: datetime
+    duration_ms: int | None = None
+
+
+async def record(
+    transaction: Transaction, actor: Actor, change: Change, now: datetime, origin: Origin | None = None
+) -> None:
+    """Write an entry, so that it exists if, and only if, the rest of `transaction` does."""
+    await store.insert(transaction.connection, entry(actor, change, now, origin))
+
+
+def entry(actor: Actor, change: Change, now: datetime, origin: Origin | None = None) -> dict[str, Any]:
+    """The values of the row, with its salt, its commitment and its leaf."""
+    old, new, changed_fields = rules.differences(change.old, change.new)
+    at = now if origin is None else origin.occurred_at
+    row: dict[str, Any] = {
+        "id": uuid7_at(at) if origin is None else origin.id,
+        "service": SERVICE if origin is None else origin.service,
+        "actor_type": actor.type.name,
+        "actor_id": actor.id,
+        "actor_name": rules.line(actor.name, 100),
+        "on_behalf_of": actor.on_behalf_of,
+        "user_id": change.user_id,
+        "action": change.action,
+        "resource_type": change.resource_type,
+        "resource_id": rules.line(change.resource_id, 255),
+        "old_values": old or None,
+        "new_values": new or None,
+        "changed_fields": changed_fields,
+        "session_id": actor.session_id,
+        "request_id": rules.line(actor.request_id, 64),
+        "ip_address": None if actor.ip_address is None else str(actor.ip_address),
+        "user_agent": rules.line(actor.user_agent, 512),
+        "status": AuditStatus[change.status].name,
+        "error": rules.line(change.error, 1000),
+        "duration_ms": _duration(actor) if origin is None else origin.duration_ms,
+        "timestamp": at,
+        "created_at": now,
+    }
+    salt = secrets.token_bytes(32)
+    committed = rules.commitment(salt, row)
+    return row | {
+        "body": rules.leaf_body(row, committed),
+        "old_values": _json(row["old_values"]),
+        "new_values": _json(row["new_values"]),
+        "salt": salt,
+        "commitment": committed,
+    }
+
+
+async def erase(transaction: Transaction, user_id: UUID, now: datetime, actor: Actor = SYSTEM) -> int:
+    """Empty what entries tell of a person (GDPR Art. 17); returns how many entries it were.
+
+    Ids, actions and times stay, and every proof stays valid. The erasure itself is an entry: one that nobody wrote down
+    is found by `orion audit verify`.
+    """
+    erased = await store.erase(transaction.connection, user_id, now)
+    change = Change(ERASED, "user", str(user_id), user_id=user_id)
+    await record(transaction, actor, change, now)
+    return erased
+
+
+ERASED = "audit.erase"
+"""The action of an entry about an erasure."""
+
+
+def _json(values: dict[str, Any] | None) -> str | None:
+    return None if values is None else rules.canonical(values).decode()
+
+
+def _duration(actor: Actor) -> int | None:
+    return None if actor.began is None else max(0, round((perf_counter() - actor.began) * 1000))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
