@@ -1,0 +1,1 @@
+"""Conditions of grants: expressions in CEL, checked when written and of bounded cost when asked."""
