@@ -8,6 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from orion_contracts.access_events import (
+    PermissionChanged,
+    PermissionGranted,
+    PermissionGrantEnded,
+    RoleAssigned,
+    RoleAssignmentEnded,
+    RoleChanged,
+)
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.event import Event
 from orion_contracts.events import (
@@ -31,6 +39,8 @@ from orion_contracts.events import (
 USER = UUID("01890000-0000-7000-8000-000000000001")
 OTHER = UUID("01890000-0000-7000-8000-000000000002")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+GIVEN = {"user_id": USER, "grant_id": OTHER, "scope": "GLOBAL", "starts_at": NOON, "by": OTHER}
 
 EXAMPLES: list[tuple[Event, str]] = [
     (
@@ -86,6 +96,12 @@ EXAMPLES: list[tuple[Event, str]] = [
         str(USER),
     ),
     (UserCreated(user_id=USER, email="a@b.example", locale="de", timezone="UTC", created_at=NOON), str(USER)),
+    (RoleChanged(role_id=OTHER, name="clerk", change="CREATED", changed_at=NOON), str(OTHER)),
+    (PermissionChanged(name="invoice:approve", change="CREATED", changed_at=NOON), "invoice:approve"),
+    (RoleAssigned.model_validate(GIVEN | {"role_id": OTHER, "role": "clerk"}), str(USER)),
+    (RoleAssignmentEnded.model_validate(GIVEN | {"role_id": OTHER, "role": "clerk"}), str(USER)),
+    (PermissionGranted.model_validate(GIVEN | {"permission": "content:read", "effect": "DENY"}), str(USER)),
+    (PermissionGrantEnded.model_validate(GIVEN | {"permission": "content:read", "effect": "DENY"}), str(USER)),
     (
         NotificationSent(notification_id=OTHER, notification_type="account.welcome", channel="IN_APP", sent_at=NOON),
         str(OTHER),

@@ -1,20 +1,31 @@
 """A seeded database of user, and auth's feed as a list of events that a test hands over."""
 
+import asyncio
+import base64
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from sqlalchemy import text
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
+from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.event import Event
 from orion_contracts.events import IdentityRegistered
 from orion_core.database import Database
-from orion_core.events.client import FeedClient
+from orion_core.events.client import NEXT_POSITION, FeedClient
 from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
@@ -22,17 +33,19 @@ from orion_core.ids import uuid7
 from orion_core.service_token import ServiceTokens
 from orion_core.testing import MovableClock, TestDatabase
 from orion_core.wakeup import Wakeup
+from orion_user.app import build
 from orion_user.events import handlers
-from orion_user.service import service
+from orion_user.service import service as described
+from orion_user.settings import UserSettings
 
 
 @pytest.fixture
 async def test_database(make_database: Callable[[str], Awaitable[TestDatabase]]) -> TestDatabase:
     """A migrated database with its reference rows."""
     made = await make_database("user")
-    owner = Database.connect(made.owner_url, role=service.owner_role, application="test seed")
+    owner = Database.connect(made.owner_url, role=described.owner_role, application="test seed")
     async with owner.transaction() as transaction:
-        await service.seed(transaction.connection, "reference")
+        await described.seed(transaction.connection, "reference")
     await owner.close()
     return made
 
@@ -40,7 +53,7 @@ async def test_database(make_database: Callable[[str], Awaitable[TestDatabase]])
 @pytest.fixture
 async def database(test_database: TestDatabase) -> AsyncGenerator[Database]:
     """The database as the service sees it."""
-    connected = Database.connect(test_database.url, role=service.service_role, application="test")
+    connected = Database.connect(test_database.url, role=described.service_role, application="test")
     yield connected
     await connected.close()
 
@@ -48,7 +61,7 @@ async def database(test_database: TestDatabase) -> AsyncGenerator[Database]:
 @pytest.fixture
 async def owner(test_database: TestDatabase) -> AsyncGenerator[Database]:
     """The database as its owner sees it."""
-    connected = Database.connect(test_database.owner_url, role=service.owner_role, application="test owner")
+    connected = Database.connect(test_database.owner_url, role=described.owner_role, application="test owner")
     yield connected
     await connected.close()
 
@@ -116,5 +129,119 @@ def query(database: Database) -> Query:
         async with database.autocommit() as connection:
             result = await connection.execute(text(sql), parameters)
             return [tuple(row) for row in result] if result.returns_rows else []
+
+    return run
+
+
+ISSUER = "http://auth"
+KEY = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig"})
+
+Caller = Callable[[UUID, UUID], httpx.AsyncClient]
+Sign = Callable[..., str]
+
+
+def fake_auth() -> FastAPI:
+    """The four resources of auth that this service asks for."""
+    auth = FastAPI()
+
+    @auth.get("/auth/.well-known/jwks.json")
+    async def keys() -> dict[str, Any]:
+        return {"keys": [KEY.as_dict(private=False) | {"alg": "ES256"}]}
+
+    @auth.post("/auth/oauth2/token")
+    async def token() -> dict[str, Any]:
+        return {"access_token": "service", "token_type": "Bearer", "expires_in": 600}
+
+    @auth.get("/auth/v1/revocations")
+    async def revocations() -> dict[str, Any]:
+        return {"sessions": [], "position": 0}
+
+    @auth.get("/auth/v1/events")
+    async def events(request: Request) -> Response:
+        await asyncio.sleep(0.2)
+        return JSONResponse([], headers={NEXT_POSITION: request.query_params["after"]})
+
+    return auth
+
+
+def signed(clock: MovableClock, subject: str, session: UUID | None, scope: str = "", **more: Any) -> str:
+    now = int(clock().timestamp())
+    values: dict[str, Any] = {
+        "iss": ISSUER,
+        "aud": "orion",
+        "sub": subject,
+        "client_id": "orion",
+        "sid": None if session is None else str(session),
+        "scope": scope,
+        "exp": now + 600,
+        "iat": now,
+        "jti": str(uuid7()),
+    }
+    claims = AccessClaims.model_validate(values | more)
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}
+    return jwt.encode(header, claims.model_dump(exclude_none=True), KEY, algorithms=["ES256"])
+
+
+@asynccontextmanager
+async def running(application: FastAPI) -> AsyncGenerator[httpx.ASGITransport]:
+    async with application.router.lifespan_context(application):
+        yield httpx.ASGITransport(application)
+
+
+@pytest.fixture
+async def service(test_database: TestDatabase, clock: MovableClock) -> AsyncGenerator[httpx.ASGITransport]:
+    """The whole service."""
+    values = {
+        "USER_DATABASE_URL": test_database.url,
+        "USER_SEALING_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
+        "USER_SERVICE_KEY": "key",
+        "AUTH_URL": ISSUER,
+        "AUTH_ISSUER": ISSUER,
+    }
+    to_auth = httpx.AsyncClient(transport=httpx.ASGITransport(fake_auth()))
+    async with running(build(UserSettings.model_validate(values), to_auth, clock)) as transport:
+        async with httpx.AsyncClient(transport=transport, base_url="http://user") as client:
+            for _ in range(200):
+                if (await client.get("/readyz")).json()["status"] == "ready":
+                    break
+                await asyncio.sleep(0.02)
+        yield transport
+
+
+@pytest.fixture
+def sign(clock: MovableClock) -> Sign:
+    """`sign(subject, session_id, scope, **claims)`: an access token of auth."""
+    return partial(signed, clock)
+
+
+@pytest.fixture
+def caller(service: httpx.ASGITransport, clock: MovableClock) -> Caller:
+    """A client that is signed in as a user, in a session."""
+
+    def sign_in(user_id: UUID, session_id: UUID) -> httpx.AsyncClient:
+        headers = {"Authorization": f"Bearer {signed(clock, str(user_id), session_id)}"}
+        return httpx.AsyncClient(transport=service, base_url="http://user", headers=headers)
+
+    return sign_in
+
+
+Give = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def give(query: Query) -> Give:
+    """`await give(user_id, role, scope, scope_id)`: have a user have a role, for good, as if from the beginning."""
+
+    async def run(user_id: UUID, role: str, scope: str = "GLOBAL", scope_id: UUID | None = None) -> None:
+        await query(
+            """
+            INSERT INTO user_roles (user_id, role_id, scope, scope_id, starts_at)
+            SELECT :user_id, id, CAST(:scope AS permission_scope), :scope_id, '2020-01-01' FROM roles WHERE name = :role
+            """,
+            user_id=user_id,
+            role=role,
+            scope=scope,
+            scope_id=scope_id,
+        )
 
     return run

@@ -9,6 +9,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from orion_contracts.access_events import (
+    PermissionChanged,
+    PermissionGranted,
+    PermissionGrantEnded,
+    RoleAssigned,
+    RoleAssignmentEnded,
+    RoleChanged,
+)
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.event import Event, SessionEvent, UserEvent
 from orion_contracts.types import (
@@ -238,6 +246,12 @@ EVENTS: dict[str, type[Event]] = {
         AccountMessageRequested,
         SecurityNoticeRaised,
         UserCreated,
+        RoleChanged,
+        PermissionChanged,
+        RoleAssigned,
+        RoleAssignmentEnded,
+        PermissionGranted,
+        PermissionGrantEnded,
         NotificationSent,
     )
 }

@@ -19,9 +19,11 @@ from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
+from orion_user.catalog import routes as catalog
 from orion_user.components import Components
 from orion_user.events import handlers
 from orion_user.me import routes as me
+from orion_user.roles import routes as roles
 from orion_user.service import service
 from orion_user.sessions import routes as sessions
 from orion_user.settings import UserSettings
@@ -43,13 +45,14 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     database = Database.connect(url, role=service_role("user"), application="orion user", pool_size=settings.pool_size)
     feed = Feed(database, Wakeup(url, "outbox"), source="user")
     key = settings.service_key.get_secret_value()
-    auth = AuthClient(settings, "user", key, http, database, clock, handlers(Outbox(feed), clock))
+    outbox = Outbox(feed)
+    auth = AuthClient(settings, "user", key, http, database, clock, handlers(outbox, clock))
     return create_application(
         name="user",
         title="Orion user",
         settings=settings,
         database=database,
-        components=Components(settings, database, clock, Cursors(settings.sealing_keys), auth.authenticate),
+        components=Components(settings, database, clock, outbox, Cursors(settings.sealing_keys), auth.authenticate),
         routers=_routers(feed_routes(feed, auth.authenticate)),
         background=[
             feed.wakeup.run,
@@ -64,6 +67,6 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
 
 def _routers(feed_router: APIRouter) -> list[APIRouter]:
     router = APIRouter(prefix=PREFIX)
-    for part in (me.router, sessions.router, feed_router):
+    for part in (me.router, sessions.router, catalog.router, roles.router, feed_router):
         router.include_router(part)
     return [router]

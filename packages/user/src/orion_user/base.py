@@ -35,3 +35,6 @@ PHONE_CHECK = r"phone ~ '^\+[1-9][0-9]{1,14}$'"
 
 EMAIL_CHECK = "email = lower(email) AND email LIKE '%_@_%'"
 """Stored in lower case, so that comparing is plain equality."""
+
+LOOK = "(translate(replace(name::text, 'rn', 'm'), '01i', 'oll'))"
+"""What a name of lower-case letters, digits and underscores looks like (UTS 39, and i as l)."""

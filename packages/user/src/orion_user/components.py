@@ -9,6 +9,7 @@ from starlette.requests import Request
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_core.events.outbox import Outbox
 from orion_core.http.authentication import Authenticate
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
@@ -22,6 +23,7 @@ class Components:
     settings: UserSettings
     database: Database
     clock: Clock
+    outbox: Outbox
     cursors: Cursors
     authenticate: Authenticate
 

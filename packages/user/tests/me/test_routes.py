@@ -1,120 +1,22 @@
 """The routes of `me`, through ASGI, with auth reduced to its keys, its token and a feed that says nothing new."""
 
 import asyncio
-import base64
-import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from joserfc import jwt
-from joserfc.jwk import ECKey
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
-from orion_contracts.claims import AccessClaims
 from orion_contracts.events import SessionStarted
-from orion_core.events.client import NEXT_POSITION
 from orion_core.ids import uuid7
-from orion_core.testing import MovableClock, TestDatabase
+from orion_core.testing import MovableClock
 from orion_core.testing.proofs import ProofKey
-from orion_user.app import build
-from orion_user.settings import UserSettings
 
 if TYPE_CHECKING:
-    from packages.user.tests.conftest import AuthFeed, Query
-
-ISSUER = "http://auth"
-KEY = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig"})
-
-Caller = Callable[[UUID, UUID], httpx.AsyncClient]
+    from packages.user.tests.conftest import AuthFeed, Caller, Query, Sign
 
 
-def fake_auth() -> FastAPI:
-    """The four resources of auth that this service asks for."""
-    auth = FastAPI()
-
-    @auth.get("/auth/.well-known/jwks.json")
-    async def keys() -> dict[str, Any]:
-        return {"keys": [KEY.as_dict(private=False) | {"alg": "ES256"}]}
-
-    @auth.post("/auth/oauth2/token")
-    async def token() -> dict[str, Any]:
-        return {"access_token": "service", "token_type": "Bearer", "expires_in": 600}
-
-    @auth.get("/auth/v1/revocations")
-    async def revocations() -> dict[str, Any]:
-        return {"sessions": [], "position": 0}
-
-    @auth.get("/auth/v1/events")
-    async def events(request: Request) -> Response:
-        await asyncio.sleep(0.2)
-        return JSONResponse([], headers={NEXT_POSITION: request.query_params["after"]})
-
-    return auth
-
-
-def signed(clock: MovableClock, subject: str, session: UUID | None, scope: str = "", **more: Any) -> str:
-    now = int(clock().timestamp())
-    values: dict[str, Any] = {
-        "iss": ISSUER,
-        "aud": "orion",
-        "sub": subject,
-        "client_id": "orion",
-        "sid": None if session is None else str(session),
-        "scope": scope,
-        "exp": now + 600,
-        "iat": now,
-        "jti": str(uuid7()),
-    }
-    claims = AccessClaims.model_validate(values | more)
-    header = {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}
-    return jwt.encode(header, claims.model_dump(exclude_none=True), KEY, algorithms=["ES256"])
-
-
-@asynccontextmanager
-async def running(application: FastAPI) -> AsyncGenerator[httpx.ASGITransport]:
-    async with application.router.lifespan_context(application):
-        yield httpx.ASGITransport(application)
-
-
-@pytest.fixture
-async def service(test_database: TestDatabase, clock: MovableClock) -> AsyncGenerator[httpx.ASGITransport]:
-    """The whole service."""
-    values = {
-        "USER_DATABASE_URL": test_database.url,
-        "USER_SEALING_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
-        "USER_SERVICE_KEY": "key",
-        "AUTH_URL": ISSUER,
-        "AUTH_ISSUER": ISSUER,
-    }
-    to_auth = httpx.AsyncClient(transport=httpx.ASGITransport(fake_auth()))
-    async with running(build(UserSettings.model_validate(values), to_auth, clock)) as transport:
-        async with httpx.AsyncClient(transport=transport, base_url="http://user") as client:
-            for _ in range(200):
-                if (await client.get("/readyz")).json()["status"] == "ready":
-                    break
-                await asyncio.sleep(0.02)
-        yield transport
-
-
-@pytest.fixture
-def caller(service: httpx.ASGITransport, clock: MovableClock) -> Caller:
-    """A client that is signed in as a user, in a session."""
-
-    def sign_in(user_id: UUID, session_id: UUID) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {signed(clock, str(user_id), session_id)}"}
-        return httpx.AsyncClient(transport=service, base_url="http://user", headers=headers)
-
-    return sign_in
-
-
-async def test_me(auth: "AuthFeed", caller: Caller) -> None:
+async def test_me(auth: "AuthFeed", caller: "Caller") -> None:
     user_id = await auth.register("ada@example.com", name="Ada")
     answer = await caller(user_id, uuid7()).get("/user/v1/me")
     me = answer.json()
@@ -126,10 +28,10 @@ async def test_me(auth: "AuthFeed", caller: Caller) -> None:
 
 
 async def test_a_token_that_is_bound_to_a_key_needs_its_proof(
-    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock
+    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock, sign: "Sign"
 ) -> None:
     user_id, key, url = await auth.register("ada@example.com"), ProofKey(clock), "http://user/user/v1/me"
-    token = signed(clock, str(user_id), uuid7(), cnf={"jkt": key.jkt})
+    token = sign(str(user_id), uuid7(), cnf={"jkt": key.jkt})
     async with httpx.AsyncClient(transport=service) as client:
         proved = key.headers("GET", url, token)
         assert [(await client.get(url, headers=proved)).status_code for _ in range(2)] == [200, 401]
@@ -151,18 +53,18 @@ async def test_a_token_that_is_bound_to_a_key_needs_its_proof(
     ids=str,
 )
 async def test_a_token_for_other_services_is_refused(
-    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock, audience: Any, status: int
+    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock, audience: Any, status: int, sign: "Sign"
 ) -> None:
     user_id = await auth.register("ada@example.com")
-    headers = {"Authorization": f"Bearer {signed(clock, str(user_id), uuid7(), aud=audience)}"}
+    headers = {"Authorization": f"Bearer {sign(str(user_id), uuid7(), aud=audience)}"}
     async with httpx.AsyncClient(transport=service, base_url="http://user") as client:
         assert (await client.get("/user/v1/me", headers=headers)).status_code == status
 
 
-async def test_who_is_asking(service: httpx.ASGITransport, caller: Caller, clock: MovableClock) -> None:
+async def test_who_is_asking(service: httpx.ASGITransport, caller: "Caller", clock: MovableClock, sign: "Sign") -> None:
     async with httpx.AsyncClient(transport=service, base_url="http://user") as anybody:
         assert (await anybody.get("/user/v1/me")).status_code == 401
-        headers = {"Authorization": f"Bearer {signed(clock, 'notifications', None, 'events:read')}"}
+        headers = {"Authorization": f"Bearer {sign('notifications', None, 'events:read')}"}
         assert (await anybody.get("/user/v1/me", headers=headers)).json()["code"] == "user_required"
         assert (await anybody.get("/user/v1/events", headers=headers)).status_code == 200
     early = await caller(uuid7(), uuid7()).get("/user/v1/me")
@@ -172,7 +74,7 @@ async def test_who_is_asking(service: httpx.ASGITransport, caller: Caller, clock
     assert (feed.status_code, feed.json()["code"]) == (403, "insufficient_scope")
 
 
-async def test_nobody_overwrites_what_they_have_not_seen(auth: "AuthFeed", caller: Caller) -> None:
+async def test_nobody_overwrites_what_they_have_not_seen(auth: "AuthFeed", caller: "Caller") -> None:
     client = caller(await auth.register(), uuid7())
     tag = (await client.get("/user/v1/me")).headers["ETag"]
     assert (await client.get("/user/v1/me", headers={"If-None-Match": tag})).status_code == 304
@@ -191,7 +93,7 @@ async def test_nobody_overwrites_what_they_have_not_seen(auth: "AuthFeed", calle
     assert (await client.get("/user/v1/me")).headers["ETag"] == changed.headers["ETag"]
 
 
-async def test_of_many_changes_from_one_state_one_is_made(auth: "AuthFeed", caller: Caller) -> None:
+async def test_of_many_changes_from_one_state_one_is_made(auth: "AuthFeed", caller: "Caller") -> None:
     client = caller(await auth.register(), uuid7())
     tag = (await client.get("/user/v1/me")).headers["ETag"]
     changes = [client.patch("/user/v1/me", json={"name": f"N{n}"}, headers={"If-Match": tag}) for n in range(8)]
@@ -221,7 +123,7 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
-async def test_what_cannot_be_changed_to(auth: "AuthFeed", caller: Caller) -> None:
+async def test_what_cannot_be_changed_to(auth: "AuthFeed", caller: "Caller") -> None:
     client = caller(await auth.register(), uuid7())
     tag = (await client.get("/user/v1/me")).headers["ETag"]
     for changes in REFUSED:
@@ -230,7 +132,7 @@ async def test_what_cannot_be_changed_to(auth: "AuthFeed", caller: Caller) -> No
     assert (await client.get("/user/v1/me")).headers["ETag"] == tag
 
 
-async def test_my_sessions_page_by_page(auth: "AuthFeed", caller: Caller, clock: MovableClock) -> None:
+async def test_my_sessions_page_by_page(auth: "AuthFeed", caller: "Caller", clock: MovableClock) -> None:
     user_id, sessions = await auth.register(), [uuid7() for _ in range(5)]
     now = clock()
     for minute, session_id in enumerate([*sessions, uuid7()]):
@@ -254,7 +156,7 @@ async def test_my_sessions_page_by_page(auth: "AuthFeed", caller: Caller, clock:
     assert [each["id"] for each in seen if each["is_current"]] == [str(sessions[2])]
 
 
-async def test_a_cursor_is_good_for_its_own_list_only(auth: "AuthFeed", caller: Caller, clock: MovableClock) -> None:
+async def test_a_cursor_is_good_for_its_own_list_only(auth: "AuthFeed", caller: "Caller", clock: MovableClock) -> None:
     ada, eve = await auth.register("ada@example.com"), await auth.register("eve@example.com")
     for _ in range(2):
         at = clock()
@@ -268,10 +170,10 @@ async def test_a_cursor_is_good_for_its_own_list_only(auth: "AuthFeed", caller: 
 
 
 async def test_the_feed_tells_of_new_users(
-    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock, query: "Query"
+    auth: "AuthFeed", service: httpx.ASGITransport, clock: MovableClock, query: "Query", sign: "Sign"
 ) -> None:
     user_id = await auth.register()
-    headers = {"Authorization": f"Bearer {signed(clock, 'notifications', None, 'events:read')}"}
+    headers = {"Authorization": f"Bearer {sign('notifications', None, 'events:read')}"}
     async with httpx.AsyncClient(transport=service, base_url="http://user", headers=headers) as client:
         (event,) = (await client.get("/user/v1/events")).json()
     assert (event["type"], event["subject"], event["source"]) == ("orion.user.user.created.v1", str(user_id), "user")
@@ -279,7 +181,7 @@ async def test_the_feed_tells_of_new_users(
 
 
 async def test_a_change_of_the_profile_stands_in_the_audit_trail(
-    auth: "AuthFeed", caller: Caller, query: "Query"
+    auth: "AuthFeed", caller: "Caller", query: "Query"
 ) -> None:
     user_id, session_id = await auth.register("ada@example.com", name="Ada"), uuid7()
     client = caller(user_id, session_id)

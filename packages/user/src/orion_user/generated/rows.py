@@ -528,6 +528,9 @@ class Role(TypedDict):
     is_active: bool
     """boolean NOT NULL DEFAULT true."""
 
+    skeleton: str | None
+    """varchar(1800). What display_name looks like (UTS 39); written with it"""
+
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
 

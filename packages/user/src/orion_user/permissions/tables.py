@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
-from orion_user.base import Table, object_check
+from orion_user.base import LOOK, Table, object_check
 from orion_user.permissions.rules import PermissionEffect, PermissionScope
 
 
@@ -30,6 +30,7 @@ class Permission(Identified, Timestamped, Annotated, Table):
         CheckConstraint("resource ~ '^[a-z][a-z0-9_]*$' AND action ~ '^[a-z][a-z0-9_]*$'", name="words"),
         CheckConstraint(object_check("metadata"), name="metadata"),
         UniqueConstraint("resource", "action"),
+        Index("uq_permissions_look", text(LOOK), unique=True),
         {"info": {"retention": Forever("reference data")}},
     )
 

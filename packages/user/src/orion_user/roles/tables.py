@@ -3,12 +3,21 @@
 from enum import Enum, auto
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, SmallInteger, String, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, Timestamped, after_create, native_enum
-from orion_user.base import Table, object_check, trigger
+from orion_user.base import LOOK, Table, object_check, trigger
 
 
 class RoleType(Enum):
@@ -29,6 +38,9 @@ class Role(Identified, Timestamped, Annotated, Table):
     type: Mapped[RoleType] = mapped_column(native_enum(RoleType), server_default="CUSTOM")
     organization_id: Mapped[UUID | None] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
     is_active: Mapped[bool] = mapped_column(server_default="true")
+    skeleton: Mapped[str | None] = mapped_column(
+        String(1800), comment="What display_name looks like (UTS 39); written with it"
+    )
 
     __table_args__ = (
         # Only these letters: so no two names differ by case or by letters that look alike.
@@ -36,6 +48,16 @@ class Role(Identified, Timestamped, Annotated, Table):
         CheckConstraint("type = 'CUSTOM' OR organization_id IS NULL", name="system"),
         CheckConstraint(object_check("metadata"), name="metadata"),
         UniqueConstraint("organization_id", "name", postgresql_nulls_not_distinct=True),
+        # What is left that can be taken for another: m and rn, l and 1 and i, o and 0.
+        Index("uq_roles_look", "organization_id", text(LOOK), unique=True, postgresql_nulls_not_distinct=True),
+        Index(
+            "uq_roles_skeleton",
+            "organization_id",
+            text("md5(skeleton)"),
+            unique=True,
+            postgresql_where=text("skeleton IS NOT NULL"),
+            postgresql_nulls_not_distinct=True,
+        ),
         {"info": {"retention": Forever("reference data, and few")}},
     )
 
@@ -156,6 +178,28 @@ END
 $$
 """
 
+KEEP_IN_ORGANIZATION = """
+CREATE FUNCTION keep_role_in_organization() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF TG_TABLE_NAME = 'roles' THEN
+    RAISE EXCEPTION 'role % stays with its organization', OLD.id
+      USING ERRCODE = 'check_violation', TABLE = 'roles', CONSTRAINT = 'ck_roles_organization';
+  END IF;
+  IF EXISTS (
+    SELECT FROM roles AS parent JOIN roles AS child ON child.id = NEW.child_role_id
+    WHERE parent.id = NEW.parent_role_id AND parent.organization_id IS NOT NULL
+      AND parent.organization_id IS DISTINCT FROM child.organization_id
+  ) THEN
+    RAISE EXCEPTION 'role % belongs to an organization, and role % not to the same',
+      NEW.parent_role_id, NEW.child_role_id
+      USING ERRCODE = 'check_violation', TABLE = 'role_inheritance', CONSTRAINT = 'ck_role_inheritance_organization';
+  END IF;
+  RETURN NEW;
+END
+$$
+"""
+
 after_create(Role, ADD_ROLE_TO_CLOSURE, trigger("add_role_to_closure", "AFTER INSERT", "roles", "add_role_to_closure"))
 after_create(
     RoleInheritance,
@@ -167,5 +211,9 @@ after_create(
     " FOR EACH STATEMENT EXECUTE FUNCTION lock_role_inheritance()",
     trigger("extend_role_closure", "AFTER INSERT", "role_inheritance", "extend_role_closure"),
     trigger("shrink_role_closure", "AFTER DELETE", "role_inheritance", "shrink_role_closure"),
+    KEEP_IN_ORGANIZATION,
+    "CREATE TRIGGER keep_role_in_organization BEFORE UPDATE OF organization_id ON roles FOR EACH ROW"
+    " WHEN (OLD.organization_id IS DISTINCT FROM NEW.organization_id) EXECUTE FUNCTION keep_role_in_organization()",
+    trigger("keep_role_in_organization", "BEFORE INSERT", "role_inheritance", "keep_role_in_organization"),
     trigger("refuse_role_inheritance_update", "BEFORE UPDATE", "role_inheritance", "refuse_role_inheritance_update"),
 )

@@ -14,6 +14,7 @@ from orion_core.tables import table_of
 from orion_user.assignments.tables import UserRole
 from orion_user.permissions.tables import Permission, RolePermission
 from orion_user.preferences.tables import UserPreferences
+from orion_user.roles.rules import skeleton
 from orion_user.roles.tables import Role, RoleInheritance, RoleType
 from orion_user.seeds.reference import PERMISSIONS, ROLES
 from orion_user.users.rules import UserStatus
@@ -55,6 +56,7 @@ async def _roles(connection: AsyncConnection, report: SeedReport) -> set[str]:
         {
             "name": role.name,
             "display_name": role.display_name,
+            "skeleton": skeleton(role.display_name),
             "description": role.description,
             "type": RoleType.SYSTEM,
         }

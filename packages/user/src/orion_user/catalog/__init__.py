@@ -1,0 +1,1 @@
+"""The permissions that there are, and their administration."""

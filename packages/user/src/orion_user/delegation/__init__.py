@@ -1,0 +1,1 @@
+"""Nobody gives what he does not hold."""

@@ -1,0 +1,52 @@
+"""What whoever changes something works with: the database, who asks, when, and where the change is told."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_contracts.claims import AccessClaims
+from orion_contracts.event import Event
+from orion_core.database import Database, Transaction
+from orion_core.events.outbox import Outbox
+from orion_user.access import guard
+from orion_user.access.rules import EVERYWHERE, Place, caller
+from orion_user.audit import actions as audit
+from orion_user.audit.actions import Actor, Change
+from orion_user.components import Claims, Wired
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One request of somebody to change something, or to see what is not his own."""
+
+    database: Database
+    outbox: Outbox
+    claims: AccessClaims
+    actor: Actor
+    now: datetime
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The user who asks, or for whom the key of an API does; None for a service or an operator."""
+        return caller(self.claims).user_id
+
+    async def require(self, connection: AsyncConnection, permission: str, place: Place = EVERYWHERE) -> None:
+        """403 unless the caller may do that there."""
+        await guard.require(connection, self.claims, permission, self.now, place)
+
+    async def tell(self, transaction: Transaction, event: Event, change: Change) -> None:
+        """Tell the other services and the audit trail of a change, if it is committed."""
+        await self.outbox.record(transaction, event, self.now)
+        await audit.record(transaction, self.actor, change, self.now)
+
+
+async def _desk(request: Request, wired: Wired, claims: Claims) -> Desk:
+    return Desk(wired.database, wired.outbox, claims, Actor.of(claims, request), wired.clock())
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+"""The caller's desk, as a parameter of a route."""

@@ -1,0 +1,22 @@
+"""Texts in requests that several slices take."""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*$"
+"""No control characters, and none that hide or turn what stands beside them."""
+
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NO_CONTROLS)]
+"""What people read in lists."""
+
+Description = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")
+]
+Reason = Description
+
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+"""A name that programs use: letters that cannot be taken for others."""
+
+Condition = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+"""CEL."""

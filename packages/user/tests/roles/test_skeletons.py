@@ -1,0 +1,41 @@
+"""Names that differ only by case, width, spaces or look-alike letters look the same."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orion_user.roles.rules import skeleton
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Admin", "ADMIN"),
+        ("Admin", "Аdmіn"),  # Cyrillic А and і
+        ("Admin", "Adrnin"),
+        ("Admin", "Ａｄｍｉｎ"),
+        ("Super Admin", " Super  Admin "),
+        ("Super Admin", "Super\u00a0Ad\u200bmin"),
+        ("Owner", "0wner"),
+        ("Billing", "Bil1ing"),
+        ("Billing", "Bi|ling"),
+        ("Café", "Cafe\u0301"),
+        ("Scope", "Ѕсоре"),
+        ("Ops", "𝐎𝗉𝘀"),
+    ],
+)
+def test_these_look_the_same(one: str, other: str) -> None:
+    assert skeleton(one) == skeleton(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Editor", "Auditor"), ("Café", "Cafe"), ("Reader", "Leader"), ("読者", "編集者")]
+)
+def test_these_do_not(one: str, other: str) -> None:
+    assert skeleton(one) != skeleton(other)
+
+
+@given(st.text(max_size=30))
+def test_what_looks_like_something_looks_like_its_skeleton(text: str) -> None:
+    assert skeleton(skeleton(text)) == skeleton(text)
+    assert skeleton(f"  {text}  ") == skeleton(text)
