@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from orion_contracts.access_events import (
+    ElevationChanged,
     PermissionChanged,
     PermissionGranted,
     PermissionGrantEnded,
     RoleAssigned,
     RoleAssignmentEnded,
     RoleChanged,
+    SeparationRuleChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.event import Event
@@ -96,6 +98,13 @@ EXAMPLES: list[tuple[Event, str]] = [
         str(USER),
     ),
     (UserCreated(user_id=USER, email="a@b.example", locale="de", timezone="UTC", created_at=NOON), str(USER)),
+    (SeparationRuleChanged(rule_id=OTHER, name="pay", change="CREATED", changed_at=NOON), str(OTHER)),
+    (
+        ElevationChanged(
+            user_id=USER, elevation_id=OTHER, role_id=OTHER, scope="GLOBAL", change="REQUESTED", changed_at=NOON
+        ),
+        str(USER),
+    ),
     (RoleChanged(role_id=OTHER, name="clerk", change="CREATED", changed_at=NOON), str(OTHER)),
     (PermissionChanged(name="invoice:approve", change="CREATED", changed_at=NOON), "invoice:approve"),
     (RoleAssigned.model_validate(GIVEN | {"role_id": OTHER, "role": "clerk"}), str(USER)),

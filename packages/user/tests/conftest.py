@@ -200,12 +200,17 @@ async def service(test_database: TestDatabase, clock: MovableClock) -> AsyncGene
     }
     to_auth = httpx.AsyncClient(transport=httpx.ASGITransport(fake_auth()))
     async with running(build(UserSettings.model_validate(values), to_auth, clock)) as transport:
-        async with httpx.AsyncClient(transport=transport, base_url="http://user") as client:
-            for _ in range(200):
-                if (await client.get("/readyz")).json()["status"] == "ready":
-                    break
-                await asyncio.sleep(0.02)
+        await until_ready(transport)
         yield transport
+
+
+async def until_ready(transport: httpx.ASGITransport) -> None:
+    """Wait until the service has heard of auth."""
+    async with httpx.AsyncClient(transport=transport, base_url="http://user") as client:
+        for _ in range(200):
+            if (await client.get("/readyz")).json()["status"] == "ready":
+                break
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -219,10 +224,27 @@ def caller(service: httpx.ASGITransport, clock: MovableClock) -> Caller:
     """A client that is signed in as a user, in a session."""
 
     def sign_in(user_id: UUID, session_id: UUID) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {signed(clock, str(user_id), session_id)}"}
-        return httpx.AsyncClient(transport=service, base_url="http://user", headers=headers)
+        def authorize(request: httpx.Request) -> httpx.Request:
+            request.headers["Authorization"] = f"Bearer {signed(clock, str(user_id), session_id)}"
+            return request
+
+        return httpx.AsyncClient(transport=service, base_url="http://user", auth=authorize)
 
     return sign_in
+
+
+PassTime = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def pass_time(service: httpx.ASGITransport, clock: MovableClock) -> PassTime:
+    """`await pass_time(minutes=5)`: move the clock, and wait until the service has heard of auth again."""
+
+    async def run(**amount: float) -> None:
+        clock.advance(**amount)
+        await until_ready(service)
+
+    return run
 
 
 Give = Callable[..., Awaitable[None]]

@@ -97,3 +97,37 @@ class PermissionGrantEnded(Given):
 
     permission: PermissionName = Field(max_length=121)
     effect: Label
+
+
+class SeparationRuleChanged(Event):
+    """user: duties are kept apart from now on, or no longer."""
+
+    type: ClassVar[str] = "orion.user.separation_rule.changed.v1"
+
+    rule_id: UUID
+    name: str = Field(max_length=60)
+    change: Label
+    """`CREATED`, `DELETED`."""
+    changed_at: AwareDatetime
+
+    @property
+    def subject(self) -> str:
+        """The rule's id."""
+        return str(self.rule_id)
+
+
+class ElevationChanged(UserEvent):
+    """user: a role for a time was asked for, or given, or is over."""
+
+    type: ClassVar[str] = "orion.user.elevation.changed.v1"
+
+    elevation_id: UUID
+    role_id: UUID
+    scope: Label
+    scope_id: UUID | None = None
+    change: Label
+    """`REQUESTED`, `APPROVED`, `DENIED`, `CANCELLED`, `LAPSED`, `ENDED`."""
+    ends_at: AwareDatetime | None = None
+    by: UUID | None = None
+    """The user who did it; empty: an operator, or the clock."""
+    changed_at: AwareDatetime

@@ -10,12 +10,14 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from orion_contracts.access_events import (
+    ElevationChanged,
     PermissionChanged,
     PermissionGranted,
     PermissionGrantEnded,
     RoleAssigned,
     RoleAssignmentEnded,
     RoleChanged,
+    SeparationRuleChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.event import Event, SessionEvent, UserEvent
@@ -252,6 +254,8 @@ EVENTS: dict[str, type[Event]] = {
         RoleAssignmentEnded,
         PermissionGranted,
         PermissionGrantEnded,
+        SeparationRuleChanged,
+        ElevationChanged,
         NotificationSent,
     )
 }

@@ -19,11 +19,15 @@ from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
+from orion_user.assignments import routes as assignments
 from orion_user.catalog import routes as catalog
 from orion_user.components import Components
+from orion_user.elevations import routes as elevations
+from orion_user.elevations.ending import keep_ended
 from orion_user.events import handlers
 from orion_user.me import routes as me
 from orion_user.roles import routes as roles
+from orion_user.separation import routes as separation
 from orion_user.service import service
 from orion_user.sessions import routes as sessions
 from orion_user.settings import UserSettings
@@ -58,6 +62,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             feed.wakeup.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
+            partial(keep_ended, database, outbox, clock),
             *auth.background,
         ],
         checks=auth.checks,
@@ -67,6 +72,15 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
 
 def _routers(feed_router: APIRouter) -> list[APIRouter]:
     router = APIRouter(prefix=PREFIX)
-    for part in (me.router, sessions.router, catalog.router, roles.router, feed_router):
+    for part in (
+        me.router,
+        sessions.router,
+        catalog.router,
+        roles.router,
+        assignments.router,
+        separation.router,
+        elevations.router,
+        feed_router,
+    ):
         router.include_router(part)
     return [router]

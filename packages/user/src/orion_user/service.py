@@ -8,16 +8,30 @@ from orion_user.api_keys import tables as api_keys
 from orion_user.assignments import tables as assignments
 from orion_user.audit import tables as audit
 from orion_user.base import Table
+from orion_user.elevations import tables as elevations
 from orion_user.organizations import tables as organizations
 from orion_user.permissions import tables as permissions
 from orion_user.preferences import tables as preferences
 from orion_user.roles import tables as roles
 from orion_user.seeds.demo import DEMO
+from orion_user.separation import tables as separation
 from orion_user.sessions import tables as sessions
 from orion_user.users import tables as users
 
 # Importing a slice's tables declares them in the metadata.
-SLICES = (api_keys, assignments, audit, organizations, permissions, preferences, roles, sessions, users)
+SLICES = (
+    api_keys,
+    assignments,
+    audit,
+    elevations,
+    organizations,
+    permissions,
+    preferences,
+    roles,
+    separation,
+    sessions,
+    users,
+)
 
 service = Service(
     name="user",

@@ -1,12 +1,29 @@
-"""What can be done with grants."""
+"""What can be done with roles that are given to users."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import RowMapping
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_user.assignments import store
+from orion_contracts.access_events import RoleAssigned, RoleAssignmentEnded
+from orion_core.database import Transaction
+from orion_core.errors import invalid_field, not_found
+from orion_user.access.rules import Place
+from orion_user.assignments import giving, rules, store
+from orion_user.assignments.giving import refusal
+from orion_user.assignments.shapes import NewRoleAssignment, RoleAssignmentSearch, RoleAssignmentState
+from orion_user.audit.actions import Change
+from orion_user.delegation import actions as delegation
+from orion_user.desk import Desk
+from orion_user.permissions.rules import PermissionEffect, PermissionScope
+from orion_user.places import actions as places
 from orion_user.roles import actions as roles
+
+WHAT = "assignment of a role"
 
 
 async def assign_system_role(
@@ -14,4 +31,122 @@ async def assign_system_role(
 ) -> None:
     """Give a user a role that comes with Orion, everywhere and for good; nobody is named as its giver."""
     role_id = await roles.system_role_id(connection, role)
-    await store.insert_user_role(connection, user_id, role_id, starts_at, reason)
+    values = {"user_id": user_id, "role_id": role_id, "starts_at": starts_at, "reason": reason}
+    await store.insert_user_role(connection, values)
+
+
+async def assign(desk: Desk, new: NewRoleAssignment) -> RoleAssignmentState:
+    """Give a user a role. 403 unless the caller holds all that it says, there and until then."""
+    giving.refuse_unsound(new, desk.now)
+    try:
+        async with desk.database.transaction() as transaction:
+            place = await giving.place_for(transaction.connection, new)
+            await desk.require(transaction.connection, "role:assign", place)
+            await require_giveable(desk, transaction.connection, new.role_id, place, new.expires_at)
+            row = await give(desk, transaction, giving.values_of(desk, new) | {"role_id": new.role_id})
+    except IntegrityError as error:
+        raise refusal(error) from None
+    return RoleAssignmentState.of(row)
+
+
+async def require_giveable(
+    desk: Desk, connection: AsyncConnection, role_id: UUID, place: Place, until: datetime | None
+) -> None:
+    """Refuse a role that is not there or not for that place (422), or that says what the caller does not hold (403)."""
+    role = await roles.find(connection, role_id)
+    if role is None or not role["is_active"]:
+        raise invalid_field("/role_id", "unknown", "There is no role with this id, or it is not active.")
+    if role["organization_id"] is not None and role["organization_id"] not in place.within:
+        detail = "The role belongs to an organization, so it is given in that one or in a team of it."
+        raise invalid_field("/scope_id", "other_organization", detail)
+    said = await roles.says(connection, role_id)
+    allowed = (row for row in said if row["effect"] == PermissionEffect.ALLOW.name)
+    giving.refuse_too_wide({row["permission"]: PermissionScope[row["scope"]] for row in allowed}, place)
+    await delegation.require(connection, desk.claims, {row["permission"] for row in said}, desk.now, place, until)
+
+
+async def give(desk: Desk, transaction: Transaction, values: dict[str, Any]) -> RowMapping:
+    """Write an assignment that was found good, and tell of it; IntegrityError as `refusal` reads it."""
+    grant_id = await store.insert_user_role(transaction.connection, values)
+    row = await _found(transaction.connection, grant_id)
+    event = RoleAssigned.model_validate(
+        giving.event_values(row, desk.user_id, row["expires_at"]) | {"role_id": row["role_id"], "role": row["role"]}
+    )
+    new = giving.kept(row, "role")
+    await desk.tell(
+        transaction, event, Change("role.assign", "role_assignment", str(row["id"]), row["user_id"], new=new)
+    )
+    return row
+
+
+async def read(desk: Desk, grant_id: UUID) -> RoleAssignmentState:
+    """One assignment; 404 for none. Everybody sees his own."""
+    async with desk.database.autocommit() as connection:
+        row = await store.find_role(connection, grant_id)
+        if row is None:
+            raise not_found(WHAT)
+        if row["user_id"] != desk.user_id:
+            await desk.require(
+                connection, "role:assign", await places.around(connection, row["scope"], row["scope_id"])
+            )
+        return RoleAssignmentState.of(row)
+
+
+async def search(desk: Desk, wanted: RoleAssignmentSearch, before: UUID | None) -> Sequence[RowMapping]:
+    """Assignments of a user or of a role, the latest first, one more than wanted. Everybody sees his own."""
+    since = None if wanted.include_ended else desk.now
+    async with desk.database.autocommit() as connection:
+        if wanted.user_id is None or wanted.user_id != desk.user_id:
+            await desk.require(connection, "role:assign")
+        if wanted.user_id is not None:
+            return await store.roles_of(connection, wanted.user_id, wanted.role_id, since, before, wanted.limit + 1)
+        assert wanted.role_id is not None
+        return await store.assignments_of(connection, wanted.role_id, since, before, wanted.limit + 1)
+
+
+async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:
+    """End an assignment now; one that has not begun is taken back. 403 unless the caller could have given it."""
+    async with desk.database.transaction() as transaction:
+        connection = transaction.connection
+        row = giving.unended(await store.find_role(connection, grant_id, lock=True), desk.now, WHAT)
+        place = await places.around(connection, row["scope"], row["scope_id"])
+        await desk.require(connection, "role:assign", place)
+        said = await roles.says(connection, row["role_id"])
+        names = {each["permission"] for each in said}
+        await delegation.require(connection, desk.claims, names, desk.now, place)
+        await stop(desk, transaction, row, reason)
+
+
+async def stop(desk: Desk, transaction: Transaction, row: RowMapping, reason: str | None) -> None:
+    """End an assignment, and tell of it."""
+    if row["starts_at"] < desk.now:
+        await store.end_role(transaction.connection, row["id"], desk.now)
+    else:
+        await store.remove_role(transaction.connection, row["id"])
+    event = RoleAssignmentEnded.model_validate(
+        giving.event_values(row, desk.user_id, desk.now) | {"role_id": row["role_id"], "role": row["role"]}
+    )
+    old = giving.kept(row, "role")
+    new = old | {"expires_at": desk.now, "reason": reason or row["reason"]}
+    change = Change("role.unassign", "role_assignment", str(row["id"]), row["user_id"], old=old, new=new)
+    await desk.tell(transaction, event, change)
+
+
+async def stop_one(desk: Desk, transaction: Transaction, grant_id: UUID | None, reason: str) -> None:
+    """End an assignment that may be over already, or gone."""
+    row = None if grant_id is None else await store.find_role(transaction.connection, grant_id, lock=True)
+    if row is not None and not rules.is_over(row["expires_at"], desk.now):
+        await stop(desk, transaction, row, reason)
+
+
+async def stop_in(desk: Desk, transaction: Transaction, user_id: UUID, place: Place, reason: str) -> None:
+    """End all that a user was given in an organization or a team, and in the teams below it."""
+    assert place.id is not None
+    for row in await store.roles_in(transaction.connection, user_id, place.id, desk.now):
+        await stop(desk, transaction, row, reason)
+
+
+async def _found(connection: AsyncConnection, grant_id: UUID) -> RowMapping:
+    row = await store.find_role(connection, grant_id)
+    assert row is not None
+    return row

@@ -1,21 +1,153 @@
-"""Every statement on `user_roles` and `user_permissions`."""
+"""Every statement on `user_roles` and `user_permissions`.
 
+The names of roles and permissions are read along, each by its primary key, so that a page of grants is one statement.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import RowMapping, Select, column, delete, insert, or_, select, table, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
-from orion_user.assignments.tables import UserRole
+from orion_user.assignments.tables import UserPermission, UserRole
 
 USER_ROLES = table_of(UserRole)
+USER_PERMISSIONS = table_of(UserPermission)
+
+ROLES = table("roles", column("id"), column("name"))
+PERMISSIONS = table("permissions", column("id"), column("name"))
+
+ASSIGNMENTS = select(USER_ROLES, ROLES.c.name.label("role")).join(ROLES, ROLES.c.id == UserRole.role_id)
+GRANTS = select(USER_PERMISSIONS, PERMISSIONS.c.name.label("permission")).join(
+    PERMISSIONS, PERMISSIONS.c.id == UserPermission.permission_id
+)
 
 
-async def insert_user_role(
-    connection: AsyncConnection, user_id: UUID, role_id: UUID, starts_at: datetime, reason: str
-) -> None:
-    """Give a role everywhere and for good. ex_user_roles_overlap refuses it when it is held already."""
-    await connection.execute(
-        insert(USER_ROLES).values(user_id=user_id, role_id=role_id, starts_at=starts_at, reason=reason)
+async def insert_user_role(connection: AsyncConnection, values: dict[str, Any]) -> UUID:
+    """Give a role; ex_user_roles_overlap refuses it when it is held already at some time of it."""
+    return (await connection.execute(insert(USER_ROLES).values(values).returning(UserRole.id))).scalar_one()
+
+
+async def insert_user_permission(connection: AsyncConnection, values: dict[str, Any]) -> UUID:
+    """Allow or deny a permission; ex_user_permissions_overlap refuses it when that is so already."""
+    statement = insert(USER_PERMISSIONS).values(values).returning(UserPermission.id)
+    return (await connection.execute(statement)).scalar_one()
+
+
+async def find_role(connection: AsyncConnection, grant_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """A role that was given (primary key); with `lock`, nobody else ends it meanwhile."""
+    statement = ASSIGNMENTS.where(UserRole.id == grant_id)
+    return await _find(connection, statement.with_for_update(of=USER_ROLES) if lock else statement)
+
+
+async def find_permission(connection: AsyncConnection, grant_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """A permission that was given (primary key); with `lock`, nobody else ends it meanwhile."""
+    statement = GRANTS.where(UserPermission.id == grant_id)
+    return await _find(connection, statement.with_for_update(of=USER_PERMISSIONS) if lock else statement)
+
+
+async def end_role(connection: AsyncConnection, grant_id: UUID, now: datetime) -> None:
+    """Have a grant end now (primary key)."""
+    await connection.execute(update(USER_ROLES).where(UserRole.id == grant_id).values(expires_at=now))
+
+
+async def end_permission(connection: AsyncConnection, grant_id: UUID, now: datetime) -> None:
+    """Have a grant end now (primary key)."""
+    await connection.execute(update(USER_PERMISSIONS).where(UserPermission.id == grant_id).values(expires_at=now))
+
+
+async def remove_role(connection: AsyncConnection, grant_id: UUID) -> None:
+    """Delete a grant that has not begun (primary key)."""
+    await connection.execute(delete(USER_ROLES).where(UserRole.id == grant_id))
+
+
+async def remove_permission(connection: AsyncConnection, grant_id: UUID) -> None:
+    """Delete a grant that has not begun (primary key)."""
+    await connection.execute(delete(USER_PERMISSIONS).where(UserPermission.id == grant_id))
+
+
+async def roles_of(
+    connection: AsyncConnection,
+    user_id: UUID,
+    role_id: UUID | None,
+    since: datetime | None,
+    before: UUID | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Roles of a user that had not ended at `since`, the latest first. By ix_user_roles_user_id_role_id."""
+    statement = ASSIGNMENTS.where(UserRole.user_id == user_id)
+    if role_id is not None:
+        statement = statement.where(UserRole.role_id == role_id)
+    return await _page(connection, statement, UserRole, since, before, limit)
+
+
+async def assignments_of(
+    connection: AsyncConnection, role_id: UUID, since: datetime | None, before: UUID | None, limit: int
+) -> Sequence[RowMapping]:
+    """To whom a role was given, the latest first. Backwards along ix_user_roles_role_id_id."""
+    return await _page(connection, ASSIGNMENTS.where(UserRole.role_id == role_id), UserRole, since, before, limit)
+
+
+async def permissions_of(
+    connection: AsyncConnection,
+    user_id: UUID,
+    name: str | None,
+    since: datetime | None,
+    before: UUID | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """What was given to a user past all roles, the latest first. By ix_user_permissions_user_id_permission_id."""
+    statement = GRANTS.where(UserPermission.user_id == user_id)
+    if name is not None:
+        statement = statement.where(PERMISSIONS.c.name == name)
+    return await _page(connection, statement, UserPermission, since, before, limit)
+
+
+async def grants_of(
+    connection: AsyncConnection, permission_id: UUID, since: datetime | None, before: UUID | None, limit: int
+) -> Sequence[RowMapping]:
+    """To whom a permission was given, the latest first. Backwards along ix_user_permissions_permission_id_id."""
+    statement = GRANTS.where(UserPermission.permission_id == permission_id)
+    return await _page(connection, statement, UserPermission, since, before, limit)
+
+
+async def _find(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> RowMapping | None:
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def _page(
+    connection: AsyncConnection,
+    statement: Select[*tuple[Any, ...]],
+    grant: type[UserRole | UserPermission],
+    since: datetime | None,
+    before: UUID | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    if since is not None:
+        statement = statement.where(or_(grant.expires_at.is_(None), grant.expires_at > since))
+    if before is not None:
+        statement = statement.where(grant.id < before)
+    return (await connection.execute(statement.order_by(grant.id.desc()).limit(limit))).mappings().all()
+
+
+IN_ORGANIZATION_OR_TEAM = text("""
+    WITH RECURSIVE below (id) AS (
+      SELECT id FROM teams WHERE organization_id = :place_id OR id = :place_id       -- ix_teams_organization_id_parent…
+      UNION
+      SELECT team.id FROM below JOIN teams AS team ON team.parent_team_id = below.id
     )
+    SELECT id FROM user_roles
+    WHERE user_id = :user_id AND (expires_at IS NULL OR expires_at > :now)           -- ix_user_roles_user_id_role_id
+      AND (scope_id = :place_id OR scope_team_id IN (SELECT id FROM below))
+""")
+
+
+async def roles_in(connection: AsyncConnection, user_id: UUID, place_id: UUID, now: datetime) -> Sequence[RowMapping]:
+    """Roles that a user has, or will have, in an organization or a team or what lies in it; locked."""
+    values = {"user_id": user_id, "place_id": place_id, "now": now}
+    ids = (await connection.execute(IN_ORGANIZATION_OR_TEAM, values)).scalars().all()
+    statement = ASSIGNMENTS.where(UserRole.id.in_(ids)).order_by(UserRole.id).with_for_update(of=USER_ROLES)
+    return (await connection.execute(statement)).mappings().all()

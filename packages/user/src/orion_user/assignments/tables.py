@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
 from orion_core.retention.declarations import Follows
-from orion_core.tables import Annotated, Identified, Timestamped, native_enum
+from orion_core.tables import Annotated, Identified, Timestamped, after_create, native_enum
 from orion_user.base import Table, object_check
 from orion_user.permissions.rules import PermissionEffect, PermissionScope
 
@@ -42,6 +42,7 @@ def _constraints(table: str, *granted: str) -> tuple[SchemaItem | dict[str, Any]
             name=f"ex_{table}_overlap",
         ),
         Index(None, "user_id", granted[0]),
+        Index(None, granted[0], "id"),
         *(
             Index(f"ix_{table}_{column}", column, postgresql_where=text(f"{column} IS NOT NULL"))
             for column in ("expires_at", "assigned_by", "scope_organization_id", "scope_team_id", "scope_user_id")
@@ -80,7 +81,7 @@ class UserRole(Grant, Table):
 
     __tablename__ = "user_roles"
 
-    role_id: Mapped[UUID] = mapped_column(ForeignKey("roles.id", ondelete="RESTRICT"), index=True, sort_order=-9)
+    role_id: Mapped[UUID] = mapped_column(ForeignKey("roles.id", ondelete="RESTRICT"), sort_order=-9)
 
     __table_args__ = _constraints("user_roles", "role_id")
 
@@ -90,11 +91,38 @@ class UserPermission(Grant, Table):
 
     __tablename__ = "user_permissions"
 
-    permission_id: Mapped[UUID] = mapped_column(
-        ForeignKey("permissions.id", ondelete="RESTRICT"), index=True, sort_order=-9
-    )
+    permission_id: Mapped[UUID] = mapped_column(ForeignKey("permissions.id", ondelete="RESTRICT"), sort_order=-9)
     effect: Mapped[PermissionEffect] = mapped_column(
         native_enum(PermissionEffect), server_default="ALLOW", sort_order=-8
     )
 
     __table_args__ = _constraints("user_permissions", "permission_id", "effect")
+
+
+KEEP_IN_ORGANIZATION = """
+CREATE FUNCTION keep_assignment_in_organization() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF EXISTS (
+    SELECT FROM changed
+    JOIN roles ON roles.id = changed.role_id AND roles.organization_id IS NOT NULL
+    LEFT JOIN teams ON teams.id = changed.scope_team_id
+    WHERE roles.organization_id IS DISTINCT FROM coalesce(changed.scope_organization_id, teams.organization_id)
+  ) THEN
+    RAISE EXCEPTION 'a role of an organization is given in that one or in a team of it'
+      USING ERRCODE = 'check_violation', TABLE = 'user_roles', CONSTRAINT = 'ck_user_roles_organization';
+  END IF;
+  RETURN NULL;
+END
+$$
+"""
+KEEP_GIVEN_IN_ORGANIZATION = (
+    "CREATE TRIGGER keep_assignment_in_organization_{0} AFTER {0} ON user_roles REFERENCING NEW TABLE AS changed"
+    " FOR EACH STATEMENT EXECUTE FUNCTION keep_assignment_in_organization()"
+)
+after_create(
+    UserRole,
+    KEEP_IN_ORGANIZATION,
+    KEEP_GIVEN_IN_ORGANIZATION.format("insert"),
+    KEEP_GIVEN_IN_ORGANIZATION.format("update"),
+)

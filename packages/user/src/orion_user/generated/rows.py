@@ -10,6 +10,9 @@ ActorType = Literal["USER", "API_KEY", "SERVICE", "SYSTEM"]
 AuditStatus = Literal["SUCCESS", "FAILURE", "DENIED"]
 
 
+ElevationStatus = Literal["PENDING", "APPROVED", "DENIED", "CANCELLED", "LAPSED", "ENDED"]
+
+
 MembershipStatus = Literal["INVITED", "ACTIVE", "ENDED"]
 
 
@@ -20,6 +23,9 @@ PermissionScope = Literal["GLOBAL", "ORG", "TEAM", "USER"]
 
 
 RoleType = Literal["SYSTEM", "CUSTOM"]
+
+
+SeparationKind = Literal["STATIC", "DYNAMIC"]
 
 
 UserStatus = Literal["PENDING", "ACTIVE", "SUSPENDED", "DELETED"]
@@ -208,6 +214,61 @@ class AuditLog(TypedDict):
     """bytea NOT NULL. SHA-256 of the rest and the commitment"""
 
     erased_at: datetime | None
+    """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Elevation(TypedDict):
+    """A role that somebody asked to have for a time. What it gives is an assignment with an end, like any other."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    role_id: UUID
+    """uuid NOT NULL."""
+
+    scope: PermissionScope
+    """permission_scope NOT NULL DEFAULT 'GLOBAL'."""
+
+    scope_id: UUID | None
+    """uuid. Of the assignment, once there is one; checked there"""
+
+    minutes: int
+    """smallint NOT NULL."""
+
+    reason: str
+    """varchar(500) NOT NULL."""
+
+    status: ElevationStatus
+    """elevation_status NOT NULL DEFAULT 'PENDING'."""
+
+    lapses_at: datetime
+    """timestamptz NOT NULL. Until when it can be decided"""
+
+    decided_at: datetime | None
+    """timestamptz."""
+
+    decided_by: UUID | None
+    """uuid. Empty: an operator, or a user who has been purged"""
+
+    decision_reason: str | None
+    """varchar(500)."""
+
+    user_role_id: UUID | None
+    """uuid."""
+
+    ends_at: datetime | None
+    """timestamptz."""
+
+    ended_at: datetime | None
     """timestamptz."""
 
     created_at: datetime
@@ -530,6 +591,53 @@ class Role(TypedDict):
 
     skeleton: str | None
     """varchar(1800). What display_name looks like (UTS 39); written with it"""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class SeparationRole(TypedDict):
+    """A role of the set. Whoever has one that inherits from it has it too."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    rule_id: UUID
+    """uuid NOT NULL."""
+
+    role_id: UUID
+    """uuid NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class SeparationRule(TypedDict):
+    """That nobody has `cardinality` or more of a set of roles."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    name: str
+    """varchar(60) NOT NULL."""
+
+    description: str | None
+    """varchar(500)."""
+
+    kind: SeparationKind
+    """separation_kind NOT NULL."""
+
+    cardinality: int
+    """smallint NOT NULL DEFAULT 2. So many are too many"""
 
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""

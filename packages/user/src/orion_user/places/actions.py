@@ -31,3 +31,16 @@ def in_organization(organization_id: UUID | None) -> Place:
     if organization_id is None:
         return EVERYWHERE
     return Place(PermissionScope.ORG, organization_id, frozenset({organization_id}))
+
+
+async def around(connection: AsyncConnection, scope: PermissionScope, scope_id: UUID | None) -> Place:
+    """The place of something that is there already, also when an organization around it has been deleted since."""
+    if scope_id is None:
+        return EVERYWHERE
+    within = await FIND[scope](connection, scope_id)
+    return Place(scope, scope_id, frozenset({scope_id, *within}))
+
+
+async def is_living_user(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether there is such a user, not deleted."""
+    return bool(await store.user(connection, user_id))

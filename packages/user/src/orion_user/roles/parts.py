@@ -14,7 +14,7 @@ from orion_user.permissions import actions as permissions
 from orion_user.roles import store
 from orion_user.roles.actions import details, own, require_all, require_held, tell
 from orion_user.roles.shapes import NewRolePermission, RoleDetails
-from orion_user.violations import broken
+from orion_user.violations import broken, told
 
 
 async def set_permission(desk: Desk, role_id: UUID, name: str, new: NewRolePermission) -> RoleDetails:
@@ -95,6 +95,10 @@ async def _refusal(desk: Desk, error: IntegrityError, role_id: UUID, parent_id: 
             circle = " → ".join([names[-1], *names]) if names else "the role itself"
             detail = f"A role cannot inherit from itself, and it would: {circle}. Nothing was changed."
             return Problem(409, "role_circle", "Circle", detail)
+        case "ck_role_inheritance_separation":
+            return Problem(
+                409, "separation_of_duty", "Duties are to be separate", f"{told(error)} Nothing was changed."
+            )
         case "ck_role_inheritance_organization":
             detail = "The parent belongs to an organization, so only roles of the same can inherit from it."
             return Problem(409, "other_organization", "Another organization", detail)

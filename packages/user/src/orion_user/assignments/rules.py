@@ -1,0 +1,41 @@
+"""When and where a grant may hold."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from orion_user.access.rules import Place
+from orion_user.permissions.rules import PermissionScope
+
+WIDTH = list(PermissionScope)
+"""The widest first."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a field of a request."""
+
+    field: str
+    code: str
+    detail: str
+
+
+def fault_of_period(starts_at: datetime | None, expires_at: datetime | None, now: datetime) -> Fault | None:
+    """What is wrong with a period; None when a grant may have it.
+
+    It cannot begin in the past: what somebody could do then was so, and is not written anew.
+    """
+    if starts_at is not None and starts_at < now:
+        return Fault("/starts_at", "past", "It cannot begin in the past; leave starts_at out to have it begin now.")
+    if expires_at is not None and expires_at <= (starts_at or now):
+        return Fault("/expires_at", "not_after_start", "It must end after it begins.")
+    return None
+
+
+def too_wide(widest: PermissionScope, place: Place) -> bool:
+    """Whether something that may be given at `widest` at most would reach further at that place."""
+    return WIDTH.index(place.scope) < WIDTH.index(widest)
+
+
+def is_over(expires_at: datetime | None, now: datetime) -> bool:
+    """Whether a grant has ended."""
+    return expires_at is not None and expires_at <= now

@@ -1,0 +1,1 @@
+"""Roles for a time: asked for, approved by another, ended by the clock."""
