@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ["orion_auth", "orion_user", "orion_notifications"]
 
 SLICE_FILES = {"routes", "actions", "rules", "store", "tables", "shapes"}
-OPEN_TO_NEIGHBOURS = {"actions", "events", "rules", "shapes"}
-"""What a slice may import of another slice of its service: what it can do, tells and answers, and its pure words."""
+OPEN_TO_NEIGHBOURS = {"actions", "events", "guard", "rules", "shapes"}
+"""What a slice may import of another slice: what it can do, tells and answers, whom it lets pass, its pure words."""
 WIRING = {"app", "migrations", "seeds", "service", "worker"}
 """What a slice may not import of its service's own level, for it imports the slices."""
 

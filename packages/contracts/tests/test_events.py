@@ -19,6 +19,7 @@ from orion_contracts.access_events import (
     SeparationRuleChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
+from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event
 from orion_contracts.events import (
     EVENTS,
@@ -34,8 +35,20 @@ from orion_contracts.events import (
     SecurityEpochRaised,
     SessionEnded,
     SessionStarted,
+    SignInFailed,
     UserCreated,
+    UsernameChanged,
     VerificationSecrets,
+)
+from orion_contracts.imports import IdentitiesImported, ImportedIdentity
+from orion_contracts.user_events import (
+    ErasureRequested,
+    SecurityPreferencesChanged,
+    SessionEndRequested,
+    UserDeleted,
+    UserReinstated,
+    UserRestored,
+    UserSuspended,
 )
 
 USER = UUID("01890000-0000-7000-8000-000000000001")
@@ -76,6 +89,30 @@ EXAMPLES: list[tuple[Event, str]] = [
         str(USER),
     ),
     (IdentitySuspended(user_id=USER, suspended_at=NOON), str(USER)),
+    (ErasureRequested(user_id=USER, erasure_id=OTHER, requested_at=NOON), str(USER)),
+    (IdentityErased(user_id=USER, erasure_id=OTHER, counts={"devices": 2}, erased_at=NOON), str(USER)),
+    (MessagesErased(user_id=USER, erasure_id=OTHER, counts={}, erased_at=NOON), str(USER)),
+    (
+        IdentitiesImported(
+            import_id=OTHER,
+            identities=[
+                ImportedIdentity(user_id=USER, email="a@b.example", is_verified=True, locale="de", timezone="UTC")
+            ],
+            imported_at=NOON,
+        ),
+        str(OTHER),
+    ),
+    (UsernameChanged(user_id=USER, username="ada", changed_at=NOON), str(USER)),
+    (SignInFailed(user_id=USER, failed_at=NOON), str(USER)),
+    (UserSuspended(user_id=USER, by=str(OTHER), suspended_at=NOON), str(USER)),
+    (UserReinstated(user_id=USER, by=str(OTHER), reinstated_at=NOON), str(USER)),
+    (UserDeleted(user_id=USER, by="operator", deleted_at=NOON, purge_after=NOON), str(USER)),
+    (UserRestored(user_id=USER, by="operator", is_suspended=True, restored_at=NOON), str(USER)),
+    (SessionEndRequested(user_id=USER, session_id=OTHER, by=str(USER), requested_at=NOON), str(USER)),
+    (
+        SecurityPreferencesChanged(user_id=USER, requires_second_factor=True, sign_in_notices="EVERY", changed_at=NOON),
+        str(USER),
+    ),
     (IdentityReinstated(user_id=USER, reinstated_at=NOON), str(USER)),
     (
         AccountMessageRequested(

@@ -20,7 +20,9 @@ from orion_contracts.access_events import (
     SeparationRuleChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
+from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event, SessionEvent, UserEvent
+from orion_contracts.imports import IdentitiesImported
 from orion_contracts.types import (
     AwareDatetime,
     City,
@@ -35,6 +37,15 @@ from orion_contracts.types import (
     TimeZone,
     UserAgent,
     Username,
+)
+from orion_contracts.user_events import (
+    ErasureRequested,
+    SecurityPreferencesChanged,
+    SessionEndRequested,
+    UserDeleted,
+    UserReinstated,
+    UserRestored,
+    UserSuspended,
 )
 
 
@@ -127,6 +138,15 @@ class EmailChanged(UserEvent):
     changed_at: AwareDatetime
 
 
+class UsernameChanged(UserEvent):
+    """auth: the user has another username, which is nobody else's."""
+
+    type: ClassVar[str] = "orion.auth.username.changed.v1"
+
+    username: Username
+    changed_at: AwareDatetime
+
+
 class PhoneChanged(UserEvent):
     """auth: the user has another phone number, and has shown that it is theirs; or none any more."""
 
@@ -150,6 +170,14 @@ class SessionStarted(SessionEvent):
     city: City | None = None
     started_at: AwareDatetime
     expires_at: AwareDatetime
+
+
+class SignInFailed(UserEvent):
+    """auth: somebody gave a wrong password for the user."""
+
+    type: ClassVar[str] = "orion.auth.sign_in.failed.v1"
+
+    failed_at: AwareDatetime
 
 
 class SessionEnded(SessionEvent):
@@ -240,11 +268,15 @@ EVENTS: dict[str, type[Event]] = {
         IdentityProfileChanged,
         EmailChanged,
         PhoneChanged,
+        UsernameChanged,
+        SignInFailed,
         SessionStarted,
         SessionEnded,
         SecurityEpochRaised,
         IdentitySuspended,
         IdentityReinstated,
+        IdentityErased,
+        IdentitiesImported,
         AccountMessageRequested,
         SecurityNoticeRaised,
         UserCreated,
@@ -256,7 +288,15 @@ EVENTS: dict[str, type[Event]] = {
         PermissionGrantEnded,
         SeparationRuleChanged,
         ElevationChanged,
+        UserSuspended,
+        UserReinstated,
+        UserDeleted,
+        UserRestored,
+        SessionEndRequested,
+        SecurityPreferencesChanged,
+        ErasureRequested,
         NotificationSent,
+        MessagesErased,
     )
 }
 """Every event of Orion by its type."""

@@ -1,7 +1,8 @@
-"""Tokens with which a service calls auth: got from auth for a service key, kept until shortly before they end."""
+"""Tokens with which a service calls another: got from auth for a service key, kept until shortly before they end."""
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import httpx
 
@@ -11,14 +12,39 @@ from orion_core.clock import Clock
 EARLY = timedelta(seconds=30)
 
 
-class ServiceTokens:
-    """Access tokens of the service called `client_id`, by the client credentials grant (RFC 6749 §4.4)."""
+class Tokens(Protocol):
+    """Where a service gets the tokens from that it shows to another one."""
 
-    def __init__(self, http: httpx.AsyncClient, auth_url: str, client_id: str, key: str, clock: Clock) -> None:
+    async def get(self) -> str:
+        """A token that is good for half a minute at least."""
+        ...
+
+    def forget(self) -> None:
+        """The last one was refused."""
+        ...
+
+
+class ServiceTokens:
+    """Access tokens of the service called `client_id`, by the client credentials grant (RFC 6749 §4.4).
+
+    They are for the service called `audience`, and for nothing but `scope`.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        auth_url: str,
+        client_id: str,
+        key: str,
+        clock: Clock,
+        audience: str = "auth",
+        scope: str = "events:read",
+    ) -> None:
         self._http = http
         self._url = f"{auth_url}/auth/oauth2/token"
         self._credentials = httpx.BasicAuth(client_id, key)
         self._clock = clock
+        self._wanted = {"scope": scope, "resource": audience_of(audience)}
         self._token = ""
         self._expires_at: datetime | None = None
         self._fetching = asyncio.Lock()
@@ -36,7 +62,7 @@ class ServiceTokens:
 
     async def _fetch(self) -> None:
         asked_at = self._clock()
-        form = {"grant_type": "client_credentials", "scope": "events:read", "resource": audience_of("auth")}
+        form = {"grant_type": "client_credentials", **self._wanted}
         answer = await self._http.post(self._url, data=form, auth=self._credentials)
         answer.raise_for_status()
         grant = answer.json()

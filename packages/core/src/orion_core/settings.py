@@ -60,6 +60,8 @@ class ServiceSettings(Settings):
 
     auth_url: str = Field("http://127.0.0.1:7101", validation_alias="AUTH_URL", examples=["http://auth.internal:7101"])
     """Where the other services reach auth; also the prefix of the links in its mails unless that is said."""
+    user_url: str = Field("http://127.0.0.1:7102", validation_alias="USER_URL", examples=["http://user.internal:7102"])
+    """Where the other services reach user: they follow what is decided there about users."""
     issuer: str = Field("http://127.0.0.1:7101", validation_alias="AUTH_ISSUER", examples=["https://auth.example.com"])
     """`iss` of access tokens (RFC 9068); the same value for all services."""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(

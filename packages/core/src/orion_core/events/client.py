@@ -7,7 +7,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from orion_contracts.cloud_event import CloudEvent
-from orion_core.service_token import ServiceTokens
+from orion_core.service_token import Tokens
 
 WAIT_SECONDS = 5
 """How long one read waits at the feed; also how old our knowledge of an idle feed can get."""
@@ -30,7 +30,7 @@ class FeedBatch:
 class FeedClient:
     """The feed of the service called `source`, at `url` (`…/auth/v1/events`)."""
 
-    def __init__(self, source: str, url: str, tokens: ServiceTokens, http: httpx.AsyncClient) -> None:
+    def __init__(self, source: str, url: str, tokens: Tokens, http: httpx.AsyncClient) -> None:
         self.source = source
         self._url = url
         self._tokens = tokens

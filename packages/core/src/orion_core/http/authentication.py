@@ -13,6 +13,12 @@ from orion_core.errors import Problem
 
 Authenticate = Callable[[Request], Awaitable[AccessClaims]]
 
+IMPORTS = "identities:import"
+"""The scope with which the user service brings over users of another system."""
+
+PERSONAL_DATA = "personal_data:read"
+"""The scope with which the user service reads what the others know of a person."""
+
 SCHEMES = ("bearer", SCHEME.lower())
 
 
