@@ -1,0 +1,1 @@
+"""The name that a user chooses to be found by."""
