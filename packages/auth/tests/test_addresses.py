@@ -1,9 +1,11 @@
 """One form for every spelling of an address, and none for what is no address."""
 
+import email_validator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orion_auth import addresses
 from orion_auth.addresses import normalise_email
 
 
@@ -38,3 +40,9 @@ def test_spellings(written: str, kept: str) -> None:
 def test_no_address(text: str) -> None:
     """The third from the right begins with a Cyrillic letter: somebody else's look-alike."""
     assert normalise_email(text) is None
+
+
+@given(st.from_regex(addresses._PLAIN, fullmatch=True))
+def test_what_is_taken_for_plain_is_what_the_library_makes_of_it(text: str) -> None:
+    validated = email_validator.validate_email(text, check_deliverability=False, allow_smtputf8=False)
+    assert (validated.ascii_email or "").lower() == text

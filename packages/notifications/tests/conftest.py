@@ -18,7 +18,9 @@ from orion_contracts.event import Event
 from orion_contracts.events import EmailVerificationRequested, IdentityRegistered, VerificationSecrets
 from orion_core.database import Database
 from orion_core.events.client import FeedClient
+from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
+from orion_core.events.outbox import Outbox
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Mailbox
 from orion_core.sealing import Keyring
@@ -128,7 +130,8 @@ class AuthFeed:
         """A copy of the service that follows the feed."""
         http = httpx.AsyncClient()
         tokens = ServiceTokens(http, "http://auth", "notifications", "", self.clock)
-        handlers = consumer(self.settings, self.queue, self.clock).handlers()
+        outbox = Outbox(Feed(self.database, Wakeup(self.settings.database_url, "outbox"), "notifications"))
+        handlers = consumer(self.settings, self.queue, self.clock, outbox).handlers()
         return Follower(FeedClient("auth", "http://auth", tokens, http), self.database, self.clock, handlers)
 
     async def bring(self, *events: Event) -> list[CloudEvent]:

@@ -1,5 +1,7 @@
 """E-mail addresses and phone numbers in the one form in which auth keeps and compares them."""
 
+import re
+
 import email_validator
 import phonenumbers
 
@@ -8,12 +10,20 @@ import phonenumbers
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
+_PLAIN = re.compile(
+    r"(?!.{65,}@)(?=.{3,254}\Z)[a-z0-9]+(?:[._+-][a-z0-9]+)*@(?:(?![^.]{64})[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,63}\Z"
+)
+"""Addresses that are in the one form already, as nearly all are: the library takes thirty times as long to say so."""
+
+
 def normalise_email(text: str) -> str | None:
     """The address in lower case with its domain in ASCII (RFC 5890 A-labels), or None when it is none.
 
     Only ASCII is taken before the @: an address written with look-alike letters would be somebody else's, and
     in the ASCII form of the domain they show. Local parts are compared without case, as every large provider does.
     """
+    if _PLAIN.match(text):
+        return text
     try:
         validated = email_validator.validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False)
     except email_validator.EmailNotValidError:

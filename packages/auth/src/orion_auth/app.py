@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import httpx
 from fastapi import APIRouter, Depends, FastAPI
 
 from orion_auth import user_agents
@@ -14,8 +15,11 @@ from orion_auth.anonymising import Networks
 from orion_auth.components import Components, read_proof
 from orion_auth.disavowals import routes as disavowals
 from orion_auth.email_changes import routes as email_changes
+from orion_auth.erasures import routes as erasures
+from orion_auth.events import OwnTokens, handlers
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
+from orion_auth.imports import routes as imports
 from orion_auth.invitations import routes as invitations
 from orion_auth.login_attempts import routes as login_attempts
 from orion_auth.login_attempts import user_routes as own_sign_ins
@@ -58,12 +62,15 @@ from orion_auth.suspensions import routes as suspensions
 from orion_auth.two_factor import routes as two_factor
 from orion_auth.two_factor.taking_back import take_back as second_factors_taken_back
 from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
+from orion_auth.usernames import routes as usernames
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import TokenVerifier, audience_of
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
 from orion_core.dpop import ProofReader
+from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
+from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
 from orion_core.http.authentication import Authenticator
@@ -93,12 +100,15 @@ ROUTERS = (
     passwords.router,
     _ways_in(admission.router, passkey_routes.router, magic_links.router, social.router),
     email_changes.router,
+    usernames.router,
     phone_numbers.router,
     invitations.router,
     sessions.router,
     proofs.router,
     passkey_proofs.router,
     suspensions.router,
+    erasures.router,
+    imports.router,
     own_devices.router,
     own_passkeys.router,
     own_sign_ins.router,
@@ -131,11 +141,17 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
     database = Database.connect(url, role=service_role("auth"), application="orion auth", pool_size=settings.pool_size)
     wakeup = Wakeup(url, "outbox")
     components = _components(settings, clock, database, Feed(database, wakeup, "auth"))
+    http = httpx.AsyncClient()
+    user = _user(settings, components, http)
 
     async def signing_key_fault() -> str | None:
         return components.signer.fault
 
+    async def user_feed_fault() -> str | None:
+        return user.state.fault
+
     async def stop() -> None:
+        await http.aclose()
         components.lane.close()
         components.gate.places.close()
         await components.providers.close()
@@ -152,14 +168,21 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
         background=[
             wakeup.run,
             components.signer.run,
+            user.run,
             partial(keep_idle_ended, database, components.outbox),
             partial(keep_linked_accounts, social.bridge_of(components), clock),
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
         ],
-        checks={"signing_key": signing_key_fault},
+        checks={"signing_key": signing_key_fault, "user feed": user_feed_fault},
         on_stop=stop,
     )
+
+
+def _user(settings: AuthSettings, components: Components, http: httpx.AsyncClient) -> Follower:
+    tokens = OwnTokens(components.signer, components.clock)
+    client = FeedClient("user", f"{settings.user_url}/user/v1/events", tokens, http)
+    return Follower(client, components.database, components.clock, handlers(components.outbox, components.clock))
 
 
 def _components(settings: AuthSettings, clock: Clock, database: Database, feed: Feed) -> Components:

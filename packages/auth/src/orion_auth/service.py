@@ -8,6 +8,7 @@ from orion_auth.devices import tables as devices
 from orion_auth.disavowals import tables as disavowals
 from orion_auth.dpop import tables as dpop
 from orion_auth.email_changes import tables as email_changes
+from orion_auth.erasures import tables as erasures
 from orion_auth.identities import tables as identities
 from orion_auth.invitations import tables as invitations
 from orion_auth.login_attempts import tables as login_attempts
@@ -32,6 +33,7 @@ SLICES = (
     disavowals,
     dpop,
     email_changes,
+    erasures,
     identities,
     invitations,
     login_attempts,

@@ -9,6 +9,7 @@ from orion_core.auth_client import AuthClient
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
 from orion_core.events.feed import Feed
+from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
 from orion_core.http.feed import feed_routes
 from orion_core.logs import configure_logs
@@ -21,6 +22,7 @@ from orion_core.wakeup import Wakeup
 from orion_notifications.account_orders import Product
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
+from orion_notifications.erasures import routes as erasures
 from orion_notifications.events import Consumer
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
@@ -47,7 +49,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     queue = Wakeup(url, QUEUE_CHANNEL)
     key = settings.service_key.get_secret_value()
     auth = AuthClient(
-        settings, "notifications", key, http, database, clock, consumer(settings, queue, clock).handlers()
+        settings, "notifications", key, http, database, clock, consumer(settings, queue, clock, Outbox(feed)).handlers()
     )
 
     async def queue_fault() -> str | None:
@@ -72,18 +74,19 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     )
 
 
-def consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock) -> Consumer:
+def consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock, outbox: Outbox) -> Consumer:
     """What turns auth's events into messages."""
     return Consumer(
         desk=Desk(settings.sealing_keys, queue),
         event_keyring=settings.event_sealing_keys,
         product=Product(settings.product_name, settings.app_url, settings.support_url),
         clock=clock,
+        outbox=outbox,
     )
 
 
 def _routers(feed_router: APIRouter) -> list[APIRouter]:
     router = APIRouter(prefix=PREFIX)
-    for part in (notifications.router, feed_router):
+    for part in (erasures.router, notifications.router, feed_router):
         router.include_router(part)
     return [router]

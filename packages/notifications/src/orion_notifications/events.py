@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 
 from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets, SecurityNoticeRaised
+from orion_contracts.erasures import IdentityErased
 from orion_contracts.event import Event
 from orion_contracts.events import (
     EmailChanged,
@@ -16,15 +17,23 @@ from orion_contracts.events import (
     PhoneChanged,
     VerificationSecrets,
 )
+from orion_contracts.imports import IdentitiesImported
 from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
+from orion_core.events.outbox import Outbox
 from orion_core.sealing import Keyring
 from orion_notifications.account_orders import Product, inbox_order, message_order, minutes_between, notice_order
+from orion_notifications.erasures import actions as erasures
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications.actions import Desk, MisfitVariablesError, Order, queue_message
 from orion_notifications.preferences.actions import contact as contact_of
-from orion_notifications.preferences.actions import remember_phone, remember_user, remember_verified_email
+from orion_notifications.preferences.actions import (
+    remember_phone,
+    remember_user,
+    remember_users,
+    remember_verified_email,
+)
 from orion_notifications.templates.actions import UnknownTemplateError
 
 log = structlog.get_logger()
@@ -38,6 +47,7 @@ class Consumer:
     event_keyring: Keyring
     product: Product
     clock: Clock
+    outbox: Outbox
 
     def handlers(self) -> Mapping[type[Event], Handler]:
         """Which event is heard by what."""
@@ -49,6 +59,8 @@ class Consumer:
             PhoneChanged: self.phone_changed,
             AccountMessageRequested: self.message_requested,
             SecurityNoticeRaised: self.notice_raised,
+            IdentityErased: self.identity_erased,
+            IdentitiesImported: self.identities_imported,
         }
 
     async def identity_registered(self, transaction: Transaction, event: IdentityRegistered) -> None:
@@ -158,6 +170,14 @@ class Consumer:
         in_inbox = inbox_order(event, self.product)
         if in_inbox is not None:
             await self._queue(transaction, in_inbox, self.clock())
+
+    async def identities_imported(self, transaction: Transaction, event: IdentitiesImported) -> None:
+        """Remember where and in which language to reach users who were brought over."""
+        await remember_users(transaction.connection, event.identities, event.imported_at)
+
+    async def identity_erased(self, transaction: Transaction, event: IdentityErased) -> None:
+        """Forget the user, and say so."""
+        await erasures.erase(transaction, self.outbox, event, self.clock())
 
     async def _queue(self, transaction: Transaction, order: Order, now: datetime) -> None:
         """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""

@@ -25,7 +25,7 @@ from orion_auth.risk.actions import Circumstance
 from orion_auth.risk.rules import Assessment
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.security_events.rules import NEW_DEVICE, SIGN_IN_BLOCKED, SIGN_IN_SUSPICIOUS, Kind
+from orion_auth.security_events.rules import NEW_DEVICE, SIGN_IN_BLOCKED, SIGN_IN_SUSPICIOUS, SIGNED_IN, Kind
 from orion_auth.sessions import actions as sessions
 from orion_auth.sessions.actions import Grant, Started
 from orion_auth.tokens.actions import Bearer
@@ -165,6 +165,8 @@ async def enter(
         await recoveries.cancel_open(transaction, gate.outbox, identity, circumstances, visit.now)
     if assessment.is_by_new_device:
         await _give_notice(transaction, gate, NEW_DEVICE, identity, visit, circumstances)
+    elif identity.is_told_of_sign_ins:
+        await _give_notice(transaction, gate, SIGNED_IN, identity, visit, circumstances)
     if assessment.verdict == "STEP_UP" and second is None and not proof.is_multi_factor:
         await security_events.note(transaction, gate.outbox, SIGN_IN_SUSPICIOUS, identity, circumstances, visit.now)
     return started

@@ -23,6 +23,7 @@ from orion_auth.rate_limits.actions import Taken
 from orion_auth.sessions.actions import Grant
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import Challenged
+from orion_contracts.events import SignInFailed
 from orion_core.errors import Problem
 from orion_core.ids import uuid7
 
@@ -113,6 +114,8 @@ async def _record_refusal(gate: Gate, visit: Visit, identity: KnownIdentity | No
         if decision.outcome == "FAILED":
             # Nobody's id when there is no such identity, so that the same statements run.
             await identities.note_failed_login(transaction, identity.id if identity else uuid7())
+        if decision.outcome == "FAILED" and identity is not None:
+            await gate.outbox.record(transaction, SignInFailed(user_id=identity.id, failed_at=visit.now), visit.now)
 
 
 def refusal(decision: Decision) -> Problem:

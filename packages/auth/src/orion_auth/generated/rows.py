@@ -475,6 +475,9 @@ class Identity(TypedDict):
     locale: str
     """varchar(35) NOT NULL DEFAULT 'en'. BCP 47; what mails about this account are written in"""
 
+    is_told_of_sign_ins: bool
+    """boolean NOT NULL DEFAULT false. Of every one, not only of those on new devices"""
+
     failed_login_count: int
     """integer NOT NULL DEFAULT 0."""
 

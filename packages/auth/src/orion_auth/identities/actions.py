@@ -30,6 +30,8 @@ class KnownIdentity:
     password_changed_at: datetime | None
     standing: Standing
     security_epoch: int
+    is_told_of_sign_ins: bool = field(default=False, compare=False)
+    """Of every one, not only of those on new devices. Left out of comparisons: it is no reason to sign in again."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,21 @@ async def bring_in(transaction: Transaction, new: NewIdentity, *, is_verified: b
     return new.id if await store.insert_pending(transaction.connection, values) else None
 
 
+async def bring_in_many(
+    transaction: Transaction, columns: dict[str, list[Any]], now: datetime
+) -> tuple[frozenset[UUID], dict[str, UUID]]:
+    """Create many identities that another system had, from columns of equal length: `ids`, `emails`, `usernames`,
+    `locales`, `verified`.
+
+    The ids that were created, and who has the addresses of the others (an address that is missing there was free: the
+    username, or the id, was taken).
+    """
+    created = await store.insert_many(transaction.connection, columns, now)
+    pairs = zip(columns["ids"], columns["emails"], strict=True)
+    others = [email for user_id, email in pairs if user_id not in created]
+    return created, await store.ids_of(transaction.connection, others) if others else {}
+
+
 async def unlock(transaction: Transaction, identity_id: UUID) -> bool:
     """End a lock before its time, and forget the wrong passwords of before; says whether there was one."""
     return await store.unlock(transaction.connection, identity_id)
@@ -159,6 +176,17 @@ async def change_email(transaction: Transaction, identity_id: UUID, old: str, ne
             return await store.change_email(transaction.connection, identity_id, old, new, now)
     except IntegrityError:
         return False
+
+
+async def change_username(transaction: Transaction, identity_id: UUID, username: str) -> bool:
+    """Give the identity another username; False when another one has it. Who was never verified makes room."""
+    await store.release_username(transaction.connection, username)
+    try:
+        async with transaction.connection.begin_nested():
+            await store.set_username(transaction.connection, identity_id, username)
+    except IntegrityError:
+        return False
+    return True
 
 
 async def phone_of(connection: AsyncConnection, identity_id: UUID) -> VerifiedPhone | None:
@@ -211,6 +239,11 @@ async def raise_security_epoch(transaction: Transaction, identity_id: UUID) -> i
     return await store.raise_security_epoch(transaction.connection, identity_id)
 
 
+async def tell_of_sign_ins(transaction: Transaction, identity_id: UUID, *, of_all: bool) -> None:
+    """Have the owner told of every sign-in, or of those on new devices alone."""
+    await store.tell_of_sign_ins(transaction.connection, identity_id, of_all=of_all)
+
+
 async def suspend(transaction: Transaction, identity_id: UUID) -> bool:
     """Suspend an identity; False when it is suspended already."""
     return await store.suspend(transaction.connection, identity_id)
@@ -243,4 +276,5 @@ def _known(row: AnyRow | None, now: datetime) -> KnownIdentity | None:
         password_changed_at=row.password_changed_at,
         standing=standing(row.status, row.locked_until, now),
         security_epoch=row.security_epoch,
+        is_told_of_sign_ins=row.is_told_of_sign_ins,
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, literal, or_, select, update
+from sqlalchemy import case, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +23,7 @@ _COLUMNS = (
     Identity.status,
     Identity.locked_until,
     Identity.security_epoch,
+    Identity.is_told_of_sign_ins,
 )
 _ACTIVE = literal(IdentityStatus.ACTIVE, Identity.status.type)
 _PENDING = literal(IdentityStatus.PENDING, Identity.status.type)
@@ -38,6 +39,51 @@ async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
     """The living identity of that id (primary key)."""
     statement = select(*_COLUMNS).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
     return (await connection.execute(statement)).one_or_none()
+
+
+RELEASE_USERNAMES = text("""
+    UPDATE identities SET username = NULL
+    WHERE username = ANY(CAST(:usernames AS text[])) AND deleted_at IS NULL   -- uq_identities_username
+      AND email_verified_at IS NULL AND id <> ALL(CAST(:ids AS uuid[]))       -- sent again, it takes nothing away
+""")
+
+INSERT_MANY = text("""
+    INSERT INTO identities (id, email, username, locale, status, email_verified_at)
+    SELECT
+      id, email, username, locale,
+      CAST(CASE WHEN is_verified THEN 'ACTIVE' ELSE 'PENDING' END AS identity_status),
+      CASE WHEN is_verified THEN CAST(:now AS timestamptz) END
+    FROM unnest(
+      CAST(:ids AS uuid[]), CAST(:emails AS text[]), CAST(:usernames AS text[]), CAST(:locales AS text[]),
+      CAST(:verified AS boolean[])
+    ) AS new (id, email, username, locale, is_verified)
+    ORDER BY email  -- two imports that bring the same people wait for each other in one order
+    ON CONFLICT DO NOTHING
+    RETURNING id
+""")
+
+FIND_MANY = text("""
+    SELECT id, email FROM identities
+    WHERE email = ANY(CAST(:emails AS text[])) AND deleted_at IS NULL         -- uq_identities_email
+""")
+
+
+async def insert_many(connection: AsyncConnection, columns: dict[str, list[Any]], now: datetime) -> frozenset[UUID]:
+    """Add identities, but for those of which something is taken; the ids that were added.
+
+    A username that was never verified beside its address is nobody's, and makes room.
+    """
+    usernames = [username for username in columns["usernames"] if username is not None]
+    if usernames:
+        await connection.execute(RELEASE_USERNAMES, {"usernames": usernames, "ids": columns["ids"]})
+    added = await connection.execute(INSERT_MANY, {**columns, "now": now})
+    return frozenset(added.scalars())
+
+
+async def ids_of(connection: AsyncConnection, emails: Collection[str]) -> dict[str, UUID]:
+    """The living identities with those addresses, by address (uq_identities_email)."""
+    rows = await connection.execute(FIND_MANY, {"emails": list(emails)})
+    return {row.email: row.id for row in rows}
 
 
 async def list_emails(connection: AsyncConnection, identity_ids: Collection[UUID]) -> Sequence[AnyRow]:
@@ -169,6 +215,12 @@ async def change_email(connection: AsyncConnection, identity_id: UUID, old: str,
     return (await connection.execute(statement)).one_or_none() is not None
 
 
+async def set_username(connection: AsyncConnection, identity_id: UUID, username: str) -> None:
+    """Set the username of a living identity (primary key); IntegrityError when another has it."""
+    statement = update(Identity).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
+    await connection.execute(statement.values(username=username))
+
+
 async def unlock(connection: AsyncConnection, identity_id: UUID) -> bool:
     """Take a lock off an identity (primary key); one that was never verified waits for that as before."""
     unlocked = case((Identity.email_verified_at.is_(None), _PENDING), else_=_ACTIVE)
@@ -184,6 +236,12 @@ async def unlock(connection: AsyncConnection, identity_id: UUID) -> bool:
         .returning(Identity.id)
     )
     return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def tell_of_sign_ins(connection: AsyncConnection, identity_id: UUID, *, of_all: bool) -> None:
+    """Have a living identity told of every sign-in, or of those on new devices (primary key)."""
+    statement = update(Identity).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
+    await connection.execute(statement.values(is_told_of_sign_ins=of_all))
 
 
 async def suspend(connection: AsyncConnection, identity_id: UUID) -> bool:

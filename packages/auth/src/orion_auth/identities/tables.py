@@ -27,6 +27,9 @@ class Identity(Identified, SoftDeleted, Timestamped, Annotated, Table):
     locale: Mapped[str] = mapped_column(
         String(35), server_default="en", comment="BCP 47; what mails about this account are written in"
     )
+    is_told_of_sign_ins: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="Of every one, not only of those on new devices"
+    )
     failed_login_count: Mapped[int] = mapped_column(server_default=text("0"))
     locked_until: Mapped[datetime | None]
     security_epoch: Mapped[int] = mapped_column(
@@ -49,7 +52,7 @@ class Identity(Identified, SoftDeleted, Timestamped, Annotated, Table):
         {
             "info": {
                 "retention": Forever(
-                    "a deleted user's row keeps the id taken; erasing people on request comes with its own command"
+                    "until the person is forgotten: on request, or when a deleted user's time to be restored is over"
                 )
             },
             "comment": "What auth knows of a user; id is the user id in every service",

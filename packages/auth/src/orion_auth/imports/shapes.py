@@ -1,14 +1,15 @@
 """What one line of an import says of one user. docs/import.md explains it."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from orion_auth.addresses import normalise_email
 from orion_auth.imports.formats import HashParts, KeycloakCredential
 from orion_auth.registrations.shapes import Locale, PersonName, TimeZoneName, Username
-from orion_core.http.shapes import RequestShape
+from orion_contracts.imports import MOST
+from orion_core.http.shapes import RequestShape, ResponseShape
 
 
 class ImportedUser(RequestShape):
@@ -33,3 +34,35 @@ class ImportedUser(RequestShape):
         if email is None:
             raise ValueError("not an e-mail address")
         return email
+
+
+class BulkIdentity(BaseModel):
+    """One user as the user service has read and checked them; the address is brought into its form here."""
+
+    id: UUID
+    email: str = Field(max_length=255)
+    email_verified: bool
+    username: Username | None
+    name: Annotated[PersonName, Field(max_length=100)] | None
+    locale: Locale
+    timezone: str = Field(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")
+
+
+class BulkImport(BaseModel):
+    """Up to a thousand users. No field takes what cannot be stored, so that need not be looked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    import_id: UUID
+    identities: list[BulkIdentity] = Field(min_length=1, max_length=MOST)
+
+
+class BulkOutcome(ResponseShape):
+    """What became of one user."""
+
+    outcome: Literal["CREATED", "EXISTS", "REFUSED"]
+    user_id: UUID | None = None
+    """Theirs, or that of whoever has the address."""
+    email: str | None = None
+    """As it is kept, when it was created."""
+    reason: str | None = None

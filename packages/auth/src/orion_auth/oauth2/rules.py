@@ -14,6 +14,9 @@ from orion_core.access_tokens import AUDIENCE, audience_of
 SERVICE_SCOPES = frozenset({"events:read"})
 """What a service may ask for."""
 
+FURTHER_SCOPES = {"user": frozenset({"identities:import", "personal_data:read"})}
+"""What single services may ask for besides: user brings people over, and puts together what all know of one."""
+
 OPERATOR = "operator"
 """The client whose key administrators' tools show: no service, but whoever runs them."""
 
@@ -87,9 +90,10 @@ def check_service(client: Client, key_hashes: Mapping[str, str]) -> None:
 
 
 def granted_scope(client: Client, requested: str | None) -> str:
-    """The scope a client gets: what it asked for, all that it may have when it did not say."""
-    allowed = OPERATOR_SCOPES if client.id == OPERATOR else SERVICE_SCOPES
-    scopes = frozenset(requested.split()) if requested else allowed
+    """The scope a client gets: what it asked for, the usual one when it did not say."""
+    usual = OPERATOR_SCOPES if client.id == OPERATOR else SERVICE_SCOPES
+    allowed = usual | FURTHER_SCOPES.get(client.id, frozenset())
+    scopes = frozenset(requested.split()) if requested else usual
     if not scopes <= allowed:
         raise TokenRequestError("invalid_scope", f"This client may have: {' '.join(sorted(allowed))}.")
     return " ".join(sorted(scopes))

@@ -88,6 +88,14 @@ SIGN_IN_SUSPICIOUS = Kind(
     "It was let in, since you have no second factor that could have been asked for.",
     is_notified=True,
 )
+SIGNED_IN = Kind(
+    "sign_in.succeeded",
+    _C.AUTHENTICATION,
+    _S.LOW,
+    "Somebody signed in to your account",
+    "You asked to be told of every sign-in.",
+    is_notified=True,
+)
 
 # Passwords
 
@@ -224,6 +232,7 @@ EMAIL_CHANGE_REFUSED = Kind(
     "Whoever reads one of the two addresses said that it was not he who had asked.",
     was_blocked=True,
 )
+USERNAME_CHANGED = Kind("username.changed", _C.ACCOUNT, _S.LOW, "Your username was changed")
 EMAIL_CHANGED = Kind("email.changed", _C.ACCOUNT, _S.HIGH, "Your e-mail address was changed", is_notified=True)
 PHONE_CHANGED = Kind("phone.changed", _C.ACCOUNT, _S.MEDIUM, "Your phone number was changed", is_notified=True)
 ACCOUNT_UNLOCKED = Kind("account.unlocked", _C.ADMINISTRATION, _S.MEDIUM, "An administrator unlocked your account")
@@ -237,6 +246,7 @@ ACCOUNT_REINSTATED = Kind(
 ACCOUNT_IMPORTED = Kind(
     "account.imported", _C.ADMINISTRATION, _S.LOW, "Your account was brought over from another system"
 )
+ACCOUNTS_IMPORTED = Kind("accounts.imported", _C.ADMINISTRATION, _S.LOW, "Accounts were brought over, many at once")
 PROOF_GIVEN = Kind("session.proof_given", _C.SESSION, _S.LOW, "You proved again who you are")
 PROOF_FAILED = Kind(
     "session.proof_failed",

@@ -124,10 +124,17 @@ async def make_backup_codes(gate: Gate, user_id: UUID, circumstances: Circumstan
 async def require(gate: Gate, user_id: UUID, is_required: bool, now: datetime) -> None:
     """Require a second factor of one user, or require it no more; it is asked for at his next sign-in."""
     async with gate.database.transaction() as transaction:
-        if await identities.hold(transaction, user_id, now) is None:
+        if not await require_within(transaction, user_id, is_required, now):
             raise not_found("user")
-        await store.ensure_row(transaction.connection, user_id)
-        await store.change(transaction.connection, user_id, {"is_required": is_required})
+
+
+async def require_within(transaction: Transaction, user_id: UUID, is_required: bool, now: datetime) -> bool:
+    """The same inside a transaction; False for nobody."""
+    if await identities.hold(transaction, user_id, now) is None:
+        return False
+    await store.ensure_row(transaction.connection, user_id)
+    await store.change(transaction.connection, user_id, {"is_required": is_required})
+    return True
 
 
 async def reset(gate: Gate, user_id: UUID, by: str, now: datetime) -> None:

@@ -1,11 +1,13 @@
 """What can be done with preferences."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_contracts.imports import ImportedIdentity
 from orion_notifications.kinds import Channel
 from orion_notifications.preferences import store
 from orion_notifications.preferences.rules import Contact
@@ -21,6 +23,25 @@ async def remember_user(
     zone = timezone if _is_zone(timezone) else "UTC"
     values = {"user_id": user_id, "email": email, "name": name, "locale": locale, "timezone": zone}
     await store.insert_user(connection, values)
+
+
+async def remember_users(
+    connection: AsyncConnection, imported: Sequence[ImportedIdentity], imported_at: datetime
+) -> None:
+    """The same of many users who were brought over; whoever is known already stays as he is."""
+    zones = {name: name if _is_zone(name) else "UTC" for name in {each.timezone for each in imported}}
+    rows = [
+        {
+            "user_id": each.user_id,
+            "email": each.email,
+            "email_verified_at": imported_at if each.is_verified else None,
+            "name": each.name,
+            "locale": each.locale,
+            "timezone": zones[each.timezone],
+        }
+        for each in sorted(imported, key=lambda each: each.user_id)
+    ]
+    await store.insert_users(connection, rows)
 
 
 async def remember_verified_email(

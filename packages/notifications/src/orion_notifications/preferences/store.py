@@ -1,10 +1,11 @@
 """Statements on user_preferences. Every one finds its row by the unique index on user_id."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,12 +15,28 @@ from orion_notifications.preferences.tables import UserPreference
 
 PREFERENCES = table_of(UserPreference)
 
+INSERT_USERS = text("""
+    INSERT INTO user_preferences (user_id, email, email_verified_at, name, locale, timezone)
+    SELECT * FROM unnest(
+      CAST(:user_id AS uuid[]), CAST(:email AS text[]), CAST(:email_verified_at AS timestamptz[]),
+      CAST(:name AS text[]), CAST(:locale AS text[]), CAST(:timezone AS text[])
+    )
+    ON CONFLICT (user_id) DO NOTHING
+""")
+
 
 async def insert_user(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """A new user's row; one that is already there keeps its switches and gets the address, name, language and zone."""
     statement = insert(PREFERENCES).values(id=uuid7(), **values)
     known = {name: statement.excluded[name] for name in values if name != "user_id"}
     await connection.execute(statement.on_conflict_do_update(index_elements=[PREFERENCES.c.user_id], set_=known))
+
+
+async def insert_users(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The rows of many users; those that are there already stay as they are."""
+    if rows:
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        await connection.execute(INSERT_USERS, columns)
 
 
 async def set_email_verified(connection: AsyncConnection, user_id: UUID, email: str, verified_at: datetime) -> None:

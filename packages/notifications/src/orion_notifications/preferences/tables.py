@@ -55,5 +55,5 @@ class UserPreference(Identified, Annotated, Timestamped, Table):
             "NOT quiet_hours_enabled OR coalesce(quiet_hours_start <> quiet_hours_end, false)", "quiet_hours"
         ),
         CheckConstraint("quiet_hours_days <@ '{1,2,3,4,5,6,7}'::smallint[]", "quiet_hours_days"),
-        {"info": {"retention": Forever("one row a user; erasing people on request comes with its own command")}},
+        {"info": {"retention": Forever("one row a user, until the person is forgotten")}},
     )

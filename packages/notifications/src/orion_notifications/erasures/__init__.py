@@ -1,0 +1,1 @@
+"""Forgetting a person, and telling the person what is known."""

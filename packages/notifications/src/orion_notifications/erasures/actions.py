@@ -1,0 +1,28 @@
+"""Forgetting a person (GDPR Art. 17), and telling the person what is known (Art. 15)."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from orion_contracts.erasures import IdentityErased, MessagesErased
+from orion_core import personal_data
+from orion_core.database import Database, Transaction
+from orion_core.events.outbox import Outbox
+from orion_notifications.base import Table
+from orion_notifications.erasures import store
+
+
+async def erase(transaction: Transaction, outbox: Outbox, event: IdentityErased, now: datetime) -> None:
+    """Forget the person: what waits is not sent, and of what was sent only the fact stays, without a word or address.
+
+    It comes in auth's feed behind all that auth has told of the person, so nothing follows that would bring it back.
+    """
+    counts = await store.erase(transaction.connection, event.user_id, now)
+    told = MessagesErased(user_id=event.user_id, erasure_id=event.erasure_id, counts=counts, erased_at=now)
+    await outbox.record(transaction, told, now)
+
+
+async def known_of(database: Database, user_id: UUID) -> dict[str, list[dict[str, Any]]]:
+    """All that notifications knows of a person, by table, without secrets."""
+    async with database.autocommit() as connection:
+        return await personal_data.collect(connection, Table.metadata, None, user_id)

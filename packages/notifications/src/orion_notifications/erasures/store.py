@@ -1,0 +1,70 @@
+"""The statements of erasing a person.
+
+They go across preferences, push, notifications and delivery in raw SQL: what is forgotten is forgotten at one moment.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+LEAVE_QUEUE = text("""
+    DELETE FROM notification_queue
+    USING notifications
+    WHERE notification_queue.notification_id = notifications.id
+      AND notifications.user_id = :user_id                   -- ix_notifications_user_id_status
+      AND notifications.status IN ('QUEUED', 'PROCESSING')
+""")
+
+EMPTY_NOTIFICATIONS = text("""
+    UPDATE notifications
+    SET
+      status = CASE status WHEN 'QUEUED' THEN 'CANCELLED' WHEN 'PROCESSING' THEN 'EXPIRED' ELSE status END,
+      cancelled_at = CASE status WHEN 'QUEUED' THEN CAST(:now AS timestamptz) ELSE cancelled_at END,
+      subject = NULL,
+      content = CASE WHEN template_id IS NULL THEN '' END,
+      html_content = NULL,
+      recipient = NULL,
+      recipient_name = NULL,
+      variables = '{}',
+      sealed_variables = NULL,
+      error_message = NULL,
+      provider_message_id = NULL,
+      provider_response = NULL,
+      tags = '{}',
+      metadata = '{}'
+    WHERE user_id = :user_id                                 -- ix_notifications_user_id_status
+""")
+
+EMPTY_ATTEMPTS = text("""
+    UPDATE delivery_attempts
+    SET provider_message_id = NULL, response = NULL, error_message = NULL, error_details = NULL
+    FROM notifications
+    WHERE delivery_attempts.notification_id = notifications.id         -- ix_delivery_attempts_notification_id
+      AND notifications.user_id = :user_id                             -- ix_notifications_user_id_status
+""")
+
+FORGET_CHOICES = text("DELETE FROM user_preferences WHERE user_id = :user_id")
+
+FORGET_DEVICES = text("DELETE FROM push_subscriptions WHERE user_id = :user_id")
+
+STEPS = {
+    "notification_queue": LEAVE_QUEUE,
+    "notifications": EMPTY_NOTIFICATIONS,
+    "delivery_attempts": EMPTY_ATTEMPTS,
+    "user_preferences": FORGET_CHOICES,
+    "push_subscriptions": FORGET_DEVICES,
+}
+"""In this order. A worker that has a message in its hands loses its place in the queue, so it writes nothing more."""
+
+
+async def erase(connection: AsyncConnection, user_id: UUID, now: datetime) -> dict[str, int]:
+    """Empty or delete all that tells of a person; how many rows of each table that were."""
+    counts: dict[str, int] = {}
+    for table, statement in STEPS.items():
+        values = {"user_id": user_id, "now": now}
+        result = await connection.execute(statement, {name: values[name] for name in statement.compile().params})
+        if result.rowcount:
+            counts[table] = result.rowcount
+    return counts
