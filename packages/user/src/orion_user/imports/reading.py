@@ -1,0 +1,90 @@
+"""Reading the lines of an import: what is wrong with one is said by the names of its fields, never by what it holds."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from pydantic import ValidationError
+
+from orion_user.imports.rules import LINES_AT_ONCE, ImportFormat
+from orion_user.imports.shapes import ImportedUser
+
+LONGEST_LINE = 64 * 1024
+OBJECTS = ("social_links", "metadata")
+"""Columns of a CSV file that hold JSON."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A line, or why it cannot be taken."""
+
+    number: int
+    user: ImportedUser | None = None
+    fault: str | None = None
+
+
+def read_ndjson(number: int, line: bytes) -> Read:
+    """One JSON object."""
+    if len(line) > LONGEST_LINE:
+        return Read(number, fault=f"longer than {LONGEST_LINE} bytes")
+    if b"\\u0000" in line or b"\\ud8" in line.lower():
+        return Read(number, fault="a NUL character or half a character in it")
+    try:
+        return Read(number, ImportedUser.model_validate_json(line))
+    except ValidationError as error:
+        return Read(number, fault=_faults(error))
+
+
+def read_csv(number: int, columns: Sequence[str], cells: Sequence[str]) -> Read:
+    """One record; an empty cell is as if its column were not there."""
+    if len(cells) != len(columns):
+        return Read(number, fault=f"{len(cells)} cells, and {len(columns)} columns")
+    if sum(map(len, cells)) > LONGEST_LINE or any("\0" in cell for cell in cells):
+        return Read(number, fault=f"longer than {LONGEST_LINE} characters, or a NUL character in it")
+    try:
+        found = {
+            name: json.loads(cell) if name in OBJECTS else cell
+            for name, cell in zip(columns, cells, strict=True)
+            if cell
+        }
+        return Read(number, ImportedUser.model_validate(found))
+    except ValidationError as error:
+        return Read(number, fault=_faults(error))
+    except ValueError:
+        return Read(number, fault=f"{' or '.join(OBJECTS)}: not JSON")
+
+
+def read_all(format_: ImportFormat, columns: Sequence[str], first_line: int, body: bytes) -> list[Read]:
+    """The lines of a chunk. UnicodeDecodeError or csv.Error when it cannot be parted into lines."""
+    if format_ is ImportFormat.NDJSON:
+        return [read_ndjson(number, line) for number, line in enumerate(body.splitlines(), first_line)]
+    records = csv.reader(io.StringIO(body.decode(), newline=""), strict=True)
+    return [read_csv(number, columns, cells) for number, cells in enumerate(records, first_line)]
+
+
+def chunks_of(format_: ImportFormat, file: io.BufferedIOBase) -> tuple[list[str], Iterator[tuple[int, list[Read]]]]:
+    """The columns of a file, and its chunks with the numbers of their first lines; of a CSV file the header is none."""
+    if format_ is ImportFormat.NDJSON:
+        return [], _chunks(read_ndjson(number, line) for number, line in enumerate(file, 1))
+    records = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
+    columns = next(records, [])
+    return columns, _chunks(read_csv(number, columns, cells) for number, cells in enumerate(records, 1))
+
+
+def _chunks(lines: Iterable[Read]) -> Iterator[tuple[int, list[Read]]]:
+    remaining = iter(lines)
+    while chunk := list(islice(remaining, LINES_AT_ONCE)):
+        yield chunk[0].number, chunk
+
+
+def _faults(error: ValidationError) -> str:
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    faults = (f"{each['loc'][0] if each['loc'] else 'line'}: {_plain(each['msg'])}" for each in found)
+    return "; ".join(dict.fromkeys(faults))[:500]
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")
