@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.event import Event
-from orion_contracts.events import IdentityRegistered
+from orion_contracts.events import EmailVerified, IdentityRegistered
 from orion_core.database import Database
 from orion_core.events.client import NEXT_POSITION, FeedClient
 from orion_core.events.feed import Feed
@@ -140,8 +140,33 @@ Caller = Callable[[UUID, UUID], httpx.AsyncClient]
 Sign = Callable[..., str]
 
 
-def fake_auth() -> FastAPI:
-    """The four resources of auth that this service asks for."""
+@dataclass
+class FakeImports:
+    """Whom auth has taken in: the owners of addresses."""
+
+    owners: dict[str, UUID] = field(default_factory=dict[str, UUID])
+
+    def take_in(self, identities: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What auth answers: it takes in whose address nobody has."""
+        became: list[dict[str, Any]] = []
+        for each in identities:
+            owner = self.owners.setdefault(each["email"], UUID(each["id"]))
+            outcome = "CREATED" if str(owner) == each["id"] else "EXISTS"
+            became.append({"outcome": outcome, "user_id": str(owner), "email": each["email"], "reason": None})
+        return became
+
+    def transport(self) -> httpx.ASGITransport:
+        """To an auth of which this is the memory."""
+        return httpx.ASGITransport(fake_auth(self))
+
+
+@pytest.fixture
+def taken_in() -> FakeImports:
+    return FakeImports()
+
+
+def fake_auth(taken_in: FakeImports) -> FastAPI:
+    """What of auth and notifications this service asks for."""
     auth = FastAPI()
 
     @auth.get("/auth/.well-known/jwks.json")
@@ -157,9 +182,19 @@ def fake_auth() -> FastAPI:
         return {"sessions": [], "position": 0}
 
     @auth.get("/auth/v1/events")
+    @auth.get("/notifications/v1/events")
     async def events(request: Request) -> Response:
         await asyncio.sleep(0.2)
         return JSONResponse([], headers={NEXT_POSITION: request.query_params["after"]})
+
+    @auth.post("/auth/v1/identity-imports")
+    async def identity_imports(request: Request) -> list[dict[str, Any]]:
+        return taken_in.take_in((await request.json())["identities"])
+
+    @auth.get("/auth/v1/users/{user_id}/personal-data")
+    @auth.get("/notifications/v1/users/{user_id}/personal-data")
+    async def personal_data(user_id: UUID) -> dict[str, Any]:
+        return {"known": [{"user_id": str(user_id)}]}
 
     return auth
 
@@ -189,7 +224,9 @@ async def running(application: FastAPI) -> AsyncGenerator[httpx.ASGITransport]:
 
 
 @pytest.fixture
-async def service(test_database: TestDatabase, clock: MovableClock) -> AsyncGenerator[httpx.ASGITransport]:
+async def service(
+    test_database: TestDatabase, clock: MovableClock, taken_in: FakeImports
+) -> AsyncGenerator[httpx.ASGITransport]:
     """The whole service."""
     values = {
         "USER_DATABASE_URL": test_database.url,
@@ -198,7 +235,7 @@ async def service(test_database: TestDatabase, clock: MovableClock) -> AsyncGene
         "AUTH_URL": ISSUER,
         "AUTH_ISSUER": ISSUER,
     }
-    to_auth = httpx.AsyncClient(transport=httpx.ASGITransport(fake_auth()))
+    to_auth = httpx.AsyncClient(transport=taken_in.transport())
     async with running(build(UserSettings.model_validate(values), to_auth, clock)) as transport:
         await until_ready(transport)
         yield transport
@@ -265,5 +302,60 @@ def give(query: Query) -> Give:
             scope=scope,
             scope_id=scope_id,
         )
+
+    return run
+
+
+GRANT = """
+    INSERT INTO user_roles (user_id, role_id, starts_at, reason)
+    SELECT :user_id, id, :now, 'test' FROM roles WHERE name = :role
+"""
+
+
+@dataclass
+class People:
+    """Users with roles, each with a client."""
+
+    auth: AuthFeed
+    caller: Caller
+    query: Query
+
+    async def add(self, email: str, role: str | None = None, **fields: str) -> UUID:
+        """A user with a verified address, with `role` beside the first one."""
+        user_id = await self.auth.register(email, **fields)
+        await self.auth.bring(EmailVerified(user_id=user_id, email=email, verified_at=self.auth.clock()))
+        if role is not None:
+            await self.query(GRANT, user_id=user_id, role=role, now=self.auth.clock())
+        return user_id
+
+    def client(self, user_id: UUID) -> httpx.AsyncClient:
+        """A client that is signed in as that user."""
+        return self.caller(user_id, uuid7())
+
+    async def moderator(self) -> httpx.AsyncClient:
+        """A client of somebody who may administer users."""
+        return self.client(await self.add("moderator@example.com", "moderator"))
+
+    async def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """What user has told the other services, but of new users."""
+        rows = await self.query("SELECT type, data FROM outbox WHERE type NOT LIKE '%.created.v1' ORDER BY sequence")
+        return [(type_, data) for type_, data in rows]
+
+
+@pytest.fixture
+def people(auth: AuthFeed, caller: Caller, query: Query) -> People:
+    return People(auth, caller, query)
+
+
+Changed = Callable[[httpx.AsyncClient, str, dict[str, Any]], Awaitable[httpx.Response]]
+
+
+@pytest.fixture
+def changed() -> Changed:
+    """`await changed(client, url, patch)`: read it, and change what was read."""
+
+    async def run(client: httpx.AsyncClient, url: str, patch: dict[str, Any]) -> httpx.Response:
+        etag = (await client.get(url)).headers["ETag"]
+        return await client.patch(url, json=patch, headers={"If-Match": etag})
 
     return run

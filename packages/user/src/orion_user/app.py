@@ -8,7 +8,9 @@ from fastapi import APIRouter, FastAPI
 from orion_core.auth_client import AuthClient
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
+from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
+from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
 from orion_core.http.feed import feed_routes
@@ -17,6 +19,7 @@ from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
+from orion_core.service_token import ServiceTokens
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_user.assignments import routes as assignments
@@ -24,13 +27,21 @@ from orion_user.catalog import routes as catalog
 from orion_user.components import Components
 from orion_user.elevations import routes as elevations
 from orion_user.elevations.ending import keep_ended
-from orion_user.events import handlers
+from orion_user.erasures import routes as erasures
+from orion_user.erasures.purging import keep_purged
+from orion_user.events import handlers, handlers_of_notifications
+from orion_user.imports import routes as imports
 from orion_user.me import routes as me
+from orion_user.other_services import OtherServices
+from orion_user.preferences import routes as preferences
+from orion_user.profiles import routes as profiles
 from orion_user.roles import routes as roles
 from orion_user.separation import routes as separation
 from orion_user.service import service
 from orion_user.sessions import routes as sessions
+from orion_user.sessions.activity import Activity
 from orion_user.settings import UserSettings
+from orion_user.users import routes as users
 
 PREFIX = "/user/v1"
 
@@ -48,21 +59,28 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     url = settings.database_url
     database = Database.connect(url, role=service_role("user"), application="orion user", pool_size=settings.pool_size)
     feed = Feed(database, Wakeup(url, "outbox"), source="user")
+    outbox, activity = Outbox(feed), Activity(database)
     key = settings.service_key.get_secret_value()
-    outbox = Outbox(feed)
     auth = AuthClient(settings, "user", key, http, database, clock, handlers(outbox, clock))
+    notifications = _notifications(settings, key, http, database, clock)
+    others = OtherServices(http, settings.auth_url, settings.notifications_url, key, clock)
     return create_application(
         name="user",
         title="Orion user",
         settings=settings,
         database=database,
-        components=Components(settings, database, clock, outbox, Cursors(settings.sealing_keys), auth.authenticate),
+        components=Components(
+            settings, database, clock, outbox, Cursors(settings.sealing_keys), auth.authenticate, others, activity.note
+        ),
         routers=_routers(feed_routes(feed, auth.authenticate)),
         background=[
             feed.wakeup.run,
+            activity.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
             partial(keep_ended, database, outbox, clock),
+            partial(keep_purged, database, outbox, clock),
+            notifications.run,
             *auth.background,
         ],
         checks=auth.checks,
@@ -70,11 +88,26 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     )
 
 
+def _notifications(
+    settings: UserSettings, key: str, http: httpx.AsyncClient, database: Database, clock: Clock
+) -> Follower:
+    """What follows notifications, for erasures. Metrics alone tell of it: nobody waits."""
+    tokens = ServiceTokens(http, settings.auth_url, "user", key, clock, audience="notifications")
+    url = f"{settings.notifications_url}/notifications/v1/events"
+    client = FeedClient("notifications", url, tokens, http)
+    return Follower(client, database, clock, handlers_of_notifications())
+
+
 def _routers(feed_router: APIRouter) -> list[APIRouter]:
     router = APIRouter(prefix=PREFIX)
     for part in (
+        erasures.router,
+        imports.router,
         me.router,
+        preferences.router,
+        profiles.router,
         sessions.router,
+        users.router,
         catalog.router,
         roles.router,
         assignments.router,

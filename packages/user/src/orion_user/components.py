@@ -1,6 +1,8 @@
 """What the routes of user work with, put together once by `app`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends
@@ -13,6 +15,7 @@ from orion_core.events.outbox import Outbox
 from orion_core.http.authentication import Authenticate
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
+from orion_user.other_services import OtherServices
 from orion_user.settings import UserSettings
 
 
@@ -26,6 +29,9 @@ class Components:
     outbox: Outbox
     cursors: Cursors
     authenticate: Authenticate
+    others: OtherServices
+    note_activity: Callable[[AccessClaims, datetime], None]
+    """Called with the claims of every request."""
 
 
 async def _components(request: Request) -> Components:
@@ -38,7 +44,9 @@ Wired = Annotated[Components, Depends(_components)]
 
 
 async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:
-    return await wired.authenticate(request)
+    claims = await wired.authenticate(request)
+    wired.note_activity(claims, wired.clock())
+    return claims
 
 
 Claims = Annotated[AccessClaims, Depends(_claims)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event
 from orion_contracts.events import (
     EmailChanged,
@@ -13,11 +14,16 @@ from orion_contracts.events import (
     PhoneChanged,
     SessionEnded,
     SessionStarted,
+    SignInFailed,
+    UsernameChanged,
 )
+from orion_contracts.imports import IdentitiesImported
 from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
+from orion_user.erasures import actions as erasures
+from orion_user.imports import actions as imports
 from orion_user.sessions import actions as sessions
 from orion_user.users import actions as users
 
@@ -40,6 +46,12 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def phone_changed(transaction: Transaction, event: PhoneChanged) -> None:
         await users.change_phone(transaction, event)
 
+    async def username_changed(transaction: Transaction, event: UsernameChanged) -> None:
+        await users.change_username(transaction, event)
+
+    async def failed(transaction: Transaction, event: SignInFailed) -> None:
+        await users.count_failed_login(transaction, event)
+
     async def started(transaction: Transaction, event: SessionStarted) -> None:
         await sessions.start(transaction, event)
 
@@ -52,14 +64,33 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def reinstated(transaction: Transaction, event: IdentityReinstated) -> None:
         await users.reinstate(transaction, event)
 
+    async def erased(transaction: Transaction, event: IdentityErased) -> None:
+        await erasures.identity_erased(transaction, event, clock())
+
+    async def imported(transaction: Transaction, event: IdentitiesImported) -> None:
+        await imports.arrive(transaction, event, clock())
+
     return {
+        IdentitiesImported: imported,
+        IdentityErased: erased,
         IdentityRegistered: registered,
         EmailVerified: verified,
         IdentityProfileChanged: profile_changed,
         EmailChanged: changed,
         PhoneChanged: phone_changed,
+        UsernameChanged: username_changed,
+        SignInFailed: failed,
         SessionStarted: started,
         SessionEnded: ended,
         IdentitySuspended: suspended,
         IdentityReinstated: reinstated,
     }
+
+
+def handlers_of_notifications() -> Mapping[type[Event], Handler]:
+    """What to do with each event of notifications' feed."""
+
+    async def erased(transaction: Transaction, event: MessagesErased) -> None:
+        await erasures.messages_erased(transaction, event)
+
+    return {MessagesErased: erased}

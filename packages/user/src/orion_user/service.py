@@ -9,6 +9,8 @@ from orion_user.assignments import tables as assignments
 from orion_user.audit import tables as audit
 from orion_user.base import Table
 from orion_user.elevations import tables as elevations
+from orion_user.erasures import tables as erasures
+from orion_user.imports import tables as imports
 from orion_user.organizations import tables as organizations
 from orion_user.permissions import tables as permissions
 from orion_user.preferences import tables as preferences
@@ -24,6 +26,8 @@ SLICES = (
     assignments,
     audit,
     elevations,
+    erasures,
+    imports,
     organizations,
     permissions,
     preferences,
@@ -46,4 +50,5 @@ service = Service(
     package=Path(__file__).parents[2],
     application="orion_user.app:create_app",
     settings="orion_user.settings:UserSettings",
+    commands="orion_user.commands:commands",
 )

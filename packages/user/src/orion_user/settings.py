@@ -16,6 +16,10 @@ class UserSettings(ServiceSettings):
         validation_alias="USER_SERVICE_KEY", examples=["(make one with: orion keys service user)"]
     )
     """What this service shows to auth to get its tokens; auth has its SHA-256 in AUTH_SERVICE_KEY_HASHES."""
+    notifications_url: str = Field(
+        "http://127.0.0.1:7103", validation_alias="NOTIFICATION_URL", examples=["http://notifications.internal:7103"]
+    )
+    """Where user reaches notifications: for what it knows of a person, and for its word that it has forgotten them."""
     retention: dict[str, str] = retention("USER_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 

@@ -1,5 +1,6 @@
 """From auth's events to the list of sessions, in whatever order they come."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import RowMapping
 
 from orion_contracts.events import SessionEnded, SessionStarted
 from orion_core.database import Database
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
 
 MOMENTS = st.integers(min_value=0, max_value=4_000_000_000).map(lambda second: datetime.fromtimestamp(second, tz=UTC))
+
+
+async def live(database: Database, user_id: UUID, now: datetime) -> Sequence[RowMapping]:
+    async with database.autocommit() as connection:
+        return await actions.sessions_of(connection, user_id, now, None, 10)
 
 
 def started(auth: "AuthFeed", user_id: UUID) -> SessionStarted:
@@ -48,7 +55,7 @@ async def test_a_sign_in_is_shown_and_counted(auth: "AuthFeed", database: Databa
     user_id = await auth.register()
     event = started(auth, user_id)
     await auth.bring(event)
-    (row,) = await actions.live_sessions(database, user_id, auth.clock(), None, 10)
+    (row,) = await live(database, user_id, auth.clock())
     assert (row["token"], str(row["ip_address"]), row["country"]) == (event.session_id, "2001:db8::1", "DE")
     assert await query("SELECT login_count, last_login_at FROM users") == [(1, event.started_at)]
 
@@ -89,7 +96,7 @@ async def test_an_expired_session_is_not_shown(auth: "AuthFeed", database: Datab
     user_id = await auth.register()
     await auth.bring(started(auth, user_id))
     later = auth.clock.advance(days=31)
-    assert await actions.live_sessions(database, user_id, later, None, 10) == []
+    assert await live(database, user_id, later) == []
 
 
 @given(

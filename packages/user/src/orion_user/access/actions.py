@@ -6,8 +6,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.errors import Problem
 from orion_user.access import store
-from orion_user.access.rules import EffectivePermission, HeldRole, effective_permissions
+from orion_user.access.rules import Caller, EffectivePermission, HeldRole, effective_permissions
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,23 @@ async def of_user(connection: AsyncConnection, user_id: UUID, now: datetime) -> 
     """What a user has and may at `now`."""
     roles, grants = await store.held(connection, user_id, now)
     return Access(roles, effective_permissions(grants))
+
+
+async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUID, now: datetime) -> None:
+    """Refuse (403) to do something to a user who may do more than the caller: nobody topples whoever stands above him.
+
+    Nor to oneself: who shuts himself out by mistake cannot undo it.
+    """
+    if caller.holds_everything:
+        return
+    if caller.user_id == user_id:
+        raise Problem(403, "own_account", "Not allowed", "This is your own account; ask another administrator.")
+    own = await _permissions(connection, caller.user_id, now) if caller.user_id is not None else frozenset[str]()
+    if not await _permissions(connection, user_id, now) <= own:
+        detail = "This user may do what you may not. Ask somebody who may do at least as much."
+        raise Problem(403, "outranked", "Not allowed", detail)
+
+
+async def _permissions(connection: AsyncConnection, user_id: UUID, now: datetime) -> frozenset[str]:
+    found = await of_user(connection, user_id, now)
+    return frozenset(each.permission for each in found.permissions)

@@ -26,6 +26,15 @@ from orion_user.roles import actions as roles
 WHAT = "assignment of a role"
 
 
+async def assign_system_role_to_many(
+    connection: AsyncConnection, user_ids: Sequence[UUID], role: str, starts_at: datetime, *, reason: str
+) -> None:
+    """The same for many, none of whom has it."""
+    if user_ids:
+        role_id = await roles.system_role_id(connection, role)
+        await store.insert_role_of_many(connection, user_ids, role_id, starts_at, reason)
+
+
 async def assign_system_role(
     connection: AsyncConnection, user_id: UUID, role: str, starts_at: datetime, *, reason: str
 ) -> None:

@@ -151,3 +151,17 @@ async def roles_in(connection: AsyncConnection, user_id: UUID, place_id: UUID, n
     ids = (await connection.execute(IN_ORGANIZATION_OR_TEAM, values)).scalars().all()
     statement = ASSIGNMENTS.where(UserRole.id.in_(ids)).order_by(UserRole.id).with_for_update(of=USER_ROLES)
     return (await connection.execute(statement)).mappings().all()
+
+
+INSERT_MANY = text("""
+    INSERT INTO user_roles (user_id, role_id, starts_at, reason)
+    SELECT user_id, :role_id, :starts_at, :reason FROM unnest(CAST(:user_ids AS uuid[])) AS given (user_id)
+""")
+
+
+async def insert_role_of_many(
+    connection: AsyncConnection, user_ids: Sequence[UUID], role_id: UUID, starts_at: datetime, reason: str
+) -> None:
+    """Give many a role everywhere and for good. ex_user_roles_overlap refuses it when one holds it already."""
+    values = {"user_ids": list(user_ids), "role_id": role_id, "starts_at": starts_at, "reason": reason}
+    await connection.execute(INSERT_MANY, values)

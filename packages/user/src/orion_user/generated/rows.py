@@ -13,6 +13,12 @@ AuditStatus = Literal["SUCCESS", "FAILURE", "DENIED"]
 ElevationStatus = Literal["PENDING", "APPROVED", "DENIED", "CANCELLED", "LAPSED", "ENDED"]
 
 
+ErasureReason = Literal["REQUESTED", "PURGED"]
+
+
+ImportFormat = Literal["NDJSON", "CSV"]
+
+
 MembershipStatus = Literal["INVITED", "ACTIVE", "ENDED"]
 
 
@@ -278,6 +284,46 @@ class Elevation(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class Erasure(TypedDict):
+    """One erasure, and its receipt once all three services are done."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL. No foreign key: the receipt outlives the user"""
+
+    reason: ErasureReason
+    """erasure_reason NOT NULL."""
+
+    requested_by: str
+    """varchar(100) NOT NULL. Subject of an access token, or user itself"""
+
+    requested_at: datetime
+    """timestamptz NOT NULL."""
+
+    auth_erased_at: datetime | None
+    """timestamptz."""
+
+    user_erased_at: datetime | None
+    """timestamptz."""
+
+    notifications_erased_at: datetime | None
+    """timestamptz."""
+
+    counts: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb. Rows deleted or emptied, by service and table"""
+
+    obstacle: str | None
+    """varchar(500). Why user could not erase yet; tried again"""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class IdempotencyKey(TypedDict):
     """Requests that took effect under an Idempotency-Key, with their sealed answers"""
 
@@ -336,6 +382,28 @@ class InboxCursor(TypedDict):
 
     position: int
     """bigint NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class LegalHold(TypedDict):
+    """A user who must not be forgotten as long as it stands. The database itself refuses to delete them."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    reason: str
+    """varchar(500) NOT NULL."""
+
+    placed_by: str
+    """varchar(100) NOT NULL."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
@@ -732,6 +800,59 @@ class Team(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class UserImportChunk(TypedDict):
+    """Some lines of an import that are done, written in the transaction that did them."""
+
+    import_id: UUID
+    """uuid NOT NULL."""
+
+    first_line: int
+    """integer NOT NULL."""
+
+    lines: int
+    """integer NOT NULL."""
+
+    created: int
+    """integer NOT NULL."""
+
+    existing: int
+    """integer NOT NULL."""
+
+    refused: int
+    """integer NOT NULL."""
+
+    report: dict[str, Any]
+    """jsonb NOT NULL. Of each line: outcome, user id, reason"""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class UserImport(TypedDict):
+    """One file of users."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    format: ImportFormat
+    """import_format NOT NULL."""
+
+    columns: list[str]
+    """varchar(40)[] NOT NULL. Of a CSV file, in their order"""
+
+    requested_by: str
+    """varchar(100) NOT NULL. Subject of an access token, or an operator"""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class UserPermission(TypedDict):
     """A permission given to, or taken from, a user directly, past all roles."""
 
@@ -908,6 +1029,9 @@ class User(TypedDict):
 
     status: UserStatus
     """user_status NOT NULL DEFAULT 'PENDING'."""
+
+    status_before_deletion: UserStatus | None
+    """user_status. What restoring gives back"""
 
     email_verified_at: datetime | None
     """timestamptz."""

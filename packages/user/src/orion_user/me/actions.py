@@ -38,7 +38,7 @@ async def change(
         connection = transaction.connection
         before = await _me(connection, user_id, now, lock=True)
         require(etag(before))
-        await users.change_profile(connection, user_id, changes.of_profile())
+        await users.change_profile(connection, user_id, before.model_dump(), changes.of_row())
         await preferences.change(connection, user_id, changes.of_preferences())
         after = await _me(connection, user_id, now)
         fields = changes.model_fields_set

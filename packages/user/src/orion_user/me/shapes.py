@@ -5,10 +5,11 @@ from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, HttpUrl, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
-from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.http.shapes import ResponseShape
 from orion_user.access.shapes import PermissionShape, RoleShape
+from orion_user.users.shapes import ProfileFields
 
 TIME_ZONES = available_timezones()
 
@@ -19,18 +20,6 @@ def _known_time_zone(name: str) -> str:
     return name
 
 
-def _short_enough(url: HttpUrl) -> HttpUrl:
-    if len(str(url)) > 2048:
-        raise ValueError("must have at most 2048 characters")
-    return url
-
-
-Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
-]
-"""One line: control characters in a name are nobody's name, and end up in mail headers."""
-Bio = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Url = Annotated[HttpUrl, AfterValidator(_short_enough)]
 TimeZone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_time_zone)]
 Locale = Annotated[str, StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 """A BCP 47 tag of the usual kinds: language, script, region, variants."""
@@ -60,20 +49,11 @@ class MeShape(ResponseShape):
     permissions: list[PermissionShape]
 
 
-class ProfileChanges(RequestShape):
+class ProfileChanges(ProfileFields):
     """What to change; what is left out stays, and null empties."""
 
-    name: Line | None = None
-    bio: Bio | None = None
-    location: Line | None = None
-    website: Url | None = None
-    avatar_url: Url | None = None
     locale: Locale = Field(default="", description="Language of messages and pages (BCP 47).", examples=["de-CH"])
     timezone: TimeZone = Field(default="", description="IANA name.", examples=["Europe/Zurich"])
-
-    def of_profile(self) -> dict[str, Any]:
-        """The changes to the profile's row."""
-        return self.model_dump(mode="json", exclude_unset=True, exclude={"locale", "timezone"})
 
     def of_preferences(self) -> dict[str, Any]:
         """The changes to the preferences' row."""

@@ -1,17 +1,39 @@
 """What can be done to preferences."""
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_contracts.claims import AccessClaims
+from orion_contracts.user_events import SecurityPreferencesChanged
+from orion_core.database import Database, Transaction
+from orion_core.errors import FieldError, Problem, not_found
+from orion_core.events.outbox import Outbox
+from orion_core.http.etags import etag
+from orion_core.merge_patch import merged
+from orion_user.audit import actions as audit
+from orion_user.audit.actions import Actor, Change
 from orion_user.preferences import store
+from orion_user.preferences.documents import DOCUMENTS, Document, PrivacyPreferences
+from orion_user.preferences.rules import weakens
+from orion_user.preferences.shapes import PreferencesShape
+from orion_user.step_up import require_recent
 
 
 async def create(connection: AsyncConnection, user_id: UUID, *, locale: str, timezone: str) -> None:
     """Begin with the language and time zone that the user registered in, and defaults for everything else."""
     await store.insert_preferences(connection, user_id, locale, timezone)
+
+
+async def create_many(connection: AsyncConnection, rows: Sequence[tuple[UUID, str, str]]) -> None:
+    """Begin with the language and time zone (in this order, behind the id) of many users who were brought over."""
+    if rows:
+        await store.insert_many(connection, rows)
 
 
 async def read(connection: AsyncConnection, user_id: UUID) -> RowMapping:
@@ -23,3 +45,87 @@ async def change(connection: AsyncConnection, user_id: UUID, values: dict[str, A
     """Set language, time zone."""
     if values:
         await store.change_preferences(connection, user_id, values)
+
+
+async def read_all(connection: AsyncConnection, user_id: UUID) -> PreferencesShape:
+    """Everything that a user has chosen, with the defaults; 404 for nobody."""
+    return PreferencesShape.model_validate(await _found(connection, user_id))
+
+
+async def privacy(connection: AsyncConnection, user_id: UUID) -> PrivacyPreferences:
+    """What a user lets others see; 404 for nobody."""
+    return PrivacyPreferences.model_validate((await _found(connection, user_id))["privacy"])
+
+
+async def read_document(connection: AsyncConnection, user_id: UUID, kind: str) -> Document:
+    """One document, with the defaults where nothing was chosen; 404 for nobody."""
+    return DOCUMENTS[kind].model_validate((await _found(connection, user_id))[kind])
+
+
+async def patch(
+    database: Database,
+    outbox: Outbox,
+    user_id: UUID,
+    kind: str,
+    changes: dict[str, Any],
+    *,
+    claims: AccessClaims,
+    actor: Actor,
+    now: datetime,
+    require: Callable[[str], None],
+) -> Document:
+    """Merge changes into a document (RFC 7396); null gives a choice back to its default.
+
+    `require` is given the ETag while nobody else can change it, and raises to refuse. 422 when the outcome breaks the
+    document's schema; 401 when an owner weakens the security of their account without a recent proof of who they are.
+    """
+    async with database.transaction() as transaction:
+        stored: dict[str, Any] = (await _found(transaction.connection, user_id, lock=True))[kind]
+        before = DOCUMENTS[kind].model_validate(stored)
+        require(etag(before))
+        chosen: dict[str, Any] = merged(stored, changes)
+        after = _validated(kind, chosen)
+        if after != before or chosen != stored:
+            await _settle(transaction, outbox, user_id, kind, (before, after), chosen, claims, actor, now)
+        return after
+
+
+async def _settle(
+    transaction: Transaction,
+    outbox: Outbox,
+    user_id: UUID,
+    kind: str,
+    documents: tuple[BaseModel, BaseModel],
+    chosen: dict[str, Any],
+    claims: AccessClaims,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    old, new = (document.model_dump(mode="json") for document in documents)
+    if kind == "security":
+        if claims.sub == str(user_id) and weakens(old, new):
+            require_recent(claims, now)
+        event = SecurityPreferencesChanged(user_id=user_id, changed_at=now, **new)
+        await outbox.record(transaction, event, now)
+    await store.change_preferences(transaction.connection, user_id, {kind: chosen})
+    told = Change(f"preferences.{kind}.update", "preferences", str(user_id), user_id=user_id, old=old, new=new)
+    await audit.record(transaction, actor, told, now)
+
+
+async def _found(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping:
+    row = await store.documents(connection, user_id, lock=lock)
+    if row is None:
+        raise not_found("user")
+    return row
+
+
+def _validated(kind: str, chosen: dict[str, Any]) -> Document:
+    try:
+        return DOCUMENTS[kind].model_validate(chosen)
+    except ValidationError as error:
+        faults = [
+            FieldError(field="/" + "/".join(map(str, fault["loc"])), code=fault["type"], detail=fault["msg"])
+            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        detail = f"{len(faults)} field{' is' if len(faults) == 1 else 's are'} wrong; see errors."
+        raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=faults) from None

@@ -1,13 +1,14 @@
 """Every statement on `user_preferences`."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
-from orion_user.preferences.tables import UserPreferences
+from orion_user.preferences.tables import KINDS, UserPreferences
 
 PREFERENCES = table_of(UserPreferences)
 
@@ -17,10 +18,31 @@ async def insert_preferences(connection: AsyncConnection, user_id: UUID, locale:
     await connection.execute(insert(PREFERENCES).values(user_id=user_id, locale=locale, timezone=timezone))
 
 
+INSERT_MANY = text("""
+    INSERT INTO user_preferences (user_id, locale, timezone)
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:locales AS text[]), CAST(:timezones AS text[]))
+    ON CONFLICT (user_id) DO NOTHING                                          -- uq_user_preferences_user_id
+""")
+
+
+async def insert_many(connection: AsyncConnection, rows: Sequence[tuple[UUID, str, str]]) -> None:
+    """Add the rows of new users: id, locale, time zone."""
+    ids, locales, timezones = (list(column) for column in zip(*rows, strict=True))
+    await connection.execute(INSERT_MANY, {"ids": ids, "locales": locales, "timezones": timezones})
+
+
 async def preferences(connection: AsyncConnection, user_id: UUID) -> RowMapping:
     """Language and time zone of a user. By uq_user_preferences_user_id."""
     statement = select(UserPreferences.locale, UserPreferences.timezone).where(UserPreferences.user_id == user_id)
     return (await connection.execute(statement)).mappings().one()
+
+
+async def documents(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """All of a user's preferences, locked against other changes if asked. By uq_user_preferences_user_id."""
+    columns = [UserPreferences.locale, UserPreferences.timezone, *(PREFERENCES.c[kind] for kind in KINDS)]
+    statement = select(*columns).where(UserPreferences.user_id == user_id)
+    found = await connection.execute(statement.with_for_update() if lock else statement)
+    return found.mappings().one_or_none()
 
 
 async def change_preferences(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:

@@ -5,9 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.events import SessionEnded, SessionStarted
+from orion_contracts.user_events import SessionEndRequested
 from orion_core.database import Database, Transaction
+from orion_core.errors import not_found
+from orion_core.events.outbox import Outbox
+from orion_user.audit import actions as audit
+from orion_user.audit.actions import Actor, Change
 from orion_user.sessions import rules, store
 from orion_user.users import actions as users
 
@@ -51,9 +57,41 @@ async def end(transaction: Transaction, event: SessionEnded) -> None:
     )
 
 
-async def live_sessions(
-    database: Database, user_id: UUID, now: datetime, after: tuple[datetime, UUID] | None, limit: int
+async def sessions_of(
+    connection: AsyncConnection,
+    user_id: UUID,
+    now: datetime,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    *,
+    with_ended: bool = False,
 ) -> Sequence[RowMapping]:
     """Where a user is signed in, the latest sign-in first, going on after a (started_at, id)."""
-    async with database.autocommit() as connection:
-        return await store.live(connection, user_id, now, after, limit)
+    return await store.of_user(connection, user_id, now, after, limit, with_ended=with_ended)
+
+
+async def ask_to_end(
+    database: Database,
+    outbox: Outbox,
+    user_id: UUID,
+    session_id: UUID | None,
+    *,
+    by: str,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Have auth end a session, or all of a user's; 404 when he has no such session, or no longer.
+
+    auth ends it as soon as it hears of it, and tells everybody; until then it is shown as live.
+    """
+    async with database.transaction() as transaction:
+        if session_id is None:
+            if not await users.exists(transaction.connection, user_id):
+                raise not_found("user")
+        elif not await store.is_live(transaction.connection, user_id, session_id, now):
+            raise not_found("session")
+        told = "session.end" if session_id is not None else "session.end_all"
+        resource = str(session_id) if session_id is not None else None
+        await audit.record(transaction, actor, Change(told, "session", resource, user_id=user_id), now)
+        event = SessionEndRequested(user_id=user_id, session_id=session_id, by=by, requested_at=now)
+        await outbox.record(transaction, event, now)

@@ -23,6 +23,8 @@ class SessionShape(ResponseShape):
     started_at: datetime
     last_activity_at: datetime
     expires_at: datetime
+    ended_at: datetime | None
+    end_reason: str | None
 
     @classmethod
     def of(cls, row: RowMapping, current: str | None) -> "SessionShape":
@@ -39,4 +41,6 @@ class SessionShape(ResponseShape):
             started_at=row["started_at"],
             last_activity_at=row["last_activity_at"],
             expires_at=row["expires_at"],
+            ended_at=row["ended_at"],
+            end_reason=row["end_reason"],
         )

@@ -1,5 +1,7 @@
 """What can be done to users."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,14 +17,19 @@ from orion_contracts.events import (
     IdentityReinstated,
     IdentitySuspended,
     PhoneChanged,
+    SignInFailed,
     UserCreated,
+    UsernameChanged,
 )
 from orion_core.database import Transaction
+from orion_core.errors import invalid_field
 from orion_core.events.outbox import Outbox
+from orion_core.merge_patch import merged
 from orion_user.assignments import actions as assignments
 from orion_user.preferences import actions as preferences
 from orion_user.users import rules, store
 from orion_user.users.rules import UserStatus
+from orion_user.users.shapes import LARGEST_METADATA, fits
 
 
 async def create(transaction: Transaction, event: IdentityRegistered, outbox: Outbox, now: datetime) -> None:
@@ -55,6 +62,53 @@ async def create(transaction: Transaction, event: IdentityRegistered, outbox: Ou
         created_at=now,
     )
     await outbox.record(transaction, created, now)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A user whom auth has taken in from another system."""
+
+    id: UUID
+    email: str
+    is_verified: bool
+    username: str | None
+    locale: str
+    timezone: str
+    profile: Mapping[str, Any] = field(repr=False)
+    """What else is known: columns of the profile."""
+    at: datetime
+
+
+async def bring_in(connection: AsyncConnection, arrivals: Sequence[Arrival]) -> frozenset[UUID]:
+    """Give many users their profiles; the ids of those who had none. Of those who had one, what is empty is filled.
+
+    Raises IntegrityError when another living user has an address, as `create` does.
+    """
+    return await store.bring_in(connection, [_row(arrival) for arrival in arrivals])
+
+
+async def after_id(connection: AsyncConnection, after: UUID, limit: int) -> Sequence[RowMapping]:
+    """All users, deleted or not, in the order of their ids, going on after one."""
+    return await store.after_id(connection, after, limit)
+
+
+async def existing(connection: AsyncConnection, user_ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of these ids that users have, deleted or not."""
+    return await store.existing(connection, user_ids)
+
+
+def _row(arrival: Arrival) -> dict[str, Any]:
+    # The username is the user's when the address is, as in `verify_email`.
+    return {
+        **dict.fromkeys(("name", "bio", "location", "website", "avatar_url")),
+        **arrival.profile,
+        "id": arrival.id,
+        "email": arrival.email,
+        "username": arrival.username if arrival.is_verified else None,
+        "status": (UserStatus.ACTIVE if arrival.is_verified else UserStatus.PENDING).name,
+        "email_verified_at": arrival.at if arrival.is_verified else None,
+        "created_at": arrival.at,
+    }
 
 
 async def verify_email(transaction: Transaction, event: EmailVerified) -> None:
@@ -94,6 +148,14 @@ async def change_phone(transaction: Transaction, event: PhoneChanged) -> None:
     await store.set_phone(transaction.connection, event.user_id, event.phone, verified_at)
 
 
+async def change_username(transaction: Transaction, event: UsernameChanged) -> None:
+    """Give the user the name that he has chosen. Does nothing for a user who is gone.
+
+    Raises IntegrityError when another living user has the name, as `create` does of addresses.
+    """
+    await store.change_profile(transaction.connection, event.user_id, {"username": event.username})
+
+
 async def suspend(transaction: Transaction, event: IdentitySuspended) -> None:
     """Note that auth has shut the user out. Does nothing for a user who is gone."""
     user = await store.profile(transaction.connection, event.user_id, lock=True)
@@ -125,7 +187,39 @@ async def profile(connection: AsyncConnection, user_id: UUID, *, lock: bool = Fa
     return await store.profile(connection, user_id, lock=lock)
 
 
-async def change_profile(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:
-    """Set fields of a profile."""
-    if values:
-        await store.change_profile(connection, user_id, values)
+async def record(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
+    """All of a user, deleted or not."""
+    return await store.record(connection, user_id)
+
+
+async def hold(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Keep a user, deleted or not, from changing until the transaction ends; False for nobody."""
+    return await store.record(connection, user_id, lock=True) is not None
+
+
+async def put_away_for_good(connection: AsyncConnection, user_id: UUID, now: datetime) -> bool:
+    """Delete a user so that nobody can restore them; False for nobody."""
+    return await store.put_away_for_good(connection, user_id, now)
+
+
+async def delete_for_good(connection: AsyncConnection, user_id: UUID) -> None:
+    """Remove a user with all that lives and dies with them; IntegrityError when something holds on to them."""
+    await store.delete_for_good(connection, user_id)
+
+
+async def change_profile(
+    connection: AsyncConnection, user_id: UUID, before: Mapping[Any, Any], values: Mapping[str, Any]
+) -> None:
+    """Set fields of a profile that is `before` now and held; objects are merged into those there are (RFC 7396).
+
+    A 422 Problem when metadata gets too large by it.
+    """
+    whole = {name: merged(before[name], values[name]) for name in ("social_links", "metadata") if name in values}
+    if not fits(whole.get("metadata", {})):
+        raise invalid_field("/metadata", "too_large", f"Together they have more than {LARGEST_METADATA} bytes.")
+    await store.change_profile(connection, user_id, {**values, **whole})
+
+
+async def count_failed_login(transaction: Transaction, event: SignInFailed) -> None:
+    """Note a wrong password. Does nothing for a user who is gone."""
+    await store.count_failed_login(transaction.connection, event.user_id, event.failed_at)

@@ -1,15 +1,17 @@
 """Every statement on `users`."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, update
+import orjson
+from sqlalchemy import RowMapping, delete, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
-from orion_user.users.rules import UserStatus
+from orion_user.users.rules import Sort, UserStatus, Wanted, pattern
 from orion_user.users.tables import User
 
 USERS = table_of(User)
@@ -30,6 +32,19 @@ PROFILE = (
     User.last_login_at,
     User.created_at,
 )
+
+RECORD = (
+    *PROFILE,
+    User.metadata_.label("metadata"),
+    User.last_active_at,
+    User.login_count,
+    User.failed_login_count,
+    User.last_failed_login_at,
+    User.status_before_deletion,
+    User.deleted_at,
+    User.purge_after,
+)
+"""All of a user, as administrators see them."""
 
 
 async def insert_user(connection: AsyncConnection, user_id: UUID, **values: Any) -> bool:
@@ -99,5 +114,133 @@ async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) 
 
 
 async def change_profile(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:
-    """Set columns of a profile. By pk_users."""
+    """Set columns of a user. By pk_users."""
+    if values:
+        await connection.execute(update(USERS).where(User.id == user_id).values(values))
+
+
+async def count_failed_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> None:
+    """Note a sign-in that failed, of a user who is there. By pk_users."""
+    values = {
+        "failed_login_count": User.failed_login_count + 1,
+        "last_failed_login_at": func.greatest(User.last_failed_login_at, at),
+    }
     await connection.execute(update(USERS).where(User.id == user_id).values(values))
+
+
+async def record(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """All of a user, deleted or not, locked against other changes if asked. By pk_users."""
+    statement = select(*RECORD).where(User.id == user_id)
+    found = await connection.execute(statement.with_for_update(key_share=True) if lock else statement)
+    return found.mappings().one_or_none()
+
+
+async def put_away_for_good(connection: AsyncConnection, user_id: UUID, now: datetime) -> bool:
+    """Delete a user, deleted before or not, so that nobody can restore them; False for nobody. By pk_users."""
+    values = {
+        "status": UserStatus.DELETED,
+        "status_before_deletion": func.coalesce(User.status_before_deletion, User.status),
+        "deleted_at": func.least(User.deleted_at, now),
+        "purge_after": now,
+    }
+    statement = update(USERS).where(User.id == user_id).values(values).returning(User.id)
+    return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def delete_for_good(connection: AsyncConnection, user_id: UUID) -> None:
+    """Remove a user with all that lives and dies with them. IntegrityError when something holds on. By pk_users."""
+    await connection.execute(delete(USERS).where(User.id == user_id))
+
+
+BRING_IN = text("""
+    INSERT INTO users AS present (
+      id, email, username, name, bio, location, website, avatar_url, social_links, metadata, status, email_verified_at,
+      created_at
+    )
+    SELECT
+      id, email, username, name, bio, location, website, avatar_url, coalesce(social_links, '{}'),
+      coalesce(metadata, '{}'), CAST(status AS user_status), email_verified_at, created_at
+    FROM unnest(
+      CAST(:id AS uuid[]), CAST(:email AS text[]), CAST(:username AS text[]), CAST(:name AS text[]),
+      CAST(:bio AS text[]), CAST(:location AS text[]), CAST(:website AS text[]), CAST(:avatar_url AS text[]),
+      CAST(CAST(:social_links AS text[]) AS jsonb[]), CAST(CAST(:metadata AS text[]) AS jsonb[]),
+      CAST(:status AS text[]), CAST(:email_verified_at AS timestamptz[]), CAST(:created_at AS timestamptz[])
+    ) AS new (
+      id, email, username, name, bio, location, website, avatar_url, social_links, metadata, status, email_verified_at,
+      created_at
+    )
+    ORDER BY id                                                               -- so that nobody waits in a circle
+    ON CONFLICT (id) DO UPDATE SET                                            -- pk_users
+      name = coalesce(present.name, excluded.name),
+      bio = coalesce(present.bio, excluded.bio),
+      location = coalesce(present.location, excluded.location),
+      website = coalesce(present.website, excluded.website),
+      avatar_url = coalesce(present.avatar_url, excluded.avatar_url),
+      social_links = excluded.social_links || present.social_links,
+      metadata = excluded.metadata || present.metadata
+    RETURNING id, xmax = 0 AS is_new
+""")
+OBJECTS = ("social_links", "metadata")
+
+
+async def bring_in(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> frozenset[UUID]:
+    """Add many users, and fill in those who are there; the ids of those who were not."""
+    columns = {name: [row[name] for row in rows] for name in rows[0] if name not in OBJECTS}
+    objects = {name: [orjson.dumps(row[name]).decode() if row.get(name) else None for row in rows] for name in OBJECTS}
+    found = await connection.execute(BRING_IN, {**columns, **objects})
+    return frozenset(row.id for row in found if row.is_new)
+
+
+async def existing(connection: AsyncConnection, user_ids: Sequence[UUID]) -> frozenset[UUID]:
+    """Those of these ids that users have, deleted or not. By pk_users."""
+    statement = text("SELECT id FROM users WHERE id = ANY(CAST(:ids AS uuid[]))")
+    return frozenset((await connection.execute(statement, {"ids": list(user_ids)})).scalars())
+
+
+async def after_id(connection: AsyncConnection, after: UUID, limit: int) -> Sequence[RowMapping]:
+    """All users, deleted or not, in the order of their ids, going on after one. Along pk_users."""
+    statement = select(*RECORD).where(User.id > after).order_by(User.id).limit(limit)
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def search(
+    connection: AsyncConnection, wanted: Wanted, sort: Sort, after: tuple[Any, UUID] | None, limit: int
+) -> Sequence[RowMapping]:
+    """Users that are wanted, in the order of `sort`, going on after a (value, id).
+
+    Along ix_users_created_at_id, ix_users_status_created_at_id, uq_users_email or ix_users_last_login_at, whichever
+    the order and the status ask for. Words that few have are found by ix_users_search and sorted; for words that many
+    have, walking the order finds a page sooner, and the planner goes by how many it expects.
+    """
+    column = USERS.c[sort.column]
+    statement = select(*RECORD).where(*_conditions(wanted))
+    if sort.column == "last_login_at":
+        statement = statement.where(column.is_not(None))
+    if after is not None:
+        place = tuple_(column, USERS.c.id)
+        statement = statement.where(place < after if sort.is_descending else place > after)
+    order = (column.desc(), USERS.c.id.desc()) if sort.is_descending else (column, USERS.c.id)
+    return (await connection.execute(statement.order_by(*order).limit(limit))).mappings().all()
+
+
+def _conditions(wanted: Wanted) -> list[Any]:
+    conditions: list[Any] = []
+    if wanted.is_of_living:
+        conditions.append(User.deleted_at.is_(None))
+    if len(wanted.statuses) == 1:
+        conditions.append(User.status == wanted.statuses[0])
+    elif wanted.statuses:
+        conditions.append(User.status.in_(wanted.statuses))
+    if wanted.text is not None:
+        like = pattern(wanted.text, is_prefix=wanted.is_prefix)
+        conditions.append(or_(*(column.ilike(like, escape="\\") for column in (User.name, User.email, User.username))))
+    if wanted.is_verified is not None:
+        verified = User.email_verified_at
+        conditions.append(verified.is_not(None) if wanted.is_verified else verified.is_(None))
+    for column, since, before in (
+        (User.created_at, wanted.created_from, wanted.created_before),
+        (User.last_login_at, wanted.login_from, wanted.login_before),
+    ):
+        conditions += [column >= since] if since is not None else []
+        conditions += [column < before] if before is not None else []
+    return conditions

@@ -31,6 +31,9 @@ class User(Identified, SoftDeleted, Timestamped, Annotated, Table):
     website: Mapped[str | None] = mapped_column(String(2048))
     social_links: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     status: Mapped[UserStatus] = mapped_column(native_enum(UserStatus), server_default="PENDING")
+    status_before_deletion: Mapped[UserStatus | None] = mapped_column(
+        native_enum(UserStatus), comment="What restoring gives back"
+    )
     email_verified_at: Mapped[datetime | None]
     phone_verified_at: Mapped[datetime | None]
     last_login_at: Mapped[datetime | None]
@@ -70,9 +73,7 @@ class User(Identified, SoftDeleted, Timestamped, Annotated, Table):
         ),
         {
             "info": {
-                "retention": Forever(
-                    "a deleted user can be restored; erasing people after purge_after comes with its own command"
-                )
+                "retention": Forever("until the person is forgotten: on request, or after purge_after (docs/users.md)")
             },
             "comment": "Profiles; id is the user id in every service",
         },
