@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion_auth.step_up import RECENT, require_recent
 from orion_contracts.claims import AccessClaims
 from orion_core.errors import Problem
+from orion_core.http.authentication import RECENT, require_recent
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

@@ -19,6 +19,7 @@ from orion_contracts.access_events import (
     SeparationRuleChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
+from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event
 from orion_contracts.events import (
@@ -148,6 +149,21 @@ EXAMPLES: list[tuple[Event, str]] = [
     (RoleAssignmentEnded.model_validate(GIVEN | {"role_id": OTHER, "role": "clerk"}), str(USER)),
     (PermissionGranted.model_validate(GIVEN | {"permission": "content:read", "effect": "DENY"}), str(USER)),
     (PermissionGrantEnded.model_validate(GIVEN | {"permission": "content:read", "effect": "DENY"}), str(USER)),
+    (
+        ApiKeyChanged(
+            key_id=OTHER,
+            change="ISSUED",
+            name="export",
+            prefix="Abc123Abc123",
+            key_hash="0" * 64,
+            user_id=USER,
+            scopes=["content:read"],
+            changed_at=NOON,
+        ),
+        str(OTHER),
+    ),
+    (ApiKeyEnded(key_id=OTHER, reason="REVOKED", ended_at=NOON, tokens_expire_at=NOON), str(OTHER)),
+    (ApiKeyUsed(key_id=OTHER, count=3, last_used_at=NOON), str(OTHER)),
     (
         NotificationSent(notification_id=OTHER, notification_type="account.welcome", channel="IN_APP", sent_at=NOON),
         str(OTHER),

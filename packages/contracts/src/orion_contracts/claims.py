@@ -2,6 +2,12 @@
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
+API_KEY_CLIENT = "orn_"
+"""What the `client_id` of a token begins with that was got for an API key. No other client may be called so."""
+
+SERVICE_KEY = "service:"
+"""What `sub` begins with in the token of an API key that belongs to a service."""
+
 
 class Confirmation(BaseModel):
     """What the bearer of a token must prove besides (`cnf`, RFC 7800)."""
@@ -15,8 +21,10 @@ class Confirmation(BaseModel):
 class AccessClaims(BaseModel):
     """The claims of one access token; times are seconds since 1970 (NumericDate, RFC 7519 §2).
 
-    In a token of a user `sub` is the user's id and `sid` the session's. In a token of a service or an API key (client
-    credentials grant) `sub` equals `client_id` and there is no `sid` (RFC 9068 §2.2).
+    In a token of a user `sub` is the user's id and `sid` the session's. In a token of a service (client credentials
+    grant) `sub` equals `client_id` and there is no `sid` (RFC 9068 §2.2). In a token that was got for an API key
+    `client_id` is the public part of the key, `sid` the key's id, and `sub` the user whose key it is, or
+    `service:<name>`; its `scope` names the permissions that it is limited to.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -38,6 +46,11 @@ class AccessClaims(BaseModel):
     cnf: Confirmation | None = None
     epoch: NonNegativeInt = 0
     """The user's security epoch at issue; a token of an earlier epoch than the user's present one is refused."""
+
+    @property
+    def is_of_api_key(self) -> bool:
+        """Whether it was got for an API key: a program's, which is never its owner in person."""
+        return self.client_id.startswith(API_KEY_CLIENT)
 
     @property
     def audiences(self) -> frozenset[str]:

@@ -20,6 +20,7 @@ from orion_contracts.access_events import (
     SeparationRuleChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
+from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event, SessionEvent, UserEvent
 from orion_contracts.imports import IdentitiesImported
@@ -279,6 +280,8 @@ EVENTS: dict[str, type[Event]] = {
         IdentitiesImported,
         AccountMessageRequested,
         SecurityNoticeRaised,
+        ApiKeyEnded,
+        ApiKeyUsed,
         UserCreated,
         RoleChanged,
         PermissionChanged,
@@ -295,6 +298,7 @@ EVENTS: dict[str, type[Event]] = {
         SessionEndRequested,
         SecurityPreferencesChanged,
         ErasureRequested,
+        ApiKeyChanged,
         NotificationSent,
         MessagesErased,
     )

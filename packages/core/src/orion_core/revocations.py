@@ -14,12 +14,13 @@ import httpx
 import structlog
 from pydantic import BaseModel
 
+from orion_contracts.api_keys import ApiKeyEnded
 from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.events import SecurityEpochRaised, SessionEnded
 from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
-from orion_core.errors import unauthenticated, unavailable
+from orion_core.errors import Problem, unauthenticated, unavailable
 from orion_core.events.client import WAIT_SECONDS, FeedClient
 
 STALE_AFTER = timedelta(seconds=WAIT_SECONDS + 10)
@@ -29,8 +30,18 @@ PRUNE_EVERY = timedelta(minutes=1)
 log = structlog.get_logger()
 
 
+def token_ended(claims: AccessClaims) -> Problem:
+    """The refusal of a token that was good until its session or API key ended."""
+    if claims.is_of_api_key:
+        return unauthenticated("The API key of this token has ended, or its owner ended all access; get another.")
+    return unauthenticated("The session of this access token has ended; sign in again.")
+
+
 class EndedSession(BaseModel):
-    """A session whose access tokens are refused until the last of them would have died anyway."""
+    """A session, or an API key, whose access tokens are refused until the last of them would have died anyway.
+
+    A key's id stands where a session's does (`sid`), in tokens and here.
+    """
 
     session_id: UUID
     tokens_expire_at: datetime
@@ -52,7 +63,7 @@ class RevocationSnapshot(BaseModel):
     position: int
 
 
-FOLLOWED = frozenset({SessionEnded.type, SecurityEpochRaised.type})
+FOLLOWED = frozenset({SessionEnded.type, SecurityEpochRaised.type, ApiKeyEnded.type})
 
 
 class FollowedRevocations:
@@ -77,7 +88,7 @@ class FollowedRevocations:
         if not self._fresh():
             raise unavailable("revocations_stale", "Whether this token was revoked cannot be known just now.", 5)
         if claims.sid is not None and (claims.sid in self._ended or self._is_of_earlier_epoch(claims)):
-            raise unauthenticated("The session of this access token has ended; sign in again.")
+            raise token_ended(claims)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow auth until `stop`."""
@@ -113,6 +124,9 @@ class FollowedRevocations:
             if event.type == SecurityEpochRaised.type:
                 raised = SecurityEpochRaised.read(event.data)
                 self._raise(raised.user_id, raised.epoch, raised.tokens_expire_at)
+            elif event.type == ApiKeyEnded.type:
+                key = ApiKeyEnded.read(event.data)
+                self._ended[str(key.key_id)] = key.tokens_expire_at
             else:
                 ended = SessionEnded.read(event.data)
                 self._ended[str(ended.session_id)] = ended.tokens_expire_at

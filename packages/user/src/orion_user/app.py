@@ -5,6 +5,7 @@ from functools import partial
 import httpx
 from fastapi import APIRouter, FastAPI
 
+from orion_core.api_key_uses import Uses
 from orion_core.auth_client import AuthClient
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
@@ -22,6 +23,8 @@ from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
+from orion_user.api_keys import routes as api_keys
+from orion_user.api_keys.admission import admitting, writer
 from orion_user.assignments import routes as assignments
 from orion_user.catalog import routes as catalog
 from orion_user.components import Components
@@ -64,15 +67,17 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     auth = AuthClient(settings, "user", key, http, database, clock, handlers(outbox, clock))
     notifications = _notifications(settings, key, http, database, clock)
     others = OtherServices(http, settings.auth_url, settings.notifications_url, key, clock)
+    uses = Uses(writer(database))
+    authenticate = admitting(auth.authenticate, database, uses, clock)
     return create_application(
         name="user",
         title="Orion user",
         settings=settings,
         database=database,
         components=Components(
-            settings, database, clock, outbox, Cursors(settings.sealing_keys), auth.authenticate, others, activity.note
+            settings, database, clock, outbox, Cursors(settings.sealing_keys), authenticate, others, activity.note
         ),
-        routers=_routers(feed_routes(feed, auth.authenticate)),
+        routers=_routers(feed_routes(feed, authenticate)),
         background=[
             feed.wakeup.run,
             activity.run,
@@ -81,6 +86,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             partial(keep_ended, database, outbox, clock),
             partial(keep_purged, database, outbox, clock),
             notifications.run,
+            uses.run,
             *auth.background,
         ],
         checks=auth.checks,
@@ -113,6 +119,7 @@ def _routers(feed_router: APIRouter) -> list[APIRouter]:
         assignments.router,
         separation.router,
         elevations.router,
+        api_keys.router,
         feed_router,
     ):
         router.include_router(part)

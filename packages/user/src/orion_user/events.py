@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from orion_contracts.api_keys import ApiKeyUsed
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event
 from orion_contracts.events import (
@@ -22,6 +23,7 @@ from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
+from orion_user.api_keys import admission as api_keys
 from orion_user.erasures import actions as erasures
 from orion_user.imports import actions as imports
 from orion_user.sessions import actions as sessions
@@ -70,6 +72,9 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def imported(transaction: Transaction, event: IdentitiesImported) -> None:
         await imports.arrive(transaction, event, clock())
 
+    async def key_used(transaction: Transaction, event: ApiKeyUsed) -> None:
+        await api_keys.add_uses(transaction, event)
+
     return {
         IdentitiesImported: imported,
         IdentityErased: erased,
@@ -84,6 +89,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         SessionEnded: ended,
         IdentitySuspended: suspended,
         IdentityReinstated: reinstated,
+        ApiKeyUsed: key_used,
     }
 
 

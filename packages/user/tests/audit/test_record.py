@@ -72,7 +72,7 @@ async def test_the_leaf_can_be_made_again_from_the_row(database: Database, query
 
 @pytest.mark.parametrize(
     ("subject", "session", "kind"),
-    [(ADA, ADA, "USER"), (ADA, None, "API_KEY"), ("operator", None, "SERVICE")],
+    [(ADA, ADA, "USER"), ("operator", None, "SERVICE")],
 )
 async def test_actors(
     database: Database, query: "Query", clock: MovableClock, subject: str, session: str | None, kind: str
@@ -82,6 +82,14 @@ async def test_actors(
     (row,) = await rows(query)
     assert (row["actor_type"], row["actor_name"] or str(row["actor_id"])) == (kind, subject)
     assert row["actor_id"] == (rules.id_of(subject) if kind == "SERVICE" else UUID(subject))
+
+
+@pytest.mark.parametrize(("subject", "on_behalf_of"), [(ADA, UUID(ADA)), ("service:billing", None)])
+def test_a_key_acts_for_its_owner(subject: str, on_behalf_of: UUID | None) -> None:
+    key = str(uuid7())
+    actor = Actor.of(claims(subject, key).model_copy(update={"client_id": "orn_live_Abc123Abc123"}), request())
+    assert (actor.type, str(actor.id), actor.name) == (rules.ActorType.API_KEY, key, "orn_live_Abc123Abc123")
+    assert (actor.on_behalf_of, actor.session_id) == (on_behalf_of, None)
 
 
 async def test_what_is_rolled_back_leaves_no_entry(database: Database, query: "Query", clock: MovableClock) -> None:

@@ -11,10 +11,9 @@ from orion_auth.components import Claims, Wired
 from orion_auth.devices.shapes import DeviceChanges, DeviceList, DeviceShape, TrustGiven
 from orion_auth.own_devices import actions
 from orion_auth.own_devices.actions import Owner
-from orion_auth.step_up import require_recent
 from orion_auth.two_factor.actions import require_shown
 from orion_contracts.claims import AccessClaims
-from orion_core.http.authentication import user_id
+from orion_core.http.authentication import require_recent, user_id
 from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1/me/devices", tags=["devices"], responses=refusals(HTTPStatus.NOT_FOUND))

@@ -11,9 +11,8 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.sessions import actions, listings
 from orion_auth.sessions.listings import Located
 from orion_auth.sessions.shapes import SessionsEnded, SessionShape
-from orion_auth.step_up import require_recent
 from orion_contracts.claims import AccessClaims
-from orion_core.http.authentication import require_scope, user_id
+from orion_core.http.authentication import require_recent, require_scope, user_id
 from orion_core.http.context import Context
 from orion_core.http.feed import SCOPE
 from orion_core.http.openapi import refusals

@@ -1,6 +1,7 @@
 """Who is asking: the access token of a request, verified."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from starlette.requests import Request
@@ -18,6 +19,8 @@ IMPORTS = "identities:import"
 
 PERSONAL_DATA = "personal_data:read"
 """The scope with which the user service reads what the others know of a person."""
+RECENT = timedelta(minutes=5)
+"""How long a proof is good for changes that somebody at an unlocked screen must not make."""
 
 SCHEMES = ("bearer", SCHEME.lower())
 
@@ -83,8 +86,12 @@ def _dpop_refusal(error: str, detail: str) -> Problem:
 
 
 def require_scope(claims: AccessClaims, scope: str) -> None:
-    """403 unless the token was given `scope`."""
-    if scope not in claims.scopes:
+    """403 unless the token was given `scope`.
+
+    Scopes of this kind are for services and operators. What an API key's scope names are permissions, which may be
+    called alike and mean nothing here.
+    """
+    if scope not in claims.scopes or claims.is_of_api_key:
         raise Problem(
             403,
             "insufficient_scope",
@@ -95,7 +102,37 @@ def require_scope(claims: AccessClaims, scope: str) -> None:
 
 
 def user_id(claims: AccessClaims) -> UUID:
-    """The id of the user who is signed in; 403 for the token of a service."""
+    """The id of the user who is signed in; 403 for the token of a service or of an API key.
+
+    What belongs to somebody in person is no key's to see or change, whatever its scopes are called; where a permission
+    is asked for, keys are welcome.
+    """
     if claims.sid is None:
         raise Problem(403, "user_required", "Not allowed", "This is for users who are signed in, not for services.")
+    refuse_api_key(claims)
     return UUID(claims.sub)
+
+
+def refuse_api_key(claims: AccessClaims) -> None:
+    """403 for the token of an API key, where somebody has to be there in person or to answer for it."""
+    if claims.is_of_api_key:
+        detail = "This is for the user in person: sign in. A key opens what its permissions name, nothing else."
+        raise Problem(403, "api_key_refused", "Not for API keys", detail)
+
+
+def require_recent(claims: AccessClaims, now: datetime, within: timedelta = RECENT) -> None:
+    """Refuse (401) a token whose owner has not proved who he is within this time.
+
+    `auth_time` tells; refreshing does not move it. The challenge is RFC 9470's, so a client knows what to do.
+    """
+    if claims.auth_time is not None and now.timestamp() - claims.auth_time <= within.total_seconds():
+        return
+    seconds = int(within.total_seconds())
+    challenge = (
+        'Bearer error="insufficient_user_authentication", '
+        f'error_description="A more recent authentication is required", max_age="{seconds}"'
+    )
+    detail = f"This needs a proof of who you are that is at most {seconds} seconds old; give one, then try again."
+    raise Problem(
+        401, "reauthentication_required", "Prove who you are again", detail, headers={"WWW-Authenticate": challenge}
+    )

@@ -38,6 +38,8 @@ async def require(
     if not caller.carries(permission):
         detail = f"This access token was not given {permission}; ask for one with that scope."
         raise PermissionDeniedError(claims, permission, place, detail)
+    if caller.is_service_key:
+        return
     if caller.user_id is None or not await _holds(connection, caller.user_id, permission, now, place):
         givers = await store.roles_with(connection, permission)
         raise PermissionDeniedError(claims, permission, place, _explanation(permission, place, givers))

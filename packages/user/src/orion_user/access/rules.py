@@ -147,6 +147,8 @@ class Caller:
     scopes: frozenset[str] | None
     """The only permissions that the token carries; None when it carries all that the user has."""
     holds_everything: bool = False
+    is_service_key: bool = False
+    """A service's API key: an administrator gave it the scopes that it has, and it has no other rights to intersect."""
 
     def carries(self, permission: str) -> bool:
         """Whether the token may be used for that, if the user has it."""
@@ -156,7 +158,7 @@ class Caller:
 def caller(claims: AccessClaims) -> Caller:
     """Who calls.
 
-    Without a session (`sid`) it is a client: the operator, a service, or an API key, whose token speaks for its owner
+    Without a session (`sid`) it is a client: the operator, or a service. The token of an API key speaks for its owner
     and carries the permissions in `scope` and no others. A user's token whose scope names any is limited to them too.
     """
     if claims.sid is None and claims.client_id == OPERATOR and OPERATOR_SCOPE in claims.scopes:
@@ -165,5 +167,6 @@ def caller(claims: AccessClaims) -> Caller:
     try:
         user_id = UUID(claims.sub)
     except ValueError:
-        return Caller(None, named)
-    return Caller(user_id, named if named or claims.sid is None else None)
+        return Caller(None, named, is_service_key=claims.is_of_api_key)
+    is_limited = bool(named) or claims.sid is None or claims.is_of_api_key
+    return Caller(user_id, named if is_limited else None)

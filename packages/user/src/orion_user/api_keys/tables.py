@@ -3,11 +3,22 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, String, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.retention.declarations import Forever
+from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, digest_check
 from orion_user.base import Table, object_check
 
@@ -51,6 +62,31 @@ class ApiKey(Identified, Timestamped, Annotated, Table):
         Index("ix_api_keys_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
         Index("ix_api_keys_service", "service", postgresql_where=text("service IS NOT NULL")),
         Index("ix_api_keys_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
-        Index("ix_api_keys_rotated_from_id", "rotated_from_id", postgresql_where=text("rotated_from_id IS NOT NULL")),
+        # One successor, whatever the application does: a second rotation of a key cannot be written.
+        UniqueConstraint("rotated_from_id"),
         {"info": {"retention": Forever("few, and the audit trail names them; a user's go with the user")}},
+    )
+
+
+class ApiKeyRate(Identified, Timestamped, Table):
+    """How often a key with a `rate_limit` was used, in each of the last seconds in which it was.
+
+    UNLOGGED: it is written with every such use, and after a crash counting from nothing is harmless. At most 61 pairs,
+    whatever the limit is.
+    """
+
+    __tablename__ = "api_key_rates"
+
+    api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
+    seconds: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), comment="Since 1970, ascending")
+    counts: Mapped[list[int]] = mapped_column(ARRAY(Integer), comment="Uses in each of them")
+
+    __table_args__ = (
+        UniqueConstraint("api_key_id"),
+        CheckConstraint("cardinality(seconds) = cardinality(counts)", name="pairs"),
+        {
+            "info": {"retention": Follows("api_keys", "one row for each key that has a limit")},
+            "prefixes": ["UNLOGGED"],
+            "comment": "Uses of API keys in the last minute; lost on a crash, which is harmless",
+        },
     )

@@ -27,9 +27,9 @@ class Actor:
 
     type: ActorType = ActorType.SYSTEM
     id: UUID | None = None
-    """Of a user or of the key of an API; of a service or an operator, `rules.id_of` its name."""
+    """Of a user or an API key; of a service or an operator, `rules.id_of` its name."""
     name: str | None = None
-    """What a service or an operator is called."""
+    """What a service, an operator or an API key is called."""
     on_behalf_of: UUID | None = None
     """The user for whom it is done, where that is not the actor."""
     session_id: UUID | None = None
@@ -41,11 +41,22 @@ class Actor:
 
     @classmethod
     def of(cls, claims: AccessClaims, request: Request) -> Self:
-        """Who calls: a user in a session, the key of an API (whose `sub` is its id), or a service by its name."""
+        """Who calls: a user in a session, an API key for its owner, or a service by its name."""
         context: RequestContext = request.scope["orion.context"]
+        if claims.is_of_api_key:
+            return cls(
+                type=ActorType.API_KEY,
+                id=UUID(claims.sid),
+                name=claims.client_id[:100],
+                on_behalf_of=_uuid(claims.sub),
+                ip_address=context.ip_address,
+                user_agent=context.user_agent,
+                request_id=context.request_id,
+                began=context.began,
+            )
         subject = _uuid(claims.sub)
         session_id = None if claims.sid is None else _uuid(claims.sid)
-        kind = ActorType.SERVICE if subject is None else ActorType.API_KEY if claims.sid is None else ActorType.USER
+        kind = ActorType.SERVICE if subject is None else ActorType.USER
         return cls(
             type=kind,
             id=subject or rules.id_of(claims.sub),

@@ -13,6 +13,10 @@ USERS, ROLE_MANAGEMENT, PERMISSION_MANAGEMENT, CONTENT, SYSTEM = (
 )
 
 
+API_KEYS = "API Key Management"
+API_KEYS_ADMIN = ("api_key:read", "api_key:revoke")
+
+
 @dataclass(frozen=True)
 class ReferencePermission:
     """A permission as it is first written; `scope` is the widest it may be granted at."""
@@ -62,6 +66,10 @@ PERMISSIONS = (
     ReferencePermission("system", "read", SYSTEM, "See the state of the services"),
     ReferencePermission("system", "audit", SYSTEM, "Search and export the audit trail"),
     ReferencePermission("system", "configure", SYSTEM, "Change settings of the services"),
+    ReferencePermission("api_key", "read", API_KEYS, "See everybody's API keys, but for their secrets"),
+    ReferencePermission("api_key", "create", API_KEYS, "Make API keys for services"),
+    ReferencePermission("api_key", "update", API_KEYS, "Change everybody's API keys"),
+    ReferencePermission("api_key", "revoke", API_KEYS, "End everybody's API keys"),
 )
 
 ROLES = (
@@ -88,14 +96,14 @@ ROLES = (
         "Admin",
         "Manages everything but grants past roles and settings of the services",
         "moderator",
-        ("role:create", "role:update", "role:delete", "role:assign", "system:read", "system:audit"),
+        ("role:create", "role:update", "role:delete", "role:assign", "system:read", "system:audit", *API_KEYS_ADMIN),
     ),
     ReferenceRole(
         "super_admin",
         "Super Admin",
         "May do everything",
         "admin",
-        ("permission:grant", "permission:revoke", "system:configure"),
+        ("permission:grant", "permission:revoke", "system:configure", "api_key:create", "api_key:update"),
     ),
 )
 """The least first: each inherits from the one before it, so what stands here is only what a role adds."""
