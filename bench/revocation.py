@@ -1,7 +1,7 @@
 """How soon an end is felt: by each service, from the moment it was asked for until the token is refused. Prints JSON.
 
-Ends one session from another one, and all sessions of a user at once by his security epoch. Starts an `orion up` of its
-own in a folder that it throws away: real processes, each following auth's feed by itself.
+Ends one session from another one, an API key at user, and all sessions of a user at once by his security epoch.
+Starts an `orion up` of its own in a folder that it throws away: real processes, each following auth's feed by itself.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Ends:
 
     def __init__(self, http: httpx.AsyncClient, urls: dict[str, str], milliseconds: dict[str, list[float]]) -> None:
         self.http = http
-        self.mailbox, self.auth = urls["mailbox"], urls["auth"]
+        self.mailbox, self.auth, self.user = urls["mailbox"], urls["auth"], urls["user"]
         self.asked = {
             "auth": f"{urls['auth']}/auth/v1/sessions/current",
             "user": f"{urls['user']}/user/v1/me",
@@ -40,13 +40,14 @@ class Ends:
         self.milliseconds = milliseconds
 
     async def walk(self) -> None:
-        """Two ends of one user."""
+        """Three ends of one user."""
         email = await self.registered()
         first, second, third = [await self.signed_in(email) for _ in range(3)]
         for headers in (first, second, third):
             await asyncio.gather(*(self.until(url, headers, HTTPStatus.OK) for url in self.asked.values()))
         session = (await self.http.get(self.asked["auth"], headers=first)).json()["id"]
         await self.end("one_session", f"{self.auth}/auth/v1/sessions/{session}", second, first)
+        await self.end_key(second)
         await self.end("all_by_epoch", f"{self.auth}/auth/v1/sessions?all=true", second, third)
 
     async def end(self, what: str, url: str, ending: Headers, ended: Headers) -> None:
@@ -62,6 +63,19 @@ class Ends:
         watching = [asyncio.create_task(felt(service)) for service in self.asked]
         (await self.http.delete(url, headers=ending)).raise_for_status()
         self.milliseconds.setdefault(f"{what}.everywhere", []).append(max(await asyncio.gather(*watching)))
+
+    async def end_key(self, owner: Headers) -> None:
+        """The same of a key: its token is refused for what it may not (403) until it is refused altogether (401)."""
+        url, wanted = f"{self.user}/user/v1/me/api-keys", {"name": "bench", "scopes": ["content:read"]}
+        made = (await self.http.post(url, headers=owner, json=wanted)).raise_for_status().json()
+        form, client = {"grant_type": "client_credentials"}, (made["client_id"], made["key"])
+        asked = f"{self.auth}/auth/oauth2/token"
+        async with asyncio.timeout(30):
+            while (token := await self.http.post(asked, data=form, auth=client)).is_error:  # noqa: ASYNC110 - as below
+                await asyncio.sleep(0.1)  # auth has not heard of the key yet
+        program = {"Authorization": f"Bearer {token.json()['access_token']}"}
+        await asyncio.gather(*(self.until(asked, program, HTTPStatus.FORBIDDEN) for asked in self.asked.values()))
+        await self.end("api_key", f"{url}/{made['id']}", owner, program)
 
     async def until(self, url: str, headers: Headers, status: HTTPStatus) -> None:
         """Ask until the answer is that."""

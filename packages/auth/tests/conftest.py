@@ -135,10 +135,15 @@ def auth_settings(database: TestDatabase, **changes: Any) -> AuthSettings:
 
 @asynccontextmanager
 async def running(
-    database: TestDatabase, clock: MovableClock, *, seeded: bool = True, **changes: Any
+    database: TestDatabase,
+    clock: MovableClock,
+    *,
+    seeded: bool = True,
+    to_user: httpx.AsyncClient | None = None,
+    **changes: Any,
 ) -> AsyncGenerator[Auth]:
     """Auth on this database, as one process, with what changes of its settings."""
-    application = build(auth_settings(database, **changes), clock)
+    application = build(auth_settings(database, **changes), clock, to_user)
     owner = Database.connect(database.owner_url, role=None, application="test", pool_size=4)
     if seeded:
         async with owner.transaction() as transaction:

@@ -7,7 +7,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from orion_auth.events import OwnTokens, handlers
+from orion_auth.events import handlers
+from orion_auth.user_feed import OwnTokens
 from orion_contracts.account_messages import SecurityNoticeRaised
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.event import Event
@@ -37,7 +38,7 @@ def bring(auth: "Auth") -> "Bring":
     """`await bring(*events)`: have auth hear of them in user's feed."""
     wired = auth.application.state.components
     client = FeedClient("user", "http://user", OwnTokens(wired.signer, auth.clock), httpx.AsyncClient())
-    follower = Follower(client, wired.database, auth.clock, handlers(wired.outbox, auth.clock))
+    follower = Follower(client, wired.database, auth.clock, handlers(wired.outbox, "test", auth.clock))
     positions = count(1)
     at = 0
 

@@ -16,11 +16,12 @@ from orion_auth.components import Components, read_proof
 from orion_auth.disavowals import routes as disavowals
 from orion_auth.email_changes import routes as email_changes
 from orion_auth.erasures import routes as erasures
-from orion_auth.events import OwnTokens, handlers
+from orion_auth.events import handlers, uses_writer
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.imports import routes as imports
 from orion_auth.invitations import routes as invitations
+from orion_auth.key_desk import KeyDesk
 from orion_auth.login_attempts import routes as login_attempts
 from orion_auth.login_attempts import user_routes as own_sign_ins
 from orion_auth.magic_links import routes as magic_links
@@ -62,15 +63,16 @@ from orion_auth.suspensions import routes as suspensions
 from orion_auth.two_factor import routes as two_factor
 from orion_auth.two_factor.taking_back import take_back as second_factors_taken_back
 from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
+from orion_auth.user_feed import UserFeed
 from orion_auth.usernames import routes as usernames
 from orion_auth.verifications import routes as verifications
 from orion_core.access_tokens import TokenVerifier, audience_of
+from orion_core.api_key_uses import Uses
+from orion_core.api_keys import STAGES
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
 from orion_core.dpop import ProofReader
-from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
-from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
 from orion_core.http.authentication import Authenticator
@@ -133,25 +135,22 @@ def create_app() -> FastAPI:
     return build(settings)
 
 
-def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
-    """The application for these settings."""
+def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.AsyncClient | None = None) -> FastAPI:
+    """The application for these settings, which reaches user through `to_user` and closes it at the end."""
     policy = retention_policy(service, settings.retention)
     user_agents.warm()
     url = settings.database_url
     database = Database.connect(url, role=service_role("auth"), application="orion auth", pool_size=settings.pool_size)
     wakeup = Wakeup(url, "outbox")
-    components = _components(settings, clock, database, Feed(database, wakeup, "auth"))
-    http = httpx.AsyncClient()
-    user = _user(settings, components, http)
+    to_user = to_user or httpx.AsyncClient()
+    components = _components(settings, clock, database, Feed(database, wakeup, "auth"), to_user)
+    user_feed = components.keys.feed
 
     async def signing_key_fault() -> str | None:
         return components.signer.fault
 
-    async def user_feed_fault() -> str | None:
-        return user.state.fault
-
     async def stop() -> None:
-        await http.aclose()
+        await to_user.aclose()
         components.lane.close()
         components.gate.places.close()
         await components.providers.close()
@@ -168,24 +167,21 @@ def build(settings: AuthSettings, clock: Clock = system_clock) -> FastAPI:
         background=[
             wakeup.run,
             components.signer.run,
-            user.run,
+            user_feed.follower.run,
             partial(keep_idle_ended, database, components.outbox),
             partial(keep_linked_accounts, social.bridge_of(components), clock),
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
+            components.keys.uses.run,
         ],
-        checks={"signing_key": signing_key_fault, "user feed": user_feed_fault},
+        checks={"signing_key": signing_key_fault, "user feed": user_feed.fault},
         on_stop=stop,
     )
 
 
-def _user(settings: AuthSettings, components: Components, http: httpx.AsyncClient) -> Follower:
-    tokens = OwnTokens(components.signer, components.clock)
-    client = FeedClient("user", f"{settings.user_url}/user/v1/events", tokens, http)
-    return Follower(client, components.database, components.clock, handlers(components.outbox, components.clock))
-
-
-def _components(settings: AuthSettings, clock: Clock, database: Database, feed: Feed) -> Components:
+def _components(
+    settings: AuthSettings, clock: Clock, database: Database, feed: Feed, to_user: httpx.AsyncClient
+) -> Components:
     key_policy = KeyPolicy(settings.sealing_keys, settings.signing_algorithm, timedelta(days=settings.signing_key_days))
 
     async def load_key() -> SigningKey:
@@ -202,6 +198,9 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
     http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
     verifier = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock)
     proofs = ProofReader(settings.public_urls)
+    stage = STAGES[settings.environment]
+    followed = handlers(outbox, stage, clock)
+    user_feed = UserFeed(settings.user_url, to_user, signer, database, clock, followed)
     return Components(
         settings=settings,
         database=database,
@@ -233,6 +232,7 @@ def _components(settings: AuthSettings, clock: Clock, database: Database, feed: 
         proofs=proofs,
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
         cursors=Cursors(settings.sealing_keys),
+        keys=KeyDesk(stage, user_feed, Uses(uses_writer(database, outbox, clock))),
         taken_back=(second_factors_taken_back, linked_accounts_taken_back),
     )
 

@@ -9,6 +9,7 @@ from orion_auth.address_policy import AddressPolicy
 from orion_auth.bearers import PROOF
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
+from orion_auth.key_desk import KeyDesk
 from orion_auth.mailing import Mailing
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.providers.actions import Providers
@@ -25,7 +26,7 @@ from orion_core.dpop import ProofReader
 from orion_core.errors import Problem
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
-from orion_core.http.authentication import Authenticator, require_scope
+from orion_core.http.authentication import Authenticator, refuse_api_key, require_scope
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
@@ -53,6 +54,7 @@ class Components:
     proofs: ProofReader
     idempotency: IdempotencyKeys
     cursors: Cursors
+    keys: KeyDesk
     taken_back: tuple[TakeBack, ...]
     """What is undone when an owner says that a sign-in was not his."""
 
@@ -78,11 +80,14 @@ Party = Annotated[RelyingParty, Depends(_relying_party)]
 
 
 async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:
-    return await wired.authenticate(request)
+    claims = await wired.authenticate(request)
+    refuse_api_key(claims)
+    return claims
 
 
 Claims = Annotated[AccessClaims, Depends(_claims)]
-"""The claims of the caller's access token; the request is refused without a good one."""
+"""The claims of the caller's access token; the request is refused without a good one, and with one of an API key:
+accounts are somebody's in person."""
 
 
 async def read_proof(request: Request, wired: Wired) -> None:

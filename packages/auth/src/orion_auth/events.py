@@ -1,14 +1,15 @@
 """What becomes in auth of user's events: what administrators and users decide there about who may come in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from orion_auth.api_keys import actions as api_keys
 from orion_auth.erasures import actions as erasures
 from orion_auth.identities import actions as identities
 from orion_auth.sessions import actions as sessions
-from orion_auth.signer import AccessTokenSigner
 from orion_auth.suspensions import actions as suspensions
 from orion_auth.two_factor import management as two_factor
+from orion_contracts.api_keys import ApiKeyChanged, ApiKeyUsed
 from orion_contracts.event import Event
 from orion_contracts.user_events import (
     ErasureRequested,
@@ -19,30 +20,15 @@ from orion_contracts.user_events import (
     UserRestored,
     UserSuspended,
 )
-from orion_core.access_tokens import audience_of
+from orion_core.api_key_uses import Use, Write
+from orion_core.api_keys import Stage
 from orion_core.clock import Clock
-from orion_core.database import Transaction
+from orion_core.database import Database, Transaction
 from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
 
 
-class OwnTokens:
-    """The tokens that auth shows to user: it signs them itself."""
-
-    def __init__(self, signer: AccessTokenSigner, clock: Clock) -> None:
-        self._signer = signer
-        self._clock = clock
-
-    async def get(self) -> str:
-        """A token that reads user's feed."""
-        audience = audience_of("user")
-        return (await self._signer.for_service("auth", "events:read", self._clock(), audience=audience)).text
-
-    def forget(self) -> None:
-        """Each is new."""
-
-
-def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
+def handlers(outbox: Outbox, stage: Stage, clock: Clock) -> Mapping[type[Event], Handler]:
     """What to do with each event of user's feed, inside the transaction that also moves the cursor.
 
     A user who is not here (any more) is passed over: nobody can come in as them.
@@ -73,7 +59,11 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def erasure_requested(transaction: Transaction, event: ErasureRequested) -> None:
         await erasures.erase(transaction, outbox, event, clock())
 
+    async def key_changed(transaction: Transaction, event: ApiKeyChanged) -> None:
+        await api_keys.follow(transaction, outbox, event, stage, clock())
+
     return {
+        ApiKeyChanged: key_changed,
         ErasureRequested: erasure_requested,
         UserSuspended: suspended,
         UserReinstated: reinstated,
@@ -92,3 +82,15 @@ async def _end(transaction: Transaction, outbox: Outbox, event: SessionEndReques
         )
     else:
         await sessions.end_all(transaction, outbox, event.user_id, reason=reason, revoked_by=event.by, now=clock())
+
+
+def uses_writer(database: Database, outbox: Outbox, clock: Clock) -> Write:
+    """Tells user, who keeps the keys, how often they were used."""
+
+    async def write(uses: Sequence[Use]) -> None:
+        async with database.transaction() as transaction:
+            for use in uses:
+                event = ApiKeyUsed(key_id=use.key_id, count=use.count, last_used_at=use.last_at, ip_address=use.address)
+                await outbox.record(transaction, event, clock())
+
+    return write

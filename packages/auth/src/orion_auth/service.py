@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from orion_auth import seeds
+from orion_auth.api_keys import tables as api_keys
 from orion_auth.base import Table
 from orion_auth.devices import tables as devices
 from orion_auth.disavowals import tables as disavowals
@@ -29,6 +30,7 @@ from orion_core.service import Service
 
 # Importing a slice's tables declares them in the metadata.
 SLICES = (
+    api_keys,
     devices,
     disavowals,
     dpop,

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orion_auth.api_keys import actions as api_keys
 from orion_auth.base import Table
 from orion_auth.erasures import store
 from orion_auth.identities import actions as identities
@@ -32,6 +33,7 @@ async def erase(transaction: Transaction, outbox: Outbox, event: ErasureRequeste
         await sessions.end_all(transaction, outbox, user_id, reason="ERASED", revoked_by="user", now=now)
         counts = await personal_data.count(connection, Table.metadata, IDENTITIES, user_id)
         await store.delete_identity(connection, user_id)
+        await api_keys.forget(transaction, user_id)
         await store.erase_history(connection, user_id, identity.email)
     counts["outbox"] = await store.delete_events(connection, user_id)
     told = IdentityErased(user_id=user_id, erasure_id=event.erasure_id, counts=counts, erased_at=now)

@@ -59,7 +59,7 @@ async def grant_to_service(
             await dpop.use(connection, proof, now)
     jkt = proof.jkt if proof is not None else None
     token = await gate.signer.for_service(client.id, scope, now, audience=audience, jkt=jkt)
-    return Granted(_response(token, scope=scope))
+    return Granted(response_of(token, scope=scope))
 
 
 async def grant_by_refresh(
@@ -72,10 +72,11 @@ async def grant_by_refresh(
     grant = await sessions.refresh(gate, successors, refresh_token, bearer, now, scopes, audience)
     if grant is None:
         raise TokenRequestError("invalid_grant", "The refresh token has ended, was used or was revoked; sign in again.")
-    return Granted(_response(grant.access_token, refresh_token=grant.refresh_token), grant.limit)
+    return Granted(response_of(grant.access_token, refresh_token=grant.refresh_token), grant.limit)
 
 
-def _response(token: AccessToken, **more: str) -> TokenResponse:
+def response_of(token: AccessToken, **more: str) -> TokenResponse:
+    """The answer with a token (RFC 6749 §5.1)."""
     return TokenResponse(access_token=token.text, token_type=token.token_type, expires_in=token.expires_in, **more)
 
 
@@ -83,7 +84,8 @@ async def revoke(gate: Gate, authenticate: Authenticator, token: str | None, now
     """End the session that a token belongs to (RFC 7009); what is no good token any more is left as it is.
 
     Whoever holds a user's token may do that, as he may sign out: it is its own proof. A refresh token that was rotated
-    before counts too. A service's access token dies by itself within minutes.
+    before counts too. The access token of a service or an API key dies by itself within minutes; a key is revoked where
+    it was made.
     """
     if token is None:
         raise TokenRequestError("invalid_request", "token is missing.")
@@ -93,7 +95,7 @@ async def revoke(gate: Gate, authenticate: Authenticator, token: str | None, now
         await sessions.sign_out(gate.database, gate.outbox, known.user_id, known.session_id, now)
         return
     claims = await _claims(authenticate, token)
-    if claims is not None and claims.sid is not None:
+    if claims is not None and claims.sid is not None and not claims.is_of_api_key:
         await sessions.sign_out(gate.database, gate.outbox, UUID(claims.sub), UUID(claims.sid), now)
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from orion_auth.components import Components, Wired
 from orion_auth.oauth2 import actions
 from orion_auth.oauth2.actions import Granted, Wanted
+from orion_auth.oauth2.by_api_key import grant_to_api_key, is_api_key
 from orion_auth.oauth2.rules import (
     OPERATOR_SCOPES,
     RESOURCE,
@@ -55,7 +56,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": TokenError} for st
 
 @router.post("/token", response_model=TokenResponse, responses=_ERRORS, openapi_extra=_TOKEN_FORM)
 async def grant(request: Request, wired: Wired, context: Context) -> JSONResponse:
-    """Get an access token: for a service key (client_credentials), or with a refresh token."""
+    """Get an access token: for a service key or an API key (client_credentials), or with a refresh token."""
     try:
         form = read_form(request.headers.get("content-type", ""), await request.body())
         granted = await _grant(request, form, wired, context)
@@ -125,6 +126,8 @@ async def _grant(request: Request, form: dict[str, str], wired: Components, cont
     match form.get("grant_type"):
         case "client_credentials":
             client = read_client(request.headers.get("authorization", ""), form)
+            if is_api_key(client):
+                return await grant_to_api_key(wired.gate, wired.keys, client, wanted, proof, context.ip_address, now)
             hashes = wired.settings.service_key_hashes
             return await actions.grant_to_service(wired.gate, hashes, client, wanted, proof, now)
         case "refresh_token":

@@ -139,6 +139,16 @@ async def take_passkey(database: Database, address: IpAddress, now: datetime) ->
     return await _take_all(database, [by_network("passkey", address), by_all("passkey")], now)
 
 
+async def take_api_key(database: Database, key_id: UUID, now: datetime) -> RateLimitState | None:
+    """Count a token that is asked for with this API key, which is known: nobody else can use up its tries."""
+    return await _take(database, "api_key_token", RateLimitKeyType.API_KEY, str(key_id), now)
+
+
+async def take_wrong_api_key(database: Database, address: IpAddress, now: datetime) -> None:
+    """Count an API key that is none, by network: nothing can be guessed, but looking for it costs."""
+    await _take_all(database, [by_network("api_key_token", address)], now)
+
+
 async def take_sms(database: Database, phone: str, now: datetime) -> None:
     """Count a text message to this number, to its neighbours, to its country and to everybody.
 

@@ -46,6 +46,7 @@ Endpoint = Literal[
     "sms_to_range",
     "sms_to_country",
     "sms",
+    "api_key_token",
 ]
 """What is limited."""
 
@@ -70,6 +71,7 @@ COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
     "sms_to_range": (RateLimitKeyType.GLOBAL,),
     "sms_to_country": (RateLimitKeyType.GLOBAL,),
     "sms": (RateLimitKeyType.GLOBAL,),
+    "api_key_token": (RateLimitKeyType.API_KEY, RateLimitKeyType.IP),
 }
 """By whom the tries at each endpoint are counted: a policy for any other pair would limit nothing."""
 

@@ -212,6 +212,18 @@ DEVICE_DISAVOWED = Kind(
 )
 DEVICE_BLOCKED = Kind("device.blocked", _C.DEVICE, _S.MEDIUM, "A device was blocked", "Nobody can sign in on it.")
 
+API_KEY_ISSUED = Kind("api_key.issued", _C.TOKEN, _S.MEDIUM, "An API key was made for your account", is_notified=True)
+API_KEY_REVOKED = Kind("api_key.revoked", _C.TOKEN, _S.LOW, "An API key of yours was revoked")
+API_KEY_LEAKED = Kind(
+    "api_key.leaked",
+    _C.TOKEN,
+    _S.CRITICAL,
+    "An API key of yours was found in the open",
+    "Somebody has shown it to us, and it was revoked at once. Look at what was done with it, and make another one.",
+    is_notified=True,
+    was_blocked=True,
+)
+
 # The account
 
 REGISTRATION_REPEATED = Kind(

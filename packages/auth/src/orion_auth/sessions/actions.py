@@ -22,17 +22,17 @@ from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSig
 from orion_auth.successors import Successors
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession
-from orion_contracts.claims import AccessClaims
+from orion_contracts.api_keys import ApiKeyEnded
+from orion_contracts.claims import SERVICE_KEY, AccessClaims
 from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionStarted
 from orion_core.access_tokens import AUDIENCE
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
-from orion_core.errors import unauthenticated
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
-from orion_core.revocations import EndedEpoch, EndedSession, RevocationSnapshot
+from orion_core.revocations import EndedEpoch, EndedSession, RevocationSnapshot, token_ended
 
 
 @dataclass(frozen=True)
@@ -262,6 +262,16 @@ async def snapshot(database: Database, feed: Feed, now: datetime) -> RevocationS
     return RevocationSnapshot(sessions=sessions, epochs=epochs, position=position)
 
 
+async def refuse_key(
+    transaction: Transaction, outbox: Outbox, key_id: UUID, user_id: UUID | None, reason: str, now: datetime
+) -> None:
+    """Refuse the tokens of an API key that has ended, once; its id stands in them where a session's does."""
+    refusal = _refusal(user_id, reason, "user", now)
+    if await store.refuse_session(transaction.connection, refusal | {"session_id": key_id}):
+        event = ApiKeyEnded(key_id=key_id, reason=reason, ended_at=now, tokens_expire_at=refusal["expires_at"])
+        await outbox.record(transaction, event, now)
+
+
 class Blacklist:
     """auth's own refusals: read from the database, so an end is felt here at once."""
 
@@ -274,11 +284,14 @@ class Blacklist:
         if claims.sid is None:
             return
         async with self._database.autocommit() as connection:
-            refused = await store.is_refused(
-                connection, UUID(claims.sub), UUID(claims.sid), claims.epoch, self._clock()
-            )
+            refused = await store.is_refused(connection, _user(claims), UUID(claims.sid), claims.epoch, self._clock())
         if refused:
-            raise unauthenticated("The session of this access token has ended; sign in again.")
+            raise token_ended(claims)
+
+
+def _user(claims: AccessClaims) -> UUID | None:
+    """Whose token it is; None for the API key of a service."""
+    return None if claims.sub.startswith(SERVICE_KEY) else UUID(claims.sub)
 
 
 async def _end_replayed(
@@ -331,7 +344,7 @@ async def _refuse_epoch(
     await outbox.record(transaction, event, now)
 
 
-def _refusal(user_id: UUID, reason: str, revoked_by: str, now: datetime) -> dict[str, Any]:
+def _refusal(user_id: UUID | None, reason: str, revoked_by: str, now: datetime) -> dict[str, Any]:
     """What every refusal says, whatever is refused: kept for as long as a token given out now is good."""
     return {
         "user_id": user_id,

@@ -39,7 +39,9 @@ _IS_REFUSED = text("""
 """Written out, since it belongs to every request: to have SQLAlchemy put it together takes longer than to ask it."""
 
 
-async def is_refused(connection: AsyncConnection, user_id: UUID, session_id: UUID, epoch: int, now: datetime) -> bool:
+async def is_refused(
+    connection: AsyncConnection, user_id: UUID | None, session_id: UUID, epoch: int, now: datetime
+) -> bool:
     """Whether a session, or the epoch it belongs to, is refused.
 
     By uq_session_blacklist_session_id and ix_session_blacklist_user_id.

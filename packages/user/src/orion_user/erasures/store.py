@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_contracts.api_keys import ApiKeyChanged
 from orion_contracts.events import UserCreated
 from orion_core.tables import table_of
 from orion_user.erasures.rules import ErasureReason
@@ -30,7 +31,10 @@ DUE = text("""
     LIMIT :limit
 """)
 
-DELETE_EVENTS = text("DELETE FROM outbox WHERE type = :type AND subject = :user_id")
+DELETE_EVENTS = text("""
+    DELETE FROM outbox
+    WHERE type = :type AND subject = :user_id OR type = :of_keys AND data ->> 'user_id' = :user_id
+""")
 
 
 async def find(connection: AsyncConnection, erasure_id: UUID, *, lock: bool = False) -> RowMapping | None:
@@ -85,7 +89,9 @@ async def owns_organization(connection: AsyncConnection, user_id: UUID) -> bool:
 
 async def delete_events(connection: AsyncConnection, user_id: UUID) -> int:
     """Delete the events that name a user. It reads the outbox, which is a month."""
-    result = await connection.execute(DELETE_EVENTS, {"type": UserCreated.type, "user_id": str(user_id)})
+    result = await connection.execute(
+        DELETE_EVENTS, {"type": UserCreated.type, "of_keys": ApiKeyChanged.type, "user_id": str(user_id)}
+    )
     return result.rowcount
 
 

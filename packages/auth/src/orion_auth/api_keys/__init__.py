@@ -1,0 +1,1 @@
+"""The API keys that user tells of, as far as giving tokens for them needs."""
