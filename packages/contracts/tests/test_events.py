@@ -35,6 +35,7 @@ from orion_contracts.events import (
     PhoneChanged,
     SecurityEpochRaised,
     SessionEnded,
+    SessionProved,
     SessionStarted,
     SignInFailed,
     UserCreated,
@@ -83,6 +84,10 @@ EXAMPLES: list[tuple[Event, str]] = [
     ),
     (
         SessionEnded(session_id=OTHER, user_id=USER, reason="SIGNED_OUT", ended_at=NOON, tokens_expire_at=NOON),
+        str(OTHER),
+    ),
+    (
+        SessionProved(session_id=OTHER, user_id=USER, proved_at=NOON, tokens_expire_at=NOON),
         str(OTHER),
     ),
     (

@@ -9,10 +9,11 @@ from uuid import UUID
 import httpx
 import pytest
 
+from orion_contracts.api_keys import ApiKeyEnded
 from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.event import Event
-from orion_contracts.events import SecurityEpochRaised, SessionEnded
+from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionProved
 from orion_core.errors import Problem
 from orion_core.events.client import FeedClient
 from orion_core.ids import uuid7
@@ -95,7 +96,9 @@ class Auth:
         if self.before_snapshot is not None:
             self.before_snapshot()
         ended = [SessionEnded.read(event.data) for event in self.events if event.type == SessionEnded.type]
-        raised = [SecurityEpochRaised.read(event.data) for event in self.events if event.type != SessionEnded.type]
+        raised = [
+            SecurityEpochRaised.read(event.data) for event in self.events if event.type == SecurityEpochRaised.type
+        ]
         epochs = [EndedEpoch(user_id=e.user_id, epoch=e.epoch, tokens_expire_at=e.tokens_expire_at) for e in raised]
         sessions = [EndedSession(session_id=e.session_id, tokens_expire_at=e.tokens_expire_at) for e in ended]
         snapshot = RevocationSnapshot(sessions=sessions, epochs=epochs, position=position)
@@ -124,10 +127,10 @@ async def following(revocations: FollowedRevocations) -> AsyncGenerator[None]:
     await asyncio.wait_for(task, 5)
 
 
-def claims(session_id: UUID | None, user_id: UUID | str = "u", epoch: int = 0) -> AccessClaims:
+def claims(session_id: UUID | None, user_id: UUID | str = "u", epoch: int = 0, **more: object) -> AccessClaims:
     sid = str(session_id) if session_id else None
     values = {"iss": "i", "aud": "orion", "client_id": "web", "exp": 2**31, "iat": 0, "jti": "1"}
-    return AccessClaims.model_validate(values | {"sub": str(user_id), "sid": sid, "epoch": epoch})
+    return AccessClaims.model_validate(values | {"sub": str(user_id), "sid": sid, "epoch": epoch} | more)
 
 
 async def refusal(
@@ -171,6 +174,37 @@ async def test_tokens_of_an_earlier_epoch_are_refused_within_a_moment(
         assert [await refusal(revocations, uuid7(), user, epoch) for epoch in (0, 2)] == [401, 401]
         await revocations.check(claims(uuid7(), user, 3))
         await revocations.check(claims(uuid7(), other, 2))
+
+
+async def test_tokens_of_before_a_proof_are_refused_within_a_moment(
+    auth: Auth, revocations: FollowedRevocations, clock: MovableClock
+) -> None:
+    session, proved_at = uuid7(), clock().replace(microsecond=0)
+    second = int(proved_at.timestamp())
+    until = clock() + timedelta(minutes=10)
+    async with following(revocations):
+        before, after = claims(session, auth_time=second - 1), claims(session, auth_time=second)
+        await revocations.check(before)
+        auth.tell(SessionProved(session_id=session, user_id=uuid7(), proved_at=proved_at, tokens_expire_at=until))
+        await asyncio.sleep(0.2)
+        for refused in (before, claims(session)):
+            with pytest.raises(Problem, match="replaced"):
+                await revocations.check(refused)
+        await revocations.check(after)
+        await revocations.check(claims(uuid7(), auth_time=second - 1))
+
+
+async def test_tokens_of_a_key_that_ended_are_refused_within_a_moment(
+    auth: Auth, revocations: FollowedRevocations, clock: MovableClock
+) -> None:
+    key, until = uuid7(), clock() + timedelta(minutes=10)
+    async with following(revocations):
+        token = claims(key, "service:billing", client_id="orn_live_Abc123Abc123")
+        await revocations.check(token)
+        auth.tell(ApiKeyEnded(key_id=key, reason="REVOKED", ended_at=clock(), tokens_expire_at=until))
+        await asyncio.sleep(0.2)
+        with pytest.raises(Problem, match="API key"):
+            await revocations.check(token)
 
 
 async def test_an_epoch_that_was_over_before_we_started_is_refused_and_never_comes_back(

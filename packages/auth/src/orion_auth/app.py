@@ -240,7 +240,12 @@ def _components(
 def _factor_policy(settings: AuthSettings) -> FactorPolicy:
     # Where no page may use passkeys, nobody can be asked to show a key.
     keys = frozenset[TwoFactorMethod]() if settings.relying_party else frozenset({TwoFactorMethod.HARDWARE_KEY})
-    return FactorPolicy(settings.second_factors - keys, is_required=settings.two_factor_required == "all")
+    return FactorPolicy(
+        settings.second_factors - keys,
+        is_required=settings.two_factor_required == "all",
+        totp_drift=settings.totp_drift,
+        recovers_by_email=settings.recovery_by_email,
+    )
 
 
 def _feed(components: Components) -> list[APIRouter]:

@@ -57,6 +57,11 @@ class AuthSettings(ServiceSettings):
     )
     """Whether everybody must have a second factor: who has none sets one up before his next session begins. It can be
     required of single users besides."""
+    totp_drift: int = Field(1, ge=0, le=1, validation_alias="AUTH_TOTP_DRIFT", examples=["0"])
+    """Time steps of 30 seconds that the clock of an authenticator app may be apart, either way. 0: a code is good for
+    its own 30 seconds alone, and whoever types slowly types twice."""
+    recovery_by_email: bool = Field(default=True, validation_alias="AUTH_RECOVERY_BY_EMAIL", examples=["false"])
+    """Whether a code to another address can take the place of lost second factors; a phone still can."""
     workers: int = Field(1, ge=1, le=256, validation_alias="ORION_WORKERS", examples=["2"])
     """Processes of auth on this machine; `orion serve --workers` says it by itself."""
     hashing_threads: int | None = Field(None, ge=1, le=256, validation_alias="AUTH_HASHING_THREADS", examples=["2"])

@@ -32,6 +32,10 @@ class FactorPolicy:
     allowed: frozenset[TwoFactorMethod] = frozenset(TwoFactorMethod)
     is_required: bool = False
     """Of everybody; it can be required of single users besides."""
+    totp_drift: int = 1
+    """Time steps that the clock of an authenticator app may be apart, either way."""
+    recovers_by_email: bool = True
+    """Whether a code to another address can take the place of lost second factors."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from joserfc import jws
 
 from orion_contracts.claims import AccessClaims
+from orion_contracts.events import SessionProved
 
 if TYPE_CHECKING:
     import httpx
@@ -40,6 +41,34 @@ async def test_a_proof_moves_the_time_of_authentication_and_opens_what_asked_for
     renewed = (await auth.refresh(session["refresh_token"])).json()
     assert claims(renewed).auth_time == claims(proved).auth_time, "a refresh does not move it"
     assert (await auth.http.delete(path, headers=auth.as_bearer(renewed["access_token"]))).status_code == 204
+
+
+async def test_a_proof_ends_the_access_tokens_of_before_in_its_session_and_in_no_other(auth: "Auth") -> None:
+    """OWASP ASVS 5.0, 7.2.4: whoever has a copy of an old one is out, and the session goes on."""
+    await auth.verified()
+    other, session = (await auth.sign_in()).json(), (await auth.sign_in()).json()
+    auth.clock.advance(minutes=1)
+    copy = (await auth.refresh(session["refresh_token"])).json()
+
+    async def status(of: dict[str, Any]) -> int:
+        return (await auth.http.get(f"{SESSIONS}/current", headers=auth.as_bearer(of["access_token"]))).status_code
+
+    assert [await status(each) for each in (other, session, copy)] == [200] * 3
+    refused = await prove(auth, session, "wrong password")
+    assert refused.status_code == 401
+    assert await status(session) == 200
+    proved = (await prove(auth, session)).json()
+    assert [await status(each) for each in (other, session, copy, proved)] == [200, 401, 401, 200]
+    renewed = (await auth.refresh(copy["refresh_token"])).json()
+    assert await status(renewed) == 200
+    auth.clock.advance(minutes=1)
+    again = (await prove(auth, proved)).json()
+    assert [await status(each) for each in (proved, renewed, again)] == [401, 401, 200]
+    service = auth.as_bearer(await auth.service_token())
+    snapshot = (await auth.http.get("/auth/v1/revocations", headers=service)).json()
+    assert [proof["session_id"] for proof in snapshot["proofs"]] == [session["session_id"]]
+    told = await auth.rows("SELECT subject FROM outbox WHERE type = :type", type=SessionProved.type)
+    assert [event["subject"] for event in told] == [session["session_id"]] * 2
 
 
 async def test_a_wrong_password_proves_nothing_and_is_recorded(auth: "Auth") -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -142,6 +143,22 @@ async def test_a_clock_may_be_half_a_minute_apart(auth: "Auth") -> None:
     assert statuses == [422, 201, 201, 422]
 
 
+async def test_where_clocks_may_not_differ_a_code_is_good_for_its_own_half_minute_alone(
+    auth: "Auth", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AUTH_TOTP_DRIFT=0 (OWASP ASVS 5.0, 6.5.5)."""
+    _, app = await with_totp(auth)
+    await unlimited(auth)
+    gate = auth.application.state.components.gate
+    monkeypatch.setitem(gate.__dict__, "factor_policy", replace(gate.factor_policy, totp_drift=0))
+    statuses: list[int] = []
+    for steps in (-1, 0, 1):
+        auth.clock.advance(minutes=5)
+        code = code_at(auth, app, steps)
+        statuses.append((await answer(auth, (await challenge(auth))["challenge"], "TOTP", code)).status_code)
+    assert statuses == [422, 201, 422]
+
+
 async def test_the_old_app_is_good_until_the_new_one_has_shown_a_code(auth: "Auth") -> None:
     _, app = await with_totp(auth)
     session = await answer(auth, (await challenge(auth))["challenge"], "TOTP", app.at(auth.clock()))
@@ -190,6 +207,7 @@ async def test_a_phone_is_set_up_by_a_code_and_gets_codes(auth: "Auth") -> None:
     headers = await bearer(auth)
     sent = await auth.http.post(f"{ME}/sms", json={"phone": "+47 912 34 567"}, headers=headers)
     assert sent.status_code == 202, sent.text
+    assert "weaker" in sent.json()["warning"], "what it is worth is said before it is relied on"
     event, code = await last_message(auth)
     assert (event.channel, event.recipient, event.purpose) == ("SMS", PHONE, "TWO_FACTOR_CODE")
     assert (await confirm(auth, headers, "EMAIL", code)).status_code == 422, "by the way it was sent"

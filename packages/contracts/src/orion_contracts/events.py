@@ -195,6 +195,20 @@ class SessionEnded(SessionEvent):
     tokens_expire_at: AwareDatetime
 
 
+class SessionProved(SessionEvent):
+    """auth: the session's owner has proved again who he is, and got a new access token.
+
+    Those that the session had before (their `auth_time` is earlier than `proved_at`) verify by signature until
+    `tokens_expire_at`; until then every service refuses them.
+    """
+
+    type: ClassVar[str] = "orion.auth.session.proved.v1"
+
+    proved_at: AwareDatetime
+    """A whole second, as `auth_time` is."""
+    tokens_expire_at: AwareDatetime
+
+
 class SecurityEpochRaised(UserEvent):
     """auth: all that the user was signed in with until now is over.
 
@@ -273,6 +287,7 @@ EVENTS: dict[str, type[Event]] = {
         SignInFailed,
         SessionStarted,
         SessionEnded,
+        SessionProved,
         SecurityEpochRaised,
         IdentitySuspended,
         IdentityReinstated,

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from orion_contracts.api_keys import ApiKeyEnded
 from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
-from orion_contracts.events import SecurityEpochRaised, SessionEnded
+from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionProved
 from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
 from orion_core.errors import Problem, unauthenticated, unavailable
@@ -35,6 +35,11 @@ def token_ended(claims: AccessClaims) -> Problem:
     if claims.is_of_api_key:
         return unauthenticated("The API key of this token has ended, or its owner ended all access; get another.")
     return unauthenticated("The session of this access token has ended; sign in again.")
+
+
+def token_superseded() -> Problem:
+    """The refusal of a token that a proof within its session has put another in the place of."""
+    return unauthenticated("This access token was replaced when you proved who you are; use the new one, or refresh.")
 
 
 class EndedSession(BaseModel):
@@ -55,15 +60,24 @@ class EndedEpoch(BaseModel):
     tokens_expire_at: datetime
 
 
+class ProvedSession(BaseModel):
+    """A session whose access tokens of before a proof are refused until the last of them would have died anyway."""
+
+    session_id: UUID
+    proved_at: datetime
+    tokens_expire_at: datetime
+
+
 class RevocationSnapshot(BaseModel):
     """Everything refused at a moment, and the feed position from which to follow on (`GET /auth/v1/revocations`)."""
 
     sessions: list[EndedSession]
     epochs: list[EndedEpoch] = []
+    proofs: list[ProvedSession] = []
     position: int
 
 
-FOLLOWED = frozenset({SessionEnded.type, SecurityEpochRaised.type, ApiKeyEnded.type})
+FOLLOWED = frozenset({SessionEnded.type, SecurityEpochRaised.type, SessionProved.type, ApiKeyEnded.type})
 
 
 class FollowedRevocations:
@@ -74,6 +88,7 @@ class FollowedRevocations:
         self._clock = clock
         self._ended: dict[str, datetime] = {}
         self._epochs: dict[str, tuple[int, datetime]] = {}
+        self._proved: dict[str, tuple[int, datetime]] = {}
         self._position: int | None = None
         self._confirmed_at: datetime | None = None
         self._pruned_at = clock()
@@ -89,6 +104,8 @@ class FollowedRevocations:
             raise unavailable("revocations_stale", "Whether this token was revoked cannot be known just now.", 5)
         if claims.sid is not None and (claims.sid in self._ended or self._is_of_earlier_epoch(claims)):
             raise token_ended(claims)
+        if claims.sid in self._proved and (claims.auth_time or 0) < self._proved[claims.sid][0]:
+            raise token_superseded()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow auth until `stop`."""
@@ -116,6 +133,9 @@ class FollowedRevocations:
         self._epochs = {}
         for over in snapshot.epochs:
             self._raise(over.user_id, over.epoch, over.tokens_expire_at)
+        self._proved = {}
+        for proof in snapshot.proofs:
+            self._supersede(proof.session_id, proof.proved_at, proof.tokens_expire_at)
         self._position = snapshot.position
 
     def apply(self, events: list[CloudEvent]) -> None:
@@ -124,6 +144,9 @@ class FollowedRevocations:
             if event.type == SecurityEpochRaised.type:
                 raised = SecurityEpochRaised.read(event.data)
                 self._raise(raised.user_id, raised.epoch, raised.tokens_expire_at)
+            elif event.type == SessionProved.type:
+                proved = SessionProved.read(event.data)
+                self._supersede(proved.session_id, proved.proved_at, proved.tokens_expire_at)
             elif event.type == ApiKeyEnded.type:
                 key = ApiKeyEnded.read(event.data)
                 self._ended[str(key.key_id)] = key.tokens_expire_at
@@ -137,6 +160,12 @@ class FollowedRevocations:
         if known is None or epoch > known[0]:
             self._epochs[str(user_id)] = epoch, until
 
+    def _supersede(self, session_id: UUID, proved_at: datetime, until: datetime) -> None:
+        """The last proof counts, in whichever order they are told."""
+        known, second = self._proved.get(str(session_id)), int(proved_at.timestamp())
+        if known is None or second > known[0]:
+            self._proved[str(session_id)] = second, until
+
     def _is_of_earlier_epoch(self, claims: AccessClaims) -> bool:
         known = self._epochs.get(claims.sub)
         return known is not None and claims.epoch < known[0]
@@ -149,6 +178,7 @@ class FollowedRevocations:
         if now - self._pruned_at >= PRUNE_EVERY:
             self._ended = {session: until for session, until in self._ended.items() if until > now}
             self._epochs = {user: (epoch, until) for user, (epoch, until) in self._epochs.items() if until > now}
+            self._proved = {session: (at, until) for session, (at, until) in self._proved.items() if until > now}
             self._pruned_at = now
 
     def _note(self, error: Exception) -> None:

@@ -18,6 +18,7 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import BACKUP_CODE_USED, PROOF_FAILED, PROOF_GIVEN
+from orion_auth.sessions import actions as sessions
 from orion_auth.signer import AccessToken
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
@@ -177,6 +178,7 @@ async def _record_proof(gate: Gate, attempt: _Try, shown: Shown) -> tuple[str, .
             amr = strengthened(amr, second.method)
         if not await tokens.note_proof(transaction, identity.id, session.id, amr, now):
             raise session_over()
+        await sessions.supersede_tokens(transaction, gate.outbox, identity.id, session.id, now)
         await identities.note_login(transaction, identity.id)
         await security_events.note(transaction, gate.outbox, PROOF_GIVEN, identity, attempt.circumstances, now)
         if second is not None and second.method is TwoFactorMethod.BACKUP_CODE:
@@ -187,8 +189,10 @@ async def _record_proof(gate: Gate, attempt: _Try, shown: Shown) -> tuple[str, .
 async def _is_shown(transaction: Transaction, gate: Gate, attempt: _Try, second: Second) -> bool:
     connection, subject = transaction.connection, attempt.identity.id
     _require_offered(gate, await two_factor.enrolled(connection, subject), second.method)
-    keyring = gate.mailing.keyring
-    return await two_factor.is_shown_again(transaction, keyring, subject, second.method, second.code, attempt.now)
+    keyring, drift = gate.mailing.keyring, gate.factor_policy.totp_drift
+    return await two_factor.is_shown_again(
+        transaction, keyring, subject, second.method, second.code, attempt.now, drift
+    )
 
 
 async def _note_failure(transaction: Transaction, gate: Gate, attempt: _Try, method: TwoFactorMethod | None) -> None:

@@ -20,6 +20,7 @@ from orion_auth.relying_party import RelyingParty
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import PROOF_FAILED, PROOF_GIVEN
+from orion_auth.sessions import actions as sessions
 from orion_auth.signer import AccessToken
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
@@ -102,6 +103,7 @@ async def _show(
     amr = tuple(dict.fromkeys((*session.amr, *shown.amr, "mfa")))
     if not await tokens.note_proof(transaction, identity.id, session.id, amr, now):
         raise session_over()
+    await sessions.supersede_tokens(transaction, gate.outbox, identity.id, session.id, now)
     await identities.note_login(transaction, identity.id)
     await security_events.note(transaction, gate.outbox, PROOF_GIVEN, identity, circumstances, now)
     return amr

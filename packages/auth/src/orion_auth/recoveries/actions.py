@@ -67,12 +67,12 @@ async def ask(gate: Gate, challenge: str, delay: timedelta, bearer: Bearer, now:
         identity, contacts = await _hold(transaction, gate, sign_in, now)
         if not (await two_factor.enrolled(transaction.connection, identity.id)).is_enabled:
             raise refusals.not_needed()
-        if not recipients(contacts, identity.email):
+        if not _reached(gate, identity, contacts):
             raise refusals.not_set_up()
         row = await store.find_open(transaction.connection, identity.id, now)
         if row is None:
             row = await _open(transaction, gate, identity, contacts, delay, bearer, now)
-    return _recovery(row, identity, contacts)
+    return _recovery(row, _reached(gate, identity, contacts))
 
 
 async def send_code(
@@ -88,7 +88,7 @@ async def send_code(
             await rate_limits.take_sms(gate.database, contacts.phone, now)
     async with gate.database.transaction() as transaction:
         identity, contacts = await _hold(transaction, gate, sign_in, now)
-        recipient = recipients(contacts, identity.email).get(channel)
+        recipient = _reached(gate, identity, contacts).get(channel)
         row = await store.find_open(transaction.connection, identity.id, now)
         if row is None or recipient is None:
             raise refusals.nothing_open()
@@ -138,7 +138,7 @@ async def read(gate: Gate, user_id: UUID, now: datetime) -> Recovery:
         row = await store.find_open(connection, user_id, now)
     if row is None or identity is None:
         raise refusals.none_under_way()
-    return _recovery(row, identity, contacts)
+    return _recovery(row, _reached(gate, identity, contacts))
 
 
 async def refuse(gate: Gate, user_id: UUID, circumstances: Circumstances, now: datetime) -> None:
@@ -291,10 +291,13 @@ def _circumstances(gate: Gate, bearer: Bearer, details: dict[str, object]) -> Ci
     return Circumstances(bearer.ip_address, bearer.user_agent, country=place.country, city=place.city, details=details)
 
 
-def _recovery(row: AnyRow | None, identity: KnownIdentity, contacts: RecoveryContacts) -> Recovery:
+def _reached(gate: Gate, identity: KnownIdentity, contacts: RecoveryContacts) -> dict[Channel, str]:
+    return recipients(contacts, identity.email, by_email=gate.factor_policy.recovers_by_email)
+
+
+def _recovery(row: AnyRow | None, reached: dict[Channel, str]) -> Recovery:
     if row is None:
         raise refusals.nothing_open()
-    reached = recipients(contacts, identity.email)
     hints: dict[Channel, str] = {channel: hint(channel, recipient) for channel, recipient in reached.items()}
     return Recovery(row.requested_at, row.ready_at, row.expires_at, hints)
 

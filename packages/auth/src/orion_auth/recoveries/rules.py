@@ -31,14 +31,14 @@ def stage(ready_at: datetime, expires_at: datetime, now: datetime) -> Stage:
     return "READY" if now >= ready_at else "WAITING"
 
 
-def recipients(contacts: RecoveryContacts, account_email: str) -> dict[Channel, str]:
-    """Where codes may be sent.
+def recipients(contacts: RecoveryContacts, account_email: str, *, by_email: bool = True) -> dict[Channel, str]:
+    """Where codes may be sent; `by_email` says whether mails may be relied on at all.
 
     Not to the account's own mailbox, should the two have become the same: whoever resets a password reads that one, and
     a recovery must ask for more.
     """
     found: dict[Channel, str] = {}
-    if contacts.email is not None and contacts.email != account_email:
+    if by_email and contacts.email is not None and contacts.email != account_email:
         found["EMAIL"] = contacts.email
     if contacts.phone is not None:
         found["SMS"] = contacts.phone

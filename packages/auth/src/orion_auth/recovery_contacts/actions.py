@@ -42,6 +42,9 @@ async def ask_email(
     gate: Gate, policy: AddressPolicy, user_id: UUID, email_text: str, ip_address: IpAddress, now: datetime
 ) -> RateLimitState | None:
     """Send a code to another address of the user's; not to that of the account, which would be no second way."""
+    if not gate.factor_policy.recovers_by_email:
+        detail = "This installation recovers no account by mail; name a phone instead."
+        raise Problem(403, "recovery_by_email_off", "Not by mail", detail)
     email = normalise_email(email_text)
     if email is None:
         raise invalid_field("/email", "invalid_email", "This is not an e-mail address that can get mail.")

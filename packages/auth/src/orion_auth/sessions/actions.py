@@ -24,7 +24,7 @@ from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession
 from orion_contracts.api_keys import ApiKeyEnded
 from orion_contracts.claims import SERVICE_KEY, AccessClaims
-from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionStarted
+from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionProved, SessionStarted
 from orion_core.access_tokens import AUDIENCE
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
@@ -32,7 +32,7 @@ from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
-from orion_core.revocations import EndedEpoch, EndedSession, RevocationSnapshot, token_ended
+from orion_core.revocations import EndedEpoch, EndedSession, ProvedSession, RevocationSnapshot, token_ended
 
 
 @dataclass(frozen=True)
@@ -255,11 +255,16 @@ async def snapshot(database: Database, feed: Feed, now: datetime) -> RevocationS
     async with database.autocommit() as connection:
         rows = await store.list_refused_sessions(connection, now)
         over = await store.list_refused_epochs(connection, now)
+        proved = await store.list_proofs(connection, now)
     sessions = [EndedSession(session_id=row.session_id, tokens_expire_at=row.expires_at) for row in rows]
     epochs = [
         EndedEpoch(user_id=row.user_id, epoch=row.user_epoch + 1, tokens_expire_at=row.expires_at) for row in over
     ]
-    return RevocationSnapshot(sessions=sessions, epochs=epochs, position=position)
+    proofs = [
+        ProvedSession(session_id=row.proved_session_id, proved_at=row.proved_at, tokens_expire_at=row.expires_at)
+        for row in proved
+    ]
+    return RevocationSnapshot(sessions=sessions, epochs=epochs, proofs=proofs, position=position)
 
 
 async def refuse_key(
@@ -270,6 +275,24 @@ async def refuse_key(
     if await store.refuse_session(transaction.connection, refusal | {"session_id": key_id}):
         event = ApiKeyEnded(key_id=key_id, reason=reason, ended_at=now, tokens_expire_at=refusal["expires_at"])
         await outbox.record(transaction, event, now)
+
+
+async def supersede_tokens(
+    transaction: Transaction, outbox: Outbox, user_id: UUID, session_id: UUID, now: datetime
+) -> None:
+    """Refuse the access tokens that a session had before a proof was given in it now (OWASP ASVS 5.0, 7.2.4).
+
+    They are told by their `auth_time`, which is a whole second: those of the very second of the proof stay good.
+    """
+    refusal = _refusal(user_id, "PROVED", str(user_id), now)
+    proved_at = now.replace(microsecond=0)
+    await store.refuse_before_proof(
+        transaction.connection, refusal | {"proved_session_id": session_id, "proved_at": proved_at}
+    )
+    event = SessionProved(
+        session_id=session_id, user_id=user_id, proved_at=proved_at, tokens_expire_at=refusal["expires_at"]
+    )
+    await outbox.record(transaction, event, now)
 
 
 class Blacklist:
@@ -284,7 +307,9 @@ class Blacklist:
         if claims.sid is None:
             return
         async with self._database.autocommit() as connection:
-            refused = await store.is_refused(connection, _user(claims), UUID(claims.sid), claims.epoch, self._clock())
+            refused = await store.is_refused(
+                connection, _user(claims), UUID(claims.sid), claims.epoch, claims.auth_time, self._clock()
+            )
         if refused:
             raise token_ended(claims)
 

@@ -30,23 +30,53 @@ async def refuse_epoch(connection: AsyncConnection, values: dict[str, Any]) -> N
     await connection.execute(insert(SessionBlacklist).values(values))
 
 
+async def refuse_before_proof(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Refuse what a session was before a proof (uq_session_blacklist_proved_session_id); a later proof refuses more."""
+    statement = insert(SessionBlacklist).values(values)
+    later = {column: statement.excluded[column] for column in ("proved_at", "revoked_at", "expires_at")}
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[SessionBlacklist.proved_session_id],
+            set_=later,
+            where=SessionBlacklist.proved_at < statement.excluded.proved_at,
+        )
+    )
+
+
+async def list_proofs(connection: AsyncConnection, now: datetime) -> Sequence[AnyRow]:
+    """All sessions that refuse what they were before a proof (ix_session_blacklist_expires_at)."""
+    statement = select(
+        SessionBlacklist.proved_session_id, SessionBlacklist.proved_at, SessionBlacklist.expires_at
+    ).where(SessionBlacklist.expires_at > now, SessionBlacklist.proved_session_id.is_not(None))
+    return (await connection.execute(statement)).all()
+
+
 _IS_REFUSED = text("""
     SELECT EXISTS (
       SELECT FROM session_blacklist
-      WHERE (session_id = :session_id OR user_id = :user_id AND user_epoch >= :epoch) AND expires_at > :now
+      WHERE (
+          session_id = :session_id OR user_id = :user_id AND user_epoch >= :epoch
+          OR proved_session_id = :session_id AND proved_at > to_timestamp(:auth_time)
+        )
+        AND expires_at > :now
     )
 """)
 """Written out, since it belongs to every request: to have SQLAlchemy put it together takes longer than to ask it."""
 
 
 async def is_refused(
-    connection: AsyncConnection, user_id: UUID | None, session_id: UUID, epoch: int, now: datetime
+    connection: AsyncConnection,
+    user_id: UUID | None,
+    session_id: UUID,
+    epoch: int,
+    auth_time: int | None,
+    now: datetime,
 ) -> bool:
-    """Whether a session, or the epoch it belongs to, is refused.
+    """Whether a session, the epoch it belongs to, or what it was before its last proof is refused.
 
-    By uq_session_blacklist_session_id and ix_session_blacklist_user_id.
+    By uq_session_blacklist_session_id, ix_session_blacklist_user_id and uq_session_blacklist_proved_session_id.
     """
-    values = {"user_id": user_id, "session_id": session_id, "epoch": epoch, "now": now}
+    values = {"user_id": user_id, "session_id": session_id, "epoch": epoch, "auth_time": auth_time or 0, "now": now}
     return bool((await connection.execute(_IS_REFUSED, values)).scalar_one())
 
 

@@ -22,6 +22,8 @@ class SessionBlacklist(Identified, Timestamped, Table):
     token_hash: Mapped[bytes | None] = mapped_column(LargeBinary, comment="SHA-256 of the refused token")
     session_id: Mapped[UUID | None]
     user_epoch: Mapped[int | None] = mapped_column(comment="Tokens of this and earlier security epochs are refused")
+    proved_session_id: Mapped[UUID | None] = mapped_column(comment="Its tokens of before `proved_at` are refused")
+    proved_at: Mapped[datetime | None]
     user_id: Mapped[UUID | None] = mapped_column(comment="No foreign key: refusal outlives the user")
     reason: Mapped[str] = mapped_column(String(60))
     revoked_by: Mapped[str | None] = mapped_column(String(100), comment="A user id, or the name of a service")
@@ -31,9 +33,11 @@ class SessionBlacklist(Identified, Timestamped, Table):
     __table_args__ = (
         UniqueConstraint("token_hash"),
         UniqueConstraint("session_id"),
+        UniqueConstraint("proved_session_id"),
         Index(None, "user_id"),
         Index(None, "expires_at"),
-        CheckConstraint("num_nonnulls(token_hash, session_id, user_epoch) = 1", name="what"),
+        CheckConstraint("num_nonnulls(token_hash, session_id, user_epoch, proved_session_id) = 1", name="what"),
+        CheckConstraint("(proved_session_id IS NULL) = (proved_at IS NULL)", name="proved"),
         CheckConstraint("user_epoch IS NULL OR user_id IS NOT NULL", name="whose"),
         CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("revoked_at < expires_at", name="lifetime"),

@@ -188,7 +188,13 @@ async def phone_of(connection: AsyncConnection, user_id: UUID) -> str | None:
 
 
 async def is_shown(
-    transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, method: TwoFactorMethod, code: str, now: datetime
+    transaction: Transaction,
+    keyring: Keyring,
+    sign_in: HalfFinished,
+    method: TwoFactorMethod,
+    code: str,
+    now: datetime,
+    drift: int,
 ) -> bool:
     """Whether `code` is the second factor asked for; one that can be shown once is used up by it.
 
@@ -196,7 +202,7 @@ async def is_shown(
     """
     match method:
         case TwoFactorMethod.TOTP:
-            return await _accept_totp(transaction, keyring, sign_in, code, now)
+            return await _accept_totp(transaction, keyring, sign_in, code, now, drift)
         case TwoFactorMethod.SMS | TwoFactorMethod.EMAIL:
             message = sent_message(sign_in.id, method, code)
             return sign_in.code_hash is not None and keyring.verify_mac(PURPOSE, message, sign_in.code_hash)
@@ -208,7 +214,13 @@ async def is_shown(
 
 
 async def is_shown_again(
-    transaction: Transaction, keyring: Keyring, user_id: UUID, method: TwoFactorMethod, code: str, now: datetime
+    transaction: Transaction,
+    keyring: Keyring,
+    user_id: UUID,
+    method: TwoFactorMethod,
+    code: str,
+    now: datetime,
+    drift: int,
 ) -> bool:
     """Whether `code` is a second factor of somebody who is signed in; one that can be shown once is used up by it.
 
@@ -216,7 +228,7 @@ async def is_shown_again(
     """
     match method:
         case TwoFactorMethod.TOTP:
-            return await accept_totp(transaction.connection, keyring, user_id, code, now)
+            return await accept_totp(transaction.connection, keyring, user_id, code, now, drift)
         case TwoFactorMethod.SMS | TwoFactorMethod.EMAIL:
             purpose = ChallengePurpose.STEP_UP
             return await try_code(transaction, keyring, user_id, purpose, method, code, now) is not None
@@ -338,13 +350,13 @@ async def offer_enrolment(
 
 
 async def _accept_totp(
-    transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, code: str, now: datetime
+    transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, code: str, now: datetime, drift: int
 ) -> bool:
     connection, user_id = transaction.connection, sign_in.user_id
     if "totp" not in sign_in.context:
-        return await accept_totp(connection, keyring, user_id, code, now)
+        return await accept_totp(connection, keyring, user_id, code, now, drift)
     offered = open_pending(keyring, sign_in.id, sign_in.context["totp"])
-    step = matching_step(offered, code, now, None)
+    step = matching_step(offered, code, now, None, drift)
     if step is None:
         return False
     values = await totp_values(connection, keyring, user_id, offered, step, now)

@@ -110,7 +110,7 @@ async def _try(
     match method:
         case TwoFactorMethod.TOTP:
             secret = open_pending(keyring, challenge.id, challenge.context["totp"])
-            step = matching_step(secret, code, now, None)
+            step = matching_step(secret, code, now, None, gate.factor_policy.totp_drift)
             if step is None:
                 return False
             values = await totp_values(connection, keyring, identity.id, secret, step, now)

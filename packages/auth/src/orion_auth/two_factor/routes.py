@@ -18,6 +18,7 @@ from orion_auth.two_factor.shapes import (
     Phone,
     PrimaryMethod,
     Requirement,
+    SmsCodeOnItsWay,
     TotpSetUp,
     TwoFactorState,
     VerifiedMethod,
@@ -28,6 +29,11 @@ from orion_core.errors import Problem, invalid_field
 from orion_core.http.authentication import user_id as own_id
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
+
+SMS_WARNING = (
+    "Codes by SMS are weaker than an authenticator app or a passkey: whoever gets your number moved to another card, "
+    "or sees your locked screen, reads them. Set up one of those instead, or as well."
+)
 
 router = APIRouter(prefix="/auth/v1", tags=["second factor"])
 
@@ -48,7 +54,7 @@ async def begin_totp(claims: Claims, wired: Wired) -> TotpSetUp:
 
 
 @router.post("/me/two-factor/sms", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
-async def begin_sms(body: Phone, claims: Claims, wired: Wired, context: Context) -> CodeOnItsWay:
+async def begin_sms(body: Phone, claims: Claims, wired: Wired, context: Context) -> SmsCodeOnItsWay:
     """Have a code sent to a phone; it counts once the code is confirmed. Needs a recent proof."""
     now = wired.clock()
     await require_shown(wired.database, claims, now)
@@ -56,7 +62,7 @@ async def begin_sms(body: Phone, claims: Claims, wired: Wired, context: Context)
     if phone is None:
         raise _invalid_phone()
     await enrolment.begin_sent(wired.gate, own_id(claims), phone, now, context.ip_address)
-    return CodeOnItsWay(detail="A code is on its way.")
+    return SmsCodeOnItsWay(detail="A code is on its way.", warning=SMS_WARNING)
 
 
 @router.post("/me/two-factor/email", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))

@@ -18,9 +18,6 @@ CODES_PER_CHALLENGE = 3
 TOTP_PERIOD = 30
 """Seconds of a time step (RFC 6238 §4.1)."""
 
-TOTP_DRIFT = 1
-"""Steps that a clock may be apart, either way (RFC 6238 §5.2)."""
-
 SENT = frozenset({TwoFactorMethod.SMS, TwoFactorMethod.EMAIL})
 """What a code is sent out for."""
 
@@ -38,8 +35,9 @@ BACKUP_CODES = 10
 """Made at once."""
 
 BACKUP_CODE_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
-BACKUP_CODE_LENGTH = 10
-"""Letters that are not mistaken for each other; 49 bits, tried five times in a minute at most."""
+BACKUP_CODE_LENGTH = 24
+"""Letters that are not mistaken for each other. 118 bits, so that what is kept needs no slow hash (ASVS 5.0, 6.5.2: 112
+at least): a slow one would have to be made for each code that is left, with every try."""
 
 _STRONGEST = (TwoFactorMethod.HARDWARE_KEY, TwoFactorMethod.TOTP, TwoFactorMethod.SMS, TwoFactorMethod.EMAIL)
 
@@ -106,7 +104,7 @@ def normalise_backup_code(text: str) -> str:
 
 def spoken_backup_code(letters: str) -> str:
     """A backup code as it is shown."""
-    return f"{letters[:5]}-{letters[5:]}"
+    return "-".join(letters[start : start + 6] for start in range(0, len(letters), 6))
 
 
 def references(first: Sequence[str], second: TwoFactorMethod) -> tuple[str, ...]:
@@ -124,10 +122,13 @@ def strengthened(session: Sequence[str], shown: TwoFactorMethod) -> tuple[str, .
     return references(session, shown)
 
 
-def matching_step(secret: str, code: str, now: datetime, last_step: int | None) -> int | None:
-    """The time step that `code` belongs to, when the clock allows it and no such step was accepted before."""
+def matching_step(secret: str, code: str, now: datetime, last_step: int | None, drift: int) -> int | None:
+    """The time step that `code` belongs to, when the clock allows it and no such step was accepted before.
+
+    `drift` is how many steps the clock may be apart, either way (RFC 6238 §5.2).
+    """
     otp = TOTP(secret)
     present = int(now.timestamp()) // TOTP_PERIOD
-    steps = range(present - TOTP_DRIFT, present + TOTP_DRIFT + 1)
+    steps = range(present - drift, present + drift + 1)
     right = [step for step in steps if hmac.compare_digest(otp.generate_otp(step).encode(), code.encode())]
     return max((step for step in right if last_step is None or step > last_step), default=None)

@@ -69,6 +69,13 @@ class CodeOnItsWay(ResponseShape):
     detail: str
 
 
+class SmsCodeOnItsWay(CodeOnItsWay):
+    """A code was sent by SMS, which is the weakest way there is."""
+
+    warning: str
+    """What to tell the user before he relies on it (OWASP ASVS 5.0, 6.6.1)."""
+
+
 class Confirmation(RequestShape):
     """The code of a method that is being set up."""
 

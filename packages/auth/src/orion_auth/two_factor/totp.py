@@ -55,11 +55,13 @@ def open_pending(keyring: Keyring, challenge_id: UUID, sealed: str) -> str:
     return keyring.open_text(sealed, place("two_factor_challenges", "context", challenge_id))
 
 
-async def accept_totp(connection: AsyncConnection, keyring: Keyring, user_id: UUID, code: str, now: datetime) -> bool:
+async def accept_totp(
+    connection: AsyncConnection, keyring: Keyring, user_id: UUID, code: str, now: datetime, drift: int
+) -> bool:
     """Whether `code` is the user's app's of these minutes; its time step is over then, and is accepted once."""
     row = await store.find_factors(connection, user_id)
     if row is None or row.totp_verified_at is None:
         return False
     secret = keyring.open(row.totp_secret, place("two_factor_auth", "totp_secret", row.id)).decode()
-    step = matching_step(secret, code, now, row.totp_last_step)
+    step = matching_step(secret, code, now, row.totp_last_step, drift)
     return step is not None and await store.accept_step(connection, user_id, step)
