@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def bring(auth: "Auth") -> "Bring":
     """`await bring(*events)`: have auth hear of them in user's feed."""
     wired = auth.application.state.components
-    client = FeedClient("user", "http://user", OwnTokens(wired.signer, auth.clock), httpx.AsyncClient())
+    client = FeedClient("user", "http://user", OwnTokens(wired.signer, auth.clock, bound=False), httpx.AsyncClient())
     follower = Follower(client, wired.database, auth.clock, handlers(wired.outbox, "test", auth.clock))
     positions = count(1)
     at = 0

@@ -200,7 +200,8 @@ def _components(
     proofs = ProofReader(settings.public_urls)
     stage = STAGES[settings.environment]
     followed = handlers(outbox, stage, clock)
-    user_feed = UserFeed(settings.user_url, to_user, signer, database, clock, followed)
+    bound_only = settings.dpop_required == "all"
+    user_feed = UserFeed(settings.user_url, to_user, signer, database, clock, followed, bound=bound_only)
     return Components(
         settings=settings,
         database=database,
@@ -228,10 +229,11 @@ def _components(
         successors=Successors(settings.sealing_keys),
         providers=Providers(http, Directory(http, clock)),
         relying_party=settings.relying_party,
-        authenticate=Authenticator(verifier, Blacklist(database, clock), proofs, clock),
+        authenticate=Authenticator(verifier, Blacklist(database, clock), proofs, clock, bound_only=bound_only),
         proofs=proofs,
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
         cursors=Cursors(settings.sealing_keys),
+        binds_all=bound_only,
         keys=KeyDesk(stage, user_feed, Uses(uses_writer(database, outbox, clock))),
         taken_back=(second_factors_taken_back, linked_accounts_taken_back),
     )

@@ -22,7 +22,7 @@ from orion_auth.taking_back import TakeBack
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
-from orion_core.dpop import ProofReader
+from orion_core.dpop import ProofReader, proof_missing
 from orion_core.errors import Problem
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
@@ -55,6 +55,8 @@ class Components:
     idempotency: IdempotencyKeys
     cursors: Cursors
     keys: KeyDesk
+    binds_all: bool
+    """Whether every token must be bound to a key."""
     taken_back: tuple[TakeBack, ...]
     """What is undone when an owner says that a sign-in was not his."""
 
@@ -91,9 +93,14 @@ accounts are somebody's in person."""
 
 
 async def read_proof(request: Request, wired: Wired) -> None:
-    """Read the proof of a key that a request to sign in may show (RFC 9449 §5), for `bearer_of`; 400 for a bad one."""
+    """Read the proof of a key that a request to sign in may show (RFC 9449 §5), for `bearer_of`; 400 for a bad one.
+
+    Where every token must be bound each step needs one, but what a browser is sent to by somebody else.
+    """
     if "dpop" in request.headers:
         request.scope[PROOF] = wired.proofs.read(request, wired.clock())
+    elif wired.binds_all and request.method == "POST" and not request.url.path.endswith("/callback"):
+        raise proof_missing()
 
 
 async def _administrator(claims: Claims) -> AccessClaims:

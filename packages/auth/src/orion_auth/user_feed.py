@@ -13,18 +13,24 @@ from orion_core.database import Database
 from orion_core.events.client import FeedClient
 from orion_core.events.follow import Follower, Handler
 from orion_core.http.feed import SCOPE
+from orion_core.proof_key import ProofKey
 
 
 class OwnTokens:
-    """The tokens that auth shows to user, which it signs itself."""
+    """The tokens that auth shows to user, which it signs itself; with `bound`, to a key of this process."""
 
-    def __init__(self, signer: AccessTokenSigner, clock: Clock) -> None:
+    def __init__(self, signer: AccessTokenSigner, clock: Clock, *, bound: bool) -> None:
         self._signer = signer
         self._clock = clock
+        self._proofs = ProofKey(clock) if bound else None
 
-    async def get(self) -> str:
-        """A token that is good for this one read."""
-        return (await self._signer.for_service("auth", SCOPE, self._clock(), audience=audience_of("user"))).text
+    async def headers(self, method: str, url: str) -> dict[str, str]:
+        """What this one request is sent with."""
+        jkt = self._proofs.jkt if self._proofs is not None else None
+        token = await self._signer.for_service("auth", SCOPE, self._clock(), audience=audience_of("user"), jkt=jkt)
+        if self._proofs is None:
+            return {"Authorization": f"Bearer {token.text}"}
+        return self._proofs.headers(method, url, token.text)
 
     def forget(self) -> None:
         """Nothing is kept."""
@@ -41,8 +47,10 @@ class UserFeed:
         database: Database,
         clock: Clock,
         handlers: Mapping[type[Event], Handler],
+        *,
+        bound: bool,
     ) -> None:
-        client = FeedClient("user", f"{url.rstrip('/')}/user/v1/events", OwnTokens(signer, clock), http)
+        client = FeedClient("user", f"{url.rstrip('/')}/user/v1/events", OwnTokens(signer, clock, bound=bound), http)
         self.follower = Follower(client, database, clock, handlers)
 
     def is_fresh(self, now: datetime, within: timedelta) -> bool:

@@ -184,7 +184,7 @@ async def test_the_token_of_a_key_opens_nothing_that_is_auths(desk: Desk) -> Non
 async def test_the_token_of_a_key_can_be_bound_to_another_key(desk: Desk) -> None:
     key, proof = await desk.user.key(await desk.auth.verified()), ProofKey(desk.auth.clock)
     form, client = {"grant_type": "client_credentials"}, (key.text.client_id, key.text.text)
-    answer = await desk.auth.http.post(URL, data=form, auth=client, headers=proof.headers("POST", URL))
+    answer = await desk.auth.http.post(URL, data=form, auth=client, headers={"DPoP": proof.proof("POST", URL)})
     assert answer.json()["token_type"] == "DPoP"
     assert (await desk.told(answer.json()["access_token"]))["cnf"] == {"jkt": proof.jkt}
 

@@ -34,12 +34,14 @@ class AuthClient:
     ) -> None:
         self._url = settings.auth_url
         self._http = http
-        tokens = ServiceTokens(http, self._url, name, service_key, clock)
+        bound = settings.dpop_required == "all"
+        tokens = ServiceTokens(http, self._url, name, service_key, clock, bound=bound)
         feed = FeedClient("auth", f"{self._url}/auth/v1/events", tokens, http)
         self.follower = Follower(feed, database, clock, handlers)
         self.revocations = FollowedRevocations(feed, clock)
         verifier = TokenVerifier(self._fetch_keys, settings.issuer, audience_of(name), clock)
-        self.authenticate = Authenticator(verifier, self.revocations, ProofReader(settings.public_urls), clock)
+        proofs = ProofReader(settings.public_urls)
+        self.authenticate = Authenticator(verifier, self.revocations, proofs, clock, bound_only=bound)
 
     @property
     def background(self) -> Sequence[Background]:

@@ -214,6 +214,11 @@ def _base64url(digest: bytes) -> str:
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+def proof_missing() -> InvalidProofError:
+    """The refusal of whoever asks for tokens without a proof where all of them are bound to a key."""
+    return InvalidProofError("Here every token is bound to a key: send a DPoP proof of yours (RFC 9449).")
+
+
 def _malformed() -> InvalidProofError:
     return InvalidProofError("The DPoP proof is no signed JWT.")
 

@@ -8,6 +8,7 @@ import httpx
 
 from orion_core.access_tokens import audience_of
 from orion_core.clock import Clock
+from orion_core.proof_key import ProofKey
 
 EARLY = timedelta(seconds=30)
 
@@ -15,8 +16,8 @@ EARLY = timedelta(seconds=30)
 class Tokens(Protocol):
     """Where a service gets the tokens from that it shows to another one."""
 
-    async def get(self) -> str:
-        """A token that is good for half a minute at least."""
+    async def headers(self, method: str, url: str) -> dict[str, str]:
+        """What a request to `url`, without its query, is sent with; may fail in any way."""
         ...
 
     def forget(self) -> None:
@@ -27,7 +28,8 @@ class Tokens(Protocol):
 class ServiceTokens:
     """Access tokens of the service called `client_id`, by the client credentials grant (RFC 6749 §4.4).
 
-    They are for the service called `audience`, and for nothing but `scope`.
+    They are for the service called `audience`, and for nothing but `scope`. With `bound` they are good only together
+    with a key of this process (RFC 9449).
     """
 
     def __init__(
@@ -39,15 +41,25 @@ class ServiceTokens:
         clock: Clock,
         audience: str = "auth",
         scope: str = "events:read",
+        *,
+        bound: bool = False,
     ) -> None:
         self._http = http
         self._url = f"{auth_url}/auth/oauth2/token"
         self._credentials = httpx.BasicAuth(client_id, key)
         self._clock = clock
+        self._proofs = ProofKey(clock) if bound else None
         self._wanted = {"scope": scope, "resource": audience_of(audience)}
         self._token = ""
         self._expires_at: datetime | None = None
         self._fetching = asyncio.Lock()
+
+    async def headers(self, method: str, url: str) -> dict[str, str]:
+        """What a request to `url`, without its query, is sent with; raises httpx.HTTPError when auth gives no token."""
+        token = await self.get()
+        return (
+            {"Authorization": f"Bearer {token}"} if self._proofs is None else self._proofs.headers(method, url, token)
+        )
 
     async def get(self) -> str:
         """A token that is good for half a minute at least; raises httpx.HTTPError when auth gives none."""
@@ -63,7 +75,8 @@ class ServiceTokens:
     async def _fetch(self) -> None:
         asked_at = self._clock()
         form = {"grant_type": "client_credentials", **self._wanted}
-        answer = await self._http.post(self._url, data=form, auth=self._credentials)
+        headers = {} if self._proofs is None else {"DPoP": self._proofs.proof("POST", self._url)}
+        answer = await self._http.post(self._url, data=form, auth=self._credentials, headers=headers)
         answer.raise_for_status()
         grant = answer.json()
         self._token = grant["access_token"]

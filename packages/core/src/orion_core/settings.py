@@ -72,6 +72,9 @@ class ServiceSettings(Settings):
         (), validation_alias="ORION_PUBLIC_URLS", examples=["https://api.example.com"]
     )
     """What clients' URLs of this service begin with, for the proofs of RFC 9449 (docs/dpop.md). Unset: any host."""
+    dpop_required: Literal["off", "all"] = Field("off", validation_alias="ORION_DPOP_REQUIRED", examples=["all"])
+    """Whether every token must be bound to a key of its holder (docs/dpop.md), also those of services: auth gives no
+    others, and no service takes others."""
     pool_size: int = Field(10, ge=1, le=200, validation_alias="ORION_POOL_SIZE", examples=["10"])
     """Database connections of one worker process."""
     body_limit: int = Field(262_144, ge=1024, validation_alias="ORION_BODY_LIMIT", examples=["262144"])

@@ -64,9 +64,10 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     feed = Feed(database, Wakeup(url, "outbox"), source="user")
     outbox, activity = Outbox(feed), Activity(database)
     key = settings.service_key.get_secret_value()
+    bound = settings.dpop_required == "all"
     auth = AuthClient(settings, "user", key, http, database, clock, handlers(outbox, clock))
     notifications = _notifications(settings, key, http, database, clock)
-    others = OtherServices(http, settings.auth_url, settings.notifications_url, key, clock)
+    others = OtherServices(http, settings.auth_url, settings.notifications_url, key, clock, bound=bound)
     uses = Uses(writer(database))
     authenticate = admitting(auth.authenticate, database, uses, clock)
     return create_application(
@@ -98,7 +99,9 @@ def _notifications(
     settings: UserSettings, key: str, http: httpx.AsyncClient, database: Database, clock: Clock
 ) -> Follower:
     """What follows notifications, for erasures. Metrics alone tell of it: nobody waits."""
-    tokens = ServiceTokens(http, settings.auth_url, "user", key, clock, audience="notifications")
+    tokens = ServiceTokens(
+        http, settings.auth_url, "user", key, clock, audience="notifications", bound=settings.dpop_required == "all"
+    )
     url = f"{settings.notifications_url}/notifications/v1/events"
     client = FeedClient("notifications", url, tokens, http)
     return Follower(client, database, clock, handlers_of_notifications())

@@ -30,16 +30,25 @@ class TakenIn:
 class OtherServices:
     """The other two, at their addresses, with tokens got for user's service key."""
 
-    def __init__(self, http: httpx.AsyncClient, auth_url: str, notifications_url: str, key: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        auth_url: str,
+        notifications_url: str,
+        key: str,
+        clock: Clock,
+        *,
+        bound: bool = False,
+    ) -> None:
         self._http = http
         self._addresses = {
             "auth": f"{auth_url}/auth/v1/users",
             "notifications": f"{notifications_url}/notifications/v1/users",
         }
         self._imports = f"{auth_url}/auth/v1/identity-imports"
-        self._import_tokens = ServiceTokens(http, auth_url, "user", key, clock, scope=IMPORTS)
+        self._import_tokens = ServiceTokens(http, auth_url, "user", key, clock, scope=IMPORTS, bound=bound)
         self._tokens = {
-            name: ServiceTokens(http, auth_url, "user", key, clock, audience=name, scope=PERSONAL_DATA)
+            name: ServiceTokens(http, auth_url, "user", key, clock, audience=name, scope=PERSONAL_DATA, bound=bound)
             for name in self._addresses
         }
 
@@ -53,7 +62,7 @@ class OtherServices:
             return []
         body = orjson.dumps({"import_id": str(import_id), "identities": list(identities)})
         try:
-            headers = {"Authorization": f"Bearer {await self._import_tokens.get()}", "Content-Type": "application/json"}
+            headers = await self._import_tokens.headers("POST", self._imports) | {"Content-Type": "application/json"}
             answer = await self._http.post(self._imports, content=body, headers=headers, timeout=TIMEOUT)
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
                 self._import_tokens.forget()
@@ -64,7 +73,7 @@ class OtherServices:
 
     async def _ask(self, name: str, url: str) -> bytes:
         try:
-            headers = {"Authorization": f"Bearer {await self._tokens[name].get()}"}
+            headers = await self._tokens[name].headers("GET", url)
             answer = await self._http.get(url, headers=headers, timeout=TIMEOUT)
             return answer.raise_for_status().content
         except httpx.HTTPError:

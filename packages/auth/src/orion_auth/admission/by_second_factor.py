@@ -139,7 +139,7 @@ async def _answer(
         is_good = await check(transaction, counted, answer, visit.now)
     else:
         keyring = gate.mailing.keyring
-        drift = visit.gate.factor_policy.totp_drift
+        drift = gate.factor_policy.totp_drift
         is_good = await two_factor.is_shown(transaction, keyring, counted, answer.method, answer.code, visit.now, drift)
     if not is_good:
         await _note_wrong(transaction, gate, visit, identity, first.assessment, answer.method, counted.tries_left)

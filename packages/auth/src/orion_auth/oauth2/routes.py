@@ -22,7 +22,7 @@ from orion_auth.oauth2.rules import (
 )
 from orion_auth.oauth2.shapes import Introspection, ServerMetadata, TokenError, TokenResponse
 from orion_auth.tokens.actions import Bearer
-from orion_core.dpop import InvalidProofError
+from orion_core.dpop import InvalidProofError, proof_missing
 from orion_core.errors import Problem
 from orion_core.http.context import Context, RequestContext
 from orion_core.signatures import ALGORITHMS
@@ -122,6 +122,8 @@ async def read_metadata(wired: Wired, response: Response) -> ServerMetadata:
 async def _grant(request: Request, form: dict[str, str], wired: Components, context: RequestContext) -> Granted:
     now = wired.clock()
     proof = wired.proofs.read(request, now) if "dpop" in request.headers else None
+    if proof is None and wired.binds_all:
+        raise proof_missing()
     wanted = Wanted(form.get("scope"), form.get(RESOURCE))
     match form.get("grant_type"):
         case "client_credentials":

@@ -54,7 +54,7 @@ class FeedClient:
         return (await self._ask(self._url.rpartition("/")[0] + f"/{name}", {})).content
 
     async def _ask(self, url: str, query: dict[str, str | int | list[str]]) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {await self._tokens.get()}"}
+        headers = await self._tokens.headers("GET", url)
         answer = await self._http.get(url, params=query, headers=headers, timeout=TIMEOUT)
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             self._tokens.forget()

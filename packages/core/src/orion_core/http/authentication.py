@@ -32,11 +32,21 @@ class Authenticator:
     §7.1); it is no good as `Bearer`, and any other token is none as `DPoP`.
     """
 
-    def __init__(self, verifier: TokenVerifier, refusals: Refusals, proofs: ProofReader, clock: Clock) -> None:
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        refusals: Refusals,
+        proofs: ProofReader,
+        clock: Clock,
+        *,
+        bound_only: bool = False,
+    ) -> None:
+        """`bound_only`: take no token that is not bound to a key."""
         self._verifier = verifier
         self._refusals = refusals
         self._proofs = proofs
         self._clock = clock
+        self._bound_only = bound_only
         self._seen = SeenProofs()
 
     async def __call__(self, request: Request) -> AccessClaims:
@@ -46,6 +56,10 @@ class Authenticator:
             raise _no_token()
         token = token.strip()
         claims = await self.examine(token)
+        if self._bound_only and claims.cnf is None:
+            raise _dpop_refusal(
+                "invalid_token", "Here every token is bound to a key: get one by showing a DPoP proof (RFC 9449)."
+            )
         if scheme.lower() != "bearer":
             self._check_proof(request, token, claims)
         elif claims.cnf is not None:
