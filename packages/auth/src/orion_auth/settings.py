@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
@@ -13,7 +13,7 @@ from orion_auth.session_policy import Lifetime, SessionPolicy
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.sealing import Keyring
 from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
-from orion_core.signatures import Algorithm
+from orion_core.signatures import ALGORITHMS, Algorithm, verifying_key
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -32,6 +32,16 @@ class AuthSettings(ServiceSettings):
         examples=['{"user": "<SHA-256 of the key, 64 hexadecimal digits>", "notifications": "…"}'],
     )
     """Who may act as which service, by the SHA-256 of its key; the keys themselves are with those services."""
+    service_public_keys: dict[str, dict[str, Any]] = Field(
+        default={},
+        validation_alias="AUTH_SERVICE_PUBLIC_KEYS",
+        examples=['{"user": {"kty": "EC", "crv": "P-256", "alg": "ES256", "x": "…", "y": "…"}}'],
+    )
+    """The public keys (JWK, with `alg`) of services that sign instead of showing a key (private_key_jwt, RFC 7523)."""
+    client_authentication: Literal["any", "private_key_jwt"] = Field(
+        "any", validation_alias="AUTH_CLIENT_AUTHENTICATION", examples=["private_key_jwt"]
+    )
+    """How services say who they are: `private_key_jwt` takes no key that is shown, of which the hash is kept."""
     public_url: str | None = Field(None, validation_alias="AUTH_PUBLIC_URL", examples=["https://auth.example.com"])
     """Prefix of the links in mails; unset: the same as `AUTH_URL`."""
     refused_domains: Path | None = Field(
@@ -141,6 +151,15 @@ class AuthSettings(ServiceSettings):
     refuse it meanwhile. Long enough to read one's mail after a weekend."""
     retention: dict[str, str] = retention("AUTH_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
+
+    @field_validator("service_public_keys")
+    @classmethod
+    def _are_keys(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, jwk in value.items():
+            if jwk.get("alg") not in ALGORITHMS or "d" in jwk:
+                raise ValueError(f"the key of {name} is no public JWK with alg one of {', '.join(ALGORITHMS)}")
+            verifying_key(jwk, jwk["alg"])
+        return value
 
     _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
 

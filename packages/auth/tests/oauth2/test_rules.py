@@ -63,12 +63,12 @@ def test_only_the_right_key_of_a_known_service() -> None:
 
 
 def test_scopes() -> None:
-    service, operator = Client("user", "key"), Client("operator", "key")
+    service, operator = "user", "operator"
     assert granted_scope(service, None) == granted_scope(service, "events:read") == "events:read"
     assert granted_scope(service, "personal_data:read") == "personal_data:read"
     assert granted_scope(operator, None) == "auth:admin"
     with pytest.raises(TokenRequestError, match="invalid_scope"):
-        granted_scope(Client("notifications", "key"), "personal_data:read")
+        granted_scope("notifications", "personal_data:read")
     with pytest.raises(TokenRequestError, match="invalid_scope"):
         granted_scope(service, "events:read auth:admin")
     with pytest.raises(TokenRequestError, match="invalid_scope"):

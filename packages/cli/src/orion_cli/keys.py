@@ -21,6 +21,7 @@ from orion_core.resealing import reseal
 from orion_core.sealing import Keyring
 from orion_core.secrets import new_secret
 from orion_core.service import Service
+from orion_core.signatures import new_jwk
 from orion_db.targets import read_environment, read_up_state
 
 UNREADABLE = 4
@@ -41,10 +42,21 @@ def new(key_id: Annotated[str, typer.Argument(help="A name for the key; the year
 @commands.command()
 def service(
     name: Annotated[str, typer.Argument(help="The service that will present the key: user or notifications.")],
+    signing: Annotated[
+        bool, typer.Option("--signing", help="A key that signs and is never shown (private_key_jwt, RFC 7523).")
+    ] = False,
 ) -> None:
     """Print a new key for a service that calls others: the key is for the service, the hash for auth."""
-    key = new_secret()
-    variable = find_service(name).url_variable.removesuffix("_DATABASE_URL") + "_SERVICE_KEY"
+    prefix = find_service(name).url_variable.removesuffix("_DATABASE_URL")
+    if signing:
+        pair = new_jwk("ES256")
+        private, public = (
+            orjson.dumps(pair.as_dict(private=half) | {"alg": "ES256"}).decode() for half in (True, False)
+        )
+        typer.echo(f"{prefix}_SERVICE_PRIVATE_KEY={private}")
+        typer.echo(f'AUTH_SERVICE_PUBLIC_KEYS={{"{name}": {public}}}  # beside those it has')
+        return
+    key, variable = new_secret(), f"{prefix}_SERVICE_KEY"
     typer.echo(f"{variable}={key}")
     typer.echo(f'AUTH_SERVICE_KEY_HASHES={{"{name}": "{sha256(key.encode()).hexdigest()}"}}  # beside those it has')
 

@@ -15,7 +15,7 @@ from orion_core.http.application import Background
 from orion_core.http.authentication import Authenticator
 from orion_core.http.health import Check
 from orion_core.revocations import FollowedRevocations
-from orion_core.service_token import ServiceTokens
+from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import ServiceSettings
 
 
@@ -26,7 +26,7 @@ class AuthClient:
         self,
         settings: ServiceSettings,
         name: str,
-        service_key: str,
+        service_key: str | Signing,
         http: httpx.AsyncClient,
         database: Database,
         clock: Clock,

@@ -103,6 +103,13 @@ def keyring(variable: str) -> Any:
     return Field(validation_alias=variable, examples=[f"{Keyring.example()} (make one with: orion keys new 2026a)"])
 
 
+def service_private_key(variable: str) -> Any:
+    """A service's own key from `variable`, by which it signs instead of showing one (private_key_jwt, RFC 7523)."""
+    return Field(
+        default=None, validation_alias=variable, examples=["(make one with: orion keys service user --signing)"]
+    )
+
+
 def retention(variable: str) -> Any:
     """How long tables keep their rows, where it is not what they declare, from `variable`: `{"table": "90 days"}`."""
     return Field(default=dict[str, str](), validation_alias=variable, examples=[_RETENTION_EXAMPLE])

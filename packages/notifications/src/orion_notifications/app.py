@@ -17,6 +17,7 @@ from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
+from orion_core.service_token import Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_notifications.account_orders import Product
@@ -47,7 +48,8 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     database = Database.connect(url, role=role, application="orion notifications", pool_size=settings.pool_size)
     feed = Feed(database, Wakeup(url, "outbox"), source="notifications")
     queue = Wakeup(url, QUEUE_CHANNEL)
-    key = settings.service_key.get_secret_value()
+    jwk = settings.service_private_key
+    key = settings.service_key.get_secret_value() if jwk is None else Signing(jwk, settings.issuer)
     auth = AuthClient(
         settings, "notifications", key, http, database, clock, consumer(settings, queue, clock, Outbox(feed)).handlers()
     )

@@ -2,11 +2,20 @@
 
 from email.headerregistry import Address
 from email.utils import parseaddr
+from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 
 from orion_core.sealing import Keyring
-from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
+from orion_core.settings import (
+    DatabaseUrl,
+    ServiceSettings,
+    database_url,
+    keyring,
+    parse_keyring,
+    retention,
+    service_private_key,
+)
 
 
 class NotificationSettings(ServiceSettings):
@@ -16,6 +25,9 @@ class NotificationSettings(ServiceSettings):
     sealing_keys: Keyring = keyring("NOTIFICATION_SEALING_KEYS")
     event_sealing_keys: Keyring = keyring("EVENT_SEALING_KEYS")
     """Shared with auth alone: opens the codes and links in its events."""
+    service_private_key: dict[str, Any] | None = service_private_key("NOTIFICATION_SERVICE_PRIVATE_KEY")
+    """By what this service signs when it asks auth for tokens: a private JWK, whose public half auth has in
+    AUTH_SERVICE_PUBLIC_KEYS. Unset: it shows the key below."""
     service_key: SecretStr = Field(
         validation_alias="NOTIFICATION_SERVICE_KEY", examples=["(make one with: orion keys service notifications)"]
     )

@@ -20,7 +20,7 @@ from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
-from orion_core.service_token import ServiceTokens
+from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_user.api_keys import routes as api_keys
@@ -63,7 +63,8 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     database = Database.connect(url, role=service_role("user"), application="orion user", pool_size=settings.pool_size)
     feed = Feed(database, Wakeup(url, "outbox"), source="user")
     outbox, activity = Outbox(feed), Activity(database)
-    key = settings.service_key.get_secret_value()
+    jwk = settings.service_private_key
+    key = settings.service_key.get_secret_value() if jwk is None else Signing(jwk, settings.issuer)
     bound = settings.dpop_required == "all"
     auth = AuthClient(settings, "user", key, http, database, clock, handlers(outbox, clock))
     notifications = _notifications(settings, key, http, database, clock)
@@ -96,7 +97,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
 
 
 def _notifications(
-    settings: UserSettings, key: str, http: httpx.AsyncClient, database: Database, clock: Clock
+    settings: UserSettings, key: str | Signing, http: httpx.AsyncClient, database: Database, clock: Clock
 ) -> Follower:
     """What follows notifications, for erasures. Metrics alone tell of it: nobody waits."""
     tokens = ServiceTokens(

@@ -12,7 +12,7 @@ import orjson
 from orion_core.clock import Clock
 from orion_core.errors import unavailable
 from orion_core.http.authentication import IMPORTS, PERSONAL_DATA
-from orion_core.service_token import ServiceTokens
+from orion_core.service_token import ServiceTokens, Signing
 
 TIMEOUT = httpx.Timeout(5.0, read=30.0)
 
@@ -35,7 +35,7 @@ class OtherServices:
         http: httpx.AsyncClient,
         auth_url: str,
         notifications_url: str,
-        key: str,
+        key: str | Signing,
         clock: Clock,
         *,
         bound: bool = False,

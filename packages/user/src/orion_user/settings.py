@@ -1,9 +1,19 @@
 """What user can be told, from the environment and `.env`."""
 
+from typing import Any
+
 from pydantic import Field, SecretStr, field_validator
 
 from orion_core.sealing import Keyring
-from orion_core.settings import DatabaseUrl, ServiceSettings, database_url, keyring, parse_keyring, retention
+from orion_core.settings import (
+    DatabaseUrl,
+    ServiceSettings,
+    database_url,
+    keyring,
+    parse_keyring,
+    retention,
+    service_private_key,
+)
 
 
 class UserSettings(ServiceSettings):
@@ -12,6 +22,9 @@ class UserSettings(ServiceSettings):
     database_url: DatabaseUrl = database_url("USER_DATABASE_URL", "orion_users")
     sealing_keys: Keyring = keyring("USER_SEALING_KEYS")
     """What cursors of lists are signed under."""
+    service_private_key: dict[str, Any] | None = service_private_key("USER_SERVICE_PRIVATE_KEY")
+    """By what this service signs when it asks auth for tokens: a private JWK, whose public half auth has in
+    AUTH_SERVICE_PUBLIC_KEYS. Unset: it shows the key below."""
     service_key: SecretStr = Field(
         validation_alias="USER_SERVICE_KEY", examples=["(make one with: orion keys service user)"]
     )

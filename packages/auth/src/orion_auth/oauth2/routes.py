@@ -10,12 +10,12 @@ from orion_auth.components import Components, Wired
 from orion_auth.oauth2 import actions
 from orion_auth.oauth2.actions import Granted, Wanted
 from orion_auth.oauth2.by_api_key import grant_to_api_key, is_api_key
+from orion_auth.oauth2.clients import service_of
 from orion_auth.oauth2.rules import (
     OPERATOR_SCOPES,
     RESOURCE,
     SERVICE_SCOPES,
     TokenRequestError,
-    check_service,
     device_id,
     read_client,
     read_form,
@@ -32,7 +32,8 @@ metadata_router = APIRouter(tags=["tokens"])
 
 
 def _form(required: list[str], properties: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    client = {"client_id": {"type": "string"}, "client_secret": {"type": "string"}}
+    names = ("client_id", "client_secret", "client_assertion_type", "client_assertion")
+    client: dict[str, dict[str, Any]] = {name: {"type": "string"} for name in names}
     schema = {"type": "object", "required": required, "properties": properties | client}
     return {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}}
 
@@ -89,7 +90,8 @@ async def introspect(request: Request, wired: Wired) -> JSONResponse:
     """Tell a service what a token is worth now (RFC 7662)."""
     try:
         form = read_form(request.headers.get("content-type", ""), await request.body())
-        check_service(read_client(request.headers.get("authorization", ""), form), wired.settings.service_key_hashes)
+        authorization = request.headers.get("authorization", "")
+        await service_of(wired.database, wired.settings, authorization, form, wired.clock())
         issuer = wired.settings.issuer
         told = await actions.introspect(wired.database, wired.authenticate, issuer, form.get("token"), wired.clock())
     except TokenRequestError as error:
@@ -102,7 +104,9 @@ async def read_metadata(wired: Wired, response: Response) -> ServerMetadata:
     """What this authorization server can do, and where (RFC 8414)."""
     response.headers["Cache-Control"] = "public, max-age=3600"
     base = wired.settings.link_prefix
-    of_clients = ["client_secret_basic", "client_secret_post"]
+    of_clients = ["private_key_jwt"]
+    if wired.settings.client_authentication == "any":
+        of_clients += ["client_secret_basic", "client_secret_post"]
     return ServerMetadata(
         issuer=wired.settings.issuer,
         token_endpoint=f"{base}/auth/oauth2/token",
@@ -115,6 +119,7 @@ async def read_metadata(wired: Wired, response: Response) -> ServerMetadata:
         token_endpoint_auth_methods_supported=["none", *of_clients],
         revocation_endpoint_auth_methods_supported=["none"],
         introspection_endpoint_auth_methods_supported=of_clients,
+        token_endpoint_auth_signing_alg_values_supported=list(ALGORITHMS),
         dpop_signing_alg_values_supported=list(ALGORITHMS),
     )
 
@@ -127,11 +132,11 @@ async def _grant(request: Request, form: dict[str, str], wired: Components, cont
     wanted = Wanted(form.get("scope"), form.get(RESOURCE))
     match form.get("grant_type"):
         case "client_credentials":
-            client = read_client(request.headers.get("authorization", ""), form)
-            if is_api_key(client):
+            authorization = request.headers.get("authorization", "")
+            if "client_assertion" not in form and is_api_key(client := read_client(authorization, form)):
                 return await grant_to_api_key(wired.gate, wired.keys, client, wanted, proof, context.ip_address, now)
-            hashes = wired.settings.service_key_hashes
-            return await actions.grant_to_service(wired.gate, hashes, client, wanted, proof, now)
+            service = await service_of(wired.database, wired.settings, authorization, form, now)
+            return await actions.grant_to_service(wired.gate, service, wanted, proof, now)
         case "refresh_token":
             bearer = Bearer(context.ip_address, context.user_agent, device_id(form), proof)
             return await actions.grant_by_refresh(

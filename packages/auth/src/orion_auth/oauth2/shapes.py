@@ -55,6 +55,7 @@ class ServerMetadata(ResponseShape):
     response_types_supported: list[str]
     scopes_supported: list[str]
     token_endpoint_auth_methods_supported: list[str]
+    token_endpoint_auth_signing_alg_values_supported: list[str]
     revocation_endpoint_auth_methods_supported: list[str]
     introspection_endpoint_auth_methods_supported: list[str]
     dpop_signing_alg_values_supported: list[str]
