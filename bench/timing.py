@@ -1,4 +1,4 @@
-"""Whether a stopwatch, or a look at the answer, tells a known address from an unknown one. Prints JSON.
+"""Whether a stopwatch, or a look at the answer, tells a known address, or API key, from an unknown one. Prints JSON.
 
 Every kind of request is sent for each kind of address in turn, over real HTTP, and the times of each two kinds are
 compared by three two-sample tests: Welch's t (means), Mann-Whitney (ranks), Kolmogorov-Smirnov (whole distributions).
@@ -6,7 +6,7 @@ They pass when no test finds a difference at the level 0.001 after Bonferroni's 
 Status, headers and body must be the same to the byte, but for what names the request and the moment. Limits are lifted:
 under them no stopwatch gets so many samples (that limited answers are the same is tested with the others).
 
-    python bench/timing.py [samples [sign_in|registration|verification_mail|password_reset ...]]
+    python bench/timing.py [samples [sign_in|registration|verification_mail|password_reset|api_key ...]]
 """
 
 import asyncio
@@ -17,10 +17,13 @@ import secrets
 import statistics
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
 from running import PASSWORD, Answer, Platform, Wire, platform
+
+from orion_core.api_keys import ApiKeyText
 
 SAMPLES = 2000
 LEVEL = 0.001
@@ -66,6 +69,30 @@ def seen(answer: Answer) -> Seen:
     headers = sorted((name, value) for name, value in answer.headers.items() if name not in OF_THE_REQUEST)
     body = re.sub(rb'"instance":"[^"]*"', b'"instance":""', answer.body)
     return answer.status, tuple(headers), body
+
+
+def show_key(text: Callable[[int], ApiKeyText]) -> Ask:
+    """Asks for a token with an API key."""
+
+    def ask(wire: Wire, n: int) -> Awaitable[Answer]:
+        key = text(n)
+        form = f"grant_type=client_credentials&client_id={key.client_id}&client_secret={key.text}"
+        return wire.post("/auth/oauth2/token", form=form)
+
+    return ask
+
+
+def keys_shown(keys: list[ApiKeyText], ended: list[ApiKeyText]) -> dict[str, Ask]:
+    """Keys that are none, in every way in which somebody could try."""
+
+    def wrong(n: int) -> ApiKeyText:
+        return ApiKeyText("dev", keys[n % len(keys)].prefix, ApiKeyText.new("dev").secret)
+
+    return {
+        "unknown_prefix": show_key(lambda _: ApiKeyText.new("dev")),
+        "wrong_secret": show_key(wrong),
+        "ended": show_key(lambda n: ended[n % len(ended)]),
+    }
 
 
 def requests(known: list[str], pending: list[str]) -> dict[str, dict[str, Ask]]:
@@ -144,9 +171,20 @@ async def run(running: Platform, samples: int, wanted: list[str]) -> dict[str, A
     """Those that are wanted, or all, one after the other."""
     known = await running.make_users("known", 200)
     pending = await running.make_users("pending", 200, status="PENDING")
+    keys, ended = ([ApiKeyText.new("dev") for _ in range(200)] for _ in range(2))
     async with running.database() as connection:
         await connection.execute("DELETE FROM rate_limit_policies")
-    asked = requests(known, pending)
+        now = datetime.now(UTC)
+        for made, ends_at in ((keys, now + timedelta(days=1)), (ended, now - timedelta(days=1))):
+            await connection.execute(
+                "INSERT INTO api_keys (prefix, key_hash, service, scopes, allowed_cidrs, ends_at)"
+                " SELECT prefix, key_hash, 'bench', '{x:y}', '{}', $3::timestamptz"
+                " FROM unnest($1::text[], $2::bytea[]) AS made (prefix, key_hash)",
+                [key.prefix for key in made],
+                [key.secret_hash for key in made],
+                ends_at,
+            )
+    asked = requests(known, pending) | {"api_key": keys_shown(keys, ended)}
     return {name: await measure(running.urls["auth"], asked[name], samples) for name in wanted or asked}
 
 

@@ -25,7 +25,8 @@ PUBLIC: dict[str, Any] = dict(PAIR.as_dict(private=False)) | {"alg": "ES256"}
 async def signing(
     make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
 ) -> AsyncGenerator["Auth"]:
-    keys = {"AUTH_SERVICE_PUBLIC_KEYS": {"user": PUBLIC}, "AUTH_CLIENT_AUTHENTICATION": "private_key_jwt"}
+    keys: dict[str, Any] = {"AUTH_SERVICE_PUBLIC_KEYS": {"user": PUBLIC}}
+    keys["AUTH_CLIENT_AUTHENTICATION"] = "private_key_jwt"
     async with running(await make_database("auth"), clock, **keys) as auth:
         yield auth
 

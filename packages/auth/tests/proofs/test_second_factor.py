@@ -35,8 +35,11 @@ class Ada:
         return self.auth.as_bearer(self.session["access_token"])
 
     async def prove(self, **body: str) -> "httpx.Response":
-        """Prove in the other session who she is."""
-        return await self.auth.http.post(PROOFS, json=body, headers=self.there)
+        """Prove in the other session who she is, and go on with the token that it gives."""
+        answer = await self.auth.http.post(PROOFS, json=body, headers=self.there)
+        if answer.is_success:
+            self.session["access_token"] = answer.json()["access_token"]
+        return answer
 
     def code(self) -> str:
         """What the app shows."""

@@ -72,9 +72,6 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def imported(transaction: Transaction, event: IdentitiesImported) -> None:
         await imports.arrive(transaction, event, clock())
 
-    async def key_used(transaction: Transaction, event: ApiKeyUsed) -> None:
-        await api_keys.add_uses(transaction, event)
-
     return {
         IdentitiesImported: imported,
         IdentityErased: erased,
@@ -89,7 +86,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         SessionEnded: ended,
         IdentitySuspended: suspended,
         IdentityReinstated: reinstated,
-        ApiKeyUsed: key_used,
+        ApiKeyUsed: api_keys.add_uses,
     }
 
 

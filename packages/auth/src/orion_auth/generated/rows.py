@@ -127,6 +127,43 @@ class AccountRecovery(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class ApiKey(TypedDict):
+    """A key, under the id that it has in user. So tokens are given for it while user is away."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    prefix: str
+    """varchar(16) NOT NULL. Public selector, not a secret"""
+
+    key_hash: bytes
+    """bytea NOT NULL. SHA-256 of the secret part"""
+
+    user_id: UUID | None
+    """uuid. No foreign key: user may tell of one who is gone here"""
+
+    service: str | None
+    """varchar(60)."""
+
+    scopes: list[str]
+    """varchar(121)[] NOT NULL."""
+
+    allowed_cidrs: list[str]
+    """cidr[] NOT NULL. Empty: from everywhere"""
+
+    ends_at: datetime | None
+    """timestamptz."""
+
+    revoked_at: datetime | None
+    """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class AuthToken(TypedDict):
     """One token. A refresh token's family is the id of the first of its line; each successor names its predecessor."""
 
@@ -1131,6 +1168,31 @@ class SessionBlacklist(TypedDict):
 
     revoked_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
+
+    expires_at: datetime
+    """timestamptz NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class SessionProof(TypedDict):
+    """That the owner of a session has proved again who he is: the access tokens that it had before are refused."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    session_id: UUID
+    """uuid NOT NULL."""
+
+    user_id: UUID
+    """uuid NOT NULL. No foreign key: refusal outlives the user"""
+
+    proved_at: datetime
+    """timestamptz NOT NULL. A whole second, as auth_time is in tokens"""
 
     expires_at: datetime
     """timestamptz NOT NULL."""

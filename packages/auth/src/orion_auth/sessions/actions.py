@@ -261,7 +261,7 @@ async def snapshot(database: Database, feed: Feed, now: datetime) -> RevocationS
         EndedEpoch(user_id=row.user_id, epoch=row.user_epoch + 1, tokens_expire_at=row.expires_at) for row in over
     ]
     proofs = [
-        ProvedSession(session_id=row.proved_session_id, proved_at=row.proved_at, tokens_expire_at=row.expires_at)
+        ProvedSession(session_id=row.session_id, proved_at=row.proved_at, tokens_expire_at=row.expires_at)
         for row in proved
     ]
     return RevocationSnapshot(sessions=sessions, epochs=epochs, proofs=proofs, position=position)
@@ -284,14 +284,10 @@ async def supersede_tokens(
 
     They are told by their `auth_time`, which is a whole second: those of the very second of the proof stay good.
     """
-    refusal = _refusal(user_id, "PROVED", str(user_id), now)
-    proved_at = now.replace(microsecond=0)
-    await store.refuse_before_proof(
-        transaction.connection, refusal | {"proved_session_id": session_id, "proved_at": proved_at}
-    )
-    event = SessionProved(
-        session_id=session_id, user_id=user_id, proved_at=proved_at, tokens_expire_at=refusal["expires_at"]
-    )
+    proved_at, expires_at = now.replace(microsecond=0), now + LIFETIME + REFUSAL_MARGIN
+    values = {"session_id": session_id, "user_id": user_id, "proved_at": proved_at, "expires_at": expires_at}
+    await store.refuse_before_proof(transaction.connection, values)
+    event = SessionProved(session_id=session_id, user_id=user_id, proved_at=proved_at, tokens_expire_at=expires_at)
     await outbox.record(transaction, event, now)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
-from orion_auth.sessions.tables import SessionBlacklist
+from orion_auth.sessions.tables import SessionBlacklist, SessionProof
 
 
 async def refuse_session(connection: AsyncConnection, values: dict[str, Any]) -> bool:
@@ -31,34 +31,28 @@ async def refuse_epoch(connection: AsyncConnection, values: dict[str, Any]) -> N
 
 
 async def refuse_before_proof(connection: AsyncConnection, values: dict[str, Any]) -> None:
-    """Refuse what a session was before a proof (uq_session_blacklist_proved_session_id); a later proof refuses more."""
-    statement = insert(SessionBlacklist).values(values)
-    later = {column: statement.excluded[column] for column in ("proved_at", "revoked_at", "expires_at")}
+    """Refuse what a session was before a proof (uq_session_proofs_session_id); a later proof refuses more."""
+    statement = insert(SessionProof).values(values)
+    later = {column: statement.excluded[column] for column in ("proved_at", "expires_at")}
+    is_later = SessionProof.proved_at < statement.excluded.proved_at
     await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[SessionBlacklist.proved_session_id],
-            set_=later,
-            where=SessionBlacklist.proved_at < statement.excluded.proved_at,
-        )
+        statement.on_conflict_do_update(index_elements=[SessionProof.session_id], set_=later, where=is_later)
     )
 
 
 async def list_proofs(connection: AsyncConnection, now: datetime) -> Sequence[AnyRow]:
-    """All sessions that refuse what they were before a proof (ix_session_blacklist_expires_at)."""
-    statement = select(
-        SessionBlacklist.proved_session_id, SessionBlacklist.proved_at, SessionBlacklist.expires_at
-    ).where(SessionBlacklist.expires_at > now, SessionBlacklist.proved_session_id.is_not(None))
-    return (await connection.execute(statement)).all()
+    """All sessions that refuse what they were before a proof (ix_session_proofs_expires_at)."""
+    columns = SessionProof.session_id, SessionProof.proved_at, SessionProof.expires_at
+    return (await connection.execute(select(*columns).where(SessionProof.expires_at > now))).all()
 
 
 _IS_REFUSED = text("""
     SELECT EXISTS (
       SELECT FROM session_blacklist
-      WHERE (
-          session_id = :session_id OR user_id = :user_id AND user_epoch >= :epoch
-          OR proved_session_id = :session_id AND proved_at > to_timestamp(:auth_time)
-        )
-        AND expires_at > :now
+      WHERE (session_id = :session_id OR user_id = :user_id AND user_epoch >= :epoch) AND expires_at > :now
+    ) OR EXISTS (
+      SELECT FROM session_proofs
+      WHERE session_id = :session_id AND proved_at > to_timestamp(:auth_time) AND expires_at > :now
     )
 """)
 """Written out, since it belongs to every request: to have SQLAlchemy put it together takes longer than to ask it."""
@@ -74,7 +68,7 @@ async def is_refused(
 ) -> bool:
     """Whether a session, the epoch it belongs to, or what it was before its last proof is refused.
 
-    By uq_session_blacklist_session_id, ix_session_blacklist_user_id and uq_session_blacklist_proved_session_id.
+    By uq_session_blacklist_session_id, ix_session_blacklist_user_id and uq_session_proofs_session_id.
     """
     values = {"user_id": user_id, "session_id": session_id, "epoch": epoch, "auth_time": auth_time or 0, "now": now}
     return bool((await connection.execute(_IS_REFUSED, values)).scalar_one())

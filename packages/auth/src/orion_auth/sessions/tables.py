@@ -22,8 +22,6 @@ class SessionBlacklist(Identified, Timestamped, Table):
     token_hash: Mapped[bytes | None] = mapped_column(LargeBinary, comment="SHA-256 of the refused token")
     session_id: Mapped[UUID | None]
     user_epoch: Mapped[int | None] = mapped_column(comment="Tokens of this and earlier security epochs are refused")
-    proved_session_id: Mapped[UUID | None] = mapped_column(comment="Its tokens of before `proved_at` are refused")
-    proved_at: Mapped[datetime | None]
     user_id: Mapped[UUID | None] = mapped_column(comment="No foreign key: refusal outlives the user")
     reason: Mapped[str] = mapped_column(String(60))
     revoked_by: Mapped[str | None] = mapped_column(String(100), comment="A user id, or the name of a service")
@@ -33,11 +31,9 @@ class SessionBlacklist(Identified, Timestamped, Table):
     __table_args__ = (
         UniqueConstraint("token_hash"),
         UniqueConstraint("session_id"),
-        UniqueConstraint("proved_session_id"),
         Index(None, "user_id"),
         Index(None, "expires_at"),
-        CheckConstraint("num_nonnulls(token_hash, session_id, user_epoch, proved_session_id) = 1", name="what"),
-        CheckConstraint("(proved_session_id IS NULL) = (proved_at IS NULL)", name="proved"),
+        CheckConstraint("num_nonnulls(token_hash, session_id, user_epoch) = 1", name="what"),
         CheckConstraint("user_epoch IS NULL OR user_id IS NOT NULL", name="whose"),
         CheckConstraint(digest_check("token_hash"), name="token_hash"),
         CheckConstraint("revoked_at < expires_at", name="lifetime"),
@@ -51,5 +47,37 @@ class SessionBlacklist(Identified, Timestamped, Table):
                 )
             },
             "comment": "Tokens, sessions and epochs refused before their time",
+        },
+    )
+
+
+class SessionProof(Identified, Timestamped, Table):
+    """That the owner of a session has proved again who he is: the access tokens that it had before are refused.
+
+    Kept until the last of them would have died anyway.
+    """
+
+    __tablename__ = "session_proofs"
+
+    session_id: Mapped[UUID]
+    user_id: Mapped[UUID] = mapped_column(comment="No foreign key: refusal outlives the user")
+    proved_at: Mapped[datetime] = mapped_column(comment="A whole second, as auth_time is in tokens")
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("session_id"),
+        Index(None, "user_id"),
+        Index(None, "expires_at"),
+        CheckConstraint("proved_at < expires_at", name="lifetime"),
+        {
+            "info": {
+                "retention": Rows(
+                    "expires_at",
+                    timedelta(days=1),
+                    "what it refuses has died by itself; a day for clocks that differ",
+                    at_least=timedelta(hours=1),
+                )
+            },
+            "comment": "Proofs within sessions, whose access tokens of before are refused",
         },
     )

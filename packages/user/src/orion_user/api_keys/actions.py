@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy.engine import RowMapping
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.api_keys import ApiKeyChanged
@@ -93,7 +92,10 @@ async def issue(keys: Keys, caller: Caller, wanted: NewApiKey) -> IssuedApiKey:
 
 
 async def rotate(keys: Keys, caller: Caller, key_id: UUID, overlap: timedelta) -> IssuedApiKey:
-    """Give a key a successor that opens the same, and let both be good for a while."""
+    """Give a key a successor that opens the same, and let both be good for a while.
+
+    The lock on the key's row makes rotations at one moment take turns; the second finds that there is a successor.
+    """
     refuse_api_key(caller.claims)
     made = ApiKeyText.new(keys.stage)
     now = caller.now
@@ -110,10 +112,7 @@ async def rotate(keys: Keys, caller: Caller, key_id: UUID, overlap: timedelta) -
             "rotated_from_id": key_id,
             "created_at": now,
         }
-        try:
-            row = await store.insert_key(transaction.connection, copied | values | _secret(made))
-        except IntegrityError:
-            raise _conflict("already_rotated", "This key has a successor already; rotate that one.") from None
+        row = await store.insert_key(transaction.connection, copied | values | _secret(made))
         ended = await store.change(transaction.connection, key_id, {"overlap_until": now + overlap})
         await _changed(transaction, keys, ended, "ROTATED", caller, before)
         await _changed(transaction, keys, row, "ISSUED", caller)

@@ -21,7 +21,7 @@ _IS_GOOD = (
 
 
 async def insert_key(connection: AsyncConnection, values: Mapping[str, Any]) -> RowMapping:
-    """Write a new key. uq_api_keys_rotated_from_id refuses a second successor."""
+    """Write a new key."""
     return (await connection.execute(insert(KEYS).values(values).returning(KEYS))).mappings().one()
 
 

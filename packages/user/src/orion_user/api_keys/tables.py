@@ -62,8 +62,7 @@ class ApiKey(Identified, Timestamped, Annotated, Table):
         Index("ix_api_keys_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
         Index("ix_api_keys_service", "service", postgresql_where=text("service IS NOT NULL")),
         Index("ix_api_keys_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
-        # One successor, whatever the application does: a second rotation of a key cannot be written.
-        UniqueConstraint("rotated_from_id"),
+        Index("ix_api_keys_rotated_from_id", "rotated_from_id", postgresql_where=text("rotated_from_id IS NOT NULL")),
         {"info": {"retention": Forever("few, and the audit trail names them; a user's go with the user")}},
     )
 

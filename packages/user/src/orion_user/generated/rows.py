@@ -37,6 +37,28 @@ SeparationKind = Literal["STATIC", "DYNAMIC"]
 UserStatus = Literal["PENDING", "ACTIVE", "SUSPENDED", "DELETED"]
 
 
+class ApiKeyRate(TypedDict):
+    """How often a key with a `rate_limit` was used, in each of the last seconds in which it was."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    api_key_id: UUID
+    """uuid NOT NULL."""
+
+    seconds: list[int]
+    """bigint[] NOT NULL. Since 1970, ascending"""
+
+    counts: list[int]
+    """integer[] NOT NULL. Uses in each of them"""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class ApiKey(TypedDict):
     """`orn_<env>_<prefix>_<secret><checksum>`: the public prefix finds the row; of the secret its digest is kept."""
 

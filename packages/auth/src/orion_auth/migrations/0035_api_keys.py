@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0033_api_keys"
-down_revision = "0032_recovery_checked"
+revision = "0035_api_keys"
+down_revision = "0034_erasures"
 phase = "pre"
 
 

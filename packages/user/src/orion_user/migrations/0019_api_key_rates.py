@@ -1,9 +1,9 @@
-"""Count how often keys with a limit are used, and let a key have one successor at most."""
+"""Count how often keys with a limit are used."""
 
 from alembic import op
 
-revision = "0014_api_key_rates"
-down_revision = "0013_audit_actors"
+revision = "0019_api_key_rates"
+down_revision = "0018_imports"
 phase = "pre"
 
 
@@ -33,16 +33,7 @@ def upgrade() -> None:
         "CREATE TRIGGER set_updated_at BEFORE UPDATE ON api_key_rates FOR EACH ROW EXECUTE FUNCTION set_updated_at()"
     )
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON api_key_rates TO orion_user_service")
-    op.execute("CREATE UNIQUE INDEX uq_api_keys_rotated_from_id ON api_keys (rotated_from_id)")
-    op.execute(
-        "ALTER TABLE api_keys ADD CONSTRAINT uq_api_keys_rotated_from_id UNIQUE USING INDEX uq_api_keys_rotated_from_id"
-    )
-    op.execute("DROP INDEX ix_api_keys_rotated_from_id")
 
 
 def downgrade() -> None:
-    op.execute(
-        "CREATE INDEX ix_api_keys_rotated_from_id ON api_keys (rotated_from_id) WHERE rotated_from_id IS NOT NULL"
-    )
-    op.execute("ALTER TABLE api_keys DROP CONSTRAINT uq_api_keys_rotated_from_id")
     op.execute("DROP TABLE api_key_rates")
