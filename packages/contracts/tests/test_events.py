@@ -20,6 +20,7 @@ from orion_contracts.access_events import (
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed
+from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event
 from orion_contracts.events import (
@@ -93,6 +94,36 @@ EXAMPLES: list[tuple[Event, str]] = [
     (
         SecurityEpochRaised(user_id=USER, epoch=1, reason="REVOKED", raised_at=NOON, tokens_expire_at=NOON),
         str(USER),
+    ),
+    (
+        AuthAuditRecorded.model_validate(
+            {
+                "audit_id": OTHER,
+                "actor_type": "USER",
+                "actor_id": USER,
+                "user_id": USER,
+                "action": "password.changed",
+                "resource_type": "user",
+                "resource_id": str(USER),
+                "new": {"details": {"sessions_ended": 2}},
+                "ip_address": "::1",
+                "occurred_at": NOON,
+            }
+        ),
+        str(OTHER),
+    ),
+    (
+        NotificationsAuditRecorded(
+            audit_id=OTHER,
+            actor_type="SERVICE",
+            actor_name="operator",
+            action="template.update",
+            resource_type="template",
+            old={"name": "a"},
+            new={"name": "b"},
+            occurred_at=NOON,
+        ),
+        str(OTHER),
     ),
     (IdentitySuspended(user_id=USER, suspended_at=NOON), str(USER)),
     (ErasureRequested(user_id=USER, erasure_id=OTHER, requested_at=NOON), str(USER)),

@@ -21,6 +21,7 @@ from orion_contracts.access_events import (
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed
+from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event, SessionEvent, UserEvent
 from orion_contracts.imports import IdentitiesImported
@@ -316,6 +317,8 @@ EVENTS: dict[str, type[Event]] = {
         ApiKeyChanged,
         NotificationSent,
         MessagesErased,
+        AuthAuditRecorded,
+        NotificationsAuditRecorded,
     )
 }
 """Every event of Orion by its type."""

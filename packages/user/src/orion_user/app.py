@@ -99,13 +99,13 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
 def _notifications(
     settings: UserSettings, key: str | Signing, http: httpx.AsyncClient, database: Database, clock: Clock
 ) -> Follower:
-    """What follows notifications, for erasures. Metrics alone tell of it: nobody waits."""
+    """What follows notifications, for erasures and the audit trail. Metrics alone tell of it: nobody waits."""
     tokens = ServiceTokens(
         http, settings.auth_url, "user", key, clock, audience="notifications", bound=settings.dpop_required == "all"
     )
     url = f"{settings.notifications_url}/notifications/v1/events"
     client = FeedClient("notifications", url, tokens, http)
-    return Follower(client, database, clock, handlers_of_notifications())
+    return Follower(client, database, clock, handlers_of_notifications(clock))
 
 
 def _routers(feed_router: APIRouter) -> list[APIRouter]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from orion_contracts.api_keys import ApiKeyUsed
+from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event
 from orion_contracts.events import (
@@ -24,6 +25,7 @@ from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
 from orion_user.api_keys import admission as api_keys
+from orion_user.audit import heard
 from orion_user.erasures import actions as erasures
 from orion_user.imports import actions as imports
 from orion_user.sessions import actions as sessions
@@ -72,7 +74,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def imported(transaction: Transaction, event: IdentitiesImported) -> None:
         await imports.arrive(transaction, event, clock())
 
-    return {
+    table: dict[type[Event], Handler] = {
         IdentitiesImported: imported,
         IdentityErased: erased,
         IdentityRegistered: registered,
@@ -88,12 +90,25 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         IdentityReinstated: reinstated,
         ApiKeyUsed: api_keys.add_uses,
     }
+    audited = {event: _audited("auth", clock, handler) for event, handler in table.items()}
+    return {**audited, AuthAuditRecorded: _audited("auth", clock)}
 
 
-def handlers_of_notifications() -> Mapping[type[Event], Handler]:
+def handlers_of_notifications(clock: Clock) -> Mapping[type[Event], Handler]:
     """What to do with each event of notifications' feed."""
 
     async def erased(transaction: Transaction, event: MessagesErased) -> None:
         await erasures.messages_erased(transaction, event)
 
-    return {MessagesErased: erased}
+    return {MessagesErased: erased, NotificationsAuditRecorded: _audited("notifications", clock)}
+
+
+def _audited(service: str, clock: Clock, handler: Handler | None = None) -> Handler:
+    """Does what the handler does, and keeps in the audit trail what the event tells."""
+
+    async def handle(transaction: Transaction, event: Event) -> None:
+        if handler is not None:
+            await handler(transaction, event)
+        await heard.keep(transaction, service, event, clock())
+
+    return handle

@@ -44,7 +44,7 @@ class Notifications:
         http = httpx.AsyncClient()
         tokens = ServiceTokens(http, "http://auth", "user", "", clock)
         client = FeedClient("notifications", "http://notifications", tokens, http)
-        self.follower = Follower(client, database, clock, handlers_of_notifications())
+        self.follower = Follower(client, database, clock, handlers_of_notifications(clock))
         self.clock, self.positions, self.at = clock, count(1), 0
 
     async def erased(self, event: ErasureRequested) -> None:

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_auth import audit_trail
 from orion_auth.addresses import normalise_email
+from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
 from orion_auth.hashing import HashingLane
 from orion_auth.identities import actions as identities
@@ -65,14 +67,19 @@ async def invite(database: Database, mailing: Mailing, guest: Guest, invited_by:
         if identity.standing != "UNVERIFIED":
             detail = "Somebody has an account with this address already. Nothing was sent."
             raise Problem(409, "identity_exists", "Account exists", detail)
-        return await _send(transaction, mailing, identity, invited_by, now)
+        sent = await _send(transaction, mailing, identity, invited_by, now)
+        new = {"email": sent.email, "expires_at": sent.expires_at}
+        entry = Entry("invitation.create", "invitation", str(sent.id), sent.user_id, new=new, by=invited_by)
+        await audit_trail.record(transaction, entry, now)
+        return sent
 
 
 async def cancel(database: Database, invitation_id: UUID, now: datetime) -> None:
     """Take an invitation back: its link is dead. 404 when it is not open."""
-    async with database.autocommit() as connection:
-        if not await store.cancel(connection, invitation_id, now):
+    async with database.transaction() as transaction:
+        if not await store.cancel(transaction.connection, invitation_id, now):
             raise Problem(404, "no_such_invitation", "No such invitation", "No open invitation has this id.")
+        await audit_trail.record(transaction, Entry("invitation.delete", "invitation", str(invitation_id)), now)
 
 
 async def look_up(database: Database, token: str, now: datetime) -> None:

@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_auth import audit_trail
+from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
 from orion_auth.oauth_connections import store
 from orion_auth.oauth_connections.presets import Preset, beginning
@@ -53,7 +55,9 @@ async def read(configuration: Configuration, name: str) -> Connection:
         return _shown(configuration, _found(await store.find(connection, name)))
 
 
-async def create(configuration: Configuration, name: str, preset: Preset | None, said: dict[str, Any]) -> Connection:
+async def create(
+    configuration: Configuration, name: str, preset: Preset | None, said: dict[str, Any], now: datetime
+) -> Connection:
     """Add a connection from a preset and what is said beside it."""
     connection_id = uuid7()
     values = beginning(preset) | said | {"name": name}
@@ -62,6 +66,7 @@ async def create(configuration: Configuration, name: str, preset: Preset | None,
     try:
         async with configuration.database.transaction() as transaction:
             await store.insert_connection(transaction.connection, values | sealed)
+            await audit_trail.record(transaction, _entry("create", connection_id, name, {}, _told(values)), now)
     except IntegrityError:
         error = FieldError(field="/name", code="name_taken", detail="There is a connection of this name.")
         raise Problem(409, "name_taken", "Name taken", "Choose another name.", errors=[error]) from None
@@ -80,16 +85,20 @@ async def change(
         if "client_secret" in said:
             said = {**said, "client_secret": _seal(configuration, row.id, said["client_secret"])}
         await store.change(transaction.connection, row.id, said, now)
+        before = {field: row._mapping[field] for field in said}  # noqa: SLF001
+        await audit_trail.record(transaction, _entry("update", row.id, name, _told(before), _told(said)), now)
     return await read(configuration, name)
 
 
-async def remove(configuration: Configuration, name: str, require: RequireMatch) -> None:
+async def remove(configuration: Configuration, name: str, require: RequireMatch, now: datetime) -> None:
     """Delete a connection; a 409 Problem while accounts are linked through it."""
     try:
         async with configuration.database.transaction() as transaction:
             row = _found(await store.hold(transaction.connection, name))
             require(etag(_shown(configuration, row)))
             await store.remove(transaction.connection, row.id)
+            shown = _shown(configuration, row).model_dump(mode="json")
+            await audit_trail.record(transaction, _entry("delete", row.id, name, shown, {}), now)
     except IntegrityError:
         detail = "Accounts are linked through this provider; switch it off (is_enabled) instead of deleting it."
         raise Problem(409, "connection_in_use", "Connection in use", detail) from None
@@ -123,6 +132,16 @@ async def enabled(connection: AsyncConnection, keyring: Keyring, name: str) -> P
 async def list_enabled(connection: AsyncConnection) -> list[tuple[str, str | None]]:
     """Name and display name of every provider that is switched on."""
     return [(row.name, row.display_name) for row in await store.list_enabled(connection)]
+
+
+def _entry(verb: str, connection_id: UUID, name: str, old: dict[str, Any], new: dict[str, Any]) -> Entry:
+    told = new | {"name": name} if verb == "create" else new
+    return Entry(f"oauth_connection.{verb}", "oauth_connection", str(connection_id), old=old, new=told)
+
+
+def _told(values: dict[str, Any]) -> dict[str, Any]:
+    """What the audit trail tells of a connection: of the secret, that it was set."""
+    return {field: "[set]" if field == "client_secret" and value else value for field, value in values.items()}
 
 
 def _found(row: AnyRow | None) -> AnyRow:

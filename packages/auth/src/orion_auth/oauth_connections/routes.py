@@ -44,11 +44,11 @@ async def list_connections(_: Administrator, configuration: Configured) -> Conne
 
 @router.post("/oauth-connections", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
 async def create_connection(
-    body: NewConnection, _: Administrator, configuration: Configured, response: Response
+    body: NewConnection, _: Administrator, configuration: Configured, wired: Wired, response: Response
 ) -> Connection:
     """Configure a provider, from a preset or by its issuer."""
     said = body.model_dump(exclude_unset=True, exclude={"name", "preset"})
-    created = await actions.create(configuration, body.name, body.preset, said)
+    created = await actions.create(configuration, body.name, body.preset, said, wired.clock())
     response.headers["ETag"] = etag(created)
     response.headers["Location"] = f"/auth/v1/oauth-connections/{created.name}"
     return created
@@ -84,9 +84,11 @@ async def change_connection(
     status_code=HTTPStatus.NO_CONTENT,
     responses=_CHANGING | refusals(HTTPStatus.CONFLICT),
 )
-async def remove_connection(name: Name, _: Administrator, configuration: Configured, request: Request) -> None:
+async def remove_connection(
+    name: Name, _: Administrator, configuration: Configured, wired: Wired, request: Request
+) -> None:
     """Delete a provider that nobody is linked through. `If-Match` is required."""
-    await actions.remove(configuration, name, partial(require_match, request))
+    await actions.remove(configuration, name, partial(require_match, request), wired.clock())
 
 
 @router.get("/oauth-connections/{name}/discovery", responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.BAD_GATEWAY))

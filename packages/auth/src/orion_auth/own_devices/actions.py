@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from orion_auth import audit_trail
+from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
 from orion_auth.devices import actions as devices
 from orion_auth.devices.actions import Trust
@@ -48,8 +50,10 @@ async def rename(database: Database, owner: Owner, row_id: UUID, name: str) -> D
     """Call a device something else; 404 when the user has none of that id."""
     async with database.transaction() as transaction:
         row = await devices.rename(transaction, owner.user_id, row_id, name)
-    if row is None:
-        raise _unknown()
+        if row is None:
+            raise _unknown()
+        entry = Entry("device.update", "device", str(row_id), owner.user_id, new={"name": name})
+        await audit_trail.record(transaction, entry, owner.now)
     return shape(row, owner.now)
 
 

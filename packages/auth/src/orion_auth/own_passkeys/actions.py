@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from orion_auth import audit_trail
+from orion_auth.audit_trail import Entry
 from orion_auth.authenticators import Algorithm, NewCredential
 from orion_auth.base import AnyRow
 from orion_auth.gate import Gate
@@ -132,10 +134,12 @@ async def finish(
 
 async def rename(gate: Gate, owner: Owner, row_id: UUID, name: str) -> PasskeyShape:
     """Call a passkey something else; 404 when the user has none of that id."""
-    async with gate.database.autocommit() as connection:
-        row = await passkeys.rename(connection, owner.user_id, row_id, name)
-    if row is None:
-        raise not_found("passkey")
+    async with gate.database.transaction() as transaction:
+        row = await passkeys.rename(transaction.connection, owner.user_id, row_id, name)
+        if row is None:
+            raise not_found("passkey")
+        entry = Entry("passkey.update", "passkey", str(row_id), owner.user_id, new={"name": name})
+        await audit_trail.record(transaction, entry, owner.now)
     return shape(row)
 
 

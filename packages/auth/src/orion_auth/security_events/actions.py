@@ -4,9 +4,11 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
+from orion_auth import audit_trail
+from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.security_events import store
@@ -149,6 +151,35 @@ async def _append(
         "occurred_at": now,
     }
     await store.insert_event(transaction.connection, values)
+    await audit_trail.record(transaction, _entry(kind, user_id, circumstances), now, event_id)
     transaction.after_commit(
         partial(SECURITY_EVENTS.labels(kind.type, kind.severity.value).inc)
     )  # two of a kind count twice
+
+
+def _entry(kind: Kind, user_id: UUID | None, circumstances: Circumstances) -> Entry:
+    """What stands in the audit trail of it, under the same id."""
+    details = circumstances.details
+    by = next((details[name] for name in ("actor", "administrator", "operator", "by") if name in details), None)
+    told = {name: value for name, value in details.items() if name not in ("before", "after")}
+    return Entry(
+        action=kind.type,
+        resource_type=kind.type.partition(".")[0] if user_id is None else "user",
+        resource_id=None if user_id is None else str(user_id),
+        user_id=user_id,
+        old=_fields(details.get("before")),
+        new=_fields(details.get("after")) | ({"details": told} if told else {}),
+        is_denied=kind.was_blocked,
+        by=None if by is None else str(by),
+        is_own=not kind.was_blocked and not kind.type.endswith("requested"),
+        ip_address=circumstances.ip_address,
+        user_agent=circumstances.user_agent,
+        session_id=circumstances.session_id,
+    )
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Values before or after, by field."""
+    if value is None:
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {"value": value}

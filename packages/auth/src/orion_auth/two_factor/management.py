@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from orion_auth import audit_trail
+from orion_auth.audit_trail import Entry
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.security_events import actions as security_events
@@ -75,6 +77,8 @@ async def set_primary(gate: Gate, user_id: UUID, method: TwoFactorMethod, now: d
             detail = "This method is not set up; set it up first."
             raise Problem(409, "method_not_set_up", "Method not set up", detail)
         await store.change(transaction.connection, user_id, {"primary_method": method})
+        entry = Entry("two_factor.update", "user", str(user_id), user_id, new={"primary_method": method.name})
+        await audit_trail.record(transaction, entry, now)
 
 
 async def remove(
@@ -134,6 +138,8 @@ async def require_within(transaction: Transaction, user_id: UUID, is_required: b
         return False
     await store.ensure_row(transaction.connection, user_id)
     await store.change(transaction.connection, user_id, {"is_required": is_required})
+    entry = Entry("two_factor.require", "user", str(user_id), user_id, new={"is_required": is_required})
+    await audit_trail.record(transaction, entry, now)
     return True
 
 

@@ -16,6 +16,22 @@ add_tables(_tables)
 INSERT = insert(_tables.tables["outbox"])
 
 
+async def write(transaction: Transaction, event: Event, occurred_at: datetime) -> None:
+    """Write `event` so that it exists if, and only if, the rest of `transaction` does.
+
+    Nobody is woken: readers find it when they look, within a second. For what nobody waits for.
+    """
+    values = {
+        "id": uuid7(),
+        "type": event.type,
+        "subject": event.subject,
+        "data": event.data(),
+        "traceparent": current_traceparent(),
+        "occurred_at": occurred_at,
+    }
+    await transaction.connection.execute(INSERT, values)
+
+
 class Outbox:
     """Records events; readers of `feed` are woken once the transaction is committed."""
 
@@ -23,14 +39,6 @@ class Outbox:
         self._feed = feed
 
     async def record(self, transaction: Transaction, event: Event, occurred_at: datetime) -> None:
-        """Write `event` so that it exists if, and only if, the rest of `transaction` does."""
-        values = {
-            "id": uuid7(),
-            "type": event.type,
-            "subject": event.subject,
-            "data": event.data(),
-            "traceparent": current_traceparent(),
-            "occurred_at": occurred_at,
-        }
-        await transaction.connection.execute(INSERT, values)
+        """As `write`, and readers are woken."""
+        await write(transaction, event, occurred_at)
         transaction.after_commit(self._feed.wakeup.ring)

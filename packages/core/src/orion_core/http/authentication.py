@@ -11,6 +11,7 @@ from orion_core.access_tokens import Refusals, TokenVerifier
 from orion_core.clock import Clock
 from orion_core.dpop import CHALLENGE, SCHEME, InvalidProofError, ProofReader, SeenProofs
 from orion_core.errors import Problem
+from orion_core.http.context import EXCHANGE
 
 Authenticate = Callable[[Request], Awaitable[AccessClaims]]
 
@@ -66,6 +67,8 @@ class Authenticator:
             raise _dpop_refusal(
                 "invalid_token", "This token is bound to a key: send it as DPoP, with a proof of the key."
             )
+        if (exchange := EXCHANGE.get()) is not None:
+            exchange.claims = claims
         return claims
 
     async def examine(self, token: str) -> AccessClaims:

@@ -1,5 +1,6 @@
 """What is known of a request before any route looks at it."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from time import perf_counter
@@ -8,6 +9,8 @@ from uuid import uuid4
 
 from fastapi import Depends
 from starlette.requests import Request
+
+from orion_contracts.claims import AccessClaims
 
 IpAddress = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -25,6 +28,24 @@ class RequestContext:
     user_agent: str | None
     began: float = field(default_factory=perf_counter)
     """When it arrived, by the clock that measures (`time.perf_counter`)."""
+
+
+@dataclass
+class Exchange:
+    """The request that is being answered, for what is written down about it far from the route."""
+
+    context: RequestContext
+    claims: AccessClaims | None = None
+    """Of the caller, once he is known."""
+
+    @property
+    def milliseconds(self) -> int:
+        """How long it has taken so far."""
+        return round((perf_counter() - self.context.began) * 1000)
+
+
+EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+"""Set by the edge for each request, and filled in by who examines the caller's token."""
 
 
 def request_id(incoming: str | None) -> str:

@@ -11,7 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orion_core import metrics
 from orion_core.errors import Problem
-from orion_core.http.context import LONGEST_USER_AGENT, Networks, RequestContext, client_address, request_id
+from orion_core.http.context import (
+    EXCHANGE,
+    LONGEST_USER_AGENT,
+    Exchange,
+    Networks,
+    RequestContext,
+    client_address,
+    request_id,
+)
 from orion_core.http.problems import ProblemDuringBody, problem_response
 from orion_core.tracing import continue_trace
 
@@ -86,6 +94,7 @@ class _Exchange:
             user_agent=headers.get("user-agent", "")[:LONGEST_USER_AGENT].replace("\0", "") or None,
         )
         scope["orion.context"] = self._context
+        EXCHANGE.set(Exchange(self._context))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._context.request_id, trace=self._traceparent[3:35])
 

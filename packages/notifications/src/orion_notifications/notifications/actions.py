@@ -15,6 +15,8 @@ from orion_core.ids import uuid7
 from orion_core.paging import Cursors
 from orion_core.sealing import Keyring
 from orion_core.wakeup import Wakeup
+from orion_notifications import audit_trail
+from orion_notifications.audit_trail import Entry
 from orion_notifications.delivery.actions import enqueue, seal_secrets
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications import store
@@ -167,8 +169,13 @@ async def mark_message(
     database: Database, user_id: UUID, notification_id: UUID, *, is_read: bool, now: datetime
 ) -> RowMapping:
     """Mark one message of a user as read or unread; a 404 Problem when it is not theirs."""
-    async with database.autocommit() as connection:
-        return _found(await store.set_read(connection, user_id, notification_id, now if is_read else None))
+    async with database.transaction() as transaction:
+        row = _found(await store.set_read(transaction.connection, user_id, notification_id, now if is_read else None))
+        entry = Entry(
+            "notification.update", "notification", str(notification_id), user_id, new={"read_at": row["read_at"]}
+        )
+        await audit_trail.record(transaction, entry, now)
+        return row
 
 
 def _found(row: RowMapping | None) -> RowMapping:
