@@ -55,7 +55,7 @@ NOT_SECRET = {
     # what a stranger tells us or may know: error codes, a client's own idempotency key, public halves of key pairs
     "delivery_attempts.error_code", "delivery_attempts.status_code", "notifications.error_code",
     "notifications.idempotency_key", "webauthn_credentials.credential_id", "webauthn_credentials.public_key",
-    "audit_checkpoints.key_id", "oauth_connections.key_id",
+    "audit_checkpoints.key_id", "audit_signing_keys.key_id", "oauth_connections.key_id",
     # the address that a push service has given the device; its key material is sealed beside it
     "push_subscriptions.token",
 }  # fmt: skip

@@ -52,7 +52,7 @@ async def test_a_user_signs_in_with_the_password_he_had(auth: "Auth") -> None:
 
 async def test_the_others_are_told_and_nobody_is_welcomed_anew(auth: "Auth") -> None:
     [report, _] = await bring(auth, [ADA, BOB])
-    rows = await auth.rows("SELECT type, data FROM outbox ORDER BY sequence")
+    rows = await auth.rows("SELECT type, data FROM outbox WHERE type NOT LIKE '%.audit.%' ORDER BY sequence")
     types = [row["type"] for row in rows]
     assert types == [IdentityRegistered.type, EmailVerified.type, IdentityRegistered.type]
     registered = IdentityRegistered.read(rows[0]["data"])

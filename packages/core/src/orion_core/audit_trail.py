@@ -80,7 +80,7 @@ def _actor(
         subject = _uuid(who)
         if subject is None:
             return "SERVICE", None, who[:100]
-        is_key = claims is not None and claims.sub == who and claims.sid is None
+        is_key = claims is not None and claims.sub == who and claims.is_of_api_key
         return "API_KEY" if is_key else "USER", subject, None
     if entry.is_own and entry.user_id is not None:
         return "USER", entry.user_id, None

@@ -26,6 +26,7 @@ from orion_core.wakeup import Wakeup
 from orion_user.api_keys import routes as api_keys
 from orion_user.api_keys.admission import admitting, writer
 from orion_user.assignments import routes as assignments
+from orion_user.audit.checkpoints import keep_signed
 from orion_user.catalog import routes as catalog
 from orion_user.components import Components
 from orion_user.elevations import routes as elevations
@@ -90,6 +91,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             notifications.run,
             uses.run,
             *auth.background,
+            partial(keep_signed, database, settings.sealing_keys, clock),
         ],
         checks=auth.checks,
         on_stop=http.aclose,

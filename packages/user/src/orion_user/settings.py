@@ -21,7 +21,7 @@ class UserSettings(ServiceSettings):
 
     database_url: DatabaseUrl = database_url("USER_DATABASE_URL", "orion_users")
     sealing_keys: Keyring = keyring("USER_SEALING_KEYS")
-    """What cursors of lists are signed under."""
+    """What cursors of lists are signed under, and the keys sealed that sign the audit trail."""
     service_private_key: dict[str, Any] | None = service_private_key("USER_SERVICE_PRIVATE_KEY")
     """By what this service signs when it asks auth for tokens: a private JWK, whose public half auth has in
     AUTH_SERVICE_PUBLIC_KEYS. Unset: it shows the key below."""

@@ -23,7 +23,7 @@ VALUES = st.recursive(
     | st.datetimes(timezones=st.just(UTC))
     | st.uuids()
     | st.ip_addresses()
-    | st.decimals()
+    | st.decimals(allow_nan=False)
     | st.sampled_from(ActorType),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,

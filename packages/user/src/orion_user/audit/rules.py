@@ -163,6 +163,17 @@ def leaf_hash(transaction_id: int, body: bytes) -> bytes:
     return sha256(_LEAF + transaction_id.to_bytes(8, "big", signed=True) + body).digest()
 
 
+def told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in plain JSON, from which its leaf can be made as from the row itself."""
+    return {name: _told(value) for name, value in row.items()}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    return [_hashed(item) for item in cast("list[Any]", value)] if isinstance(value, list) else _hashed(value)
+
+
 def _hashed(value: Any) -> Any:
     match value:
         case None | bool() | int() | str() | list() | dict():

@@ -170,6 +170,9 @@ class AuditCheckpoint(Identified, Timestamped, Table):
 
     number: Mapped[int] = mapped_column(BigInteger, unique=True)
     horizon: Mapped[int] = mapped_column(BigInteger, comment="All transactions below it are covered")
+    after_id: Mapped[UUID | None] = mapped_column(
+        comment="Of the transaction at the horizon, the entries up to this one"
+    )
     leaf_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), comment="Ids of audit_logs, in the order of the leaves")
     tree_size: Mapped[int] = mapped_column(BigInteger, comment="Leaves of this and all earlier checkpoints")
     root_hash: Mapped[bytes] = mapped_column(LargeBinary)
@@ -191,6 +194,21 @@ class AuditCheckpoint(Identified, Timestamped, Table):
                 "grants": APPEND_ONLY,
             }
         },
+    )
+
+
+class AuditSigningKey(Identified, Timestamped, Table):
+    """A key that checkpoints are signed with (Ed25519); the newest one signs. The private half is sealed."""
+
+    __tablename__ = "audit_signing_keys"
+
+    key_id: Mapped[str] = mapped_column(String(64), unique=True, comment="RFC 7638 thumbprint")
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    private_key: Mapped[bytes] = mapped_column(LargeBinary, info={"sealed": True})
+
+    __table_args__ = (
+        CheckConstraint(digest_check("public_key"), name="public_key"),
+        {"info": {"retention": Forever("what they signed is checked as long as there are checkpoints")}},
     )
 
 
