@@ -1,7 +1,7 @@
 """How a service describes itself to the tools that migrate, seed, start and document it."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -51,6 +51,8 @@ class Service:
     worker_port: int | None = None
     commands: str | None = None
     """`module:application` of a Typer application: what operators do to this service, as `orion NAME …`."""
+    parts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Commands about a part of the service that is spoken of by itself: `orion audit …`, by its word."""
     demo: Demo | None = None
     """How `orion db seed demo` fills the tables with users; None: the service has no such data."""
 

@@ -59,6 +59,11 @@ async def try_lock(connection: AsyncConnection) -> bool:
     return bool((await connection.execute(select(func.pg_try_advisory_xact_lock(LOCK)))).scalar_one())
 
 
+async def take_lock(connection: AsyncConnection) -> None:
+    """Wait until nobody else lengthens the chain; held until the transaction ends."""
+    await connection.execute(select(func.pg_advisory_xact_lock(LOCK)))
+
+
 async def last(connection: AsyncConnection) -> RowMapping | None:
     """The latest checkpoint. By uq_audit_checkpoints_number."""
     statement = select(CHECKPOINTS).order_by(CHECKPOINTS.c.number.desc()).limit(1)

@@ -31,9 +31,10 @@ async def current(transaction: Transaction, keyring: Keyring, now: datetime) -> 
 async def bring_in(transaction: Transaction, keyring: Keyring, now: datetime) -> Signer:
     """Make a key, which signs from now on. Those before it stay, so that what they signed can be checked."""
     pair, row_id = new_jwk("EdDSA"), uuid7()
+    key_id = pair.thumbprint()
     values = {
         "id": row_id,
-        "key_id": pair.thumbprint(),
+        "key_id": key_id,
         "public_key": decode(str(pair.as_dict(private=False)["x"])),
         "private_key": keyring.seal(
             json.dumps(pair.as_dict(private=True)).encode(), place("audit_signing_keys", "private_key", row_id)
@@ -41,4 +42,4 @@ async def bring_in(transaction: Transaction, keyring: Keyring, now: datetime) ->
         "created_at": now,
     }
     await chain_store.insert_key(transaction.connection, values)
-    return Signer(values["key_id"], private_key(pair.as_dict(private=True), "EdDSA"))
+    return Signer(key_id, private_key(pair.as_dict(private=True), "EdDSA"))
