@@ -4,6 +4,8 @@ from functools import partial
 
 import httpx
 from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 
 from orion_core.api_key_uses import Uses
 from orion_core.auth_client import AuthClient
@@ -15,6 +17,7 @@ from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
 from orion_core.http.feed import feed_routes
+from orion_core.http.problems import problem_response
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
@@ -23,10 +26,16 @@ from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
+from orion_user.access.guard import PermissionDeniedError
 from orion_user.api_keys import routes as api_keys
 from orion_user.api_keys.admission import admitting, writer
 from orion_user.assignments import routes as assignments
+from orion_user.audit.actions import Actor
 from orion_user.audit.checkpoints import keep_signed
+from orion_user.audit.denials import Denials
+from orion_user.audit_logs import routes as audit_logs
+from orion_user.audit_streams import routes as audit_streams
+from orion_user.audit_streams.delivery import Courier
 from orion_user.catalog import routes as catalog
 from orion_user.components import Components
 from orion_user.elevations import routes as elevations
@@ -72,7 +81,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     others = OtherServices(http, settings.auth_url, settings.notifications_url, key, clock, bound=bound)
     uses = Uses(writer(database))
     authenticate = admitting(auth.authenticate, database, uses, clock)
-    return create_application(
+    application = create_application(
         name="user",
         title="Orion user",
         settings=settings,
@@ -92,10 +101,26 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             uses.run,
             *auth.background,
             partial(keep_signed, database, settings.sealing_keys, clock),
+            Courier(database, http, settings.sealing_keys, clock).run,
         ],
         checks=auth.checks,
         on_stop=http.aclose,
     )
+    _write_down_denials(application, database, clock)
+    return application
+
+
+def _write_down_denials(application: FastAPI, database: Database, clock: Clock) -> None:
+    """Answer whoever lacks a permission as always, and have it stand in the audit trail."""
+    denials = Denials()
+
+    async def denied(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PermissionDeniedError)
+        where = None if error.place.id is None else f"{error.place.scope.name} {error.place.id}"
+        await denials.write(database, Actor.of(error.claims, request), error.permission, where, clock())
+        return problem_response(error, request.scope["orion.context"].request_id)
+
+    application.add_exception_handler(PermissionDeniedError, denied)
 
 
 def _notifications(
@@ -126,6 +151,8 @@ def _routers(feed_router: APIRouter) -> list[APIRouter]:
         separation.router,
         elevations.router,
         api_keys.router,
+        audit_logs.router,
+        audit_streams.router,
         feed_router,
     ):
         router.include_router(part)

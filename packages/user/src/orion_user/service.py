@@ -7,6 +7,7 @@ from orion_user import seeds
 from orion_user.api_keys import tables as api_keys
 from orion_user.assignments import tables as assignments
 from orion_user.audit import tables as audit
+from orion_user.audit_streams import tables as audit_streams
 from orion_user.base import Table
 from orion_user.elevations import tables as elevations
 from orion_user.erasures import tables as erasures
@@ -25,6 +26,7 @@ SLICES = (
     api_keys,
     assignments,
     audit,
+    audit_streams,
     elevations,
     erasures,
     imports,

@@ -3,7 +3,7 @@
 import copy
 import random
 import string
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -119,7 +119,8 @@ def another(value: Any, chance: random.Random) -> Any:
         case list():
             return [*value, "x"]
         case dict():
-            return {**value, "x": 1} if chance.random() < 0.5 or not value else {}
+            fields = cast("dict[str, Any]", value)
+            return {**fields, "x": 1} if chance.random() < 0.5 or not fields else {}
         case _:
             return None
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -38,13 +39,11 @@ AsOwner = Callable[[str], Awaitable[None]]
 def write(database: Database, clock: MovableClock) -> Write:
     """`await write(n)`: that many entries, each in a transaction of its own."""
 
-    async def run(count: int, **fields: Any) -> None:
+    async def run(count: int, user_id: UUID | None = None) -> None:
         for n in range(count):
             clock.advance(seconds=1)
             async with database.transaction() as transaction:
-                change = Change(
-                    "role.update", "role", str(n), **({"old": {"name": n}, "new": {"name": n + 1}} | fields)
-                )
+                change = Change("role.update", "role", str(n), user_id, {"name": n}, {"name": n + 1})
                 await record(transaction, Actor(ActorType.USER, uuid7()), change, clock())
 
     return run

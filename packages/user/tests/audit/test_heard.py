@@ -114,7 +114,7 @@ async def test_what_auth_tells_by_other_events_stands_in_the_trail_too(
             "expires_at": now + timedelta(days=1),
         }
     )
-    ended = {"session_id": session_id, "user_id": user_id, "tokens_expire_at": now}
+    ended: dict[str, Any] = {"session_id": session_id, "user_id": user_id, "tokens_expire_at": now}
     await auth.bring(
         EmailVerified(user_id=user_id, email="ada@example.com", verified_at=now + timedelta(seconds=1)),
         started,

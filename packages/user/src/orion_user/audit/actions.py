@@ -1,24 +1,28 @@
-"""Writing the audit trail, in the transaction of what it tells of."""
+"""Writing the audit trail, in the transaction of what it tells of; and reading it."""
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 from typing import Any, Self
 from uuid import UUID
 
+from sqlalchemy import RowMapping
 from starlette.requests import Request
 
 from orion_contracts.claims import AccessClaims
-from orion_core.database import Transaction
+from orion_core.database import Database, Transaction
 from orion_core.http.context import RequestContext
 from orion_core.ids import uuid7_at
 from orion_core.tables import IpAddress
-from orion_user.audit import rules, store
-from orion_user.audit.rules import ActorType, AuditStatus
+from orion_user.audit import chain_store, rules, search_store, store
+from orion_user.audit.rules import ActorType, AuditStatus, Wanted
 
 SERVICE = "user"
+
+PAGE = 500
+"""Rows of an export that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,61 @@ async def erase(transaction: Transaction, user_id: UUID, now: datetime, actor: A
     change = Change(ERASED, "user", str(user_id), user_id=user_id)
     await record(transaction, actor, change, now)
     return erased
+
+
+async def search(database: Database, wanted: Wanted, before: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Entries that are wanted, the latest first, going on before an id."""
+    async with database.autocommit() as connection:
+        return await search_store.search(connection, wanted, before, limit)
+
+
+async def one(database: Database, entry_id: UUID) -> RowMapping | None:
+    """One entry."""
+    async with database.autocommit() as connection:
+        return await search_store.one(connection, entry_id)
+
+
+@dataclass(frozen=True)
+class Covered:
+    """A checkpoint, and those of its entries that are (still) there, in the order of its leaves."""
+
+    number: int
+    checkpoint: dict[str, Any]
+    entries: list[dict[str, Any]]
+
+
+async def covered_after(database: Database, number: int) -> Covered | None:
+    """The checkpoint after the one of this number, in plain JSON; None when it is the last."""
+    async with database.autocommit() as connection:
+        rows = await chain_store.checkpoints(connection, number, 1)
+        if not rows:
+            return None
+        found = await chain_store.entries(connection, rows[0]["leaf_ids"])
+    entries = [rules.told(found[leaf_id]) for leaf_id in rows[0]["leaf_ids"] if leaf_id in found]
+    return Covered(rows[0]["number"], rules.told(rows[0]), entries)
+
+
+async def latest_checkpoint(database: Database) -> RowMapping | None:
+    """The end of the chain."""
+    async with database.autocommit() as connection:
+        return await chain_store.last(connection)
+
+
+async def pages(database: Database, wanted: Wanted, now: datetime) -> AsyncGenerator[Sequence[RowMapping]]:
+    """All entries up to now that are wanted, the earliest first, a page in memory at a time.
+
+    No connection is held between pages, so that a slow reader keeps nobody from the database.
+    """
+    wanted = replace(wanted, until=now if wanted.until is None else min(now, wanted.until))
+    after: UUID | None = None
+    while True:
+        async with database.autocommit() as connection:
+            rows = await search_store.read_on(connection, wanted, after, PAGE)
+        if rows:
+            yield rows
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["id"]
 
 
 ERASED = "audit.erase"

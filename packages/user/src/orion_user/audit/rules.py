@@ -5,9 +5,11 @@ Canonical JSON here: UTF-8 without spaces, names in the order of their code poin
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum, auto
 from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, cast
 from uuid import UUID, uuid5
 
@@ -76,6 +78,25 @@ class AuditStatus(Enum):
     SUCCESS = auto()
     FAILURE = auto()
     DENIED = auto()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a search looks for; None means any."""
+
+    user_id: UUID | None = None
+    actor_id: UUID | None = None
+    action: str | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    service: str | None = None
+    status: AuditStatus | None = None
+    session_id: UUID | None = None
+    request_id: str | None = None
+    ip_address: IPv4Address | IPv6Address | None = None
+    changed_field: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
@@ -163,7 +184,7 @@ def leaf_hash(transaction_id: int, body: bytes) -> bytes:
     return sha256(_LEAF + transaction_id.to_bytes(8, "big", signed=True) + body).digest()
 
 
-def told(row: Mapping[str, Any]) -> dict[str, Any]:
+def told(row: Mapping[Any, Any]) -> dict[str, Any]:
     """A row in plain JSON, from which its leaf can be made as from the row itself."""
     return {name: _told(value) for name, value in row.items()}
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0014_audit_keys"
-down_revision = "0013_audit_actors"
+revision = "0020_audit_keys"
+down_revision = "0019_api_key_rates"
 phase = "pre"
 
 

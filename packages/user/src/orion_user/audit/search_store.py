@@ -1,0 +1,62 @@
+"""The statements that look entries up."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, RowMapping, any_, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.ids import uuid7_floor
+from orion_core.tables import table_of
+from orion_user.audit.rules import Wanted
+from orion_user.audit.tables import AuditLog
+
+LOGS = table_of(AuditLog)
+C = LOGS.c
+
+
+async def search(connection: AsyncConnection, wanted: Wanted, before: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Entries that are wanted, the latest first, going on before an id.
+
+    Backwards along pk_audit_logs where much is wanted; where little is, by ix_audit_logs_user_id_action_timestamp,
+    ix_audit_logs_actor_id_timestamp or ix_audit_logs_resource_type_resource_id_timestamp. Ids tell the time, so of the
+    months only those are opened that are asked for.
+    """
+    conditions = [*_conditions(wanted), *([] if before is None else [C.id < before])]
+    statement = select(LOGS).where(*conditions).order_by(C.id.desc()).limit(limit)
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def read_on(connection: AsyncConnection, wanted: Wanted, after: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Entries that are wanted, the earliest first, going on after an id. As `search`, forwards."""
+    conditions = [*_conditions(wanted), *([] if after is None else [C.id > after])]
+    statement = select(LOGS).where(*conditions).order_by(C.id).limit(limit)
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def one(connection: AsyncConnection, entry_id: UUID) -> RowMapping | None:
+    """One entry. By pk_audit_logs."""
+    return (await connection.execute(select(LOGS).where(C.id == entry_id))).mappings().one_or_none()
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    exact = {
+        C.user_id: wanted.user_id,
+        C.actor_id: wanted.actor_id,
+        C.action: wanted.action,
+        C.resource_type: wanted.resource_type,
+        C.resource_id: wanted.resource_id,
+        C.service: wanted.service,
+        C.status: wanted.status,
+        C.session_id: wanted.session_id,
+        C.request_id: wanted.request_id,
+        C.ip_address: wanted.ip_address,
+    }
+    found = [column == value for column, value in exact.items() if value is not None]
+    if wanted.changed_field is not None:
+        found.append(literal(wanted.changed_field) == any_(C.changed_fields))
+    if wanted.since is not None:
+        found.append(C.id >= uuid7_floor(wanted.since))
+    if wanted.until is not None:
+        found.append(C.id < uuid7_floor(wanted.until))
+    return found

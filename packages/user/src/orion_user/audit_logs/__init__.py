@@ -1,0 +1,1 @@
+"""Reading the audit trail: for auditors, and for systems that it is streamed to."""
