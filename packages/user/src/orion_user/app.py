@@ -38,6 +38,7 @@ from orion_user.audit_streams import routes as audit_streams
 from orion_user.audit_streams.delivery import Courier
 from orion_user.catalog import routes as catalog
 from orion_user.components import Components
+from orion_user.decisions import routes as decisions
 from orion_user.elevations import routes as elevations
 from orion_user.elevations.ending import keep_ended
 from orion_user.erasures import routes as erasures
@@ -48,6 +49,7 @@ from orion_user.me import routes as me
 from orion_user.other_services import OtherServices
 from orion_user.preferences import routes as preferences
 from orion_user.profiles import routes as profiles
+from orion_user.plans import routes as plans
 from orion_user.roles import routes as roles
 from orion_user.separation import routes as separation
 from orion_user.service import service
@@ -153,7 +155,9 @@ def _routers(feed_router: APIRouter) -> list[APIRouter]:
         api_keys.router,
         audit_logs.router,
         audit_streams.router,
+        decisions.router,
+        plans.router,
         feed_router,
     ):
         router.include_router(part)
-    return [router]
+    return [router, decisions.metadata_router]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from orion_core.service import Service
 from orion_user import seeds
+from orion_user.access import tables as access
 from orion_user.api_keys import tables as api_keys
 from orion_user.assignments import tables as assignments
 from orion_user.audit import tables as audit
@@ -23,6 +24,7 @@ from orion_user.users import tables as users
 
 # Importing a slice's tables declares them in the metadata.
 SLICES = (
+    access,
     api_keys,
     assignments,
     audit,

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.errors import Problem
+from orion_core.rights.decisions import Ground
 from orion_user.access import store
 from orion_user.access.rules import Caller, EffectivePermission, HeldRole, effective_permissions
 
@@ -43,3 +44,23 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
 async def _permissions(connection: AsyncConnection, user_id: UUID, now: datetime) -> frozenset[str]:
     found = await of_user(connection, user_id, now)
     return frozenset(each.permission for each in found.permissions)
+async def path(connection: AsyncConnection, ground: Ground) -> list[str]:
+    """Names of roles, from the one assigned over what it inherits to the one that says so; none of a direct grant."""
+    if ground.role is None or ground.through is None:
+        return []
+    if ground.role == ground.through:
+        return [ground.role]
+    return await store.path(connection, ground.id, ground.role) or [ground.through, ground.role]
+
+
+all_about = store.all_about
+anywhere = store.anywhere
+decide = store.decide
+around_team = store.around_team
+is_active = store.is_active
+of_several = store.of_several
+on_resource = store.on_resource
+places = store.places
+rights = store.rights
+roles_with = store.roles_with
+subjects = store.subjects

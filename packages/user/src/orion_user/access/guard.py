@@ -9,9 +9,12 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
+from orion_core.conditions.condition import Facts
 from orion_core.errors import Problem
+from orion_core.rights.decider import NOTHING
+from orion_core.rights.decisions import decide
 from orion_user.access import rules, store
-from orion_user.access.rules import EVERYWHERE, Place, effective_permissions
+from orion_user.access.rules import EVERYWHERE, Place
 from orion_user.permissions.rules import PermissionScope
 
 
@@ -30,7 +33,7 @@ async def require(
 ) -> None:
     """Return when the caller has `permission` at `place` now; raise `PermissionDeniedError` otherwise.
 
-    What holds only under a condition does not count: a route knows nothing of what conditions look at.
+    Conditions find who, and when, and nothing else: what holds only under others does not count here.
     """
     caller = rules.caller(claims)
     if caller.holds_everything:
@@ -46,10 +49,9 @@ async def require(
 
 
 async def _holds(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
-    _, grants = await store.held(connection, user_id, now)
-    return any(
-        effective.holds(place) for effective in effective_permissions(grants) if effective.permission == permission
-    )
+    grounds = await store.decide(connection, user_id, permission, now, place.within)
+    subject = {"type": "user", "id": str(user_id)}
+    return decide(grounds, Facts(now, subject, NOTHING, NOTHING, NOTHING)).allowed
 
 
 def _explanation(permission: str, place: Place, roles: list[str]) -> str:

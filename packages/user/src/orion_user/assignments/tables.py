@@ -43,6 +43,7 @@ def _constraints(table: str, *granted: str) -> tuple[SchemaItem | dict[str, Any]
         ),
         Index(None, "user_id", granted[0]),
         Index(None, granted[0], "id"),
+        Index(None, granted[0], "scope_id", "user_id"),
         *(
             Index(f"ix_{table}_{column}", column, postgresql_where=text(f"{column} IS NOT NULL"))
             for column in ("expires_at", "assigned_by", "scope_organization_id", "scope_team_id", "scope_user_id")

@@ -15,8 +15,8 @@ from orion_user.access.rules import EVERYWHERE, Place
 from orion_user.permissions.rules import PermissionScope
 
 if TYPE_CHECKING:
-    from packages.user.tests.access.conftest import Giver
     from packages.user.tests.conftest import AuthFeed
+    from packages.user.tests.decisions.conftest import Giver
 
 
 def token(subject: object, scope: str = "", **more: Any) -> AccessClaims:

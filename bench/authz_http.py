@@ -1,0 +1,78 @@
+"""Questions about rights over HTTP: a check, one that is denied, an explanation and a hundred at once. Prints JSON.
+
+`orion serve user` as it is deployed, with as many workers as there are processors, and on the same processors the
+database and eight clients that do no more than check each answer.
+
+    python bench/authz_http.py [seconds [clients]]
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import uvloop
+from auth_refresh import Sent, Tabs, known_to_all, load, measured, served, sign_in
+from running import Platform, platform
+
+from orion_core.secrets import new_secret, new_selector
+
+SECONDS, CLIENTS = 5.0, 8
+
+
+def asking(path: str, body: dict[str, Any], token: str, seconds: float) -> Callable[[], Sent | None]:
+    """The same question again and again."""
+    until, sent = time.perf_counter() + seconds, json.dumps(body)
+    head = (
+        f"POST /user/v1/access/{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+    )
+
+    def answered(status: int, answer: bytes) -> None:
+        assert status == 200, answer
+
+    def ask() -> Sent | None:
+        return None if time.perf_counter() >= until else ((head + sent).encode(), answered)
+
+    return ask
+
+
+async def run(running: Platform, seconds: float, clients: int) -> dict[str, Any]:
+    """All questions, one kind after the other."""
+    database = psutil.Process(running.pids["postgres"])
+    someone = await known_to_all(running, "bench@bench.example.com")
+    tokens = await sign_in(running, [(new_selector(), new_secret())], [someone])
+    with served(running, "auth") as (url, _):
+        tabs = Tabs(tokens, 5)
+        once = iter((tabs.refresh(), None))
+        await load(url, 1, lambda: next(once))
+    token = tabs.access_tokens[0]
+
+    def question(action: str) -> dict[str, Any]:
+        return {
+            "subject": {"type": "user", "id": someone},
+            "action": {"name": action},
+            "resource": {"type": "content", "id": "1"},
+        }
+
+    figures: dict[str, Any] = {"clients": clients}
+    with served(running, "user") as (url, server):
+        for name, path, body in (
+            ("check, allowed", "evaluation", question("read")),
+            ("check, denied", "evaluation", question("delete")),
+            ("explanation, allowed", "explanation", question("read")),
+            ("explanation, denied", "explanation", question("delete")),
+            ("a hundred checks", "evaluations", question("read") | {"evaluations": [{}] * 100}),
+        ):
+            await load(url, clients, asking(path, body, token, 1))
+            figures[name] = await measured(url, clients, asking(path, body, token, seconds), server, database)
+    return figures
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    with platform() as started:
+        found = run(started, float(given[0]) if given else SECONDS, int(given[1]) if given[1:] else CLIENTS)
+        print(json.dumps(uvloop.run(found), indent=2))

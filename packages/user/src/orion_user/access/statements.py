@@ -1,0 +1,272 @@
+# ruff: noqa: S608 - the statements are put together from constants of this file
+"""The SQL of decisions, put together once from the parts that all of it shares.
+
+The joins follow a user's grants: from `user_roles` to what the roles come to (`role_rights`, which triggers keep). Each
+step is a probe of an index, so what a decision costs depends on how many grants the user has, never on how many there
+are, how deep roles inherit or how many of them there are.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import TextClause, text
+
+LIVE = "held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expires_at)"
+NOT_ENDED = "(held.expires_at IS NULL OR :now < held.expires_at)"
+AROUND = "(held.scope_id IS NULL OR held.scope_id = ANY (CAST(:within AS uuid[])))"
+PERMISSION_ID = "(SELECT id FROM permissions WHERE name = :permission)"  # uq_permissions_name
+STANDING = "EXISTS (SELECT FROM users WHERE id = :user_id AND deleted_at IS NULL AND status <> 'SUSPENDED')"  # pk_users
+OF_USER = "held.user_id = :user_id"
+OF_SEVERAL = "held.user_id = ANY (CAST(:users AS uuid[]))"
+
+PRESENT = "granted.ended_at IS NULL"
+"""What roles come to now. By the moment it would be a race of two clocks: the database's and ours."""
+THEN = "granted.began_at <= :now AND (granted.ended_at IS NULL OR :now < granted.ended_at)"
+
+OF_ROLES = """
+    SELECT
+      held.id, held.user_id, permission.name AS permission, granted.effect = 'DENY' AS denies,
+      held.scope::text AS scope, held.scope_id, held.condition, granted.condition AS role_condition,
+      role.name AS role, assigned.name AS through,
+      held.starts_at, held.expires_at, held.assigned_by, held.reason, true AS is_active
+    FROM user_roles AS held                                              -- ix_user_roles_user_id_role_id
+    JOIN role_rights AS granted ON granted.role_id = held.role_id        -- ix_role_rights_role_id_permission_id
+    JOIN permissions AS permission ON permission.id = granted.permission_id
+    JOIN roles AS assigned ON assigned.id = held.role_id
+    JOIN roles AS role ON role.id = granted.source_role_id
+"""
+OF_INACTIVE_ROLES_TOO = """
+    SELECT
+      held.id, held.user_id, permission.name AS permission, granted.effect = 'DENY' AS denies,
+      held.scope::text AS scope, held.scope_id, held.condition, granted.condition AS role_condition,
+      role.name AS role, assigned.name AS through,
+      held.starts_at, held.expires_at, held.assigned_by, held.reason,
+      assigned.is_active AND role.is_active AS is_active
+    FROM user_roles AS held                                              -- ix_user_roles_user_id_role_id
+    JOIN role_ancestors AS ancestor ON ancestor.role_id = held.role_id   -- pk_role_ancestors
+    JOIN role_permissions AS granted                                     -- uq_role_permissions_role_id_permission_id
+      ON granted.role_id = ancestor.ancestor_id
+    JOIN permissions AS permission ON permission.id = granted.permission_id
+    JOIN roles AS assigned ON assigned.id = held.role_id
+    JOIN roles AS role ON role.id = granted.role_id
+"""
+DIRECT = """
+    SELECT
+      held.id, held.user_id, permission.name AS permission, held.effect = 'DENY' AS denies,
+      held.scope::text AS scope, held.scope_id, held.condition, NULL AS role_condition,
+      NULL AS role, NULL AS through,
+      held.starts_at, held.expires_at, held.assigned_by, held.reason, true AS is_active
+    FROM user_permissions AS held                                        -- ix_user_permissions_user_id_permission_id
+    JOIN permissions AS permission ON permission.id = held.permission_id
+"""
+
+
+def grounds(users: str, *further: str, roles: str = OF_ROLES, of_role: str = "true", one: bool = True) -> str:
+    """The grants of some users, of one permission or of all, that meet further clauses, and `of_role` if by a role."""
+    of_roles = [users, of_role, *further, *([f"granted.permission_id = {PERMISSION_ID}"] if one else [])]
+    directly = [users, *further, *([f"held.permission_id = {PERMISSION_ID}"] if one else [])]
+    return f"{roles} WHERE {' AND '.join(of_roles)} UNION ALL {DIRECT} WHERE {' AND '.join(directly)}"
+
+
+@dataclass(frozen=True)
+class Statements:
+    """The questions about one kind of moment."""
+
+    decide: TextClause
+    """What speaks of one permission here."""
+    all_about: TextClause
+    """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first."""
+    anywhere: TextClause
+    """What speaks of one permission in any place."""
+    actions: TextClause
+    """What speaks of any action on one kind of resource here. uq_permissions_resource_action."""
+    of_several: TextClause
+    """What speaks of one permission here, for several users."""
+    subjects: TextClause
+    """Users whom something allows it here, whether or not it is denied to them: a page of them, in order."""
+
+
+DECIDE = f"""
+    SELECT spoken.*
+    FROM permissions AS permission                                       -- uq_permissions_name
+    CROSS JOIN LATERAL (
+      SELECT
+        held.id, held.user_id, permission.name AS permission, granted.effect = 'DENY' AS denies,
+        held.scope::text AS scope, held.scope_id, held.condition, granted.condition AS role_condition,
+        NULL AS role, NULL AS through,
+        held.starts_at, held.expires_at, held.assigned_by, held.reason, true AS is_active
+      FROM user_roles AS held                                            -- ix_user_roles_user_id_role_id
+      CROSS JOIN LATERAL (
+        SELECT granted.effect, granted.condition
+        FROM role_rights AS granted                                      -- uq_role_rights_present
+        WHERE granted.role_id = held.role_id AND granted.permission_id = permission.id AND {PRESENT}
+        OFFSET 0
+      ) AS granted
+      WHERE {OF_USER} AND {LIVE} AND {AROUND}
+      UNION ALL
+      SELECT
+        held.id, held.user_id, permission.name AS permission, held.effect = 'DENY' AS denies,
+        held.scope::text AS scope, held.scope_id, held.condition, NULL, NULL, NULL,
+        held.starts_at, held.expires_at, held.assigned_by, held.reason, true
+      FROM user_permissions AS held                                      -- ix_user_permissions_user_id_permission_id
+      WHERE held.user_id = ANY (ARRAY[CAST(:user_id AS uuid)]) AND held.permission_id = permission.id
+        AND {LIVE} AND {AROUND}
+    ) AS spoken
+    WHERE permission.name = :permission AND {STANDING}
+"""
+"""The decision itself: no names of roles, and the permission and the user's standing are looked up once, before all.
+
+OFFSET 0 has each of the user's roles probed; a join might begin with all roles that have the permission. ANY keeps the
+planner from the GiST index of the constraint against overlaps, which it takes for as good as the one that is named.
+"""
+
+
+def _statements(*, past: bool) -> Statements:
+    """Of a moment that is over the user's standing is not known, and is passed over."""
+    granted, standing = (THEN, "true") if past else (PRESENT, STANDING)
+    about = grounds(OF_USER, of_role=granted) if past else grounds(OF_USER, roles=OF_INACTIVE_ROLES_TOO)
+    return Statements(
+        decide=text(grounds(OF_USER, LIVE, AROUND, of_role=granted) if past else DECIDE),
+        all_about=text(f"{about} ORDER BY expires_at DESC NULLS FIRST, starts_at DESC LIMIT 200"),
+        anywhere=text(grounds(OF_USER, LIVE, standing, of_role=granted)),
+        actions=text(
+            grounds(OF_USER, LIVE, AROUND, standing, "permission.resource = :resource", of_role=granted, one=False)
+        ),
+        of_several=text(grounds(OF_SEVERAL, LIVE, AROUND, of_role=granted)),
+        subjects=text(_subjects(granted)),
+    )
+
+
+def _subjects(granted: str) -> str:
+    return f"""
+    WITH able AS (
+      SELECT DISTINCT granted.role_id
+      FROM role_rights AS granted                                        -- ix_role_rights_permission_id
+      WHERE granted.permission_id = {PERMISSION_ID} AND granted.effect = 'ALLOW' AND {granted}
+    ), candidates AS (
+      SELECT found.user_id
+      FROM able CROSS JOIN LATERAL (
+        SELECT held.user_id FROM user_roles AS held                      -- ix_user_roles_role_id_scope_id_user_id
+        WHERE held.role_id = able.role_id AND held.scope_id IS NULL AND held.user_id > :after AND {LIVE}
+        ORDER BY held.user_id LIMIT :limit
+      ) AS found
+      UNION ALL
+      SELECT found.user_id
+      FROM able CROSS JOIN unnest(CAST(:within AS uuid[])) AS place (id) CROSS JOIN LATERAL (
+        SELECT held.user_id FROM user_roles AS held
+        WHERE held.role_id = able.role_id AND held.scope_id = place.id AND held.user_id > :after AND {LIVE}
+        ORDER BY held.user_id LIMIT :limit
+      ) AS found
+      UNION ALL
+      (
+        SELECT held.user_id FROM user_permissions AS held         -- ix_user_permissions_permission_id_scope_id_user_id
+        WHERE held.permission_id = {PERMISSION_ID} AND held.effect = 'ALLOW' AND held.scope_id IS NULL
+          AND held.user_id > :after AND {LIVE}
+        ORDER BY held.user_id LIMIT :limit
+      )
+      UNION ALL
+      SELECT found.user_id
+      FROM unnest(CAST(:within AS uuid[])) AS place (id) CROSS JOIN LATERAL (
+        SELECT held.user_id FROM user_permissions AS held
+        WHERE held.permission_id = {PERMISSION_ID} AND held.effect = 'ALLOW' AND held.scope_id = place.id
+          AND held.user_id > :after AND {LIVE}
+        ORDER BY held.user_id LIMIT :limit
+      ) AS found
+    ), page AS (
+      SELECT DISTINCT user_id FROM candidates ORDER BY user_id LIMIT :limit
+    )
+    SELECT page.user_id, users.deleted_at IS NULL AND users.status <> 'SUSPENDED' AS is_active
+    FROM page JOIN users ON users.id = page.user_id                      -- pk_users
+    ORDER BY page.user_id
+    """
+
+
+AT_PRESENT, IN_THE_PAST = _statements(past=False), _statements(past=True)
+
+TEAMS_AROUND = text("""
+    WITH RECURSIVE above (id, parent_team_id, organization_id) AS (
+      SELECT id, parent_team_id, organization_id FROM teams WHERE id = :team_id
+      UNION ALL
+      SELECT team.id, team.parent_team_id, team.organization_id
+      FROM above JOIN teams AS team ON team.id = above.parent_team_id
+    )
+    SELECT id, organization_id FROM above                                -- pk_teams
+""")
+
+IS_ACTIVE = text(f"SELECT {STANDING}")
+
+PATH = text("""
+    WITH RECURSIVE way (role_id, names, steps) AS (
+      SELECT held.role_id, ARRAY[role.name::text], 0
+      FROM user_roles AS held JOIN roles AS role ON role.id = held.role_id
+      WHERE held.id = :grant_id                                          -- pk_user_roles
+      UNION ALL
+      SELECT parent.id, way.names || parent.name::text, way.steps + 1
+      FROM way
+      JOIN role_inheritance AS step ON step.child_role_id = way.role_id  -- uq_role_inheritance_child_role_id_...
+      JOIN roles AS parent ON parent.id = step.parent_role_id
+      WHERE way.steps < 30
+    )
+    SELECT unnest(names) FROM (SELECT names FROM way WHERE names[steps + 1] = :role ORDER BY steps LIMIT 1) AS shortest
+""")
+
+PLACES = {
+    "organization": text("""
+        SELECT id, ARRAY[id] AS within FROM organizations                -- pk_organizations
+        WHERE deleted_at IS NULL AND id > :after AND (CAST(:only AS uuid[]) IS NULL OR id = ANY (:only))
+        ORDER BY id LIMIT :limit
+    """),
+    "user": text("""
+        SELECT id, ARRAY[id] AS within FROM users                        -- pk_users
+        WHERE deleted_at IS NULL AND id > :after AND (CAST(:only AS uuid[]) IS NULL OR id = ANY (:only))
+        ORDER BY id LIMIT :limit
+    """),
+    "team": text("""
+        WITH RECURSIVE below (id, organization_id) AS (
+          SELECT id, organization_id FROM teams                          -- ix_teams_organization_id_parent_team_id
+          WHERE id = ANY (CAST(:only AS uuid[])) OR organization_id = ANY (CAST(:only AS uuid[]))
+          UNION
+          SELECT team.id, team.organization_id
+          FROM below JOIN teams AS team
+            ON team.organization_id = below.organization_id AND team.parent_team_id = below.id
+        ), page AS (
+          SELECT id, organization_id FROM teams                          -- pk_teams
+          WHERE id > :after AND (CAST(:only AS uuid[]) IS NULL OR id IN (SELECT id FROM below))
+          ORDER BY id LIMIT :limit
+        )
+        SELECT page.id, (
+          WITH RECURSIVE above (id, parent_team_id) AS (
+            SELECT id, parent_team_id FROM teams WHERE id = page.id
+            UNION ALL
+            SELECT team.id, team.parent_team_id FROM above JOIN teams AS team ON team.id = above.parent_team_id
+          )
+          SELECT array_agg(id) || page.organization_id FROM above
+        ) AS within
+        FROM page ORDER BY page.id
+    """),
+}
+"""A page of the places of one kind and what each lies in; only those that lie in some others, or all."""
+
+RIGHTS = text(f"""
+    WITH present AS (
+      SELECT
+        {STANDING} AS is_standing,
+        md5(concat_ws(' ',
+          (SELECT version FROM rights_versions),
+          (SELECT status::text || (deleted_at IS NULL)::text FROM users WHERE id = :user_id),
+          (SELECT md5(string_agg(xmin::text || ctid::text, ' ' ORDER BY id)) FROM user_roles WHERE user_id = :user_id),
+          (SELECT md5(string_agg(xmin::text || ctid::text, ' ' ORDER BY id))
+            FROM user_permissions WHERE user_id = :user_id)
+        )) AS version
+    )
+    SELECT present.is_standing, present.version, rights.*
+    FROM present LEFT JOIN LATERAL (
+      SELECT * FROM ({grounds(OF_USER, NOT_ENDED, of_role=PRESENT, one=False)}) AS spoken
+      WHERE present.version IS DISTINCT FROM CAST(:known AS text)
+    ) AS rights ON true
+""")
+"""The version of a user's rights, and all their grants that have not ended, unless that version is known.
+
+The version is made of what the rights are made of: how often roles changed (`rights_versions`), the user's standing,
+and which row versions their grants are (a row that is written anew has another xmin or ctid). Both come out of one
+snapshot.
+"""

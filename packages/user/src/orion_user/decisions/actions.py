@@ -1,0 +1,201 @@
+"""What can be asked about rights."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_contracts.claims import AccessClaims
+from orion_core.errors import Problem
+from orion_core.rights.decisions import Decision, Ground, Reason, decide
+from orion_user.access import actions as access
+from orion_user.access import guard
+from orion_user.access.rules import caller
+from orion_user.decisions import rules
+from orion_user.decisions.rules import Nearest, Question, Resource, Subject
+
+ROUNDS = 5
+"""How many pages of candidates one page of an answer is looked for in."""
+FIRST = UUID(int=0)
+SERVICE_SCOPE = "events:read"
+"""What auth gives to our own services alone."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The moment that is asked about. One that is over is answered whatever the subjects' standing was then."""
+
+    at: datetime
+    is_past: bool = False
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A decision, all that could have led to it, and what would have to change for another."""
+
+    decision: Decision
+    nearest: Nearest | None
+    paths: dict[UUID, list[str]]
+    roles: list[str]
+
+
+UNKNOWN = Decision(allowed=False, reason=Reason.INACTIVE_SUBJECT)
+
+
+async def require_asking(
+    connection: AsyncConnection, claims: AccessClaims, subjects: Sequence[Subject] | None, now: datetime
+) -> None:
+    """403 unless the caller may know this: of themselves always, of others (or of all: None) with `permission:read`.
+
+    Our own services may, too: they ask on behalf of whoever called them.
+    """
+    asker = caller(claims).user_id
+    if asker is None and claims.sid is None and SERVICE_SCOPE in claims.scopes:
+        return
+    if subjects is None or asker is None or any(subject.user_id != asker for subject in subjects):
+        await guard.require(connection, claims, "permission:read", now)
+
+
+async def around(connection: AsyncConnection, resource: Resource) -> frozenset[UUID]:
+    """Everything that a resource lies in; 422 for a team that is of another organization than the resource."""
+    organization, team, user = (resource.place(kind) for kind in rules.PLACES)
+    within = frozenset(place for place in (organization, team, user) if place is not None)
+    if team is None:
+        return within
+    around_team, of_team = await access.around_team(connection, team)
+    if organization is not None and of_team is not None and of_team != organization:
+        detail = f"The team {team} is not of the organization {organization}: a resource lies in one organization."
+        raise Problem(422, "other_organization", "Contradiction", detail)
+    return within | around_team
+
+
+async def evaluate(connection: AsyncConnection, question: Question, moment: Moment) -> Decision:
+    """May they? One statement, and one more where the resource lies in a team."""
+    user_id = question.subject.user_id
+    if user_id is None:
+        return UNKNOWN
+    within = await around(connection, question.resource)
+    grounds = await access.decide(connection, user_id, question.permission, moment.at, within, is_past=moment.is_past)
+    return decide(grounds, question.facts(moment.at))
+
+
+async def explain(connection: AsyncConnection, question: Question, moment: Moment) -> Explained:
+    """Why may they, or why not, and what comes nearest to allowing it."""
+    user_id, at = question.subject.user_id, moment.at
+    if user_id is None:
+        return Explained(UNKNOWN, Nearest(rules.Nearness.INACTIVE_SUBJECT), {}, [])
+    within = await around(connection, question.resource)
+    everything = await access.all_about(connection, user_id, question.permission, at, is_past=moment.is_past)
+    is_active = moment.is_past or await access.is_active(connection, user_id)
+    speaking = rules.speaking(everything, at, within) if is_active else []
+    decision = decide(speaking, question.facts(at)) if is_active else UNKNOWN
+    nearest = None
+    if not decision.allowed:
+        nearest = rules.nearest(decision, everything, at, within, is_active=is_active)
+    shown = [*(each.ground for each in decision.weighed), *([nearest.ground] if nearest and nearest.ground else [])]
+    paths = {ground.id: await access.path(connection, ground) for ground in shown}
+    roles = await access.roles_with(connection, question.permission) if nearest is not None else []
+    return Explained(decision, nearest, paths, roles)
+
+
+async def actions_on(
+    connection: AsyncConnection, subject: Subject, resource: Resource, context: dict[str, object], moment: Moment
+) -> list[str]:
+    """What a subject may do to a resource, by name."""
+    if subject.user_id is None:
+        return []
+    within = await around(connection, resource)
+    grounds = await access.on_resource(
+        connection, subject.user_id, resource.type, moment.at, within, is_past=moment.is_past
+    )
+    facts = Question(subject, "", resource, context).facts(moment.at)
+    found = (permission for permission, group in _by_permission(grounds) if decide(group, facts).allowed)
+    return sorted(permission.partition(":")[2] for permission in found)
+
+
+async def subjects_who(
+    connection: AsyncConnection, question: Question, moment: Moment, after: UUID | None, limit: int
+) -> tuple[list[UUID], UUID | None]:
+    """Who may do it: at most `limit` users after one, in the order of their ids, and after whom to go on."""
+    within = await around(connection, question.resource)
+    found: list[UUID] = []
+    position = after or FIRST
+    for _ in range(ROUNDS):
+        candidates = await access.subjects(
+            connection, question.permission, moment.at, within, position, limit + 1, is_past=moment.is_past
+        )
+        page = candidates[:limit]
+        active = [user_id for user_id, is_active in page if is_active or moment.is_past]
+        grounds: dict[UUID, list[Ground]] = defaultdict(list)
+        for ground in await access.of_several(
+            connection, active, question.permission, moment.at, within, is_past=moment.is_past
+        ):
+            grounds[ground.user_id].append(ground)
+        for user_id in active:
+            if decide(grounds[user_id], _as_subject(question, user_id).facts(moment.at)).allowed:
+                found.append(user_id)
+                if len(found) == limit:
+                    return found, user_id if user_id != candidates[-1][0] else None
+        if len(candidates) <= limit:
+            return found, None
+        position = page[-1][0]
+    return found, position
+
+
+async def resources_where(
+    connection: AsyncConnection, question: Question, moment: Moment, after: UUID | None, limit: int
+) -> tuple[list[UUID], UUID | None]:
+    """In which organizations or teams, or to which users, the subject may do it; paged as `subjects_who` is."""
+    user_id, kind = question.subject.user_id, question.resource.type
+    if kind not in rules.PLACES:
+        detail = f"Resources of type {kind} are the product's own; searched can be {', '.join(rules.PLACES)}."
+        raise Problem(422, "unsearchable_resource", "Not searchable", detail)
+    if user_id is None:
+        return [], None
+    grounds = await access.anywhere(connection, user_id, question.permission, moment.at, is_past=moment.is_past)
+    allowing = [ground for ground in grounds if not ground.denies]
+    if not allowing:
+        return [], None
+    fixed = await around(connection, Resource(kind, "", question.resource.properties))
+    organization = question.resource.place("organization") if kind == "team" else None
+    places = [each.scope_id for each in allowing if each.scope_id is not None]
+    only = None if any(each.reaches(fixed) for each in allowing) else places
+    found: list[UUID] = []
+    position = after or FIRST
+    for _ in range(ROUNDS):
+        candidates = await access.places(connection, kind, only, position, limit + 1)
+        for place, within in candidates[:limit]:
+            if organization is not None and organization not in within:
+                continue
+            here = [ground for ground in grounds if ground.reaches(within | fixed)]
+            if decide(here, _as_resource(question, place).facts(moment.at)).allowed:
+                found.append(place)
+                if len(found) == limit:
+                    return found, place if place != candidates[-1][0] else None
+        if len(candidates) <= limit:
+            return found, None
+        position = candidates[limit - 1][0]
+    return found, position
+
+
+def _as_subject(question: Question, user_id: UUID) -> Question:
+    subject = Subject(question.subject.type, str(user_id), question.subject.properties)
+    return Question(subject, question.action, question.resource, question.context)
+
+
+def _as_resource(question: Question, place: UUID) -> Question:
+    resource = Resource(question.resource.type, str(place), question.resource.properties)
+    return Question(question.subject, question.action, resource, question.context)
+
+
+def _by_permission(grounds: Sequence[Ground]) -> list[tuple[str, list[Ground]]]:
+    found: dict[str, list[Ground]] = defaultdict(list)
+    for ground in grounds:
+        found[ground.permission].append(ground)
+    return list(found.items())
+
+
+rights = access.rights

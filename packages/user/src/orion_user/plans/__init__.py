@@ -1,0 +1,1 @@
+"""What a change of rights would give or take, and to whom, before it is made."""

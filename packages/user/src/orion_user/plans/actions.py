@@ -1,0 +1,127 @@
+"""Trying a change: it is made in a transaction that is always rolled back, and the rights before and after compared."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_contracts.claims import AccessClaims
+from orion_core.conditions.condition import refuse_invalid
+from orion_core.database import Database
+from orion_core.errors import Problem, not_found
+from orion_user.access import actions as access
+from orion_user.access import guard
+from orion_user.access.rules import EffectivePermission
+from orion_user.access.shapes import PermissionShape
+from orion_user.plans import store
+from orion_user.plans.rules import difference
+from orion_user.plans.shapes import (
+    Change,
+    GrantEnded,
+    PermissionGranted,
+    PlanShape,
+    RoleActive,
+    RoleGranted,
+    RoleInherits,
+    RoleSays,
+    UserDifference,
+)
+
+MOST_USERS = 100
+
+NEEDS = {
+    "role_granted": ("role:assign",),
+    "permission_granted": ("permission:grant",),
+    "grant_ended": ("role:assign", "permission:revoke"),
+    "role_says": ("role:update",),
+    "role_inherits": ("role:update",),
+    "role_active": ("role:update",),
+}
+"""What making a change needs; trying it tells no less, and needs the same."""
+
+
+class _RollBackError(Exception):
+    """Leaves the transaction of a plan, so that nothing of it stays."""
+
+
+async def plan(database: Database, claims: AccessClaims, changes: Sequence[Change], now: datetime) -> PlanShape:
+    """What the changes would give and take; 422 for changes that the database would refuse, 404 for unknown ids."""
+    for number, change in enumerate(changes):
+        if (condition := getattr(change, "condition", None)) is not None:
+            refuse_invalid(condition, f"/changes/{number}/condition")
+    found: list[PlanShape] = []
+    try:
+        async with database.transaction() as transaction:
+            for permission in dict.fromkeys(each for change in changes for each in NEEDS[change.kind]):
+                await guard.require(transaction.connection, claims, permission, now)
+            found.append(await _tried(transaction.connection, changes, now))
+            raise _RollBackError
+    except _RollBackError:
+        return found[0]
+
+
+async def _tried(connection: AsyncConnection, changes: Sequence[Change], now: datetime) -> PlanShape:
+    users = await _concerned(connection, changes, now)
+    looked_at = users[:MOST_USERS]
+    before = await _rights(connection, looked_at, now)
+    for number, change in enumerate(changes):
+        await _apply(connection, number, change, now)
+    after = await _rights(connection, looked_at, now)
+    differences = {user_id: difference(before[user_id], after[user_id]) for user_id in looked_at}
+    return PlanShape(
+        looked_at=len(looked_at),
+        there_are_more=len(users) > len(looked_at),
+        users=[
+            UserDifference(
+                user_id=user_id,
+                given=[PermissionShape.of(each) for each in found.given],
+                taken=[PermissionShape.of(each) for each in found.taken],
+            )
+            for user_id, found in differences.items()
+            if not found.is_empty
+        ],
+    )
+
+
+async def _concerned(connection: AsyncConnection, changes: Sequence[Change], now: datetime) -> list[UUID]:
+    """Users who have something that is changed: those who are named, and those who have a role that is."""
+    named: list[UUID | None] = []
+    roles: list[UUID] = []
+    for change in changes:
+        match change:
+            case GrantEnded():
+                named.append(await store.owner_of(connection, change.grant_id))
+            case RoleGranted() | PermissionGranted():
+                named.append(change.user_id)
+            case RoleSays() | RoleInherits() | RoleActive():
+                roles.append(change.role_id)
+    users = [user_id for user_id in named if user_id is not None]
+    return list(dict.fromkeys(users + await store.holders(connection, roles, now, MOST_USERS + 1)))
+
+
+async def _rights(
+    connection: AsyncConnection, users: Sequence[UUID], now: datetime
+) -> Mapping[UUID, list[EffectivePermission]]:
+    return {user_id: (await access.of_user(connection, user_id, now)).permissions for user_id in users}
+
+
+async def _apply(connection: AsyncConnection, number: int, change: Change, now: datetime) -> None:
+    kind = change.kind
+    if isinstance(change, RoleInherits) and not change.inherits:
+        kind = "role_disinherits"
+    values: dict[str, Any] = {**change.model_dump(exclude={"kind", "inherits"}), "now": now}
+    try:
+        made = await store.apply(connection, kind, values)
+    except IntegrityError as error:
+        raise _refused(number, error) from None
+    if not made:
+        raise not_found(f"thing to change (changes/{number})")
+
+
+def _refused(number: int, error: IntegrityError) -> Problem:
+    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) or "a rule"
+    detail = f"Change {number} would be refused: it breaks {constraint}. Nothing was changed."
+    return Problem(422, "change_refused", "Not possible", detail)

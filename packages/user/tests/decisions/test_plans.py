@@ -1,0 +1,134 @@
+"""What a change would give or take, to whom; and that nothing of it stays."""
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from orion_contracts.claims import AccessClaims
+from orion_core.database import Database
+from orion_core.errors import Problem
+from orion_core.ids import uuid7
+from orion_user.plans import actions
+from orion_user.plans.shapes import PlanRequest, PlanShape
+
+if TYPE_CHECKING:
+    from packages.user.tests.conftest import AuthFeed, Query
+    from packages.user.tests.decisions.conftest import Giver
+
+
+class Planner:
+    """Plans as one user."""
+
+    def __init__(self, database: Database, user_id: UUID, auth: "AuthFeed") -> None:
+        self.database = database
+        self.user_id = user_id
+        self.auth = auth
+
+    async def plan(self, *changes: dict[str, Any]) -> PlanShape:
+        values = {"iss": "a", "aud": "orion", "client_id": "orion", "exp": 2, "iat": 1, "jti": "j", "sid": "s"}
+        claims = AccessClaims.model_validate({**values, "sub": str(self.user_id)})
+        asked = PlanRequest.model_validate_json(PlanRequest.model_validate({"changes": changes}).model_dump_json())
+        return await actions.plan(self.database, claims, asked.changes, self.auth.clock())
+
+
+@pytest.fixture
+async def planner(database: Database, auth: "AuthFeed", giver: "Giver") -> Planner:
+    user_id = await auth.register("boss@example.com")
+    await giver.role(user_id, "super_admin", auth.clock())
+    return Planner(database, user_id, auth)
+
+
+async def role_id(query: "Query", name: str) -> UUID:
+    return (await query("SELECT id FROM roles WHERE name = :name", name=name))[0][0]
+
+
+def names(found: list[Any]) -> set[str]:
+    return {each.name for each in found}
+
+
+async def everything(query: "Query") -> list[Any]:
+    tables = ("user_roles", "user_permissions", "role_permissions", "role_inheritance", "role_ancestors", "roles")
+    return [sorted(map(str, await query(f"SELECT * FROM {table}"))) for table in tables]
+
+
+async def test_a_role_that_would_be_given(auth: "AuthFeed", planner: Planner, query: "Query") -> None:
+    ada = await auth.register()
+    before = await everything(query)
+    change = {"kind": "role_granted", "user_id": ada, "role_id": await role_id(query, "editor")}
+    found = await planner.plan(change)
+    (of_ada,) = found.users
+    assert of_ada.user_id == ada
+    assert names(of_ada.given) == {f"content:{action}" for action in ("create", "update", "delete", "publish")}
+    assert of_ada.taken == []
+    assert await everything(query) == before, "nothing was changed"
+
+
+async def test_a_role_that_would_say_less_takes_from_all_who_have_it(
+    auth: "AuthFeed", giver: "Giver", planner: Planner, query: "Query"
+) -> None:
+    editor = await role_id(query, "editor")
+    ada, grace = await auth.register("a@example.com"), await auth.register("g@example.com")
+    await giver.role(ada, "editor", auth.clock())
+    await giver.role(grace, "moderator", auth.clock())
+    await giver.permission(grace, "content:update", auth.clock())
+    before = await everything(query)
+    found = await planner.plan(
+        {"kind": "role_says", "role_id": editor, "permission": "content:update", "effect": None},
+        {"kind": "role_says", "role_id": editor, "permission": "user:suspend", "effect": "ALLOW"},
+    )
+    by_user = {each.user_id: each for each in found.users}
+    assert set(by_user) == {ada, planner.user_id}, "grace has both from elsewhere"
+    assert names(by_user[ada].taken) == {"content:update"}
+    assert names(by_user[ada].given) == {"user:suspend"}
+    assert (found.looked_at, found.there_are_more) == (3, False)
+    assert await everything(query) == before
+
+
+@pytest.mark.parametrize("kind", ["denied", "ended", "inactive", "disinherited"])
+async def test_every_way_of_taking(
+    auth: "AuthFeed", giver: "Giver", planner: Planner, query: "Query", kind: str
+) -> None:
+    ada = await auth.register()
+    await giver.role(ada, "editor", auth.clock())
+    ((grant_id,),) = await query("SELECT id FROM user_roles WHERE user_id = :id AND reason IS NULL", id=ada)
+    editor, user = await role_id(query, "editor"), await role_id(query, "user")
+    change: dict[str, Any] = {
+        "denied": {"kind": "permission_granted", "user_id": ada, "permission": "content:update", "effect": "DENY"},
+        "ended": {"kind": "grant_ended", "grant_id": grant_id},
+        "inactive": {"kind": "role_active", "role_id": editor, "is_active": False},
+        "disinherited": {"kind": "role_inherits", "role_id": editor, "parent_role_id": user, "inherits": False},
+    }[kind]
+    before = await everything(query)
+    found = {each.user_id: each for each in (await planner.plan(change)).users}
+    if kind == "disinherited":
+        assert ada not in found, "what is lost through editor is held through user"
+    else:
+        assert "content:update" in names(found[ada].taken)
+    assert await everything(query) == before
+
+
+async def test_what_could_not_be_done_is_refused(
+    auth: "AuthFeed", planner: Planner, query: "Query", database: Database
+) -> None:
+    ada = await auth.register()
+    editor, user = await role_id(query, "editor"), await role_id(query, "user")
+    before = await everything(query)
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"kind": "role_inherits", "role_id": user, "parent_role_id": editor}, "change_refused"),
+        ({"kind": "role_granted", "user_id": ada, "role_id": user}, "change_refused"),
+        ({"kind": "role_granted", "user_id": ada, "role_id": editor, "scope": "ORG"}, "change_refused"),
+        ({"kind": "role_granted", "user_id": uuid7(), "role_id": editor}, "change_refused"),
+        ({"kind": "role_granted", "user_id": ada, "role_id": editor, "condition": "nobody.x"}, "invalid_fields"),
+        ({"kind": "grant_ended", "grant_id": uuid7()}, "not_found"),
+        ({"kind": "permission_granted", "user_id": ada, "permission": "no:such"}, "not_found"),
+    ]
+    for change, code in refused:
+        with pytest.raises(Problem) as problem:
+            await planner.plan(change)
+        assert problem.value.code == code
+    mere = Planner(database, ada, auth)
+    with pytest.raises(Problem) as problem:
+        await mere.plan({"kind": "role_granted", "user_id": ada, "role_id": editor})
+    assert problem.value.code == "permission_denied"
+    assert await everything(query) == before
