@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from orion_contracts.access_events import (
     ElevationChanged,
+    MembershipChanged,
+    OrganizationChanged,
     PermissionChanged,
     PermissionGranted,
     PermissionGrantEnded,
@@ -17,6 +19,7 @@ from orion_contracts.access_events import (
     RoleAssignmentEnded,
     RoleChanged,
     SeparationRuleChanged,
+    TeamChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed
@@ -172,6 +175,14 @@ EXAMPLES: list[tuple[Event, str]] = [
         str(USER),
     ),
     (UserCreated(user_id=USER, email="a@b.example", locale="de", timezone="UTC", created_at=NOON), str(USER)),
+    (OrganizationChanged(organization_id=OTHER, slug="acme", change="CREATED", changed_at=NOON), str(OTHER)),
+    (TeamChanged(team_id=OTHER, organization_id=USER, change="CREATED", changed_at=NOON), str(OTHER)),
+    (
+        MembershipChanged(
+            membership_id=OTHER, organization_id=USER, email="a@b.example", change="INVITED", changed_at=NOON
+        ),
+        str(OTHER),
+    ),
     (SeparationRuleChanged(rule_id=OTHER, name="pay", change="CREATED", changed_at=NOON), str(OTHER)),
     (
         ElevationChanged(

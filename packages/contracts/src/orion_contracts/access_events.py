@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from orion_contracts.event import Event, UserEvent
-from orion_contracts.types import AwareDatetime, Label
+from orion_contracts.types import AwareDatetime, Email, Label
 
 RoleName = str
 PermissionName = str
@@ -131,3 +131,60 @@ class ElevationChanged(UserEvent):
     by: UUID | None = None
     """The user who did it; empty: an operator, or the clock."""
     changed_at: AwareDatetime
+
+
+class OrganizationChanged(Event):
+    """user: an organization was made, changed, handed over, deleted or restored."""
+
+    type: ClassVar[str] = "orion.user.organization.changed.v1"
+
+    organization_id: UUID
+    slug: str = Field(max_length=63)
+    change: Label
+    """`CREATED`, `UPDATED`, `HANDED_OVER`, `DELETED`, `RESTORED`."""
+    changed_at: AwareDatetime
+
+    @property
+    def subject(self) -> str:
+        """The organization's id."""
+        return str(self.organization_id)
+
+
+class TeamChanged(Event):
+    """user: a team was made, changed, moved or deleted."""
+
+    type: ClassVar[str] = "orion.user.team.changed.v1"
+
+    team_id: UUID
+    organization_id: UUID
+    change: Label
+    """`CREATED`, `UPDATED`, `DELETED`."""
+    changed_at: AwareDatetime
+
+    @property
+    def subject(self) -> str:
+        """The team's id."""
+        return str(self.team_id)
+
+
+class MembershipChanged(Event):
+    """user: somebody was invited to an organization, belongs to it or to a team of it, or no longer."""
+
+    type: ClassVar[str] = "orion.user.membership.changed.v1"
+
+    membership_id: UUID
+    organization_id: UUID
+    team_id: UUID | None = None
+    user_id: UUID | None = None
+    email: Email | None = None
+    """The address that was invited."""
+    change: Label
+    """`INVITED`, `JOINED`, `LEFT`, `TAKEN_BACK`."""
+    expires_at: AwareDatetime | None = None
+    """Until when an invitation can be accepted."""
+    changed_at: AwareDatetime
+
+    @property
+    def subject(self) -> str:
+        """The membership's id."""
+        return str(self.membership_id)

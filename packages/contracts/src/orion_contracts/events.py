@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orion_contracts.access_events import (
     ElevationChanged,
+    MembershipChanged,
+    OrganizationChanged,
     PermissionChanged,
     PermissionGranted,
     PermissionGrantEnded,
@@ -18,6 +20,7 @@ from orion_contracts.access_events import (
     RoleAssignmentEnded,
     RoleChanged,
     SeparationRuleChanged,
+    TeamChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed
@@ -315,6 +318,9 @@ EVENTS: dict[str, type[Event]] = {
         SecurityPreferencesChanged,
         ErasureRequested,
         ApiKeyChanged,
+        OrganizationChanged,
+        TeamChanged,
+        MembershipChanged,
         NotificationSent,
         MessagesErased,
         AuthAuditRecorded,

@@ -50,6 +50,7 @@ from orion_user.other_services import OtherServices
 from orion_user.preferences import routes as preferences
 from orion_user.profiles import routes as profiles
 from orion_user.plans import routes as plans
+from orion_user.organizations import routes as organizations
 from orion_user.roles import routes as roles
 from orion_user.separation import routes as separation
 from orion_user.service import service
@@ -157,6 +158,7 @@ def _routers(feed_router: APIRouter) -> list[APIRouter]:
         audit_streams.router,
         decisions.router,
         plans.router,
+        organizations.router,
         feed_router,
     ):
         router.include_router(part)

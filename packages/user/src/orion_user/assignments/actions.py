@@ -148,11 +148,13 @@ async def stop_one(desk: Desk, transaction: Transaction, grant_id: UUID | None, 
         await stop(desk, transaction, row, reason)
 
 
-async def stop_in(desk: Desk, transaction: Transaction, user_id: UUID, place: Place, reason: str) -> None:
-    """End all that a user was given in an organization or a team, and in the teams below it."""
-    assert place.id is not None
-    for row in await store.roles_in(transaction.connection, user_id, place.id, desk.now):
-        await stop(desk, transaction, row, reason)
+async def stop_in(
+    desk: Desk, transaction: Transaction, user_id: UUID, place_id: UUID, reason: str, role_id: UUID | None = None
+) -> None:
+    """End the roles that a user was given in an organization or a team, and in the teams below it; or one role."""
+    for row in await store.roles_in(transaction.connection, user_id, place_id, desk.now):
+        if role_id is None or row["role_id"] == role_id:
+            await stop(desk, transaction, row, reason)
 
 
 async def _found(connection: AsyncConnection, grant_id: UUID) -> RowMapping:

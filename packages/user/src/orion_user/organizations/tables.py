@@ -109,9 +109,9 @@ class MembershipStatus(Enum):
 class Membership(Identified, Timestamped, Annotated, Table):
     """That somebody belongs to an organization, or to one team of it, or has been invited to.
 
-    An invitation is addressed to an e-mail address, whether or not it is a user's. `invitation_token` is the public
-    selector in the mailed link; of the secret beside it only the digest is kept. What a member may do is said by
-    assignments with the scope ORG or TEAM; an invitation names the role that accepting it will assign.
+    An invitation is addressed to an e-mail address, whether or not it is a user's; whoever has shown that it is his
+    accepts. `invitation_token` is the public selector in a mailed link; of the secret beside it only the digest is
+    kept. What a member may do is said by assignments with the scope ORG or TEAM.
     """
 
     __tablename__ = "memberships"
@@ -138,7 +138,8 @@ class Membership(Identified, Timestamped, Annotated, Table):
         CheckConstraint(object_check("metadata"), name="metadata"),
         CheckConstraint(
             "status <> 'INVITED'"
-            " OR num_nulls(email, invitation_token, invitation_token_hash, invited_at, expires_at) = 0",
+            " OR num_nulls(email, invited_at, expires_at) = 0"
+            " AND num_nulls(invitation_token, invitation_token_hash) <> 1",
             name="invited",
         ),
         CheckConstraint("status <> 'ACTIVE' OR num_nulls(user_id, joined_at) = 0", name="active"),

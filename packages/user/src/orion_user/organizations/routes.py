@@ -1,0 +1,206 @@
+"""`/organizations`, `/teams`, and what one is invited to."""
+
+from functools import partial
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from orion_core.http.etags import etag, require_match
+from orion_core.http.openapi import refusals
+from orion_core.paging import Page
+from orion_user.components import Wired
+from orion_user.desk import AtDesk
+from orion_user.listing import DEFAULT_LIMIT, Cursor, Limit, answer_page
+from orion_user.organizations import actions, members, teams
+from orion_user.organizations.shapes import (
+    MembershipState,
+    NewInvitation,
+    NewOrganization,
+    NewOwner,
+    NewTeam,
+    OrganizationChanges,
+    OrganizationState,
+    TeamChanges,
+    TeamState,
+)
+
+router = APIRouter(tags=["organizations"])
+
+GONE = refusals(HTTPStatus.NOT_FOUND)
+REFUSED = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+MATCHED = REFUSED | refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
+
+
+@router.get("/organizations")
+async def organizations(
+    request: Request,
+    response: Response,
+    wired: Wired,
+    desk: AtDesk,
+    mine: bool = True,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[OrganizationState]:
+    """One's own organizations, or with `mine=false` all."""
+    listing = f"organizations {desk.claims.sub if mine else 'of all'}"
+    after: UUID | None = None if cursor is None else wired.cursors.read(listing, cursor)[0]
+    found = await actions.page(desk, mine, after, limit + 1)
+    return answer_page(request, response, wired.cursors, listing, found, limit, ["id"], OrganizationState.of)
+
+
+@router.post("/organizations", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
+async def create_organization(response: Response, desk: AtDesk, body: NewOrganization) -> OrganizationState:
+    """Make an organization. Its owner may do everything in it."""
+    made = await actions.create(desk, body)
+    response.headers["ETag"] = etag(made)
+    response.headers["Location"] = f"/user/v1/organizations/{made.id}"
+    return made
+
+
+@router.get("/organizations/{organization_id}", responses=GONE)
+async def organization(response: Response, desk: AtDesk, organization_id: UUID) -> OrganizationState:
+    """One organization."""
+    found = await actions.read(desk, organization_id)
+    response.headers["ETag"] = etag(found)
+    return found
+
+
+@router.patch("/organizations/{organization_id}", responses=MATCHED)
+async def change_organization(
+    request: Request, response: Response, desk: AtDesk, organization_id: UUID, body: OrganizationChanges
+) -> OrganizationState:
+    """Change what an organization is called. `If-Match` is required."""
+    changed = await actions.change(desk, organization_id, body, partial(require_match, request))
+    response.headers["ETag"] = etag(changed)
+    return changed
+
+
+@router.delete("/organizations/{organization_id}", status_code=HTTPStatus.NO_CONTENT, responses=GONE)
+async def delete_organization(desk: AtDesk, organization_id: UUID) -> None:
+    """Put an organization away; it can be restored."""
+    await actions.remove(desk, organization_id)
+
+
+@router.post("/organizations/{organization_id}/restoration", responses=REFUSED)
+async def restore_organization(desk: AtDesk, organization_id: UUID) -> OrganizationState:
+    """Bring a deleted organization back."""
+    return await actions.restore(desk, organization_id)
+
+
+@router.post("/organizations/{organization_id}/ownership", responses=REFUSED)
+async def hand_organization_over(desk: AtDesk, organization_id: UUID, body: NewOwner) -> OrganizationState:
+    """Make a member the owner."""
+    return await actions.hand_over(desk, organization_id, body.user_id)
+
+
+@router.get("/organizations/{organization_id}/teams", responses=GONE)
+async def organization_teams(
+    request: Request,
+    response: Response,
+    wired: Wired,
+    desk: AtDesk,
+    organization_id: UUID,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[TeamState]:
+    """Teams of an organization, in the order they were made."""
+    listing = f"teams of {organization_id}"
+    after: UUID | None = None if cursor is None else wired.cursors.read(listing, cursor)[0]
+    found = await teams.page(desk, organization_id, after, limit + 1)
+    return answer_page(request, response, wired.cursors, listing, found, limit, ["id"], TeamState.of)
+
+
+@router.post("/organizations/{organization_id}/teams", status_code=HTTPStatus.CREATED, responses=REFUSED)
+async def create_team(response: Response, desk: AtDesk, organization_id: UUID, body: NewTeam) -> TeamState:
+    """Make a team, in another one or not."""
+    made = await teams.create(desk, organization_id, body)
+    response.headers["ETag"] = etag(made)
+    response.headers["Location"] = f"/user/v1/teams/{made.id}"
+    return made
+
+
+@router.get("/organizations/{organization_id}/members", responses=GONE)
+async def organization_members(
+    request: Request,
+    response: Response,
+    wired: Wired,
+    desk: AtDesk,
+    organization_id: UUID,
+    team_id: UUID | None = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[MembershipState]:
+    """Who belongs to an organization, or to one team of it, or is invited to."""
+    listing = f"members of {organization_id} {team_id}"
+    after: UUID | None = None if cursor is None else wired.cursors.read(listing, cursor)[0]
+    found = await members.page(desk, organization_id, team_id, after, limit + 1)
+    return answer_page(request, response, wired.cursors, listing, found, limit, ["id"], MembershipState.of)
+
+
+@router.delete(
+    "/organizations/{organization_id}/members/{user_id}", status_code=HTTPStatus.NO_CONTENT, responses=REFUSED
+)
+async def end_membership(desk: AtDesk, organization_id: UUID, user_id: UUID) -> None:
+    """Leave, or remove somebody, with all that was given in the organization."""
+    await members.leave(desk, organization_id, user_id)
+
+
+@router.post("/organizations/{organization_id}/invitations", status_code=HTTPStatus.CREATED, responses=REFUSED)
+async def invite_member(desk: AtDesk, organization_id: UUID, body: NewInvitation) -> MembershipState:
+    """Invite an address. Whoever has shown that it is his can accept within a week."""
+    return await members.invite(desk, organization_id, body.email)
+
+
+@router.get("/me/invitations")
+async def my_invitations(desk: AtDesk) -> list[MembershipState]:
+    """What I am invited to."""
+    return await members.invitations(desk)
+
+
+@router.post("/me/invitations/{invitation_id}/acceptance", responses=REFUSED)
+async def accept_invitation(desk: AtDesk, invitation_id: UUID) -> MembershipState:
+    """Become a member."""
+    return await members.accept(desk, invitation_id)
+
+
+@router.delete("/invitations/{invitation_id}", status_code=HTTPStatus.NO_CONTENT, responses=GONE)
+async def take_invitation_back(desk: AtDesk, invitation_id: UUID) -> None:
+    """Take an invitation back, or decline one's own."""
+    await members.take_back(desk, invitation_id)
+
+
+@router.get("/teams/{team_id}", responses=GONE)
+async def team(response: Response, desk: AtDesk, team_id: UUID) -> TeamState:
+    """One team."""
+    found = await teams.read(desk, team_id)
+    response.headers["ETag"] = etag(found)
+    return found
+
+
+@router.patch("/teams/{team_id}", responses=MATCHED)
+async def change_team(
+    request: Request, response: Response, desk: AtDesk, team_id: UUID, body: TeamChanges
+) -> TeamState:
+    """Change what a team is called, or move it into another. `If-Match` is required."""
+    changed = await teams.change(desk, team_id, body, partial(require_match, request))
+    response.headers["ETag"] = etag(changed)
+    return changed
+
+
+@router.delete("/teams/{team_id}", status_code=HTTPStatus.NO_CONTENT, responses=GONE)
+async def delete_team(desk: AtDesk, team_id: UUID) -> None:
+    """Delete a team, with the teams in it and what was given in them."""
+    await teams.remove(desk, team_id)
+
+
+@router.put("/teams/{team_id}/members/{user_id}", responses=GONE)
+async def add_team_member(desk: AtDesk, team_id: UUID, user_id: UUID) -> MembershipState:
+    """Have a member of the organization belong to a team of it."""
+    return await members.add_to_team(desk, team_id, user_id)
+
+
+@router.delete("/teams/{team_id}/members/{user_id}", status_code=HTTPStatus.NO_CONTENT, responses=GONE)
+async def end_team_membership(desk: AtDesk, team_id: UUID, user_id: UUID) -> None:
+    """Leave a team, or remove somebody, with what was given in it."""
+    await members.leave_team(desk, team_id, user_id)

@@ -1,0 +1,177 @@
+"""Every statement on organizations, teams and memberships."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, delete, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.tables import table_of
+from orion_user.organizations.tables import Membership, MembershipStatus, Organization, Team
+
+ORGANIZATIONS, TEAMS, MEMBERSHIPS = table_of(Organization), table_of(Team), table_of(Membership)
+ACTIVE, INVITED, ENDED = MembershipStatus.ACTIVE, MembershipStatus.INVITED, MembershipStatus.ENDED
+
+ADDRESS = text("SELECT email, email_verified_at FROM users WHERE id = :user_id AND deleted_at IS NULL")
+
+
+async def insert_organization(connection: AsyncConnection, values: dict[str, Any]) -> RowMapping:
+    """Add one. IntegrityError: uq_organizations_slug, fk_organizations_owner_id."""
+    return (await connection.execute(insert(ORGANIZATIONS).values(values).returning(ORGANIZATIONS))).mappings().one()
+
+
+async def find(connection: AsyncConnection, organization_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """An organization, deleted or not (primary key); with `lock`, nobody else changes it meanwhile."""
+    statement = select(ORGANIZATIONS).where(Organization.id == organization_id)
+    if lock:
+        statement = statement.with_for_update()
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def change(connection: AsyncConnection, organization_id: UUID, values: dict[str, Any]) -> RowMapping:
+    """Set columns (primary key). IntegrityError: uq_organizations_slug."""
+    statement = update(ORGANIZATIONS).where(Organization.id == organization_id).values(values).returning(ORGANIZATIONS)
+    return (await connection.execute(statement)).mappings().one()
+
+
+async def page(connection: AsyncConnection, after: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Living organizations, in the order they were made (primary key)."""
+    statement = select(ORGANIZATIONS).where(Organization.deleted_at.is_(None))
+    if after is not None:
+        statement = statement.where(Organization.id > after)
+    return (await connection.execute(statement.order_by(Organization.id).limit(limit))).mappings().all()
+
+
+async def of_member(connection: AsyncConnection, user_id: UUID, after: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Living organizations that a user belongs to. By uq_memberships_active."""
+    statement = (
+        select(ORGANIZATIONS)
+        .join(Membership, Membership.organization_id == Organization.id)
+        .where(Membership.user_id == user_id, Membership.status == ACTIVE, Membership.team_id.is_(None))
+        .where(Organization.deleted_at.is_(None))
+    )
+    if after is not None:
+        statement = statement.where(Organization.id > after)
+    return (await connection.execute(statement.order_by(Organization.id).limit(limit))).mappings().all()
+
+
+async def insert_team(connection: AsyncConnection, values: dict[str, Any]) -> RowMapping:
+    """Add one. IntegrityError: uq_teams_organization_id_slug, fk_teams_organization_id_parent_team_id."""
+    return (await connection.execute(insert(TEAMS).values(values).returning(TEAMS))).mappings().one()
+
+
+async def find_team(connection: AsyncConnection, team_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """A team (primary key); with `lock`, nobody else changes it meanwhile."""
+    statement = select(TEAMS).where(Team.id == team_id)
+    if lock:
+        statement = statement.with_for_update()
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def change_team(connection: AsyncConnection, team_id: UUID, values: dict[str, Any]) -> RowMapping:
+    """Set columns (primary key). IntegrityError as for `insert_team`, and ck_teams_circle, ck_teams_separation."""
+    statement = update(TEAMS).where(Team.id == team_id).values(values).returning(TEAMS)
+    return (await connection.execute(statement)).mappings().one()
+
+
+async def remove_team(connection: AsyncConnection, team_id: UUID) -> None:
+    """Delete a team, with what lies in it and what was given there (primary key)."""
+    await connection.execute(delete(TEAMS).where(Team.id == team_id))
+
+
+async def teams(
+    connection: AsyncConnection, organization_id: UUID, after: UUID | None, limit: int
+) -> Sequence[RowMapping]:
+    """Teams of an organization, in the order they were made. By uq_teams_organization_id_id."""
+    statement = select(TEAMS).where(Team.organization_id == organization_id)
+    if after is not None:
+        statement = statement.where(Team.id > after)
+    return (await connection.execute(statement.order_by(Team.id).limit(limit))).mappings().all()
+
+
+async def address(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
+    """A living user's address, and since when it is known to be his (pk_users)."""
+    return (await connection.execute(ADDRESS, {"user_id": user_id})).mappings().one_or_none()
+
+
+async def insert_membership(connection: AsyncConnection, values: dict[str, Any]) -> RowMapping:
+    """Add one. IntegrityError: uq_memberships_active, uq_memberships_invited."""
+    return (await connection.execute(insert(MEMBERSHIPS).values(values).returning(MEMBERSHIPS))).mappings().one()
+
+
+async def find_membership(connection: AsyncConnection, membership_id: UUID) -> RowMapping | None:
+    """A membership or an invitation, locked (primary key)."""
+    statement = select(MEMBERSHIPS).where(Membership.id == membership_id).with_for_update()
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def change_membership(connection: AsyncConnection, membership_id: UUID, values: dict[str, Any]) -> RowMapping:
+    """Set columns (primary key). IntegrityError: uq_memberships_active."""
+    statement = update(MEMBERSHIPS).where(Membership.id == membership_id).values(values).returning(MEMBERSHIPS)
+    return (await connection.execute(statement)).mappings().one()
+
+
+async def membership(
+    connection: AsyncConnection, organization_id: UUID, team_id: UUID | None, user_id: UUID
+) -> RowMapping | None:
+    """The active membership of a user in an organization, or in one team of it. By uq_memberships_active."""
+    statement = select(MEMBERSHIPS).where(
+        Membership.organization_id == organization_id,
+        Membership.team_id.is_(None) if team_id is None else Membership.team_id == team_id,
+        Membership.user_id == user_id,
+        Membership.status == ACTIVE,
+    )
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def memberships(
+    connection: AsyncConnection, organization_id: UUID, team_id: UUID | None, after: UUID | None, limit: int
+) -> Sequence[RowMapping]:
+    """Who belongs to an organization or a team, or is invited to. By ix_memberships_organization_id_team_id."""
+    statement = select(MEMBERSHIPS).where(
+        Membership.organization_id == organization_id,
+        Membership.team_id.is_(None) if team_id is None else Membership.team_id == team_id,
+        Membership.status != ENDED,
+    )
+    if after is not None:
+        statement = statement.where(Membership.id > after)
+    return (await connection.execute(statement.order_by(Membership.id).limit(limit))).mappings().all()
+
+
+async def invitations(connection: AsyncConnection, email: str, now: datetime) -> Sequence[RowMapping]:
+    """Open invitations of an address. By uq_memberships_invited."""
+    statement = (
+        select(MEMBERSHIPS)
+        .where(Membership.email == email, Membership.status == INVITED, Membership.expires_at > now)
+        .order_by(Membership.id)
+        .limit(100)
+    )
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def drop_expired(connection: AsyncConnection, organization_id: UUID, email: str, now: datetime) -> None:
+    """Delete an invitation that nobody accepted in time, so that another can be sent. By uq_memberships_invited."""
+    await connection.execute(
+        delete(MEMBERSHIPS).where(
+            Membership.organization_id == organization_id,
+            Membership.email == email,
+            Membership.status == INVITED,
+            Membership.expires_at <= now,
+        )
+    )
+
+
+async def end_memberships(
+    connection: AsyncConnection, organization_id: UUID, user_id: UUID, now: datetime, reason: str
+) -> int:
+    """End all that a user has in an organization, its teams included. By ix_memberships_organization_id_user_id."""
+    statement = (
+        update(MEMBERSHIPS)
+        .where(
+            Membership.organization_id == organization_id, Membership.user_id == user_id, Membership.status == ACTIVE
+        )
+        .values(status=ENDED, ended_at=now, end_reason=reason)
+    )
+    return (await connection.execute(statement)).rowcount

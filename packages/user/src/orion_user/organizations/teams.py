@@ -1,0 +1,127 @@
+"""What can be done with the teams of an organization."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_contracts.access_events import TeamChanged
+from orion_core.database import Transaction
+from orion_core.errors import Problem, invalid_field, not_found
+from orion_core.http.etags import etag
+from orion_user.audit.actions import Change
+from orion_user.desk import Desk
+from orion_user.organizations import store
+from orion_user.organizations.actions import living, seen
+from orion_user.organizations.shapes import NewTeam, TeamChanges, TeamState
+from orion_user.permissions.rules import PermissionScope
+from orion_user.places import actions as places
+from orion_user.places.actions import in_organization
+from orion_user.violations import broken, told
+
+KEPT = ("name", "slug", "description", "parent_team_id")
+
+
+async def page(desk: Desk, organization_id: UUID, after: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Teams of an organization, by those who may see it."""
+    async with desk.database.autocommit() as connection:
+        await seen(desk, connection, organization_id)
+        return await store.teams(connection, organization_id, after, limit)
+
+
+async def read(desk: Desk, team_id: UUID) -> TeamState:
+    """A team, by those who may see its organization."""
+    async with desk.database.autocommit() as connection:
+        row = await found(connection, team_id)
+        await seen(desk, connection, row["organization_id"])
+        return TeamState.of(row)
+
+
+async def create(desk: Desk, organization_id: UUID, new: NewTeam) -> TeamState:
+    """Make a team, in another one or not."""
+    try:
+        async with desk.database.transaction() as transaction:
+            await living(transaction.connection, organization_id)
+            await desk.require(transaction.connection, "system:configure", in_organization(organization_id))
+            row = await store.insert_team(
+                transaction.connection, new.model_dump() | {"organization_id": organization_id}
+            )
+            await _tell(desk, transaction, row, "CREATED", {}, kept(row))
+    except IntegrityError as error:
+        raise _refusal(error) from None
+    return TeamState.of(row)
+
+
+async def change(desk: Desk, team_id: UUID, changes: TeamChanges, require_match: Callable[[str], None]) -> TeamState:
+    """Change what a team is called, or move it. What was given in the team around it holds in it too."""
+    values: dict[str, Any] = changes.model_dump(exclude_unset=True)
+    try:
+        async with desk.database.transaction() as transaction:
+            before = await _configurable(desk, transaction.connection, team_id)
+            require_match(etag(TeamState.of(before)))
+            row = await store.change_team(transaction.connection, team_id, values) if values else before
+            await _tell(desk, transaction, row, "UPDATED", kept(before), kept(row))
+    except IntegrityError as error:
+        raise _refusal(error) from None
+    return TeamState.of(row)
+
+
+async def remove(desk: Desk, team_id: UUID) -> None:
+    """Delete a team, with the teams in it and what was given in them."""
+    async with desk.database.transaction() as transaction:
+        row = await _configurable(desk, transaction.connection, team_id)
+        await store.remove_team(transaction.connection, team_id)
+        await _tell(desk, transaction, row, "DELETED", kept(row), {})
+
+
+async def found(connection: AsyncConnection, team_id: UUID, *, lock: bool = False) -> RowMapping:
+    """The row of a team; 404 for none."""
+    row = await store.find_team(connection, team_id, lock=lock)
+    if row is None:
+        raise not_found("team")
+    return row
+
+
+def kept(row: RowMapping) -> dict[str, Any]:
+    """What the audit trail tells of a team."""
+    return {column: row[column] for column in KEPT}
+
+
+async def _configurable(desk: Desk, connection: AsyncConnection, team_id: UUID) -> RowMapping:
+    """By whoever configures the whole organization: a moved team is reached by what is given around it."""
+    row = await found(connection, team_id, lock=True)
+    await living(connection, row["organization_id"])
+    await desk.require(connection, "system:configure", in_organization(row["organization_id"]))
+    return row
+
+
+async def require_in(desk: Desk, connection: AsyncConnection, team_id: UUID, permission: str) -> RowMapping:
+    """The row of a team in which the caller may do that."""
+    row = await found(connection, team_id)
+    await desk.require(connection, permission, await places.around(connection, PermissionScope.TEAM, team_id))
+    return row
+
+
+async def _tell(
+    desk: Desk, transaction: Transaction, row: RowMapping, change: str, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    event = TeamChanged(team_id=row["id"], organization_id=row["organization_id"], change=change, changed_at=desk.now)
+    await desk.tell(transaction, event, Change(f"team.{change.lower()}", "team", str(row["id"]), old=old, new=new))
+
+
+def _refusal(error: IntegrityError) -> Problem:
+    match broken(error):
+        case "uq_teams_organization_id_slug":
+            return Problem(409, "slug_taken", "Slug taken", "Another team of the organization has this slug.")
+        case "ck_teams_circle" | "ck_teams_parent":
+            return Problem(409, "team_circle", "Circle", "A team cannot lie in itself, directly or through others.")
+        case "fk_teams_organization_id_parent_team_id":
+            return invalid_field("/parent_team_id", "unknown", "The organization has no team with this id.")
+        case "ck_teams_separation":
+            detail = f"{told(error)} Nothing was changed."
+            return Problem(409, "separation_of_duty", "Duties are to be separate", detail)
+        case _:
+            raise error
