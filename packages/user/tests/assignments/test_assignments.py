@@ -271,3 +271,20 @@ async def test_whoever_may_not_give_sees_and_changes_nothing(
     ):
         assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
     assert (await eve.get(ASSIGNMENTS)).status_code == 422
+
+
+async def test_whoever_is_an_administrator_for_a_time_can_end_but_lift_no_denial_for_good(
+    sign_in: SignIn, auth: "AuthFeed", bob: UUID, caller: "Caller", query: "Query", clock: MovableClock
+) -> None:
+    boss, short = await sign_in("super_admin"), await auth.register("short@example.com")
+    until = (clock() + timedelta(hours=8)).isoformat()
+    body = {"user_id": str(short), "role_id": await role_id(query, "super_admin"), "expires_at": until}
+    assert (await boss.post(ASSIGNMENTS, json=body)).status_code == 201
+    body = {"user_id": str(bob), "role_id": await role_id(query, "editor")}
+    given = (await boss.post(ASSIGNMENTS, json=body)).json()["id"]
+    denied = (
+        await boss.post(GRANTS, json={"user_id": str(bob), "permission": "content:read", "effect": "DENY"})
+    ).json()
+    client = caller(short, uuid7())
+    assert (await client.delete(f"{ASSIGNMENTS}/{given}")).status_code == 204
+    assert (await client.delete(f"{GRANTS}/{denied['id']}")).json()["code"] == "not_held"

@@ -122,7 +122,8 @@ async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:
         await desk.require(connection, "role:assign", place)
         said = await roles.says(connection, row["role_id"])
         names = {each["permission"] for each in said}
-        await delegation.require(connection, desk.claims, names, desk.now, place)
+        until = rules.held_until((each["effect"] for each in said), row["expires_at"], desk.now)
+        await delegation.require(connection, desk.claims, names, desk.now, place, until)
         await stop(desk, transaction, row, reason)
 
 

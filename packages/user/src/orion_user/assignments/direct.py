@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from orion_contracts.access_events import PermissionGranted, PermissionGrantEnded
 from orion_core.errors import not_found
-from orion_user.assignments import giving, store
+from orion_user.assignments import giving, rules, store
 from orion_user.assignments.shapes import NewPermissionGrant, PermissionGrantSearch, PermissionGrantState
 from orion_user.audit.actions import Change
 from orion_user.delegation import actions as delegation
@@ -84,7 +84,8 @@ async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:
         row = giving.unended(await store.find_permission(connection, grant_id, lock=True), desk.now, WHAT)
         place = await places.around(connection, row["scope"], row["scope_id"])
         await desk.require(connection, "permission:revoke", place)
-        await delegation.require(connection, desk.claims, {row["permission"]}, desk.now, place)
+        until = rules.held_until([row["effect"].name], row["expires_at"], desk.now)
+        await delegation.require(connection, desk.claims, {row["permission"]}, desk.now, place, until)
         if row["starts_at"] < desk.now:
             await store.end_permission(connection, grant_id, desk.now)
         else:

@@ -1,10 +1,11 @@
 """When and where a grant may hold."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from orion_user.access.rules import Place
-from orion_user.permissions.rules import PermissionScope
+from orion_user.permissions.rules import PermissionEffect, PermissionScope
 
 WIDTH = list(PermissionScope)
 """The widest first."""
@@ -34,6 +35,11 @@ def fault_of_period(starts_at: datetime | None, expires_at: datetime | None, now
 def too_wide(widest: PermissionScope, place: Place) -> bool:
     """Whether something that may be given at `widest` at most would reach further at that place."""
     return WIDTH.index(place.scope) < WIDTH.index(widest)
+
+
+def held_until(effects: Iterable[str], expires_at: datetime | None, now: datetime) -> datetime | None:
+    """Until when somebody must hold what he ends. Ending a denial gives, until the end that it had; the rest takes."""
+    return expires_at if PermissionEffect.DENY.name in effects else now
 
 
 def is_over(expires_at: datetime | None, now: datetime) -> bool:

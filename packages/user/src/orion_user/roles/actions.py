@@ -125,8 +125,8 @@ async def remove(desk: Desk, role_id: UUID) -> None:
             await _tell(desk, transaction, row, "DELETED", "role.delete", kept(row), {})
     except IntegrityError:
         detail = (
-            "Somebody has the role or had it, and who could do what can be told for the past too. Nothing was changed. "
-            "End its assignments and set is_active to false instead."
+            "Somebody has the role, had it or asked for it, or a rule keeps it apart. Who could do what can be "
+            "told for the past too, so nothing was changed: end its assignments and set is_active to false instead."
         )
         raise Problem(409, "role_in_use", "Role in use", detail) from None
 
