@@ -5,13 +5,14 @@ PostgreSQL takes over most of ours. What belongs to every sign-in, refresh or ev
 SQLAlchemy's expression or text with its types, compiled by its dialect, and sent and read by asyncpg.
 """
 
+import collections
 import re
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import asyncpg
+from asyncpg.exceptions import DataError, IntegrityConstraintViolationError
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as make_dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,18 +35,23 @@ class Statement:
     def __init__(self, clause: ClauseElement, columns: Sequence[str] | None = None) -> None:
         compiled: Any = clause.compile(dialect=_DIALECT, column_keys=columns)
         self.sql: str = compiled.string
-        self._fixed: dict[str, Any] = compiled.params
-        self._parameters: list[tuple[str, Convert | None]] = [
-            (name, compiled._bind_processors.get(name)) for name in compiled.positiontup or ()
+        self._fixed: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
+        self.parameters: list[tuple[str, Convert | None]] = [
+            (name, compiled._bind_processors.get(name))  # noqa: SLF001
+            for name in compiled.positiontup or ()
         ]
-        self._results = _result_processors(compiled)
+        """Names in the order of `$1`, `$2`, …, and what makes the driver's values of Python's."""
+        self._converts = _result_processors(compiled)
         self._row: Any = None
+        self._results: list[Convert | None] | None = None
 
     def arguments(self, values: Values) -> list[Any]:
         """The values in the order of the statement's parameters, as the driver takes them."""
         return [
             convert(value) if convert is not None else value
-            for value, convert in ((values.get(name, self._fixed.get(name)), by) for name, by in self._parameters)
+            for value, convert in (
+                (values[name] if name in values else self._fixed[name], by) for name, by in self.parameters
+            )
         ]
 
     async def all(self, connection: AsyncConnection, values: Values) -> list[Any]:
@@ -70,7 +76,10 @@ class Statement:
 
     def _read(self, record: asyncpg.Record) -> Any:
         if self._row is None:
-            self._row = namedtuple("Row", record.keys(), rename=True)
+            names = list(record.keys())
+            self._row = collections.namedtuple("Row", names, rename=True)  # pyright: ignore[reportUntypedNamedTuple]
+            if self._converts:
+                self._results = [self._converts.get(name) for name in names]
         if self._results is None:
             return self._row._make(record)
         return self._row._make(
@@ -97,7 +106,7 @@ def _together(statements: tuple[Statement, ...]) -> str:
     for n, statement in enumerate(statements):
         sql = _PARAMETER.sub(lambda found, add=before: f"${int(found[1]) + add}", statement.sql)
         parts.append(f"write_{n} AS (\n{sql}\n)")
-        before += len(statement._parameters)
+        before += len(statement.parameters)
     return f"WITH {', '.join(parts)}\nSELECT"
 
 
@@ -129,12 +138,15 @@ class DriverError(Exception):
 
 def as_sqlalchemy(error: asyncpg.PostgresError | asyncpg.InterfaceError, sql: str) -> DBAPIError:
     """The error in the form that the rest of a program knows."""
-    kind = IntegrityError if isinstance(error, asyncpg.IntegrityConstraintViolationError) else DBAPIError
-    is_lost = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, asyncpg.DataError)
+    kind = IntegrityError if isinstance(error, IntegrityConstraintViolationError) else DBAPIError
+    is_lost = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, DataError)
     return kind(sql, None, DriverError(error), hide_parameters=True, connection_invalidated=is_lost)
 
 
-def _result_processors(compiled: Any) -> list[Convert | None] | None:
-    """What makes Python's values of the driver's, by column; None when no column needs it."""
-    made = [entry.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None) for entry in compiled._result_columns]
-    return made if any(made) else None
+def _result_processors(compiled: Any) -> dict[str, Convert]:
+    """What makes Python's values of the driver's, for the columns that need it."""
+    made = {
+        entry.keyname: entry.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
+        for entry in compiled._result_columns  # noqa: SLF001
+    }
+    return {name: convert for name, convert in made.items() if convert is not None}

@@ -154,11 +154,9 @@ async def enter(
         metadata=risk.kept(assessment),
         two_factor_method=second,
     )
-    await login_attempts.record(
-        transaction.connection, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds
-    )
-    await identities.note_login(transaction, identity.id)
-    await devices.note_sign_in(transaction, identity.id, visit.bearer, visit.now)
+    login_attempts.record(transaction, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds)
+    identities.note_login(transaction, identity.id)
+    devices.note_sign_in(transaction, identity.id, visit.bearer, visit.now)
     circumstances = circumstances_of(visit, assessment)
     if second is not None or proof.is_multi_factor:
         # Whoever has a second factor has not lost it: if it is being recovered, somebody else asked for that.
@@ -199,9 +197,7 @@ async def _stop(
         risk_reasons=assessment.reasons,
         metadata=risk.kept(assessment),
     )
-    await login_attempts.record(
-        transaction.connection, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds
-    )
+    login_attempts.record(transaction, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds)
     circumstances = circumstances_of(visit, assessment)
     await _give_notice(transaction, gate, SIGN_IN_BLOCKED, identity, visit, circumstances)
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.sessions.tables import SessionBlacklist
+from orion_core.statement import Statement
 
 
 async def refuse_session(connection: AsyncConnection, values: dict[str, Any]) -> bool:
@@ -30,13 +31,14 @@ async def refuse_epoch(connection: AsyncConnection, values: dict[str, Any]) -> N
     await connection.execute(insert(SessionBlacklist).values(values))
 
 
-_IS_REFUSED = text("""
+_IS_REFUSED = Statement(
+    text("""
     SELECT EXISTS (
       SELECT FROM session_blacklist
       WHERE (session_id = :session_id OR user_id = :user_id AND user_epoch >= :epoch) AND expires_at > :now
-    )
+    ) AS is_refused
 """)
-"""Written out, since it belongs to every request: to have SQLAlchemy put it together takes longer than to ask it."""
+)
 
 
 async def is_refused(connection: AsyncConnection, user_id: UUID, session_id: UUID, epoch: int, now: datetime) -> bool:
@@ -45,7 +47,7 @@ async def is_refused(connection: AsyncConnection, user_id: UUID, session_id: UUI
     By uq_session_blacklist_session_id and ix_session_blacklist_user_id.
     """
     values = {"user_id": user_id, "session_id": session_id, "epoch": epoch, "now": now}
-    return bool((await connection.execute(_IS_REFUSED, values)).scalar_one())
+    return (await _IS_REFUSED.one(connection, values)).is_refused
 
 
 async def list_refused_epochs(connection: AsyncConnection, now: datetime) -> Sequence[AnyRow]:

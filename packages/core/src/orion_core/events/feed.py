@@ -78,7 +78,9 @@ Events up to `pruned` have gone, or are going (see `house.WRITE_DOWN_PRUNED`). I
 of the statement is taken: if it does not tell of a pruning yet, the page still has what that takes away.
 """
 
-LAST_POSITION = Statement(text("SELECT CASE WHEN is_called THEN last_value + 999 ELSE 0 END AS last FROM outbox_position"))
+LAST_POSITION = Statement(
+    text("SELECT CASE WHEN is_called THEN last_value + 999 ELSE 0 END AS last FROM outbox_position")
+)
 
 
 @dataclass(frozen=True)

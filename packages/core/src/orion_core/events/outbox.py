@@ -14,9 +14,7 @@ from orion_core.tracing import current_traceparent
 
 _tables = MetaData()
 add_tables(_tables)
-INSERT = Statement(
-    insert(_tables.tables["outbox"]), ["id", "type", "subject", "data", "traceparent", "occurred_at"]
-)
+INSERT = Statement(insert(_tables.tables["outbox"]), ["id", "type", "subject", "data", "traceparent", "occurred_at"])
 
 
 class Outbox:
