@@ -17,7 +17,7 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from orion_core.statement import Statement, Values, as_sqlalchemy, driver_of, execute_together
+from orion_core.statement import REFUSALS, Statement, Values, as_sqlalchemy, driver_of, execute_together
 
 SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 
@@ -145,7 +145,7 @@ class Database:
 async def _send(driver: asyncpg.Connection, command: str) -> None:
     try:
         await driver.execute(command)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except REFUSALS as error:
         raise as_sqlalchemy(error, command) from None
 
 
@@ -156,6 +156,8 @@ async def _undo(driver: asyncpg.Connection, error: BaseException) -> None:
     elif not driver.is_closed():
         try:
             await driver.execute("ROLLBACK")
+        except REFUSALS:  # the server rolls back what it can no longer be told of
+            driver.terminate()
         except BaseException:
             driver.terminate()
             raise

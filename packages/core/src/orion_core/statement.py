@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import asyncpg
-from asyncpg.exceptions import DataError, IntegrityConstraintViolationError
+from asyncpg.exceptions import DataError, IntegrityConstraintViolationError, InternalClientError
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as make_dialect
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,9 @@ from sqlalchemy.sql import ClauseElement
 
 _DIALECT = make_dialect()
 _PARAMETER = re.compile(r"\$(\d+)")
+
+REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
+"""What the driver says when a statement fails, or when the connection turns out to be lost."""
 
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
@@ -121,7 +124,7 @@ async def fetch(connection: AsyncConnection, sql: str, arguments: Sequence[Any])
     driver = await driver_of(connection)
     try:
         return await driver.fetch(sql, *arguments)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except REFUSALS as error:
         raise as_sqlalchemy(error, sql) from None
     except BaseException:
         driver.terminate()
@@ -136,10 +139,10 @@ class DriverError(Exception):
         self.sqlstate: str | None = getattr(error, "sqlstate", None)
 
 
-def as_sqlalchemy(error: asyncpg.PostgresError | asyncpg.InterfaceError, sql: str) -> DBAPIError:
-    """The error in the form that the rest of a program knows."""
+def as_sqlalchemy(error: Exception, sql: str) -> DBAPIError:
+    """One of `REFUSALS` in the form that the rest of a program knows."""
     kind = IntegrityError if isinstance(error, IntegrityConstraintViolationError) else DBAPIError
-    is_lost = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, DataError)
+    is_lost = not isinstance(error, asyncpg.PostgresError | DataError)
     return kind(sql, None, DriverError(error), hide_parameters=True, connection_invalidated=is_lost)
 
 

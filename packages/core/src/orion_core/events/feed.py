@@ -33,11 +33,12 @@ NUMBERING_LOCK = 0x6F72696F6E01
 
 TAKE_LOCK = Statement(text("SELECT pg_advisory_xact_lock(:key)"))
 
+ANY_UNNUMBERED = Statement(text("SELECT EXISTS (SELECT FROM outbox WHERE position IS NULL) AS any"))
+
 NUMBER = Statement(
     text("""
     WITH block AS MATERIALIZED (
       SELECT nextval('outbox_position') AS start  -- the sequence steps by 1000, so one value names 1000 positions
-      WHERE EXISTS (SELECT FROM outbox WHERE position IS NULL)
     ), unnumbered AS MATERIALIZED (
       SELECT id, row_number() OVER (ORDER BY sequence) - 1 AS place
       FROM outbox
@@ -66,7 +67,6 @@ LOOK = Statement(
     SELECT
       pruned.position AS pruned,
       (SELECT CASE WHEN is_called THEN last_value + 999 ELSE 0 END FROM outbox_position) AS last,
-      EXISTS (SELECT FROM outbox WHERE position IS NULL) AS has_unnumbered,  -- ix_outbox_unnumbered
       page.*
     FROM pruned LEFT JOIN page ON true
     ORDER BY page.position
@@ -98,8 +98,10 @@ class Feed:
         self._database = database
         self.wakeup = wakeup
         self._source = source
-        self._numbering: asyncio.Task[None] | None = None
+        self._numbering = asyncio.Lock()
         self._numbered_at = -math.inf
+        self._numbered_to = 0
+        """Who reads after a lower position than this is likely to find something without any more being numbered."""
 
     async def read(
         self, after: int, *, limit: int = 100, wait: float = 0, types: frozenset[str] = frozenset()
@@ -112,20 +114,19 @@ class Feed:
         one that events have been pruned after. From 0 on, the feed begins with the oldest event that is kept.
         """
         deadline = asyncio.get_running_loop().time() + wait
-        if not wait:
-            await self._number()
         while True:
             ring = self.wakeup.next_ring()
+            if not wait:
+                await self._number()
+            elif after >= self._numbered_to:
+                await self._number_soon()
             rows = await self._look(after, limit)
-            found = [row for row in rows if row.id is not None]
-            after = found[-1].position if found else after
-            events = [self._event(row) for row in found if not types or row.type in types]
+            after = rows[-1].position if rows else after
+            events = [self._event(row) for row in rows if not types or row.type in types]
             remaining = deadline - asyncio.get_running_loop().time()
             if events or remaining <= 0:
                 return FeedPage(events, after)
-            if rows[0].has_unnumbered:
-                await self._number_soon()
-            elif not found:
+            if not rows:
                 await self.wakeup.wait(min(POLL_SECONDS, remaining), ring)
 
     async def last_position(self) -> int:
@@ -141,7 +142,13 @@ class Feed:
             raise _unknown(after, rows[0].last)
         if 0 < after < rows[0].pruned:
             raise _gone(after, rows[0].pruned)
-        return rows
+        found = [row for row in rows if row.id is not None]
+        if found:
+            may_be_more = len(found) == limit
+            self._numbered_to = max(self._numbered_to, found[-1].position + may_be_more)
+        else:
+            self._numbered_to = min(self._numbered_to, after)
+        return found
 
     async def _number_soon(self) -> None:
         """Number what there is, once for all readers of this process, and not at once after the last time.
@@ -149,20 +156,19 @@ class Feed:
         Each answer costs its reader a transaction, and he asks again at once: so the events of a tenth of a second go
         together.
         """
-        if self._numbering is None:
-            quiet = self._numbered_at + QUIET_SECONDS - asyncio.get_running_loop().time()
-            self._numbering = asyncio.create_task(self._number_after(max(0.0, quiet)))
-        await asyncio.shield(self._numbering)
-
-    async def _number_after(self, seconds: float) -> None:
-        try:
-            await asyncio.sleep(seconds)
-            self._numbered_at = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
+        async with self._numbering:
+            if self._numbered_at > asked_at:
+                return  # for another reader, since we asked
+            await asyncio.sleep(max(0.0, self._numbered_at + QUIET_SECONDS - clock()))
+            self._numbered_at = clock()
             await self._number()
-        finally:
-            self._numbering = None
 
     async def _number(self) -> None:
+        async with self._database.autocommit() as connection:
+            if not (await ANY_UNNUMBERED.one(connection, {})).any:
+                return
         async with self._database.transaction() as transaction:
             await number(transaction.connection)
 
