@@ -68,9 +68,7 @@ async def sign_in(
         raise refusal(decision)
     await _raise_hash(gate, lane, identity, password)
     proof = replace(PROOF, password_is_breached=await policy.is_known_here(password))
-    outcome = await admit(gate, replace(visit, limit=taken.state), identity, proof)
-    await rate_limits.give_back(gate.database, taken)
-    return outcome
+    return await admit(gate, replace(visit, limit=taken.state, taken=taken), identity, proof)
 
 
 async def _take_limit(gate: Gate, visit: Visit, device: KnownDevice | None) -> Taken:

@@ -43,7 +43,7 @@ async def take(connection: AsyncConnection, limits: Sequence[Limit], now: dateti
     return sorted(await _take(len(limits)).all(connection, values), key=lambda row: row.step)
 
 
-_GIVE_BACK = Statement(
+GIVE_BACK = Statement(
     text("""
     WITH held AS (
       SELECT id FROM rate_limits
@@ -55,6 +55,7 @@ _GIVE_BACK = Statement(
     WHERE id IN (SELECT id FROM held)                              -- pk_rate_limits
 """).bindparams(bindparam("keys", type_=ARRAY(Text)))
 )
+"""Takes the youngest pass from each of these counters, locking them in the order in which they are taken."""
 
 _REFUSING = text("""
     SELECT
@@ -74,11 +75,6 @@ _REFUSING = text("""
     LIMIT :limit
 """)
 """Reads the table along its key: it holds what was tried within the last hours, and nobody asks for it often."""
-
-
-async def give_back(connection: AsyncConnection, keys: Sequence[str]) -> None:
-    """Take the youngest pass from each of these counters, locking them in the order in which they are taken."""
-    await _GIVE_BACK.execute(connection, {"keys": list(keys)})
 
 
 async def refusing(
