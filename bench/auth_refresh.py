@@ -252,7 +252,8 @@ async def known_to_all(running: Platform, email: str) -> str:
 
 def pgbench(running: Platform, clients: int, seconds: float) -> int:
     """Refreshes a second by the statement alone."""
-    statement = re.sub(r"(?<![:\w]):(\w+)", lambda name: IN_PGBENCH[name[1]], store.ROTATE.text)
+    names = [name for name, _ in store.ROTATE.parameters]
+    statement = re.sub(r"\$(\d+)", lambda place: IN_PGBENCH[names[int(place[1]) - 1]], store.ROTATE.sql)
     with TemporaryDirectory() as folder:
         script = Path(folder, "refresh.sql")
         script.write_text(PGBENCH.format(lines=LINES, statement=statement.strip()))

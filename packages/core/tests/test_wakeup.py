@@ -47,28 +47,6 @@ async def test_a_ring_is_for_those_who_wait_now() -> None:
     assert await waited(wakeup, 0.1) >= 0.09
 
 
-async def test_rings_in_quick_succession_wake_few_times_and_the_last_is_not_lost() -> None:
-    wakeup, seen, rung = Wakeup("postgresql://nowhere", "outbox"), list[int](), 0
-
-    async def look_all_the_time() -> None:
-        while True:
-            ring = wakeup.next_ring()
-            seen.append(rung)
-            await wakeup.wait(5, ring)
-
-    reader = asyncio.create_task(look_all_the_time())
-    await asyncio.sleep(0)
-    began = time.perf_counter()
-    for _ in range(200):
-        rung += 1
-        wakeup.ring()
-        await asyncio.sleep(0)
-    wakes = 2 + int((time.perf_counter() - began) / module.QUIET_SECONDS)
-    await waited(wakeup, 1)
-    reader.cancel()
-    assert seen[-1] == 200 and len(seen) <= 1 + wakes
-
-
 async def test_a_ring_reaches_other_processes_on_the_same_channel(own_database: TestDatabase) -> None:
     here, there, elsewhere = (Wakeup(own_database.url, channel) for channel in ("outbox", "outbox", "queue"))
     async with carried(here, there, elsewhere):

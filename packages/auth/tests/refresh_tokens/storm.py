@@ -265,7 +265,7 @@ async def _sign_in(storm: Storm, settings: dict[str, Any], count: int) -> None:
         for n in range(count):
             ends, session_id = now + lifetime.absolute, uuid7()
             session = NewSession(session_id, users[n // 2], now, ends, lifetime.idle, "orion", ("pwd",), 0)
-            first = await tokens.issue_refresh(transaction, session, bearer)
+            first = tokens.issue_refresh(transaction, session, bearer)
             theft = THEFTS[n // 8 % len(THEFTS)] if n % 8 == 0 else None
             storm.sessions.append(Session(session_id, [first], theft))
     await parts.signer.ready()

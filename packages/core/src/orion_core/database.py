@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlencode
 
+import asyncpg
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from orion_core.statement import REFUSALS, Statement, Values, as_sqlalchemy, driver_of, execute_together
 
 SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 
@@ -27,7 +30,29 @@ class Transaction:
     """One open transaction: its connection, and what to do once it is durable."""
 
     connection: AsyncConnection
+    _later: list[tuple[Statement, Values]] = field(default_factory=list[tuple[Statement, Values]])
     _after_commit: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+
+    def later(self, statement: Statement, values: Values) -> None:
+        """Write this before the commit, in one round trip with everything else that is written later.
+
+        For what nothing in the transaction reads again. The order between two statements is not kept; the same one is
+        executed in the order in which it was asked for.
+        """
+        self._later.append((statement, values))
+
+    async def write_later(self) -> None:
+        """Do what was put off; called by `Database.transaction`."""
+        while self._later:
+            together = dict[Statement, Values]()
+            left = list[tuple[Statement, Values]]()
+            for statement, values in self._later:
+                if statement in together:
+                    left.append((statement, values))
+                else:
+                    together[statement] = values
+            self._later = left
+            await execute_together(self.connection, list(together.items()))
 
     def after_commit(self, callback: Callable[[], object]) -> None:
         """Call `callback` after the commit; never after a rollback. It must not fail and not block."""
@@ -53,7 +78,6 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def connect(cls, url: str, *, role: str | None, application: str, pool_size: int = 10) -> Self:
@@ -79,6 +103,7 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_reset_on_return=None,
+            isolation_level="AUTOCOMMIT",  # `transaction` begins and commits by itself
             hide_parameters=True,
             connect_args={
                 **options,
@@ -94,20 +119,48 @@ class Database:
     async def transaction(self) -> AsyncGenerator[Transaction]:
         """Several statements, committed together at the end of the block, or not at all when it raises."""
         async with _connection(self._engine) as connection:
+            driver = await driver_of(connection)
             transaction = Transaction(connection)
-            async with connection.begin():
+            try:
+                await _send(driver, "BEGIN")
                 yield transaction
+                await transaction.write_later()
+                await _send(driver, "COMMIT")
+            except BaseException as error:
+                await _undo(driver, error)
+                raise
             transaction.committed()
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncGenerator[AsyncConnection]:
         """A connection on which each statement is its own transaction: reads, and writes of one statement."""
-        async with _connection(self._autocommit) as connection:
+        async with _connection(self._engine) as connection:
             yield connection
 
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+async def _send(driver: asyncpg.Connection, command: str) -> None:
+    try:
+        await driver.execute(command)
+    except REFUSALS as error:
+        raise as_sqlalchemy(error, command) from None
+
+
+async def _undo(driver: asyncpg.Connection, error: BaseException) -> None:
+    """Roll back. Where it was interrupted rather than failed nobody waits for that: the connection is closed."""
+    if not isinstance(error, Exception):
+        driver.terminate()
+    elif not driver.is_closed():
+        try:
+            await driver.execute("ROLLBACK")
+        except REFUSALS:  # the server rolls back what it can no longer be told of
+            driver.terminate()
+        except BaseException:
+            driver.terminate()
+            raise
 
 
 def _refuse_closed(connection: Any, *_: object) -> None:

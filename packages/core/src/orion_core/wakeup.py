@@ -6,7 +6,6 @@ carries data.
 """
 
 import asyncio
-import math
 from contextlib import suppress
 
 import asyncpg
@@ -15,9 +14,8 @@ import structlog
 from orion_core.background import pause, unless_stopped
 from orion_core.database import asyncpg_arguments
 
-QUIET_SECONDS = 0.1
-"""Between two wake-ups. The first ring wakes at once; those that follow closely are answered together,
-since each wake-up makes every reader of a feed ask, and be answered, once."""
+COALESCE_SECONDS = 0.02
+"""Between two NOTIFYs of one process."""
 RECONNECT_SECONDS = 2.0
 
 log = structlog.get_logger()
@@ -31,11 +29,9 @@ class Wakeup:
         self._channel = channel
         self._rung = asyncio.Event()
         self._news = asyncio.Event()
-        self._woken_at = -math.inf
-        self._later: asyncio.TimerHandle | None = None
 
     def ring(self) -> None:
-        """Say that there is something new, in this process and in the others: at most every `QUIET_SECONDS`."""
+        """Say that there is something new: at once in this process, within milliseconds in the others."""
         self._announce()
         self._rung.set()
 
@@ -75,7 +71,7 @@ class Wakeup:
                 if self._rung.is_set():
                     self._rung.clear()
                     await connection.execute("SELECT pg_notify($1, '')", self._channel)
-                    await asyncio.sleep(QUIET_SECONDS)
+                    await asyncio.sleep(COALESCE_SECONDS)
         finally:
             connection.terminate()
 
@@ -88,17 +84,5 @@ class Wakeup:
         )
 
     def _announce(self) -> None:
-        """Wake who waits, now or as soon as it has been quiet for long enough."""
-        if self._later is not None:
-            return
-        loop = asyncio.get_running_loop()
-        quiet = self._woken_at + QUIET_SECONDS - loop.time()
-        if quiet > 0:
-            self._later = loop.call_later(quiet, self._wake)
-        else:
-            self._wake()
-
-    def _wake(self) -> None:
-        self._woken_at, self._later = asyncio.get_running_loop().time(), None
         self._news.set()
         self._news = asyncio.Event()

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.events import SessionEnded, SessionStarted
 from orion_core.errors import Problem
-from orion_core.events.feed import NUMBER, NUMBERING_LOCK, POLL_SECONDS, TAKE_LOCK, Feed
+from orion_core.events.feed import NUMBER, NUMBERING_LOCK, POLL_SECONDS, QUIET_SECONDS, TAKE_LOCK, Feed
 from orion_core.ids import uuid7
 from orion_core.testing import TestDatabase
 from orion_core.tracing import continue_trace
@@ -121,8 +121,8 @@ async def test_a_reader_that_dies_while_numbering_takes_nothing_with_it(
     written = await source.record()
     dying = await asyncpg.connect(own_database.url, server_settings={"role": "orion_auth_service"})
     await dying.execute("BEGIN")
-    await dying.execute(TAKE_LOCK.text.replace(":key", str(NUMBERING_LOCK)))
-    assert await dying.execute(NUMBER.text) == "UPDATE 1"
+    await dying.execute(TAKE_LOCK.sql, NUMBERING_LOCK)
+    assert await dying.execute(NUMBER.sql) == "UPDATE 1"
     waiting = asyncio.create_task(source.feed.read(0))
     await asyncio.sleep(0.1)
     assert not waiting.done(), "numbering is done by one at a time"
@@ -145,6 +145,29 @@ async def test_a_long_poll_ends_with_the_first_event(source: "Source") -> None:
     written, began = await source.record(), time.perf_counter()
     assert subjects(list((await waiting).events)) == written
     assert time.perf_counter() - began < POLL_SECONDS, "a ring wakes the reader; it does not wait for its next poll"
+
+
+async def test_readers_of_a_busy_feed_get_the_events_of_a_tenth_of_a_second_together(source: "Source") -> None:
+    async def write() -> None:
+        while not stop.is_set():
+            written.extend(await source.record())
+
+    async def follow() -> tuple[int, list[str]]:
+        answers, seen, after = 0, list[str](), 0
+        while len(seen) < len(written) or not stop.is_set():
+            page = await source.feed.read(after, limit=500, wait=1)
+            answers, seen, after = answers + 1, seen + subjects(list(page.events)), page.next
+        return answers, seen
+
+    written, stop, began = list[str](), asyncio.Event(), time.perf_counter()
+    writing = asyncio.create_task(write())
+    readers = [asyncio.create_task(follow()) for _ in range(2)]
+    await asyncio.sleep(1)
+    stop.set()
+    await writing
+    most = (time.perf_counter() - began) / QUIET_SECONDS + 4
+    for answers, seen in await asyncio.gather(*readers):
+        assert seen == written and answers <= most < len(written)
 
 
 async def test_a_long_poll_hears_of_writers_in_other_processes(source: "Source", own_database: TestDatabase) -> None:

@@ -19,6 +19,8 @@ from orion_auth.identities.actions import KnownIdentity
 from orion_auth.login_attempts import actions as login_attempts
 from orion_auth.login_attempts.actions import Attempt, Finding
 from orion_auth.login_attempts.rules import LoginMethod
+from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.rate_limits.actions import Taken
 from orion_auth.recoveries import actions as recoveries
 from orion_auth.risk import actions as risk
 from orion_auth.risk.actions import Circumstance
@@ -53,6 +55,8 @@ class Visit:
     limit: RateLimitState | None = None
     remember: bool = True
     """Whether the session is to last as on a device of one's own."""
+    taken: Taken | None = None
+    """The try as it was counted, which is given back if it turns out well."""
 
     @property
     def attempt(self) -> Attempt:
@@ -119,6 +123,8 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
                 outcome = await _challenge(transaction, gate, identity, first, enrolled, visit.now)
             case "BLOCK":
                 outcome = await _stop(transaction, gate, visit, identity, assessment)
+        if outcome is not None and visit.taken is not None:
+            rate_limits.give_back_with(transaction, visit.taken)
     if outcome is None:
         raise _too_risky()
     if isinstance(outcome, Challenged):
@@ -154,11 +160,9 @@ async def enter(
         metadata=risk.kept(assessment),
         two_factor_method=second,
     )
-    await login_attempts.record(
-        transaction.connection, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds
-    )
-    await identities.note_login(transaction, identity.id)
-    await devices.note_sign_in(transaction, identity.id, visit.bearer, visit.now)
+    login_attempts.record(transaction, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds)
+    identities.note_login(transaction, identity.id)
+    devices.note_sign_in(transaction, identity.id, visit.bearer, visit.now)
     circumstances = circumstances_of(visit, assessment)
     if second is not None or proof.is_multi_factor:
         # Whoever has a second factor has not lost it: if it is being recovered, somebody else asked for that.
@@ -201,9 +205,7 @@ async def _stop(
         risk_reasons=assessment.reasons,
         metadata=risk.kept(assessment),
     )
-    await login_attempts.record(
-        transaction.connection, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds
-    )
+    login_attempts.record(transaction, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds)
     circumstances = circumstances_of(visit, assessment)
     await _give_notice(transaction, gate, SIGN_IN_BLOCKED, identity, visit, circumstances)
 

@@ -75,8 +75,8 @@ async def sign_in(
         is_good = shown is not None and shown.outcome == "GOOD"
         decision = decide(identity.standing if identity else None, is_good)
         if decision.outcome != "SUCCESS":
-            await login_attempts.record(
-                transaction.connection,
+            login_attempts.record(
+                transaction,
                 visit.attempt,
                 Finding(decision.outcome, _reason(shown) if decision.outcome == "FAILED" else decision.reason),
                 user_id=identity.id if identity else None,

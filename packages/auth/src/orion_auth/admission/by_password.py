@@ -69,9 +69,7 @@ async def sign_in(
         raise refusal(decision)
     await _raise_hash(gate, lane, identity, password)
     proof = replace(PROOF, password_is_breached=await policy.is_known_here(password))
-    outcome = await admit(gate, replace(visit, limit=taken.state), identity, proof)
-    await rate_limits.give_back(gate.database, taken)
-    return outcome
+    return await admit(gate, replace(visit, limit=taken.state, taken=taken), identity, proof)
 
 
 async def _take_limit(gate: Gate, visit: Visit, device: KnownDevice | None) -> Taken:
@@ -82,10 +80,9 @@ async def _take_limit(gate: Gate, visit: Visit, device: KnownDevice | None) -> T
     except Problem:
         if await rate_limits.is_worth_recording(gate.database, visit.bearer.ip_address, visit.now):
             finding = Finding("BLOCKED", "RATE_LIMITED")
-            async with gate.database.autocommit() as connection:
-                await login_attempts.record(
-                    connection, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
-                )
+            await login_attempts.record_alone(
+                gate.database, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
+            )
         raise
 
 
@@ -104,8 +101,8 @@ async def _raise_hash(gate: Gate, lane: HashingLane, identity: KnownIdentity, pa
 
 async def _record_refusal(gate: Gate, visit: Visit, identity: KnownIdentity | None, decision: Decision) -> None:
     async with evenly(), gate.database.transaction() as transaction:
-        await login_attempts.record(
-            transaction.connection,
+        login_attempts.record(
+            transaction,
             visit.attempt,
             Finding(decision.outcome, decision.reason),
             user_id=identity.id if identity else None,

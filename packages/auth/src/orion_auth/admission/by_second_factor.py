@@ -174,6 +174,7 @@ async def _trust(
     if answer.method not in (await two_factor.enrolled(transaction.connection, identity.id)).verified:
         return None
     device_id = visit.bearer.device_id
+    await transaction.write_later()  # the device may be new
     given = await devices.trust(transaction, identity.id, device_id, now=visit.now, lifetime=answer.trust)
     if given is not None:
         bearer = visit.bearer
@@ -198,9 +199,7 @@ async def _note_wrong(
         risk_reasons=assessment.reasons,
         two_factor_method=method,
     )
-    await login_attempts.record(
-        transaction.connection, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds
-    )
+    login_attempts.record(transaction, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds)
     if tries_left == 0:
         circumstances = circumstances_of(visit, assessment)
         await security_events.note(transaction, gate.outbox, TWO_FACTOR_FAILED, identity, circumstances, visit.now)

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.devices import store
-from orion_auth.devices.rules import DeviceStatus, KnownDevice, has_changed, is_proved, is_trusted
+from orion_auth.devices.rules import MOST_UNTRUSTED, DeviceStatus, KnownDevice, has_changed, is_proved, is_trusted
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Transaction
+from orion_core.ids import uuid7
 from orion_core.secrets import hash_secret, new_secret
 
 
@@ -84,12 +85,16 @@ async def names(connection: AsyncConnection, user_id: UUID, device_ids: Collecti
     return {row.device_id: DeviceName(row.name, row.type.value) for row in rows}
 
 
-async def note_sign_in(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> None:
-    """Remember that the user signed in from this device; a client without an id leaves nothing."""
+def note_sign_in(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> None:
+    """Remember, before the transaction is committed, that the user signed in from this device.
+
+    A client without an id leaves nothing. Those of the user's untrusted devices are forgotten that are too many.
+    """
     if bearer.device_id is None:
         return
     client, place = bearer.client, bearer.place.columns
     values = {
+        "id": uuid7(),
         "user_id": user_id,
         "device_id": bearer.device_id,
         "fingerprint": bearer.fingerprint,
@@ -106,7 +111,9 @@ async def note_sign_in(transaction: Transaction, user_id: UUID, bearer: Bearer, 
         "first_seen_at": now,
         "last_seen_at": now,
     }
-    await store.see(transaction.connection, values)
+    transaction.later(store.SEE, values)
+    others = {"user_id": user_id, "device_id": bearer.device_id, "most_others": MOST_UNTRUSTED - 1}
+    transaction.later(store.FORGET_OLDEST, others)
 
 
 async def trust(

@@ -2,25 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
-from orion_auth.devices.rules import MOST_UNTRUSTED, DeviceStatus
+from orion_auth.devices.rules import DeviceStatus
 from orion_auth.devices.tables import Device
-from orion_core.ids import uuid7
+from orion_core.statement import Statement
 
 MOST_LISTED = 200
 
 
+_FIND = Statement(
+    select(Device.status, Device.trust_expires_at, Device.secret_hash, Device.fingerprint).where(
+        Device.user_id == bindparam("user_id"), Device.device_id == bindparam("device_id")
+    )
+)
+
+
 async def find(connection: AsyncConnection, user_id: UUID, device_id: str) -> AnyRow | None:
     """One device of one user (uq_devices_user_id_device_id)."""
-    columns = (Device.status, Device.trust_expires_at, Device.secret_hash, Device.fingerprint)
-    statement = select(*columns).where(Device.user_id == user_id, Device.device_id == device_id)
-    return (await connection.execute(statement)).one_or_none()
+    return await _FIND.one_or_none(connection, {"user_id": user_id, "device_id": device_id})
 
 
 async def list_names(connection: AsyncConnection, user_id: UUID, device_ids: Sequence[str]) -> Sequence[AnyRow]:
@@ -31,17 +35,21 @@ async def list_names(connection: AsyncConnection, user_id: UUID, device_ids: Seq
     return (await connection.execute(statement)).all()
 
 
-_SEE = text("""
-    WITH forgotten AS (
-      DELETE FROM devices
-      WHERE id IN (
-        SELECT id
-        FROM devices
-        WHERE user_id = :user_id AND status = 'UNTRUSTED' AND device_id <> :device_id  -- ix_devices_user_id_status
-        ORDER BY last_seen_at DESC
-        OFFSET :most_others
-      )
+FORGET_OLDEST = Statement(
+    text("""
+    DELETE FROM devices
+    WHERE id IN (
+      SELECT id
+      FROM devices
+      WHERE user_id = :user_id AND status = 'UNTRUSTED' AND device_id <> :device_id  -- ix_devices_user_id_status
+      ORDER BY last_seen_at DESC
+      OFFSET :most_others
     )
+""")
+)
+"""Those of a user's untrusted devices that are too many beside the one that he signs in from."""
+
+_SEE = text("""
     INSERT INTO devices AS device (
       id, user_id, device_id, fingerprint, name, type, os, os_version, browser, browser_version,
       last_ip_address, last_country, last_city, last_location, first_seen_at, last_seen_at, login_count
@@ -65,18 +73,10 @@ _SEE = text("""
       last_seen_at = greatest(device.last_seen_at, excluded.last_seen_at),
       login_count = device.login_count + 1
 """)
-SEE = _SEE.bindparams(
-    *(bindparam(name, type_=Device.__table__.c[name].type) for name in _SEE.compile().params if name != "most_others")
+SEE = Statement(
+    _SEE.bindparams(*(bindparam(name, type_=Device.__table__.c[name].type) for name in _SEE.compile().params))
 )
-
-
-async def see(connection: AsyncConnection, values: dict[str, Any]) -> None:
-    """Note a sign-in from a device, which is made when it is new (uq_devices_user_id_device_id).
-
-    In the same statement, those of the user's untrusted devices are forgotten that are too many
-    (ix_devices_user_id_status).
-    """
-    await connection.execute(SEE, values | {"id": uuid7(), "most_others": MOST_UNTRUSTED - 1})
+"""A sign-in from a device, which is made when it is new (uq_devices_user_id_device_id)."""
 
 
 async def list_of(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:

@@ -259,9 +259,9 @@ async def forget_password(transaction: Transaction, identity_id: UUID) -> None:
     await store.clear_password(transaction.connection, identity_id)
 
 
-async def note_login(transaction: Transaction, identity_id: UUID) -> None:
-    """Forget the wrong passwords of before."""
-    await store.reset_failed_logins(transaction.connection, identity_id)
+def note_login(transaction: Transaction, identity_id: UUID) -> None:
+    """Forget the wrong passwords of before, when the transaction is committed."""
+    transaction.later(store.RESET_FAILED_LOGINS, {"identity_id": identity_id})
 
 
 def _known(row: AnyRow | None, now: datetime) -> KnownIdentity | None:

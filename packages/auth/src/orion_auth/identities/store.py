@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, literal, or_, select, text, update
+from sqlalchemy import bindparam, case, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.identities.rules import IdentityStatus
 from orion_auth.identities.tables import Identity
+from orion_core.statement import Statement
 
 _COLUMNS = (
     Identity.id,
@@ -29,16 +30,19 @@ _ACTIVE = literal(IdentityStatus.ACTIVE, Identity.status.type)
 _PENDING = literal(IdentityStatus.PENDING, Identity.status.type)
 
 
+_LIVING = select(*_COLUMNS).where(Identity.deleted_at.is_(None))
+_FIND_BY_EMAIL = Statement(_LIVING.where(Identity.email == bindparam("email")))
+_HOLD = Statement(_LIVING.where(Identity.id == bindparam("id")).with_for_update(key_share=True))
+
+
 async def find_by_email(connection: AsyncConnection, email: str) -> AnyRow | None:
     """The living identity with that address (uq_identities_email)."""
-    statement = select(*_COLUMNS).where(Identity.email == email, Identity.deleted_at.is_(None))
-    return (await connection.execute(statement)).one_or_none()
+    return await _FIND_BY_EMAIL.one_or_none(connection, {"email": email})
 
 
 async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
     """The living identity of that id (primary key)."""
-    statement = select(*_COLUMNS).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
-    return (await connection.execute(statement)).one_or_none()
+    return (await connection.execute(_LIVING.where(Identity.id == identity_id))).one_or_none()
 
 
 RELEASE_USERNAMES = text("""
@@ -94,8 +98,7 @@ async def list_emails(connection: AsyncConnection, identity_ids: Collection[UUID
 
 async def hold(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
     """The living identity of that id, kept from changing until the transaction ends (primary key)."""
-    statement = select(*_COLUMNS).where(Identity.id == identity_id, Identity.deleted_at.is_(None))
-    return (await connection.execute(statement.with_for_update(key_share=True))).one_or_none()
+    return await _HOLD.one_or_none(connection, {"id": identity_id})
 
 
 async def username_is_taken(connection: AsyncConnection, username: str) -> bool:
@@ -271,10 +274,12 @@ async def add_failed_login(connection: AsyncConnection, identity_id: UUID) -> No
     await connection.execute(statement.values(failed_login_count=Identity.failed_login_count + 1))
 
 
-async def reset_failed_logins(connection: AsyncConnection, identity_id: UUID) -> None:
-    """Begin counting anew (primary key); writes nothing when there is nothing to forget."""
-    statement = update(Identity).where(Identity.id == identity_id, Identity.failed_login_count > 0)
-    await connection.execute(statement.values(failed_login_count=0))
+RESET_FAILED_LOGINS = Statement(
+    update(Identity)
+    .where(Identity.id == bindparam("identity_id"), Identity.failed_login_count > 0)
+    .values(failed_login_count=0)
+)
+"""Begin counting anew (primary key); writes nothing when there is nothing to forget."""
 
 
 async def clear_password(connection: AsyncConnection, identity_id: UUID) -> None:

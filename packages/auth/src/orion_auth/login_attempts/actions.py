@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from orion_auth.base import AnyRow
 from orion_auth.login_attempts import store
 from orion_auth.login_attempts.rules import LoginAttemptStatus, LoginMethod, Wanted
 from orion_auth.places import NOWHERE, Place
 from orion_auth.two_factor_methods import TwoFactorMethod
-from orion_core.database import Database
+from orion_core.database import Database, Transaction
+from orion_core.ids import uuid7
 from orion_core.tables import IpAddress
 
 Outcome = Literal["SUCCESS", "FAILED", "BLOCKED", "SUSPICIOUS"]
@@ -47,11 +46,24 @@ class Finding:
     two_factor_method: TwoFactorMethod | None = None
 
 
-async def record(
-    connection: AsyncConnection, attempt: Attempt, finding: Finding, *, user_id: UUID | None, duration_ms: int
+def record(
+    transaction: Transaction, attempt: Attempt, finding: Finding, *, user_id: UUID | None, duration_ms: int
 ) -> None:
-    """Append the attempt."""
-    values: dict[str, Any] = {
+    """Append the attempt, before the transaction is committed."""
+    transaction.later(store.INSERT_ATTEMPT, _values(attempt, finding, user_id, duration_ms))
+
+
+async def record_alone(
+    database: Database, attempt: Attempt, finding: Finding, *, user_id: UUID | None, duration_ms: int
+) -> None:
+    """Append an attempt that changes nothing else."""
+    async with database.autocommit() as connection:
+        await store.INSERT_ATTEMPT.execute(connection, _values(attempt, finding, user_id, duration_ms))
+
+
+def _values(attempt: Attempt, finding: Finding, user_id: UUID | None, duration_ms: int) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
         "email": attempt.email,
         "user_id": user_id,
         "status": LoginAttemptStatus[finding.outcome],
@@ -70,7 +82,6 @@ async def record(
         "attempted_at": attempt.attempted_at,
         "duration_ms": duration_ms,
     } | attempt.place.columns
-    await store.insert_attempt(connection, values)
 
 
 async def search(

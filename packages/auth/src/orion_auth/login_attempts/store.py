@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, cast, func, insert, not_, select, tuple_
@@ -12,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.login_attempts.rules import Wanted
 from orion_auth.login_attempts.tables import LoginAttempt
+from orion_core.statement import Statement
 
 SHOWN = (
     LoginAttempt.id,
@@ -39,12 +39,33 @@ APART = timedelta(days=1)
 """An id is made within this of `attempted_at`, so that a range of times becomes one of ids, and of partitions."""
 
 
-INSERT_ATTEMPT = insert(LoginAttempt)
-
-
-async def insert_attempt(connection: AsyncConnection, values: dict[str, Any]) -> None:
-    """Append an attempt."""
-    await connection.execute(INSERT_ATTEMPT, values)
+INSERT_ATTEMPT = Statement(
+    insert(LoginAttempt),
+    [
+        "id",
+        "email",
+        "user_id",
+        "status",
+        "method",
+        "is_blocked",
+        "is_suspicious",
+        "failure_reason",
+        "risk_score",
+        "risk_reasons",
+        "metadata",
+        "two_factor_used",
+        "two_factor_method",
+        "ip_address",
+        "user_agent",
+        "device_id",
+        "attempted_at",
+        "duration_ms",
+        "country",
+        "region",
+        "city",
+        "location",
+    ],
+)
 
 
 async def search(

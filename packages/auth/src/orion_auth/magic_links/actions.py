@@ -113,8 +113,8 @@ async def _mail(
 
 
 async def _note_failure(transaction: Transaction, visit: Visit) -> None:
-    await login_attempts.record(
-        transaction.connection,
+    login_attempts.record(
+        transaction,
         visit.attempt,
         Finding("FAILED", "WRONG_CODE" if visit.method is LoginMethod.EMAIL_CODE else "DEAD_LINK"),
         user_id=None,

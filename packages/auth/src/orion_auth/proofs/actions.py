@@ -179,7 +179,7 @@ async def _record_proof(gate: Gate, attempt: _Try, shown: Shown) -> tuple[str, .
         if not await tokens.note_proof(transaction, identity.id, session.id, amr, now):
             raise session_over()
         await sessions.supersede_tokens(transaction, gate.outbox, identity.id, session.id, now)
-        await identities.note_login(transaction, identity.id)
+        identities.note_login(transaction, identity.id)
         await security_events.note(transaction, gate.outbox, PROOF_GIVEN, identity, attempt.circumstances, now)
         if second is not None and second.method is TwoFactorMethod.BACKUP_CODE:
             await security_events.note(transaction, gate.outbox, BACKUP_CODE_USED, identity, attempt.circumstances, now)
@@ -197,8 +197,8 @@ async def _is_shown(transaction: Transaction, gate: Gate, attempt: _Try, second:
 
 async def _note_failure(transaction: Transaction, gate: Gate, attempt: _Try, method: TwoFactorMethod | None) -> None:
     identity, bearer = attempt.identity, attempt.bearer
-    await login_attempts.record(
-        transaction.connection,
+    login_attempts.record(
+        transaction,
         Attempt(LoginMethod.PASSWORD, identity.email, bearer.ip_address, bearer.user_agent, None, attempt.now),
         Finding("FAILED", "WRONG_SECOND_FACTOR" if method else "WRONG_PASSWORD", two_factor_method=method),
         user_id=identity.id,

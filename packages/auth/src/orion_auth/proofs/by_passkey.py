@@ -66,8 +66,8 @@ async def prove(
         amr = await _show(transaction, gate, party, identity, credential, circumstances, now)
         if amr is None:
             attempt = Attempt(LoginMethod.PASSKEY, identity.email, bearer.ip_address, bearer.user_agent, None, now)
-            await login_attempts.record(
-                transaction.connection,
+            login_attempts.record(
+                transaction,
                 attempt,
                 Finding("FAILED", "WRONG_PASSKEY"),
                 user_id=owner,
@@ -104,6 +104,6 @@ async def _show(
     if not await tokens.note_proof(transaction, identity.id, session.id, amr, now):
         raise session_over()
     await sessions.supersede_tokens(transaction, gate.outbox, identity.id, session.id, now)
-    await identities.note_login(transaction, identity.id)
+    identities.note_login(transaction, identity.id)
     await security_events.note(transaction, gate.outbox, PROOF_GIVEN, identity, circumstances, now)
     return amr

@@ -24,7 +24,7 @@ from orion_auth.rate_limits.rules import (
     of_stranger,
 )
 from orion_core import metrics
-from orion_core.database import Database
+from orion_core.database import Database, Transaction
 from orion_core.http.rate_limit import RateLimitState, seconds_until, too_many_requests
 from orion_core.tables import IpAddress
 
@@ -56,11 +56,17 @@ async def take_proof(database: Database, session_id: UUID, address: IpAddress, n
     return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
 
 
+def give_back_with(transaction: Transaction, taken: Taken) -> None:
+    """Forget a try that turned out well, where only failures count, if this transaction is committed."""
+    if taken.failures:
+        transaction.later(store.GIVE_BACK, {"keys": list(taken.failures)})
+
+
 async def give_back(database: Database, taken: Taken) -> None:
     """Forget a try that turned out well, where only failures count."""
     if taken.failures:
         async with database.autocommit() as connection:
-            await store.give_back(connection, taken.failures)
+            await store.GIVE_BACK.execute(connection, {"keys": list(taken.failures)})
 
 
 async def is_worth_recording(database: Database, address: IpAddress, now: datetime) -> bool:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, TextClause, bindparam, delete, select, text, update
+from sqlalchemy import ARRAY, ColumnElement, Text, bindparam, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,7 @@ from orion_auth.base import AnyRow
 from orion_auth.counting import counting
 from orion_auth.rate_limits.rules import Limit, RateLimitKeyType
 from orion_auth.rate_limits.tables import RateLimit, RateLimitPolicy
+from orion_core.statement import Statement
 
 _POLICY_OF_STEP = "policy.endpoint = :endpoint_{n} AND policy.key_type = CAST(:key_type_{n} AS rate_limit_key_type)"
 _UNLESS_REFUSED = " AND NOT EXISTS (SELECT FROM step_{before} WHERE NOT has_passed)"
@@ -21,7 +22,7 @@ _FOUND = "SELECT {n} AS step, * FROM step_{n}"
 
 
 @cache
-def _take(steps: int) -> TextClause:
+def _take(steps: int) -> Statement:
     """Every limit in turn, the narrowest first; one that refuses keeps those after it from counting the try.
 
     All tries at one thing lock its counters in the same order, so none waits for one that waits for it.
@@ -31,7 +32,7 @@ def _take(steps: int) -> TextClause:
         condition = _POLICY_OF_STEP.format(n=n) + "".join(_UNLESS_REFUSED.format(before=before) for before in range(n))
         written.append(f"step_{n} AS ({counting(f':key_{n}', condition)})")
     found = " UNION ALL ".join(_FOUND.format(n=n) for n in range(steps))
-    return text(f"WITH {', '.join(written)} {found}")
+    return Statement(text(f"WITH {', '.join(written)} {found}"))
 
 
 async def take(connection: AsyncConnection, limits: Sequence[Limit], now: datetime) -> Sequence[AnyRow]:
@@ -39,10 +40,11 @@ async def take(connection: AsyncConnection, limits: Sequence[Limit], now: dateti
     values: dict[str, Any] = {"now": now}
     for n, limit in enumerate(limits):
         values |= {f"key_{n}": limit.key, f"endpoint_{n}": limit.endpoint, f"key_type_{n}": limit.key_type.name}
-    return sorted(await connection.execute(_take(len(limits)), values), key=lambda row: row.step)
+    return sorted(await _take(len(limits)).all(connection, values), key=lambda row: row.step)
 
 
-_GIVE_BACK = text("""
+GIVE_BACK = Statement(
+    text("""
     WITH held AS (
       SELECT id FROM rate_limits
       WHERE key = ANY(:keys) AND cardinality(passes) > 0           -- uq_rate_limits_key
@@ -52,6 +54,8 @@ _GIVE_BACK = text("""
     UPDATE rate_limits SET passes = trim_array(passes, 1), count = cardinality(passes) - 1
     WHERE id IN (SELECT id FROM held)                              -- pk_rate_limits
 """).bindparams(bindparam("keys", type_=ARRAY(Text)))
+)
+"""Takes the youngest pass from each of these counters, locking them in the order in which they are taken."""
 
 _REFUSING = text("""
     SELECT
@@ -71,11 +75,6 @@ _REFUSING = text("""
     LIMIT :limit
 """)
 """Reads the table along its key: it holds what was tried within the last hours, and nobody asks for it often."""
-
-
-async def give_back(connection: AsyncConnection, keys: Sequence[str]) -> None:
-    """Take the youngest pass from each of these counters, locking them in the order in which they are taken."""
-    await connection.execute(_GIVE_BACK, {"keys": list(keys)})
 
 
 async def refusing(

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.counting import counting
+from orion_core.statement import Statement
 
 _STATEMENT = """
     WITH shown AS (
@@ -55,12 +56,14 @@ _STATEMENT = """
     FROM shown LEFT JOIN counted ON true LEFT JOIN successor ON true
 """
 
-ROTATE = text(
-    _STATEMENT.format(
-        counted=counting(
-            "'refresh USER ' || shown.user_id",
-            "policy.endpoint = 'refresh' AND policy.key_type = 'USER'",
-            sources="moment CROSS JOIN shown",
+ROTATE = Statement(
+    text(
+        _STATEMENT.format(
+            counted=counting(
+                "'refresh USER ' || shown.user_id",
+                "policy.endpoint = 'refresh' AND policy.key_type = 'USER'",
+                sources="moment CROSS JOIN shown",
+            )
         )
     )
 )
@@ -90,7 +93,7 @@ _FIND_AGAIN = text("""
 
 async def rotate(connection: AsyncConnection, values: dict[str, Any]) -> AnyRow | None:
     """Count a refresh, and replace an active refresh token by its successor; None when there is no such token."""
-    return (await connection.execute(ROTATE, values)).one_or_none()
+    return await ROTATE.one_or_none(connection, values)
 
 
 async def find_again(connection: AsyncConnection, selector: str, token_hash: bytes) -> AnyRow | None:

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.risk.tables import RiskPolicy
 from orion_core.ids import uuid7_floor
+from orion_core.statement import Statement
 from orion_core.tables import IpAddress
 
-_SIGNALS = text("""
+_SIGNALS = Statement(
+    text("""
     WITH came AS MATERIALIZED (
       SELECT attempted_at, country, location
       FROM login_attempts                                 -- ix_login_attempts_user_id_attempted_at
@@ -54,6 +56,7 @@ _SIGNALS = text("""
     FROM (VALUES (1)) AS one
     LEFT JOIN risk_policies AS policy ON policy.is_active  -- uq_risk_policies_active
 """)
+)
 """Everything that is known of an attempt's past, and the policy in force, in one statement.
 
 Each scan has an index and a LIMIT, and all but that of the user's own sign-ins an end in time; that one reads past the
@@ -66,7 +69,7 @@ async def gather(
 ) -> AnyRow:
     """What is known of the past of an attempt, and the policy in force."""
     values = {"user_id": user_id, "ip_address": address, "country": country, "now": now}
-    return (await connection.execute(_SIGNALS, values)).one()
+    return await _SIGNALS.one(connection, values)
 
 
 async def active(connection: AsyncConnection) -> AnyRow | None:

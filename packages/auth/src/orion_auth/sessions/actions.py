@@ -90,7 +90,7 @@ async def begin(
         security_epoch=identity.security_epoch,
     )
     await dpop.use(transaction.connection, bearer.proof, now)
-    refresh_token = await tokens.issue_refresh(transaction, session, bearer)
+    refresh_token = tokens.issue_refresh(transaction, session, bearer)
     event = SessionStarted(
         session_id=session.id,
         user_id=session.user_id,
@@ -105,7 +105,8 @@ async def begin(
     )
     await outbox.record(transaction, event, now)
     known = await tokens.list_sessions(transaction.connection, identity.id, now)
-    for each in too_many([LiveSession(each.id, each.last_used_at) for each in known], policy.most, session.id):
+    live = [LiveSession(each.id, each.last_used_at) for each in known if each.id != session.id]
+    for each in too_many([*live, LiveSession(session.id, now)], policy.most, session.id):
         await _end(transaction, outbox, identity.id, each, "LIMIT", now)
     return Started(session, identity.security_epoch, refresh_token, bearer.jkt)
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.sessions.tables import SessionBlacklist, SessionProof
+from orion_core.statement import Statement
 
 
 async def refuse_session(connection: AsyncConnection, values: dict[str, Any]) -> bool:
@@ -46,16 +47,17 @@ async def list_proofs(connection: AsyncConnection, now: datetime) -> Sequence[An
     return (await connection.execute(select(*columns).where(SessionProof.expires_at > now))).all()
 
 
-_IS_REFUSED = text("""
+_IS_REFUSED = Statement(
+    text("""
     SELECT EXISTS (
       SELECT FROM session_blacklist
       WHERE (session_id = :session_id OR user_id = :user_id AND user_epoch >= :epoch) AND expires_at > :now
     ) OR EXISTS (
       SELECT FROM session_proofs
       WHERE session_id = :session_id AND proved_at > to_timestamp(:auth_time) AND expires_at > :now
-    )
+    ) AS is_refused
 """)
-"""Written out, since it belongs to every request: to have SQLAlchemy put it together takes longer than to ask it."""
+)
 
 
 async def is_refused(
@@ -71,7 +73,7 @@ async def is_refused(
     By uq_session_blacklist_session_id, ix_session_blacklist_user_id and uq_session_proofs_session_id.
     """
     values = {"user_id": user_id, "session_id": session_id, "epoch": epoch, "auth_time": auth_time or 0, "now": now}
-    return bool((await connection.execute(_IS_REFUSED, values)).scalar_one())
+    return (await _IS_REFUSED.one(connection, values)).is_refused
 
 
 async def list_refused_epochs(connection: AsyncConnection, now: datetime) -> Sequence[AnyRow]:

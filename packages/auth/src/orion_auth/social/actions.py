@@ -160,10 +160,8 @@ _DENIALS = ("access_denied", "user_cancelled_authorize", "user_cancelled_login")
 async def _record_failure(bridge: Bridge, reason: str, bearer: Bearer, now: datetime, started: float) -> None:
     attempt = Attempt(LoginMethod.SOCIAL, None, bearer.ip_address, bearer.user_agent, bearer.device_id, now)
     duration = int((time.perf_counter() - started) * 1000)
-    async with bridge.database.autocommit() as connection:
-        await login_attempts.record(
-            connection, attempt, Finding("FAILED", reason.upper()[:60]), user_id=None, duration_ms=duration
-        )
+    finding = Finding("FAILED", reason.upper()[:60])
+    await login_attempts.record_alone(bridge.database, attempt, finding, user_id=None, duration_ms=duration)
 
 
 def _verifier_place(flow_id: UUID) -> str:

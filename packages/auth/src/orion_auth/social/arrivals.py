@@ -235,8 +235,9 @@ def _message(flow_id: UUID, email: str, code: str) -> bytes:
 
 async def _record_refusal(bridge: Bridge, visit: Visit, user_id: UUID, identity: KnownIdentity | None) -> None:
     finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
-    async with bridge.database.autocommit() as connection:
-        await login_attempts.record(connection, visit.attempt, finding, user_id=user_id, duration_ms=visit.milliseconds)
+    await login_attempts.record_alone(
+        bridge.database, visit.attempt, finding, user_id=user_id, duration_ms=visit.milliseconds
+    )
 
 
 def _refusal(identity: KnownIdentity | None) -> Problem:

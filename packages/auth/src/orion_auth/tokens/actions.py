@@ -159,8 +159,8 @@ async def email_verification_state(
     return "GOOD" if found.status is TokenStatus.ACTIVE and found.expires_at > now else "UNKNOWN"
 
 
-async def issue_refresh(transaction: Transaction, session: NewSession, bearer: Bearer) -> str:
-    """The first refresh token of a session; it founds a family."""
+def issue_refresh(transaction: Transaction, session: NewSession, bearer: Bearer) -> str:
+    """The first refresh token of a session, kept before the transaction is committed; it founds a family."""
     token_id = uuid7()
     values = {
         "id": token_id,
@@ -177,7 +177,10 @@ async def issue_refresh(transaction: Transaction, session: NewSession, bearer: B
         "security_epoch": session.security_epoch,
         "jkt": bearer.jkt,
     }
-    return await _issue(transaction, values, bearer, now=session.started_at, expires_at=session.expires_at)
+    token = _new_token()
+    common = _common(token, bearer, session.started_at, session.expires_at)
+    transaction.later(store.INSERT_REFRESH, common | values)
+    return token.text
 
 
 def new_mailed_key() -> MailedKey:
@@ -342,7 +345,12 @@ async def _issue(
     transaction: Transaction, values: dict[str, Any], bearer: Bearer, *, now: datetime, expires_at: datetime
 ) -> str:
     token = _new_token()
-    common = {
+    await store.insert_token(transaction.connection, _common(token, bearer, now, expires_at) | values)
+    return token.text
+
+
+def _common(token: BearerToken, bearer: Bearer, now: datetime, expires_at: datetime) -> dict[str, Any]:
+    return {
         "token": token.selector,
         "token_hash": hash_secret(token.secret),
         "issued_at": now,
@@ -352,8 +360,6 @@ async def _issue(
         "device_id": bearer.device_id,
         "location": bearer.place.known,
     }
-    await store.insert_token(transaction.connection, common | values)
-    return token.text
 
 
 async def _find(connection: AsyncConnection, token: BearerToken) -> AnyRow | None:

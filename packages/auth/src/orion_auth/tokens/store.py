@@ -11,8 +11,36 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.tokens.rules import MOST_CODE_TRIES, TokenStatus
 from orion_auth.tokens.tables import AuthToken, TokenType
+from orion_core.statement import Statement
 
 INSERT_TOKEN = insert(AuthToken)
+INSERT_REFRESH = Statement(
+    insert(AuthToken),
+    [
+        "id",
+        "token",
+        "token_hash",
+        "type",
+        "user_id",
+        "session_id",
+        "family_id",
+        "client_id",
+        "device_id",
+        "location",
+        "ip_address",
+        "user_agent",
+        "issued_at",
+        "expires_at",
+        "session_started_at",
+        "auth_time",
+        "amr",
+        "idle_seconds",
+        "idle_until",
+        "security_epoch",
+        "jkt",
+    ],
+)
+"""The first refresh token of a session."""
 
 
 async def insert_token(connection: AsyncConnection, values: dict[str, Any]) -> None:
@@ -107,7 +135,8 @@ async def hold_sessions(connection: AsyncConnection, user_id: UUID) -> None:
     await connection.execute(statement.order_by(AuthToken.id).with_for_update(key_share=True))
 
 
-_LIVE_SESSIONS = text("""
+_LIVE_SESSIONS = Statement(
+    text("""
     SELECT
       session_id, device_id, ip_address, user_agent, location, issued_at, expires_at, idle_until, session_started_at,
       auth_time, amr
@@ -119,17 +148,18 @@ _LIVE_SESSIONS = text("""
     ORDER BY session_id DESC
     LIMIT :limit
 """).columns(
-    AuthToken.session_id,
-    AuthToken.device_id,
-    AuthToken.ip_address,
-    AuthToken.user_agent,
-    AuthToken.location,
-    AuthToken.issued_at,
-    AuthToken.expires_at,
-    AuthToken.idle_until,
-    AuthToken.session_started_at,
-    AuthToken.auth_time,
-    AuthToken.amr,
+        AuthToken.session_id,
+        AuthToken.device_id,
+        AuthToken.ip_address,
+        AuthToken.user_agent,
+        AuthToken.location,
+        AuthToken.issued_at,
+        AuthToken.expires_at,
+        AuthToken.idle_until,
+        AuthToken.session_started_at,
+        AuthToken.auth_time,
+        AuthToken.amr,
+    )
 )
 
 
@@ -147,7 +177,7 @@ async def list_sessions(
     By ix_auth_tokens_user_id_type_status, which leaves as many as a user may have sessions.
     """
     values = {"user_id": user_id, "now": now, "after": after, "session_id": session_id, "limit": limit}
-    return (await connection.execute(_LIVE_SESSIONS, values)).all()
+    return await _LIVE_SESSIONS.all(connection, values)
 
 
 async def note_proof(

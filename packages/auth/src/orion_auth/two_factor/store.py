@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
 from orion_auth.two_factor.tables import TwoFactorAuth, TwoFactorBackupCode, TwoFactorChallenge
 from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
+from orion_core.statement import Statement
 
 CLEARED: dict[TwoFactorMethod, dict[str, Any]] = {
     TwoFactorMethod.TOTP: {"totp_secret": None, "totp_verified_at": None, "totp_last_step": None},
@@ -132,18 +133,22 @@ async def count_code(
     return (await connection.execute(statement)).one_or_none()
 
 
+_UNUSED = (
+    select(func.count())
+    .select_from(TwoFactorBackupCode)
+    .where(TwoFactorBackupCode.user_id == TwoFactorAuth.user_id, TwoFactorBackupCode.used_at.is_(None))
+    .scalar_subquery()
+)
+_FIND_FACTORS = Statement(
+    select(TwoFactorAuth.__table__, _UNUSED.label("backup_codes")).where(TwoFactorAuth.user_id == bindparam("user_id"))
+)
+
+
 async def find_factors(connection: AsyncConnection, user_id: UUID) -> AnyRow | None:
     """The second factors of a user (uq_two_factor_auth_user_id), and how many backup codes he has left
     (ix_two_factor_backup_codes_unused).
     """
-    unused = (
-        select(func.count())
-        .select_from(TwoFactorBackupCode)
-        .where(TwoFactorBackupCode.user_id == TwoFactorAuth.user_id, TwoFactorBackupCode.used_at.is_(None))
-        .scalar_subquery()
-    )
-    statement = select(TwoFactorAuth, unused.label("backup_codes")).where(TwoFactorAuth.user_id == user_id)
-    return (await connection.execute(statement)).one_or_none()
+    return await _FIND_FACTORS.one_or_none(connection, {"user_id": user_id})
 
 
 async def accept_step(connection: AsyncConnection, user_id: UUID, step: int) -> bool:

@@ -7,29 +7,36 @@ stalls every reader behind any long transaction of the whole server.)
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.cloud_event import CloudEvent
 from orion_core.database import Database
 from orion_core.errors import Problem
+from orion_core.statement import Statement
 from orion_core.wakeup import Wakeup
 
 POLL_SECONDS = 0.5
 """How late a reader is at most when a wake-up was lost."""
 
+QUIET_SECONDS = 0.1
+"""Between two numberings for readers that wait, so how late an event is at most when there are many."""
+
 NUMBERING_LOCK = 0x6F72696F6E01
 """Advisory lock that serialises numbering; advisory locks are per database."""
 
-TAKE_LOCK = text("SELECT pg_advisory_xact_lock(:key)")
+TAKE_LOCK = Statement(text("SELECT pg_advisory_xact_lock(:key)"))
 
-ANY_UNNUMBERED = text("SELECT EXISTS (SELECT FROM outbox WHERE position IS NULL)")
+ANY_UNNUMBERED = Statement(text("SELECT EXISTS (SELECT FROM outbox WHERE position IS NULL) AS any"))
 
-NUMBER = text("""
+NUMBER = Statement(
+    text("""
     WITH block AS MATERIALIZED (
       SELECT nextval('outbox_position') AS start  -- the sequence steps by 1000, so one value names 1000 positions
     ), unnumbered AS MATERIALIZED (
@@ -44,19 +51,36 @@ NUMBER = text("""
     FROM block, unnumbered
     WHERE outbox.id = unnumbered.id
 """)
+)
 
-PAGE = text("""
-    SELECT id, position, type, subject, data, traceparent, occurred_at
-    FROM outbox
-    WHERE position > greatest(:after, (SELECT last_value FROM outbox_pruned))  -- ix_outbox_position
-    ORDER BY position
-    LIMIT :limit
-""")
+LOOK = Statement(
+    text("""
+    WITH pruned AS MATERIALIZED (
+      SELECT last_value AS position FROM outbox_pruned
+    ), page AS (
+      SELECT id, outbox.position, type, subject, data, traceparent, occurred_at
+      FROM outbox, pruned
+      WHERE outbox.position > greatest(:after, pruned.position)  -- ix_outbox_position
+      ORDER BY outbox.position
+      LIMIT :limit
+    )
+    SELECT
+      pruned.position AS pruned,
+      (SELECT CASE WHEN is_called THEN last_value + 999 ELSE 0 END FROM outbox_position) AS last,
+      page.*
+    FROM pruned LEFT JOIN page ON true
+    ORDER BY page.position
+""").columns(data=JSONB)
+)
+"""What a reader finds after a position, and how the feed stands; one row without an event when there is none.
 
-LAST_POSITION = text("SELECT CASE WHEN is_called THEN last_value + 999 ELSE 0 END FROM outbox_position")
+Events up to `pruned` have gone, or are going (see `house.WRITE_DOWN_PRUNED`). It is read once, and after the snapshot
+of the statement is taken: if it does not tell of a pruning yet, the page still has what that takes away.
+"""
 
-PRUNED = text("SELECT last_value FROM outbox_pruned")
-"""Events up to this position have gone, or are going: see `house.WRITE_DOWN_PRUNED`."""
+LAST_POSITION = Statement(
+    text("SELECT CASE WHEN is_called THEN last_value + 999 ELSE 0 END AS last FROM outbox_position")
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +98,10 @@ class Feed:
         self._database = database
         self.wakeup = wakeup
         self._source = source
+        self._numbering = asyncio.Lock()
+        self._numbered_at = -math.inf
+        self._numbered_to = 0
+        """Who reads after a lower position than this is likely to find something without any more being numbered."""
 
     async def read(
         self, after: int, *, limit: int = 100, wait: float = 0, types: frozenset[str] = frozenset()
@@ -86,56 +114,85 @@ class Feed:
         one that events have been pruned after. From 0 on, the feed begins with the oldest event that is kept.
         """
         deadline = asyncio.get_running_loop().time() + wait
-        await self._refuse_future(after)
         while True:
             ring = self.wakeup.next_ring()
-            page = await self._page(after, limit, types)
+            if not wait:
+                await self._number()
+            elif after >= self._numbered_to:
+                await self._number_soon()
+            rows = await self._look(after, limit)
+            after = rows[-1].position if rows else after
+            events = [self._event(row) for row in rows if not types or row.type in types]
             remaining = deadline - asyncio.get_running_loop().time()
-            if page.events or (page.next == after and remaining <= 0):
-                return page
-            if page.next == after:
+            if events or remaining <= 0:
+                return FeedPage(events, after)
+            if not rows:
                 await self.wakeup.wait(min(POLL_SECONDS, remaining), ring)
-            elif remaining <= 0:
-                return page
-            after = page.next
 
     async def last_position(self) -> int:
         """A position that no numbered event is beyond."""
         await self._number()
         async with self._database.autocommit() as connection:
-            return int((await connection.execute(LAST_POSITION)).scalar_one())
+            return (await LAST_POSITION.one(connection, {})).last
 
-    async def _refuse_future(self, after: int) -> None:
+    async def _look(self, after: int, limit: int) -> Sequence[Any]:
         async with self._database.autocommit() as connection:
-            last = int((await connection.execute(LAST_POSITION)).scalar_one())
-        if after > last:
-            raise Problem(
-                409,
-                "position_unknown",
-                "Unknown position",
-                f"This feed has not reached {after}; its last position is {last}. If its database was restored from a "
-                "backup, the reader has to start again from 0.",
-            )
+            rows = await LOOK.all(connection, {"after": after, "limit": limit})
+        if after > rows[0].last:
+            raise _unknown(after, rows[0].last)
+        if 0 < after < rows[0].pruned:
+            raise _gone(after, rows[0].pruned)
+        found = [row for row in rows if row.id is not None]
+        if found:
+            may_be_more = len(found) == limit
+            self._numbered_to = max(self._numbered_to, found[-1].position + may_be_more)
+        else:
+            self._numbered_to = min(self._numbered_to, after)
+        return found
 
-    async def _page(self, after: int, limit: int, types: frozenset[str]) -> FeedPage:
-        await self._number()
-        async with self._database.autocommit() as connection:
-            rows = (await connection.execute(PAGE, {"after": after, "limit": limit})).mappings().all()
-            pruned = int((await connection.execute(PRUNED)).scalar_one())  # after the page: it may go meanwhile
-        if 0 < after < pruned:
-            raise _gone(after, pruned)
-        events = [self._event(dict(row)) for row in rows if not types or row["type"] in types]
-        return FeedPage(events, rows[-1]["position"] if rows else after)
+    async def _number_soon(self) -> None:
+        """Number what there is, once for all readers of this process, and not at once after the last time.
+
+        Each answer costs its reader a transaction, and he asks again at once: so the events of a tenth of a second go
+        together.
+        """
+        clock = asyncio.get_running_loop().time
+        asked_at = clock()
+        async with self._numbering:
+            if self._numbered_at > asked_at:
+                return  # for another reader, since we asked
+            await asyncio.sleep(max(0.0, self._numbered_at + QUIET_SECONDS - clock()))
+            self._numbered_at = clock()
+            await self._number()
 
     async def _number(self) -> None:
         async with self._database.autocommit() as connection:
-            if not (await connection.execute(ANY_UNNUMBERED)).scalar_one():
+            if not (await ANY_UNNUMBERED.one(connection, {})).any:
                 return
         async with self._database.transaction() as transaction:
             await number(transaction.connection)
 
-    def _event(self, row: dict[str, Any]) -> CloudEvent:
-        return CloudEvent(source=self._source, time=row.pop("occurred_at"), **row)
+    def _event(self, row: Any) -> CloudEvent:
+        return CloudEvent(
+            source=self._source,
+            id=row.id,
+            position=row.position,
+            type=row.type,
+            subject=row.subject,
+            data=row.data,
+            traceparent=row.traceparent,
+            time=row.occurred_at,
+        )
+
+
+def _unknown(after: int, last: int) -> Problem:
+    return Problem(
+        409,
+        "position_unknown",
+        "Unknown position",
+        f"This feed has not reached {after}; its last position is {last}. If its database was restored from a "
+        "backup, the reader has to start again from 0.",
+    )
 
 
 def _gone(after: int, pruned: int) -> Problem:
@@ -154,5 +211,5 @@ async def number(connection: AsyncConnection) -> None:
     The lock is taken by a statement of its own: the next one then sees all that the previous holder has committed, and
     its block of positions lies beyond all earlier ones. Readers queue for it only for the milliseconds of one UPDATE.
     """
-    await connection.execute(TAKE_LOCK, {"key": NUMBERING_LOCK})
-    await connection.execute(NUMBER)
+    await TAKE_LOCK.execute(connection, {"key": NUMBERING_LOCK})
+    await NUMBER.execute(connection, {})

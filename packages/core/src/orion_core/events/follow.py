@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import structlog
-from sqlalchemy import MetaData, select, update
+from sqlalchemy import MetaData, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from orion_contracts.cloud_event import CloudEvent
@@ -26,6 +26,7 @@ from orion_core.database import Database, Transaction
 from orion_core.events.client import FeedClient
 from orion_core.house import add_tables
 from orion_core.metrics import EVENTS_APPLIED, FEED_STOPPED
+from orion_core.statement import Statement
 from orion_core.tracing import continue_trace
 
 BATCH = 100
@@ -34,8 +35,20 @@ LAST_RETRY_SECONDS = 15.0
 
 _tables = MetaData()
 add_tables(_tables)
-INBOX = _tables.tables["inbox"]
 CURSORS = _tables.tables["inbox_cursors"]
+
+RECEIVE = Statement(
+    text("""
+    INSERT INTO inbox (source, id, type, position)
+    SELECT :source, * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS varchar[]), CAST(:positions AS bigint[]))
+    ON CONFLICT DO NOTHING                        -- pk_inbox
+    RETURNING id
+""")
+)
+"""Those of some events that have not come before."""
+
+LOCK_CURSOR = Statement(select(CURSORS.c.position).where(CURSORS.c.source == bindparam("of")).with_for_update())
+MOVE_CURSOR = Statement(update(CURSORS).where(CURSORS.c.source == bindparam("of")).values(position=bindparam("to")))
 
 log = structlog.get_logger()
 
@@ -73,6 +86,7 @@ class Follower:
         self._database = database
         self._clock = clock
         self._handlers = {event.type: (event, handler) for event, handler in handlers.items()}
+        self._types = frozenset(self._handlers)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until `stop`. No error ends this; each is retried with growing pauses."""
@@ -93,7 +107,7 @@ class Follower:
         if not self.state.position:
             self.state.position = await self._cursor()
         try:
-            page = await self._client.read(self.state.position, limit=limit)
+            page = await self._client.read(self.state.position, limit=limit, types=self._types)
         except httpx.HTTPStatusError as error:
             if error.response.status_code != HTTPStatus.CONFLICT:
                 raise
@@ -112,11 +126,9 @@ class Follower:
             cursor = await self._lock_cursor(transaction)
             if cursor != after:
                 return cursor
-            for event in events:
+            for event in await self._new(transaction, events):
                 await self._apply_one(transaction, event)
-            await transaction.connection.execute(
-                update(CURSORS).where(CURSORS.c.source == self.source).values(position=next_position)
-            )
+            transaction.later(MOVE_CURSOR, {"of": self.source, "to": next_position})
         EVENTS_APPLIED.labels(self.source).inc(len(events))
         return next_position
 
@@ -129,13 +141,21 @@ class Follower:
         log.warning("feed.begun_again", source=self.source, position=self.state.position)
         self.state.position = 0
 
+    async def _new(self, transaction: Transaction, events: list[CloudEvent]) -> list[CloudEvent]:
+        """Those of the events that are for us and have not been applied before."""
+        ours = [event for event in events if event.type in self._handlers]
+        if not ours:
+            return []
+        values = {
+            "source": self.source,
+            "ids": [event.id for event in ours],
+            "types": [event.type for event in ours],
+            "positions": [event.position for event in ours],
+        }
+        new = {row.id for row in await RECEIVE.all(transaction.connection, values)}
+        return [event for event in ours if event.id in new]
+
     async def _apply_one(self, transaction: Transaction, event: CloudEvent) -> None:
-        if event.type not in self._handlers:
-            return
-        first = upsert(INBOX).values(source=self.source, id=event.id, type=event.type, position=event.position)
-        result = await transaction.connection.execute(first.on_conflict_do_nothing().returning(INBOX.c.id))
-        if result.one_or_none() is None:
-            return
         contract, handler = self._handlers[event.type]
         continue_trace(event.traceparent)
         try:
@@ -149,13 +169,12 @@ class Follower:
             return (await connection.execute(statement)).scalar_one_or_none() or 0
 
     async def _lock_cursor(self, transaction: Transaction) -> int:
-        statement = select(CURSORS.c.position).where(CURSORS.c.source == self.source).with_for_update()
-        position = (await transaction.connection.execute(statement)).scalar_one_or_none()
-        if position is not None:
-            return position
+        row = await LOCK_CURSOR.one_or_none(transaction.connection, {"of": self.source})
+        if row is not None:
+            return row.position
         first = upsert(CURSORS).values(source=self.source, position=0).on_conflict_do_nothing()
         await transaction.connection.execute(first)
-        return (await transaction.connection.execute(statement)).scalar_one()
+        return (await LOCK_CURSOR.one(transaction.connection, {"of": self.source})).position
 
     def _moves(self) -> None:
         if self.state.fault is not None:

@@ -9,11 +9,12 @@ from orion_core.database import Transaction
 from orion_core.events.feed import Feed
 from orion_core.house import add_tables
 from orion_core.ids import uuid7
+from orion_core.statement import Statement
 from orion_core.tracing import current_traceparent
 
 _tables = MetaData()
 add_tables(_tables)
-INSERT = insert(_tables.tables["outbox"])
+INSERT = Statement(insert(_tables.tables["outbox"]), ["id", "type", "subject", "data", "traceparent", "occurred_at"])
 
 
 async def write(transaction: Transaction, event: Event, occurred_at: datetime) -> None:
@@ -29,7 +30,7 @@ async def write(transaction: Transaction, event: Event, occurred_at: datetime) -
         "traceparent": current_traceparent(),
         "occurred_at": occurred_at,
     }
-    await transaction.connection.execute(INSERT, values)
+    transaction.later(INSERT, values)
 
 
 class Outbox:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -9,20 +10,26 @@ from sqlalchemy import RowMapping, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.ids import uuid7
+from orion_core.statement import Statement
 from orion_core.tables import table_of
 from orion_user.sessions.tables import Session
 
 SESSIONS = table_of(Session)
 
 
+@cache
+def _start(*columns: str) -> Statement:
+    statement = insert(SESSIONS)
+    known = {name: statement.excluded[name] for name in columns if name != "last_activity_at"}
+    later = func.greatest(Session.last_activity_at, statement.excluded.last_activity_at)
+    put = statement.on_conflict_do_update(index_elements=[Session.token], set_={**known, "last_activity_at": later})
+    return Statement(put, ["id", "token", *columns])
+
+
 async def start(connection: AsyncConnection, token: UUID, **values: Any) -> None:
     """Add a session, or complete one of which only the end is known. By uq_sessions_token."""
-    statement = insert(SESSIONS).values(token=token, **values)
-    known = {name: statement.excluded[name] for name in values if name != "last_activity_at"}
-    later = func.greatest(Session.last_activity_at, statement.excluded.last_activity_at)
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=[Session.token], set_={**known, "last_activity_at": later})
-    )
+    await _start(*values).execute(connection, {"id": uuid7(), "token": token, **values})
 
 
 async def end(connection: AsyncConnection, token: UUID, ended_at: datetime, reason: str) -> bool:

@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import RowMapping, bindparam, delete, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.statement import Statement
 from orion_core.tables import table_of
 from orion_user.users.rules import Sort, UserStatus, Wanted, pattern
 from orion_user.users.tables import User
@@ -97,20 +98,22 @@ async def set_phone(
     await connection.execute(statement.values(phone=phone, phone_verified_at=verified_at))
 
 
+_COUNT_LOGIN = Statement(
+    update(USERS)
+    .where(User.id == bindparam("of"))
+    .values(
+        last_login_at=func.greatest(User.last_login_at, bindparam("at", type_=User.last_login_at.type)),
+        last_active_at=func.greatest(User.last_active_at, bindparam("at", type_=User.last_login_at.type)),
+        login_count=User.login_count + 1,
+        failed_login_count=0,
+    )
+    .returning(User.id)
+)
+
+
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:
     """Note a sign-in that succeeded; False when there is no such user. By pk_users."""
-    statement = (
-        update(USERS)
-        .where(User.id == user_id)
-        .values(
-            last_login_at=func.greatest(User.last_login_at, at),
-            last_active_at=func.greatest(User.last_active_at, at),
-            login_count=User.login_count + 1,
-            failed_login_count=0,
-        )
-        .returning(User.id)
-    )
-    return (await connection.execute(statement)).one_or_none() is not None
+    return await _COUNT_LOGIN.one_or_none(connection, {"of": user_id, "at": at}) is not None
 
 
 async def change_profile(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:

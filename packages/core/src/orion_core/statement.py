@@ -1,0 +1,155 @@
+"""Statements that are put together once, when their module is loaded, and that the driver sends by itself.
+
+SQLAlchemy takes longer over an execution (looking a statement up by its structure, a greenlet, a cursor, a result) than
+PostgreSQL takes over most of ours. What belongs to every sign-in, refresh or event is therefore a `Statement`: still
+SQLAlchemy's expression or text with its types, compiled by its dialect, and sent and read by asyncpg.
+"""
+
+import collections
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import asyncpg
+from asyncpg.exceptions import DataError, IntegrityConstraintViolationError, InternalClientError
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as make_dialect
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql import ClauseElement
+
+_DIALECT = make_dialect()
+_PARAMETER = re.compile(r"\$(\d+)")
+
+REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
+"""What the driver says when a statement fails, or when the connection turns out to be lost."""
+
+Values = Mapping[str, Any]
+Convert = Callable[[Any], Any]
+
+
+class Statement:
+    """One statement with named parameters; none of them may stand for a list of an IN.
+
+    `columns` names those that an INSERT sets. Defaults that Python would fill in are not filled in. A text has the
+    types that its `bindparams` and `columns` name; without them a value goes and comes as the driver has it.
+    """
+
+    def __init__(self, clause: ClauseElement, columns: Sequence[str] | None = None) -> None:
+        compiled: Any = clause.compile(dialect=_DIALECT, column_keys=columns)
+        self.sql: str = compiled.string
+        self._fixed: dict[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
+        self.parameters: list[tuple[str, Convert | None]] = [
+            (name, compiled._bind_processors.get(name))  # noqa: SLF001
+            for name in compiled.positiontup or ()
+        ]
+        """Names in the order of `$1`, `$2`, …, and what makes the driver's values of Python's."""
+        self._converts = _result_processors(compiled)
+        self._row: Any = None
+        self._results: list[Convert | None] | None = None
+
+    def arguments(self, values: Values) -> list[Any]:
+        """The values in the order of the statement's parameters, as the driver takes them."""
+        return [
+            convert(value) if convert is not None else value
+            for value, convert in (
+                (values[name] if name in values else self._fixed[name], by) for name, by in self.parameters
+            )
+        ]
+
+    async def all(self, connection: AsyncConnection, values: Values) -> list[Any]:
+        """Every row, its columns as attributes. Fails as SQLAlchemy does, by DBAPIError."""
+        return [self._read(record) for record in await fetch(connection, self.sql, self.arguments(values))]
+
+    async def one(self, connection: AsyncConnection, values: Values) -> Any:
+        """The only row."""
+        (row,) = await self.all(connection, values)
+        return row
+
+    async def one_or_none(self, connection: AsyncConnection, values: Values) -> Any:
+        """The only row, or None."""
+        rows = await self.all(connection, values)
+        if len(rows) > 1:
+            raise ValueError(f"{len(rows)} rows where there can be one: {self.sql}")
+        return rows[0] if rows else None
+
+    async def execute(self, connection: AsyncConnection, values: Values) -> None:
+        """Send it, for what it changes."""
+        await fetch(connection, self.sql, self.arguments(values))
+
+    def _read(self, record: asyncpg.Record) -> Any:
+        if self._row is None:
+            names = list(record.keys())
+            self._row = collections.namedtuple("Row", names, rename=True)  # pyright: ignore[reportUntypedNamedTuple]
+            if self._converts:
+                self._results = [self._converts.get(name) for name in names]
+        if self._results is None:
+            return self._row._make(record)
+        return self._row._make(
+            convert(value) if convert is not None else value
+            for value, convert in zip(record, self._results, strict=True)
+        )
+
+
+async def execute_together(connection: AsyncConnection, writes: Sequence[tuple[Statement, Values]]) -> None:
+    """Several INSERTs, UPDATEs and DELETEs in one round trip.
+
+    They are one statement to PostgreSQL, so none sees what another has changed, and no two may change the same row
+    (PostgreSQL 18, 7.8.4).
+    """
+    arguments = [argument for statement, values in writes for argument in statement.arguments(values)]
+    await fetch(connection, _together(tuple(statement for statement, _ in writes)), arguments)
+
+
+@lru_cache(256)
+def _together(statements: tuple[Statement, ...]) -> str:
+    if len(statements) == 1:
+        return statements[0].sql
+    parts, before = list[str](), 0
+    for n, statement in enumerate(statements):
+        sql = _PARAMETER.sub(lambda found, add=before: f"${int(found[1]) + add}", statement.sql)
+        parts.append(f"write_{n} AS (\n{sql}\n)")
+        before += len(statement.parameters)
+    return f"WITH {', '.join(parts)}\nSELECT"
+
+
+async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
+    """The driver's own connection, which acts in whatever transaction `connection` is in."""
+    raw: Any = await connection.get_raw_connection()
+    return raw.driver_connection
+
+
+async def fetch(connection: AsyncConnection, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+    """Rows of a statement. A connection on which one was interrupted is closed, since its state is not known."""
+    driver = await driver_of(connection)
+    try:
+        return await driver.fetch(sql, *arguments)
+    except REFUSALS as error:
+        raise as_sqlalchemy(error, sql) from None
+    except BaseException:
+        driver.terminate()
+        raise
+
+
+class DriverError(Exception):
+    """What PostgreSQL said, without the values that its details repeat."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(*error.args[:1])
+        self.sqlstate: str | None = getattr(error, "sqlstate", None)
+
+
+def as_sqlalchemy(error: Exception, sql: str) -> DBAPIError:
+    """One of `REFUSALS` in the form that the rest of a program knows."""
+    kind = IntegrityError if isinstance(error, IntegrityConstraintViolationError) else DBAPIError
+    is_lost = not isinstance(error, asyncpg.PostgresError | DataError)
+    return kind(sql, None, DriverError(error), hide_parameters=True, connection_invalidated=is_lost)
+
+
+def _result_processors(compiled: Any) -> dict[str, Convert]:
+    """What makes Python's values of the driver's, for the columns that need it."""
+    made = {
+        entry.keyname: entry.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
+        for entry in compiled._result_columns  # noqa: SLF001
+    }
+    return {name: convert for name, convert in made.items() if convert is not None}
