@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016_invitations"
-down_revision = "0015_separation"
+revision = "0017_invitations"
+down_revision = "0016_deletion"
 phase = "pre"
 
 

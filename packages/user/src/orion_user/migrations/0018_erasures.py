@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0017_erasures"
-down_revision = "0016_deletion"
+revision = "0018_erasures"
+down_revision = "0017_invitations"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0021_audit_streams"
-down_revision = "0020_audit_keys"
+revision = "0024_audit_streams"
+down_revision = "0023_role_rights"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0018_imports"
-down_revision = "0017_erasures"
+revision = "0019_imports"
+down_revision = "0018_erasures"
 phase = "pre"
 
 

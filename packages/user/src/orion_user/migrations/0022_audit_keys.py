@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0020_audit_keys"
-down_revision = "0019_api_key_rates"
+revision = "0022_audit_keys"
+down_revision = "0021_rights"
 phase = "pre"
 
 
