@@ -135,6 +135,9 @@ class AuditCheckpoint(TypedDict):
     horizon: int
     """bigint NOT NULL. All transactions below it are covered"""
 
+    after_id: UUID | None
+    """uuid. Of the transaction at the horizon, the entries up to this one"""
+
     leaf_ids: list[UUID]
     """uuid[] NOT NULL. Ids of audit_logs, in the order of the leaves"""
 
@@ -243,6 +246,74 @@ class AuditLog(TypedDict):
 
     erased_at: datetime | None
     """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class AuditSigningKey(TypedDict):
+    """A key that checkpoints are signed with (Ed25519); the newest one signs. The private half is sealed."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    key_id: str
+    """varchar(64) NOT NULL. RFC 7638 thumbprint"""
+
+    public_key: bytes
+    """bytea NOT NULL."""
+
+    private_key: bytes
+    """bytea NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class AuditStream(TypedDict):
+    """One receiver. It gets every checkpoint after the one that it began with, and the entries of each."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    name: str
+    """varchar(60) NOT NULL."""
+
+    url: str
+    """varchar(2048) NOT NULL."""
+
+    secret: bytes | None
+    """bytea. What deliveries are signed with"""
+
+    is_enabled: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    position: int
+    """bigint NOT NULL. Number of the last checkpoint that has arrived as a whole"""
+
+    arrived: int
+    """integer NOT NULL DEFAULT 0. Entries of the next one that have arrived"""
+
+    leased_until: datetime | None
+    """timestamptz. Until then one process delivers"""
+
+    failures: int
+    """integer NOT NULL DEFAULT 0. In a row"""
+
+    next_attempt_at: datetime | None
+    """timestamptz."""
+
+    delivered_at: datetime | None
+    """timestamptz."""
+
+    error: str | None
+    """varchar(500)."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
@@ -592,6 +663,22 @@ class Permission(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class RightsVersion(TypedDict):
+    """One number, counted up by triggers in every transaction that changes roles or what they allow or inherit."""
+
+    id: int
+    """bigint NOT NULL DEFAULT 1."""
+
+    version: int
+    """bigint NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class RoleAncestor(TypedDict):
     """The transitive and reflexive closure of `role_inheritance`: every role is its own ancestor at depth 0."""
 
@@ -647,6 +734,40 @@ class RolePermission(TypedDict):
 
     condition: str | None
     """varchar(2000). CEL; validated when written"""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class RoleRight(TypedDict):
+    """That a role, itself or by what it inherits from (`source_role_id`), allowed or denied something for a time."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    role_id: UUID
+    """uuid NOT NULL."""
+
+    permission_id: UUID
+    """uuid NOT NULL."""
+
+    source_role_id: UUID
+    """uuid NOT NULL."""
+
+    effect: PermissionEffect
+    """permission_effect NOT NULL."""
+
+    condition: str | None
+    """varchar(2000)."""
+
+    began_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    ended_at: datetime | None
+    """timestamptz."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
