@@ -44,6 +44,8 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
 async def _permissions(connection: AsyncConnection, user_id: UUID, now: datetime) -> frozenset[str]:
     found = await of_user(connection, user_id, now)
     return frozenset(each.permission for each in found.permissions)
+
+
 async def path(connection: AsyncConnection, ground: Ground) -> list[str]:
     """Names of roles, from the one assigned over what it inherits to the one that says so; none of a direct grant."""
     if ground.role is None or ground.through is None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import BinaryIO
 
 from pydantic import ValidationError
 
@@ -65,12 +66,12 @@ def read_all(format_: ImportFormat, columns: Sequence[str], first_line: int, bod
     return [read_csv(number, columns, cells) for number, cells in enumerate(records, first_line)]
 
 
-def chunks_of(format_: ImportFormat, file: io.BufferedIOBase) -> tuple[list[str], Iterator[tuple[int, list[Read]]]]:
+def chunks_of(format_: ImportFormat, file: BinaryIO) -> tuple[list[str], Iterator[tuple[int, list[Read]]]]:
     """The columns of a file, and its chunks with the numbers of their first lines; of a CSV file the header is none."""
     if format_ is ImportFormat.NDJSON:
         return [], _chunks(read_ndjson(number, line) for number, line in enumerate(file, 1))
     records = csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""), strict=True)
-    columns = next(records, [])
+    columns = next(records, list[str]())
     return columns, _chunks(read_csv(number, columns, cells) for number, cells in enumerate(records, 1))
 
 

@@ -1,9 +1,9 @@
 """A whole file brought over, a few chunks at a time; cut off anywhere, it is gone on with from there."""
 
 import asyncio
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import BinaryIO
 from uuid import UUID
 
 from orion_core.clock import Clock
@@ -33,14 +33,14 @@ class Runner:
     """Called with the report of each chunk, in whatever order they are done."""
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
-    async def begin(self, file: io.BufferedIOBase, format_: ImportFormat) -> UUID:
+    async def begin(self, file: BinaryIO, format_: ImportFormat) -> UUID:
         """Begin to bring over a file; the id by which it is gone on with."""
         columns, _ = chunks_of(format_, file)
         actor, now = Actor.service(self.operator), self.clock()
         begun = await actions.begin(self.database, format_, columns, by=self.operator, actor=actor, now=now)
         return begun.id
 
-    async def go_on(self, import_id: UUID, file: io.BufferedIOBase, format_: ImportFormat) -> ImportShape:
+    async def go_on(self, import_id: UUID, file: BinaryIO, format_: ImportFormat) -> ImportShape:
         """Bring over what is left of the file: chunks that are done are passed over. How it stands afterwards.
 
         Raises the first Problem of a chunk, once the others under way are done.
