@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.erasures.tables import NAMING
+from orion_contracts.audit import AuthAuditRecorded
 from orion_contracts.imports import IdentitiesImported
 
 DELETE_IDENTITY = text("DELETE FROM identities WHERE id = :user_id")
@@ -17,6 +18,12 @@ DELETE_EVENTS = text("""
     WHERE type = ANY(CAST(:types AS text[])) AND data ->> 'user_id' = :user_id
 """)
 
+
+EMPTY_ENTRIES = text("""
+    UPDATE outbox
+    SET data = data - '{old,new,ip_address,user_agent,error}'::text[]
+    WHERE type = :type AND data ->> 'user_id' = :user_id
+""")
 
 LEAVE_IMPORTS = text("""
     UPDATE outbox
@@ -45,8 +52,9 @@ async def erase_history(connection: AsyncConnection, user_id: UUID, email: str) 
 async def delete_events(connection: AsyncConnection, user_id: UUID) -> int:
     """Delete the events that name a person, and say how many those were. It reads the outbox, which is a month.
 
-    Those of imports name many: they lose this one.
+    Those of imports name many: they lose this one. Those for the audit trail stay, and tell what was done alone.
     """
+    await connection.execute(EMPTY_ENTRIES, {"type": AuthAuditRecorded.type, "user_id": str(user_id)})
     await connection.execute(LEAVE_IMPORTS, {"type": IdentitiesImported.type, "user_id": str(user_id)})
     result = await connection.execute(DELETE_EVENTS, {"user_id": str(user_id), "types": list(NAMING)})
     return result.rowcount
