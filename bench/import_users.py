@@ -6,6 +6,9 @@ A throw-away `orion up`, and one process that brings over an NDJSON file as `imp
 that process is killed by SIGKILL every N seconds and begun again, until it comes to its end. Afterwards all is counted:
 identities, profiles, preferences, roles, the lines of the report. Prints one JSON object; ends with 1 when something is
 missing or there twice.
+
+On 2 cores it took 9.1 s for 50,000 users, 5,480 a second (processor seconds: PostgreSQL 6.5, the import 4.0, auth 3.3,
+user 1.3, notifications 1.0), with notifications 0.1 s behind and nothing missing.
 """
 
 import argparse
