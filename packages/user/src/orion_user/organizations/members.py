@@ -88,7 +88,7 @@ async def take_back(desk: Desk, membership_id: UUID) -> None:
         if row is None or row["status"] is not store.INVITED:
             raise not_found("invitation")
         mine = None if desk.user_id is None else await store.address(transaction.connection, desk.user_id)
-        if mine is None or not rules.may_accept(row["email"], row["expires_at"], *mine.values(), desk.now):
+        if mine is None or not _is_addressed(row, mine, desk):
             await desk.require(transaction.connection, "user:create", in_organization(row["organization_id"]))
         values = {"status": store.ENDED, "ended_at": desk.now, "end_reason": "invitation taken back or declined"}
         after = await store.change_membership(transaction.connection, membership_id, values)
@@ -151,10 +151,14 @@ async def _own_invitation(desk: Desk, transaction: Transaction, membership_id: U
     mine = await store.address(transaction.connection, me)
     if row is None or mine is None or row["status"] is not store.INVITED:
         raise not_found("invitation")
-    if not rules.may_accept(row["email"], row["expires_at"], mine["email"], mine["email_verified_at"], desk.now):
+    if not _is_addressed(row, mine, desk):
         raise not_found("invitation")
     await living(transaction.connection, row["organization_id"])
     return row
+
+
+def _is_addressed(row: RowMapping, mine: RowMapping, desk: Desk) -> bool:
+    return rules.may_accept(row["email"], row["expires_at"], mine["email"], mine["email_verified_at"], desk.now)
 
 
 def _kept(row: RowMapping) -> dict[str, Any]:
