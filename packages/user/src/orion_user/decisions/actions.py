@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
 from orion_core.errors import Problem
+from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Decision, Ground, Reason, decide
 from orion_user.access import actions as access
 from orion_user.access import guard
@@ -80,6 +81,19 @@ async def evaluate(connection: AsyncConnection, question: Question, moment: Mome
     within = await around(connection, question.resource)
     grounds = await access.decide(connection, user_id, question.permission, moment.at, within, is_past=moment.is_past)
     return decide(grounds, question.facts(moment.at))
+
+
+async def evaluate_one_of_several(
+    connection: AsyncConnection, question: Question, moment: Moment, kept: dict[UUID, Rights]
+) -> Decision:
+    """The same for one of several questions: a subject's rights are read once, into `kept`, and decided by there."""
+    user_id = question.subject.user_id
+    if moment.is_past or user_id is None:
+        return await evaluate(connection, question, moment)
+    if user_id not in kept and (read := await access.rights(connection, user_id, None, moment.at)) is not None:
+        kept[user_id] = read
+    within = await around(connection, question.resource)
+    return kept[user_id].decide(question.permission, moment.at, within, question.facts(moment.at))
 
 
 async def explain(connection: AsyncConnection, question: Question, moment: Moment) -> Explained:

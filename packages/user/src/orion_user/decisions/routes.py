@@ -15,6 +15,7 @@ from orion_core.errors import Problem, invalid_field
 from orion_core.http.openapi import refusals
 from orion_core.http.shapes import Moment as MomentShape
 from orion_core.rights.client import RightsDocument
+from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Decision
 from orion_user.components import Claims, Components, Wired
 from orion_user.decisions import actions, shapes
@@ -59,9 +60,9 @@ async def evaluate_several(
         await actions.require_asking(connection, claims, [each.subject for each in questions], wired.clock())
         if not asked.evaluations:
             return _shown(await actions.evaluate(connection, questions[0], moment))
-        answers: list[shapes.DecisionShape] = []
+        answers, kept = list[shapes.DecisionShape](), dict[UUID, Rights]()
         for question in questions:
-            answers.append(await _answered(connection, question, moment))
+            answers.append(await _answered(connection, question, moment, kept))
             if _is_enough(asked.options.evaluations_semantic, answers[-1]):
                 break
     return shapes.DecisionsShape(evaluations=answers)
@@ -169,10 +170,12 @@ def _shown(decision: Decision) -> shapes.DecisionShape:
     return shapes.DecisionShape(decision=decision.allowed, context={"reason": decision.reason.value})
 
 
-async def _answered(connection: Any, question: Question, moment: Moment) -> shapes.DecisionShape:
+async def _answered(
+    connection: Any, question: Question, moment: Moment, kept: dict[UUID, Rights]
+) -> shapes.DecisionShape:
     """The answer to one of several questions; one that cannot be answered spoils no other."""
     try:
-        return _shown(await actions.evaluate(connection, question, moment))
+        return _shown(await actions.evaluate_one_of_several(connection, question, moment, kept))
     except Problem as problem:
         error = {"status": problem.status, "code": problem.code, "message": problem.detail}
         return shapes.DecisionShape(decision=False, context={"error": error})
