@@ -46,11 +46,11 @@ from orion_user.erasures.purging import keep_purged
 from orion_user.events import handlers, handlers_of_notifications
 from orion_user.imports import routes as imports
 from orion_user.me import routes as me
+from orion_user.organizations import routes as organizations
 from orion_user.other_services import OtherServices
+from orion_user.plans import routes as plans
 from orion_user.preferences import routes as preferences
 from orion_user.profiles import routes as profiles
-from orion_user.plans import routes as plans
-from orion_user.organizations import routes as organizations
 from orion_user.roles import routes as roles
 from orion_user.separation import routes as separation
 from orion_user.service import service
