@@ -1,4 +1,4 @@
-"""A million random decisions by the service and by a plain model of the rules that shares no code with it. Prints JSON.
+"""Random decisions, a million of them unless told otherwise, by the service and by a plain model of the rules that shares no code with it. Prints JSON.
 
 Each world is made at random in a migrated PostgreSQL: roles that inherit and are sometimes inactive, that allow, deny
 and have conditions; grants of roles and of permissions, everywhere and in places, of every time, some under conditions;
@@ -7,7 +7,7 @@ user, permission, place and moment, of rights in memory; and one question in fif
 
     python bench/authz_model.py [decisions]
 
-Seen: 1,000,000 decisions, 0 differences.
+Seen so far: 60,800 decisions in 19 worlds within 2 seconds, 0 differences.
 """
 
 import asyncio
