@@ -1,9 +1,10 @@
-"""Random decisions, a million of them unless told otherwise, by the service and by a plain model of the rules that shares no code with it. Prints JSON.
+"""Random decisions by the service and by a plain model of the rules that shares no code with it. Prints JSON.
 
-Each world is made at random in a migrated PostgreSQL: roles that inherit and are sometimes inactive, that allow, deny
-and have conditions; grants of roles and of permissions, everywhere and in places, of every time, some under conditions;
-users who are suspended. The model is told of the same things in plain Python. Then everything is asked of both: each
-user, permission, place and moment, of rights in memory; and one question in fifty of the statement of a decision too.
+A million of them, unless told otherwise. Each world is made at random in a migrated PostgreSQL: roles that inherit and
+are sometimes inactive, that allow, deny and have conditions; grants of roles and of permissions, everywhere and in
+places, of every time, some under conditions; users who are suspended. The model is told of the same things in plain
+Python. Then everything is asked of both: each user, permission, place and moment, of rights in memory; and one question
+in fifty of the statement of a decision too.
 
     python bench/authz_model.py [decisions]
 
