@@ -59,7 +59,9 @@ def tamper(original: Lines, chance: random.Random) -> tuple[str, Lines]:
     match kind:
         case "edit":
             at = chance.choice(entries)
-            name = chance.choice(EDITED)
+            # When the database emptied an erased entry is the one thing that nothing covers.
+            is_erased = lines[at]["erased_at"] is not None
+            name = chance.choice([name for name in EDITED if not (is_erased and name == "updated_at")])
             lines[at][name] = another(lines[at][name], chance)
             return f"edit {name}", lines
         case "delete":
