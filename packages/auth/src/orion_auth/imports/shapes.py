@@ -39,6 +39,8 @@ class ImportedUser(RequestShape):
 class BulkIdentity(BaseModel):
     """One user as the user service has read and checked them; the address is brought into its form here."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
     id: UUID
     email: str = Field(max_length=255)
     email_verified: bool
