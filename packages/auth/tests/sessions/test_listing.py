@@ -108,7 +108,9 @@ async def test_all_others_end_and_with_all_this_one_too(auth: "Auth", every: boo
     [event] = await auth.rows("SELECT details, session_id FROM security_events WHERE event_type = 'sessions.ended'")
     assert event["details"] == {"sessions_ended": 3 if every else 2}
     assert str(event["session_id"]) == ("None" if every else session["session_id"])
-    notices = await auth.rows("SELECT data FROM outbox WHERE type = :type ORDER BY sequence", type=SecurityNoticeRaised.type)
+    notices = await auth.rows(
+        "SELECT data FROM outbox WHERE type = :type ORDER BY sequence", type=SecurityNoticeRaised.type
+    )
     assert [notice["data"]["notice"] for notice in notices][-1:] == ["sessions.ended"]
 
 
