@@ -282,9 +282,7 @@ async def test_whoever_is_an_administrator_for_a_time_can_end_but_lift_no_denial
     assert (await boss.post(ASSIGNMENTS, json=body)).status_code == 201
     body = {"user_id": str(bob), "role_id": await role_id(query, "editor")}
     given = (await boss.post(ASSIGNMENTS, json=body)).json()["id"]
-    denied = (
-        await boss.post(GRANTS, json={"user_id": str(bob), "permission": "content:read", "effect": "DENY"})
-    ).json()
+    denied = (await boss.post(GRANTS, json={"user_id": str(bob), "permission": "role:delete", "effect": "DENY"})).json()
     client = caller(short, uuid7())
     assert (await client.delete(f"{ASSIGNMENTS}/{given}")).status_code == 204
     assert (await client.delete(f"{GRANTS}/{denied['id']}")).json()["code"] == "not_held"
