@@ -85,7 +85,7 @@ async def test_from_where_keys_were_used_is_forgotten_with_their_owner(auth: "Au
         {"key_id": key_id, "count": 1, "last_used_at": auth.clock(), "ip_address": "192.0.2.77"}
     )
     async with wired.database.transaction() as transaction:
-        nothing = {"service": None, "allowed_cidrs": [], "ends_at": None, "revoked_at": None}
+        nothing: dict[str, Any] = {"service": None, "allowed_cidrs": [], "ends_at": None, "revoked_at": None}
         await keys.put(transaction.connection, key | nothing)
         await wired.outbox.record(transaction, used, auth.clock())
     await erase(auth, ada)

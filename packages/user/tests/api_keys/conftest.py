@@ -11,7 +11,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from packages.user.tests.conftest import ISSUER, fake_auth, signed
+from packages.user.tests.conftest import ISSUER, FakeImports, fake_auth, signed
 
 from orion_core.api_keys import ApiKeyText
 from orion_core.ids import uuid7
@@ -82,7 +82,7 @@ async def running(database: TestDatabase, clock: MovableClock) -> AsyncGenerator
         "AUTH_URL": ISSUER,
         "AUTH_ISSUER": ISSUER,
     }
-    to_auth = httpx.AsyncClient(transport=httpx.ASGITransport(fake_auth()))
+    to_auth = httpx.AsyncClient(transport=httpx.ASGITransport(fake_auth(FakeImports())))
     application = build(UserSettings.model_validate(values), to_auth, clock)
     async with AsyncExitStack() as running_until:
         await running_until.enter_async_context(application.router.lifespan_context(application))

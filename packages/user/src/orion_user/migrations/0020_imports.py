@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0019_imports"
-down_revision = "0018_erasures"
+revision = "0020_imports"
+down_revision = "0019_erasures"
 phase = "pre"
 
 

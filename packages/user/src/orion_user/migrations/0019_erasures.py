@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0018_erasures"
-down_revision = "0017_invitations"
+revision = "0019_erasures"
+down_revision = "0018_invitations_checked"
 phase = "pre"
 
 

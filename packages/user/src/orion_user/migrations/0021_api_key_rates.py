@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0020_api_key_rates"
-down_revision = "0019_imports"
+revision = "0021_api_key_rates"
+down_revision = "0020_imports"
 phase = "pre"
 
 

@@ -6,8 +6,8 @@ the same however many there are.
 
 from alembic import op
 
-revision = "0021_rights"
-down_revision = "0020_api_key_rates"
+revision = "0022_rights"
+down_revision = "0021_api_key_rates"
 phase = "pre"
 
 COUNT_RIGHTS_VERSION = """

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0024_audit_streams"
-down_revision = "0023_role_rights"
+revision = "0025_audit_streams"
+down_revision = "0024_role_rights"
 phase = "pre"
 
 

@@ -5,8 +5,8 @@ What there is already is filled in by the backfill: an UPDATE of roles has the t
 
 from alembic import op
 
-revision = "0023_role_rights"
-down_revision = "0022_audit_keys"
+revision = "0024_role_rights"
+down_revision = "0023_audit_keys"
 phase = "pre"
 
 KEEP_ROLE_RIGHTS = """

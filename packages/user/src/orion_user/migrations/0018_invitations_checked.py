@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0017_invitations_checked"
-down_revision = "0016_invitations"
+revision = "0018_invitations_checked"
+down_revision = "0017_invitations"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0022_audit_keys"
-down_revision = "0021_rights"
+revision = "0023_audit_keys"
+down_revision = "0022_rights"
 phase = "pre"
 
 
