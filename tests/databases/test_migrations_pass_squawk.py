@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orion_core.service import installed_services
+from orion_db.lint.file_rules import read_file
 from orion_db.lint.lint import judge
 from orion_db.lint.rules import RULES
 from orion_db.lint.squawk import EXCLUDED, REPLACED, run_squawk, script
@@ -26,7 +27,9 @@ async def test_nothing_is_said_of_any_revision(platform: "Platform", service: st
     traces = await trace(target, revisions, [revision.name for revision in revisions])
     assert [trace.revision.name for trace in traces] == [revision.name for revision in revisions]
     for found in traces:
-        told = await run_squawk(script(found).sql, platform.server.version * 10000, exclude=tuple(EXCLUDED))
+        accepted = read_file(found.revision.name, found.revision.file).accepted()
+        left_out = [*EXCLUDED, *(rule for rule, ours in REPLACED.items() if ours in accepted)]
+        told = await run_squawk(script(found).sql, platform.server.version * 10000, exclude=tuple(left_out))
         assert told == [], found.revision.name
     linting = await judge(target, revisions, traces)
     assert [str(entry) for entry in linting.findings] == []

@@ -63,11 +63,15 @@ class SeedReport:
     async def insert(self, connection: AsyncConnection, table: Table, rows: list[dict[str, Any]]) -> None:
         """Insert the rows that are not there yet; what an operator has edited since is never touched.
 
-        A row is there when any unique key of the table says so (INSERT … ON CONFLICT DO NOTHING).
+        A row is there when any unique key of the table says so (INSERT … ON CONFLICT DO NOTHING). Where all are there
+        already, what triggers of the table did is undone too: seeded again, nothing changes.
         """
         if not rows:
             return
         statement = insert(table).values(rows).on_conflict_do_nothing().returning(*table.primary_key.columns)
-        inserted = len((await connection.execute(statement)).all())
+        async with connection.begin_nested() as savepoint:
+            inserted = len((await connection.execute(statement)).all())
+            if not inserted:
+                await savepoint.rollback()
         self.inserted[table.name] += inserted
         self.left_alone[table.name] += len(rows) - inserted
