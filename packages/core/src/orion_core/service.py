@@ -51,7 +51,7 @@ class Service:
     worker_port: int | None = None
     commands: str | None = None
     """`module:application` of a Typer application: what operators do to this service, as `orion NAME …`."""
-    parts: Mapping[str, str] = field(default_factory=dict[str, str])
+    parts: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     """Commands about a part of the service that is spoken of by itself: `orion audit …`, by its word."""
     demo: Demo | None = None
     """How `orion db seed demo` fills the tables with users; None: the service has no such data."""
