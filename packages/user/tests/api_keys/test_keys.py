@@ -180,7 +180,8 @@ async def test_a_revoked_key_is_refused_at_once_and_stays_revoked(user: User, au
     assert (await client.post(f"{path}/rotation", json={})).json()["code"] == "api_key_ended"
     assert [event.change for event in await told(query)] == ["ISSUED", "REVOKED"]
     written = await query(
-        "SELECT action, actor_type::text, user_id, resource_id, new_values FROM audit_logs WHERE action LIKE 'api_key.%' ORDER BY id"
+        "SELECT action, actor_type::text, user_id, resource_id, new_values FROM audit_logs"
+        " WHERE action LIKE 'api_key.%' ORDER BY id"
     )
     owner = issued["user_id"]
     assert [row[:2] for row in written] == [("api_key.create", "USER"), ("api_key.revoke", "USER")]
