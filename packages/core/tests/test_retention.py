@@ -267,7 +267,7 @@ def test_a_setting_overrides_a_declaration_and_no_minimum() -> None:
 
     assert of({}) | {"login_attempts": 90 * DAY} == of({"login_attempts": "90 days"})
     for overrides, said in (
-        ({"logins": "90 days"}, "there is no table 'logins'; possible are account_recoveries, auth_tokens, "),
+        ({"logins": "90 days"}, "there is no table 'logins'; possible are account_recoveries, api_keys, auth_tokens, "),
         ({"identities": "90 days"}, "identities has no retention that could be set"),
         (
             {"login_attempts": "29 days"},
