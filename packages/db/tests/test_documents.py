@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
-import uuid
 from pathlib import Path
 from typing import Any, get_type_hints
 from xml.etree import ElementTree
 
 import pytest
+from sqlalchemy.dialects.postgresql import dialect
+from sqlalchemy.schema import CreateTable
 
 from orion_core.service import Service, installed_services
+from orion_db.documents.generate import documents
 from orion_db.documents.models import Models
 from orion_db.documents.picture import picture
 from orion_db.documents.rows import rows
@@ -58,7 +60,7 @@ def test_the_rows_name_every_column_with_its_type(service: Service) -> None:
         for column in table.columns:
             assert (type(None) in getattr(hints[column.name], "__args__", ())) == bool(column.nullable)
         if "id" in hints:
-            assert hints["id"] is uuid.UUID
+            assert hints["id"] is table.columns["id"].type.python_type
 
 
 def test_what_is_written_is_as_the_formatter_leaves_it(tmp_path: Path) -> None:
@@ -73,3 +75,9 @@ def test_what_is_written_is_as_the_formatter_leaves_it(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_writing_the_documents_leaves_the_models_as_they_are() -> None:
+    service = installed_services()["user"]
+    documents(service)
+    assert "EXCLUDE USING gist" in str(CreateTable(service.metadata.tables["user_roles"]).compile(dialect=dialect()))

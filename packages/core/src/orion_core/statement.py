@@ -122,6 +122,7 @@ async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
 async def fetch(connection: AsyncConnection, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
     """Rows of a statement. A connection on which one was interrupted is closed, since its state is not known."""
     driver = await driver_of(connection)
+    _tell_listeners(connection, sql, arguments)
     try:
         return await driver.fetch(sql, *arguments)
     except REFUSALS as error:
@@ -129,6 +130,13 @@ async def fetch(connection: AsyncConnection, sql: str, arguments: Sequence[Any])
     except BaseException:
         driver.terminate()
         raise
+
+
+def _tell_listeners(connection: AsyncConnection, sql: str, arguments: Sequence[Any]) -> None:
+    """Whoever listens to what SQLAlchemy sends (`before_cursor_execute`) is told of this too."""
+    raw: Any = connection.sync_connection
+    if raw._has_events:  # noqa: SLF001
+        raw.dispatch.before_cursor_execute(raw, None, sql, tuple(arguments), None, False)
 
 
 class DriverError(Exception):

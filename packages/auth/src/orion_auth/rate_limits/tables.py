@@ -14,7 +14,7 @@ from orion_core.tables import Identified, Timestamped, native_enum
 class RateLimit(Identified, Timestamped, Table):
     """One counter.
 
-    UNLOGGED, the only such table: it is written on every guarded request, and after a crash counting from nothing is
+    UNLOGGED: it is written on every guarded request, and after a crash counting from nothing is
     harmless. `passes` are the moments of the tries that passed and still count; `blocked_until` refuses longer where
     the policy says so. `reset_at` is rounded up, so that it seldom moves: an index is on it, and a row whose indexed
     columns stay the same is rewritten in place (HOT).

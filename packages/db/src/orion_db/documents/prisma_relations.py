@@ -81,12 +81,19 @@ def _free_name(name: str, table: Table, taken: list[RelationField]) -> str:
 
 
 def _is_unique(key: ForeignKeyConstraint) -> bool:
-    """Whether each parent has one child at most. Partial unique indexes do not count: Prisma does not know them."""
+    """Whether each parent has one child at most. Partial unique indexes and those
+    of expressions do not count: Prisma does not know them.
+    """
     columns = {column.name for column in key.columns}
     table = key.table
     assert isinstance(table, Table)
     uniques = [item for item in table.constraints if isinstance(item, UniqueConstraint)]
-    whole = [index for index in table.indexes if index.unique and index.dialect_options["postgresql"]["where"] is None]
+    whole = [
+        index
+        for index in table.indexes
+        if index.unique and index.dialect_options["postgresql"]["where"] is None
+        if len(index.columns) == len(index.expressions)
+    ]
     sets = [{column.name for column in item.columns} for item in (table.primary_key, *uniques, *whole)]
     return columns in sets
 

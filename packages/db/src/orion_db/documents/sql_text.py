@@ -59,7 +59,7 @@ def exclusions(table: Table) -> list[tuple[str, str]]:
 
 
 def _constraint_text(constraint: ExcludeConstraint) -> str:
-    statement = " ".join(str(AddConstraint(constraint).compile(dialect=_DIALECT)).split())
+    statement = " ".join(str(AddConstraint(constraint, isolate_from_table=False).compile(dialect=_DIALECT)).split())
     return "EXCLUDE " + statement.partition(" EXCLUDE ")[2]
 
 

@@ -1,6 +1,7 @@
 """The text of a module of models."""
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 
 from orion_core.service import service_role
@@ -89,7 +90,7 @@ def module_text(source: Source, before: list[str], after: list[str], notes: list
         f"    metadata = service_metadata({string(source.service)})\n    type_annotation_map = TYPES"
     )
     body = "\n\n\n".join([base, *enums, *(_model(source, key) for key in tables)])
-    body += "".join(f"\n\n{_listen('before_create', statement)}" for statement in before)
+    body += "".join(f"\n\n{_listen('before_create', statement)}" for statement in [*before, *_shared(source, tables)])
     body += "".join(f"\n\n{entry}" for entry in _triggers(source, tables))
     body += "".join(f"\n\n{_listen('after_create', statement)}" for statement in after)
     body += "".join(f"\n\n# {note}" for note in notes)
@@ -142,6 +143,7 @@ def _options(source: Source, facts: Facts) -> list[str]:
     grants = set(facts["grants"].get(service_role(source.service), []))
     in_order = [word for word in ALL_ROWS.split(", ") if word in grants]
     options = ['"postgresql_partition_by": "RANGE (id)"'] if facts.get("partitioned by") else []
+    options += ['"prefixes": ["UNLOGGED"]'] if facts["persistence"] == "unlogged" else []
     options += [f'"comment": {string(facts["comment"])}'] if facts.get("comment") else []
     if in_order and ", ".join(in_order) != ALL_ROWS:
         options.append(f'"info": {{"grants": {string(", ".join(in_order))}}}')
@@ -150,19 +152,38 @@ def _options(source: Source, facts: Facts) -> list[str]:
 
 def _triggers(source: Source, tables: list[Key]) -> list[str]:
     """Triggers with their functions, as the house attaches them: to the table, functions before."""
-    written: set[Key] = set()
+    users = _users_of_functions(source, tables)
     found: list[str] = []
     for _, table in tables:
-        triggers = [facts for (kind, _), facts in sorted(source.catalog.items()) if _is_own(kind, facts, table)]
-        needed = sorted({need for facts in triggers for need in facts["needs"] if need[0] == "function"})
-        functions = [key for key in needed if key not in written and key[1] not in _HOUSE_FUNCTIONS]
-        written |= set(functions)
+        functions = [key for key, of in sorted(users.items()) if of == {table}]
         statements = [source.catalog[key]["source"] for key in functions]
-        statements += [str(facts["definition"]) for facts in triggers]
+        statements += [str(facts["definition"]) for facts in _triggers_of(source, table)]
         if statements:
             inside = "\n".join(f"    {block(statement)}," for statement in statements)
             found.append(f"after_create(\n    {class_name(table)},\n{inside}\n)")
     return found
+
+
+def _shared(source: Source, tables: list[Key]) -> list[str]:
+    """Functions that triggers of several tables call, so that they are there before the first of these tables."""
+    shared = [key for key, of in sorted(_users_of_functions(source, tables).items()) if len(of) > 1]
+    unchecked = ["SET LOCAL check_function_bodies = off"] if shared else []
+    return [*unchecked, *(source.catalog[key]["source"] for key in shared)]
+
+
+def _users_of_functions(source: Source, tables: list[Key]) -> dict[Key, set[str]]:
+    """The tables whose triggers call it, for each function that the house does not bring."""
+    users: dict[Key, set[str]] = defaultdict(set)
+    for _, table in tables:
+        for facts in _triggers_of(source, table):
+            for need in facts["needs"]:
+                if need[0] == "function" and need[1] not in _HOUSE_FUNCTIONS:
+                    users[need].add(table)
+    return users
+
+
+def _triggers_of(source: Source, table: str) -> list[Facts]:
+    return [facts for (kind, _), facts in sorted(source.catalog.items()) if _is_own(kind, facts, table)]
 
 
 _HOUSE_FUNCTIONS = frozenset(
