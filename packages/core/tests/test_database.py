@@ -231,7 +231,7 @@ async def sessions(owner: asyncpg.Connection) -> list[tuple[str, object]]:
         WHERE application_name = 'orion test' AND datname = current_database()
     """
     found: list[tuple[str, object]] = []
-    for _ in range(100):
+    for _ in range(600):
         found = [(row["state"], row["backend_xid"]) for row in await owner.fetch(query)]
         if found == [("idle", None)]:
             break

@@ -17,6 +17,9 @@ from orion_core.testing.databases import Databases, TestDatabase
 URL_VARIABLE = "ORION_TEST_POSTGRES_URL"
 """Superuser URL of the server to test on; unset: an embedded one is started and thrown away."""
 
+ROOM_BYTES = 4 << 30
+"""More than a whole run keeps at any time."""
+
 MakeDatabase = Callable[[str], Awaitable[TestDatabase]]
 
 _server: PostgresServer | None = None
@@ -28,9 +31,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     global _server, _folder
     if URL_VARIABLE in os.environ or session.config.option.collectonly:
         return
-    _folder = Path(tempfile.mkdtemp(prefix="orion-test-"))
+    _folder = Path(tempfile.mkdtemp(prefix="orion-test-", dir=_memory()))
     _server = start(_folder / "postgres", durable=False)
     os.environ[URL_VARIABLE] = _server.admin_url
+
+
+def _memory() -> str | None:
+    """A folder that lies in memory, where thousands of databases are made and dropped quickly; None without room."""
+    memory = Path("/dev/shm")  # noqa: S108 - for its speed; mkdtemp makes a name of its own in it
+    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= ROOM_BYTES
+    return str(memory) if has_room else None
 
 
 def pytest_sessionfinish() -> None:
