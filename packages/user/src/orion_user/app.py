@@ -141,6 +141,7 @@ def _notifications(
 def _routers(feed_router: APIRouter) -> list[APIRouter]:
     router = APIRouter(prefix=PREFIX)
     for part in (
+        decisions.router,  # first, since it is asked most, and routes are tried in their order
         erasures.router,
         imports.router,
         me.router,
@@ -156,7 +157,6 @@ def _routers(feed_router: APIRouter) -> list[APIRouter]:
         api_keys.router,
         audit_logs.router,
         audit_streams.router,
-        decisions.router,
         plans.router,
         organizations.router,
         feed_router,
