@@ -86,6 +86,9 @@ from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 
+EXPENSIVE = (("POST", "/auth/v1/sessions"), ("POST", "/auth/v1/registrations"))
+"""What anybody may ask for, and what ends in a hash."""
+
 
 def _ways_in(*routers: APIRouter) -> APIRouter:
     """What may begin a session, which is bound to the key that the request proves."""
@@ -176,6 +179,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.As
         ],
         checks={"signing_key": signing_key_fault, "user feed": user_feed.fault},
         on_stop=stop,
+        expensive=EXPENSIVE,
     )
 
 

@@ -14,6 +14,7 @@ from orion_auth import foreign_hashes
 from orion_auth.foreign_hashes import UnusableHashError
 from orion_auth.lane import PATIENCE_SECONDS, Lane
 from orion_auth.password_text import normalise_password
+from orion_core.http.door import leave_door
 from orion_core.secrets import new_secret
 
 PASSES, MEMORY_KIB, LANES = 2, 19 * 1024, 1
@@ -32,6 +33,7 @@ class HashingLane:
 
     async def hash(self, password: str) -> str:
         """PHC string of a password; a 503 Problem when that would have to wait too long."""
+        leave_door()  # the lane has a queue of its own
         return await self._lane.run(lambda: hash_secret(normalise_password(password)))
 
     async def verify(self, password_hash: str | None, password: str, *, is_known: bool = False) -> bool:
@@ -40,6 +42,7 @@ class HashingLane:
         Without a hash (nobody of that name) it costs the same and is False. `is_known` says that the caller comes from
         a device of the owner's, who goes before strangers.
         """
+        leave_door()
         checked = password_hash or self._nobodys_hash
         is_right = await self._lane.run(lambda: matches(checked, password), is_known=is_known)
         return is_right and password_hash is not None

@@ -1,7 +1,7 @@
 """The application factory: the only place where a service's HTTP side is put together."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,11 +35,13 @@ def create_application(
     checks: Mapping[str, Check] | None = None,
     on_start: Callable[[], Awaitable[None]] | None = None,
     on_stop: Callable[[], Awaitable[None]] | None = None,
+    expensive: Collection[tuple[str, str]] = (),
 ) -> FastAPI:
     """A service's ASGI application.
 
     `name` is the first part of every path. `components` is what routes find by `request.app.state.components`.
     `on_start` runs before the first request, `on_stop` after the last; `background` runs in between.
+    `expensive` are method and path of routes that a crowd must not fill the event loop with (`orion_core.http.door`).
     """
 
     @asynccontextmanager
@@ -72,6 +74,7 @@ def create_application(
         application.include_router(router)
     openapi.describe(application)
     limits: dict[str, Any] = {"body_limit": settings.body_limit, "trusted_proxies": settings.trusted_proxies}
+    limits["expensive"] = expensive
     application.add_middleware(Edge, **limits)
     return application
 

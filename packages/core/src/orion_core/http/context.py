@@ -4,13 +4,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 from fastapi import Depends
 from starlette.requests import Request
 
 from orion_contracts.claims import AccessClaims
+
+if TYPE_CHECKING:
+    from orion_core.http.door import Place
 
 IpAddress = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -37,6 +40,8 @@ class Exchange:
     context: RequestContext
     claims: AccessClaims | None = None
     """Of the caller, once he is known."""
+    place: "Place | None" = None
+    """Behind the door of an expensive route (`orion_core.http.door`)."""
 
     @property
     def milliseconds(self) -> int:

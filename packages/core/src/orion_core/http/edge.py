@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Collection
 from typing import Any
 
 import structlog
@@ -20,6 +21,7 @@ from orion_core.http.context import (
     client_address,
     request_id,
 )
+from orion_core.http.door import Door
 from orion_core.http.problems import ProblemDuringBody, problem_response
 from orion_core.tracing import continue_trace
 
@@ -51,8 +53,18 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 class Edge:
     """ASGI middleware around a whole service."""
 
-    def __init__(self, application: ASGIApp, *, body_limit: int, trusted_proxies: Networks) -> None:
+    def __init__(
+        self,
+        application: ASGIApp,
+        *,
+        body_limit: int,
+        trusted_proxies: Networks,
+        expensive: Collection[tuple[str, str]] = (),
+    ) -> None:
+        """`expensive` are method and path of routes that share one door."""
+        door = Door()
         self._application = application
+        self._doors = dict.fromkeys(expensive, door)
         self._body_limit = body_limit
         self._trusted_proxies = trusted_proxies
 
@@ -61,7 +73,8 @@ class Edge:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._body_limit, self._trusted_proxies)
+        door = self._doors.get((scope["method"], scope["path"]))
+        exchange = _Exchange(scope, receive, send, self._body_limit, self._trusted_proxies, door)
         refusal = exchange.refusal()
         try:
             await (refusal or self._application)(scope, exchange.receive, exchange.send)
@@ -74,13 +87,16 @@ class Edge:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, body_limit: int, trusted: Networks) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, body_limit: int, trusted: Networks, door: Door | None
+    ) -> None:
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else ""
         self._scope = scope
         self._receive = receive
         self._send = send
         self._body_limit = body_limit
+        self._door = door
         self._received = 0
         self._body_until = asyncio.get_running_loop().time() + BODY_SECONDS
         self._body_ended = False
@@ -94,7 +110,8 @@ class _Exchange:
             user_agent=headers.get("user-agent", "")[:LONGEST_USER_AGENT].replace("\0", "") or None,
         )
         scope["orion.context"] = self._context
-        EXCHANGE.set(Exchange(self._context))
+        self._exchange = Exchange(self._context)
+        EXCHANGE.set(self._exchange)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._context.request_id, trace=self._traceparent[3:35])
 
@@ -138,7 +155,15 @@ class _Exchange:
             self._body_ended = not message.get("more_body", False)
             if self._received > self._body_limit:
                 raise ProblemDuringBody(self._too_large())
+            if self._body_ended and self._door is not None:
+                await self._enter(self._door)
         return message
+
+    async def _enter(self, door: Door) -> None:
+        try:
+            self._exchange.place = await door.enter()
+        except Problem as problem:
+            raise ProblemDuringBody(problem) from None
 
     async def send(self, message: Message) -> None:
         """Hand on the answer, with the headers that every answer has."""
@@ -152,7 +177,9 @@ class _Exchange:
         await self._send(message)
 
     def finish(self) -> None:
-        """Count and log."""
+        """Leave the door to others, count and log."""
+        if self._exchange.place is not None:
+            self._exchange.place.leave()
         seconds = time.perf_counter() - self._started
         method = self._scope["method"] if self._scope["method"] in METHODS else "OTHER"
         metrics.REQUESTS.labels(method, self._route(), str(self._status)).observe(seconds)
