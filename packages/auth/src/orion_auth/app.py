@@ -86,7 +86,7 @@ from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 
-EXPENSIVE = (("POST", "/auth/v1/sessions"), ("POST", "/auth/v1/registrations"))
+EXPENSIVE = (("POST", "/auth/v1/sessions"), ("POST", "/auth/v1/identities"))
 """What anybody may ask for, and what ends in a hash."""
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from orion_auth import hashing
+from orion_auth.app import EXPENSIVE
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -66,6 +67,12 @@ def slow_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
         return matches(checked, password)
 
     monkeypatch.setattr(hashing, "matches", matches_slowly)
+
+
+async def test_what_stands_behind_the_door_is_there_and_may_answer_that_it_is_crowded(auth: "Auth") -> None:
+    paths = auth.application.openapi()["paths"]
+    for method, path in EXPENSIVE:
+        assert "503" in paths[path][method.lower()]["responses"]
 
 
 async def test_the_owner_and_his_sessions_notice_nothing_of_a_flood(impatient_auth: "Auth") -> None:
