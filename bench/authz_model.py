@@ -8,7 +8,7 @@ in fifty of the statement of a decision too.
 
     python bench/authz_model.py [decisions]
 
-Seen so far: 60,800 decisions in 19 worlds within 2 seconds, 0 differences.
+Seen on two busy cores: 1,001,600 decisions in 313 worlds within 116 seconds, 0 differences.
 """
 
 import asyncio

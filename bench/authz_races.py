@@ -7,7 +7,7 @@ are, in turn, a deletion, an end, a denial, and a suspension of the user. Prints
 
     python bench/authz_races.py [races [processes]]
 
-Seen on two cores so far: 2,000 races with 8,743 checks over three processes, 0 stale.
+Seen on two busy cores: 100,000 races in four runs of 25,000, with 371,313 checks over three processes, 0 stale.
 """
 
 import asyncio

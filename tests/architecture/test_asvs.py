@@ -27,6 +27,10 @@ SECTIONS = {
     "7.4": 5,
     "7.5": 2,
     "7.6": 2,
+    "8.1": 4,
+    "8.2": 4,
+    "8.3": 3,
+    "8.4": 2,
     "9.1": 3,
     "9.2": 4,
     "10.1": 2,
@@ -37,9 +41,13 @@ SECTIONS = {
     "10.6": 2,
     "10.7": 3,
 }
-"""How many requirements of each section the page is about: levels 1 and 2, which come first, and 3 in 6.3 and 10.4."""
+"""How many requirements of each section the page is about: levels 1 and 2, which come first; 3 in 6.3, 8 and 10.4."""
 
-LEVEL_3 = {*(f"6.3.{n}" for n in range(5, 9)), *(f"10.4.{n}" for n in range(12, 17))}
+LEVEL_3 = {
+    *(f"6.3.{n}" for n in range(5, 9)),
+    *("8.1.3", "8.1.4", "8.2.4", "8.3.2", "8.3.3", "8.4.2"),
+    *(f"10.4.{n}" for n in range(12, 17)),
+}
 
 
 @cache

@@ -1,65 +1,18 @@
-"""Nothing that a client can send makes auth answer what its OpenAPI document does not have, or fail.
+"""Nothing that a client can send makes auth answer what its OpenAPI document does not have, or fail."""
 
-schemathesis reads the document, makes requests that fit it and such that do not, follows ids from one answer into the
-next request, and checks every answer. As long as one likes, with requests made up at random as well:
-
-    ORION_SCHEMATHESIS_EXAMPLES=500 make test ARGS="packages/auth/tests/test_openapi.py"
-"""
-
-import asyncio
-import json
-import os
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orion_core.http.embedded import serving
+from orion_core.testing.openapi import run, with_links, without_default
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
 
-EXAMPLES = int(os.environ.get("ORION_SCHEMATHESIS_EXAMPLES", "0"))
-"""Requests made up for each operation, and journeys over several; none: what the document itself suggests."""
-JOURNEYS = 20
-SEED = 20261126
-
-PHASES = "coverage,stateful" + (",fuzzing" if EXAMPLES else "")
-
 PASSWORD = "forty lanterns on a quiet pier"
 """None of the document's examples, with which the user would change it."""
-
-CONFIG = """
-seed = {seed}
-suppress-health-check = ["all"]
-{auth}
-[generation]
-mode = "all"
-deterministic = true
-max-examples = {journeys}
-
-[phases.coverage]
-unexpected-methods = ["TRACE"]
-
-[phases.coverage.generation]
-mode = "negative"  # what fits is sent by the journeys
-
-[cache]
-enabled = false
-
-# What fits the document may still be refused for what it means: a wrong code, an address that is no address.
-[checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", "4xx", 502, 503]
-
-# 502: a provider that does not answer, as the one of this test; 503: too many passwords to hash at once.
-[checks.not_a_server_error]
-expected-statuses = ["2xx", "3xx", "4xx", 502, 503]
-
-[checks.negative_data_rejection]
-expected-statuses = ["4xx", 303, 503]
-"""
 
 # A user signs in again whenever a request has ended his session.
 AS_USER = """
@@ -94,23 +47,6 @@ LINKS: dict[str, tuple[str, dict[str, str]]] = {
 """What is listed where, what begins with which path is about it, and by which of its fields."""
 
 
-def with_links(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with a link from every list to each operation on its first item."""
-    for listing, (beginning, fields) in LINKS.items():
-        links: dict[str, Any] = {}
-        parameters = {name: f"$response.body#/items/0/{field}" for name, field in fields.items()}
-        for path, operations in document["paths"].items():
-            if path.startswith(beginning) and all(f"{{{name}}}" in path for name in fields):
-                for operation in operations.values():
-                    links[operation["operationId"]] = {
-                        "operationId": operation["operationId"],
-                        "parameters": parameters,
-                    }
-        if "get" in document["paths"].get(listing, {}):
-            document["paths"][listing]["get"]["responses"]["200"]["links"] = links
-    return document
-
-
 def of(caller: str, document: dict[str, Any]) -> dict[str, Any]:
     """The document with what this caller is there for; tests/test_access.py sees to it that the others get nothing."""
     for operations in document["paths"].values():
@@ -126,14 +62,6 @@ def whose(operation: dict[str, Any], document: dict[str, Any]) -> str:
         return "nobody"
     path = next(path for path, each in document["paths"].items() if operation in each.values())
     return "user" if re.search(r"/me/|/sessions", path) else "operator"
-
-
-def without_default(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without its word on "any other answer", which would make every answer a documented one."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            operation["responses"].pop("default", None)
-    return document
 
 
 async def unlimited(auth: "Auth") -> None:
@@ -162,18 +90,6 @@ async def as_caller(auth: "Auth", caller: str) -> str:
 @pytest.mark.parametrize("caller", ["nobody", "user", "operator"])
 async def test_every_answer_is_one_that_the_document_has(auth: "Auth", caller: str, tmp_path: Path) -> None:
     await auth.execute(CONNECTED)
-    document = (await auth.http.get("/auth/v1/openapi.json")).json()
-    (tmp_path / "auth.json").write_text(json.dumps(with_links(of(caller, without_default(document)))))
-    config = CONFIG.format(seed=SEED, journeys=EXAMPLES or JOURNEYS, auth=await as_caller(auth, caller))
-    (tmp_path / "schemathesis.toml").write_text(config)
-    async with serving(auth.application, "127.0.0.1", 0) as port:
-        run = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "schemathesis.cli", "run", "auth.json", "--url", f"http://127.0.0.1:{port}"),
-            *("--checks", "all", "--continue-on-failure", "--phases", PHASES),
-            cwd=tmp_path,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await run.communicate()
-    print(output.decode())
-    assert run.returncode == 0
+    document = of(caller, without_default((await auth.http.get("/auth/v1/openapi.json")).json()))
+    signed_in = await as_caller(auth, caller)
+    assert await run(auth.application, "auth", with_links(document, LINKS), signed_in, tmp_path)

@@ -100,14 +100,14 @@ class PermissionGrantEnded(Given):
 
 
 class SeparationRuleChanged(Event):
-    """user: duties are kept apart from now on, or no longer."""
+    """user: duties are kept apart from now on, or others, or no longer."""
 
     type: ClassVar[str] = "orion.user.separation_rule.changed.v1"
 
     rule_id: UUID
     name: str = Field(max_length=60)
     change: Label
-    """`CREATED`, `DELETED`."""
+    """`CREATED`, `UPDATED`, `DELETED`."""
     changed_at: AwareDatetime
 
     @property

@@ -34,6 +34,11 @@ class Desk:
         """The user who asks, or for whom the key of an API does; None for a service or an operator."""
         return caller(self.claims).user_id
 
+    @property
+    def person(self) -> UUID | None:
+        """The user who asks in person, and so may what everybody may with his own; None for a key."""
+        return caller(self.claims).person
+
     async def require(self, connection: AsyncConnection, permission: str, place: Place = EVERYWHERE) -> None:
         """403 unless the caller may do that there."""
         await guard.require(connection, self.claims, permission, self.now, place)

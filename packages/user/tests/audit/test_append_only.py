@@ -56,6 +56,8 @@ async def test_a_person_can_be_erased_once(query: "Query", owner: Database) -> N
     assert await query("SELECT old_values, ip_address, salt FROM audit_logs") == [(None, None, None)]
     with pytest.raises(DBAPIError, match="append-only"):
         await as_owner(owner, ERASE)
+    await as_owner(owner, "UPDATE audit_logs SET updated_at = now() + interval '1 day'")
+    assert await query("SELECT updated_at = erased_at FROM audit_logs") == [(True,)], "which is told of the erasure too"
 
 
 async def test_rows_are_in_the_partition_of_their_month(query: "Query") -> None:

@@ -131,6 +131,27 @@ async def test_nobody_topples_whoever_stands_above_or_himself(people: "People") 
     assert [type_ for type_, _ in await people.told()] == [UserSuspended.type]
 
 
+async def test_what_somebody_may_in_an_organization_topples_nobody_outside_of_it(
+    people: "People",
+) -> None:
+    """The owner of an organization may everything in it; as a moderator he is no match for who may it everywhere."""
+    root = await people.add("root@example.com", "super_admin")
+    owner = await people.add("owner@example.com", "moderator")
+    body = {"name": "Acme", "slug": "acme", "owner_id": str(owner)}
+    assert (await people.client(root).post("/user/v1/organizations", json=body)).status_code == 201
+    client = people.client(owner)
+    for answer in (
+        await client.post(f"{USERS}/{root}/suspension", json={}),
+        await client.delete(f"{USERS}/{root}"),
+        await client.post(f"{USERS}/{root}/erasure"),
+        await client.get(f"{USERS}/{root}/archive"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "outranked")
+    answer = await people.client(await people.add("mod@example.com", "moderator")).delete(f"{USERS}/{owner}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "outranked"), "who may more, if only somewhere"
+    assert (await people.client(root).post(f"{USERS}/{owner}/suspension", json={})).status_code == 200
+
+
 async def test_wrong_passwords_are_counted_until_a_sign_in(people: "People", auth: "AuthFeed") -> None:
     ada, moderator = await people.add("ada@example.com"), await people.moderator()
     await auth.bring(*(SignInFailed(user_id=ada, failed_at=auth.clock()) for _ in range(3)))

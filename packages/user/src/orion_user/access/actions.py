@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_core.errors import Problem
 from orion_core.rights.decisions import Ground
 from orion_user.access import store
-from orion_user.access.rules import Caller, EffectivePermission, HeldRole, effective_permissions
+from orion_user.access.rules import Caller, EffectivePermission, HeldRole, effective_permissions, may_as_much
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,10 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
         return
     if caller.user_id == user_id:
         raise Problem(403, "own_account", "Not allowed", "This is your own account; ask another administrator.")
-    own = await _permissions(connection, caller.user_id, now) if caller.user_id is not None else frozenset[str]()
-    if not await _permissions(connection, user_id, now) <= own:
+    own = (await of_user(connection, caller.user_id, now)).permissions if caller.user_id is not None else []
+    if not may_as_much(own, (await of_user(connection, user_id, now)).permissions):
         detail = "This user may do what you may not. Ask somebody who may do at least as much."
         raise Problem(403, "outranked", "Not allowed", detail)
-
-
-async def _permissions(connection: AsyncConnection, user_id: UUID, now: datetime) -> frozenset[str]:
-    found = await of_user(connection, user_id, now)
-    return frozenset(each.permission for each in found.permissions)
 
 
 async def path(connection: AsyncConnection, ground: Ground) -> list[str]:

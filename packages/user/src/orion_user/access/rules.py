@@ -96,6 +96,19 @@ class EffectivePermission:
         excluded = any(exclusion.place.covers(place) for exclusion in self.exclusions)
         return self.place.covers(place) and not self.conditional and not excluded
 
+    def reaches(self, other: "EffectivePermission") -> bool:
+        """Whether it surely holds wherever the other may hold."""
+        within = (each for each in self.exclusions if other.place.covers(each.place))
+        return self.permission == other.permission and self.holds(other.place) and {*within} <= {*other.exclusions}
+
+
+def may_as_much(own: Iterable[EffectivePermission], theirs: Iterable[EffectivePermission]) -> bool:
+    """Whether everything in `theirs` is in `own` too, and in the same places: what one may in an organization is
+    nothing outside of it.
+    """
+    everything = list(own)
+    return all(any(mine.reaches(each) for mine in everything) for each in theirs)
+
 
 def effective_permissions(grants: Iterable[Grant]) -> list[EffectivePermission]:
     """What all grants together come to: DENY wins, wherever it comes from and however narrow the ALLOW is.
@@ -149,6 +162,13 @@ class Caller:
     holds_everything: bool = False
     is_service_key: bool = False
     """A service's API key: an administrator gave it the scopes that it has, and it has no other rights to intersect."""
+    is_in_person: bool = False
+    """The user is signed in; no key asks for him."""
+
+    @property
+    def person(self) -> UUID | None:
+        """The user, where he is there in person: what is his own is his to see and to change, and no key's of his."""
+        return self.user_id if self.is_in_person else None
 
     def carries(self, permission: str) -> bool:
         """Whether the token may be used for that, if the user has it."""
@@ -169,4 +189,5 @@ def caller(claims: AccessClaims) -> Caller:
     except ValueError:
         return Caller(None, named, is_service_key=claims.is_of_api_key)
     is_limited = bool(named) or claims.sid is None or claims.is_of_api_key
-    return Caller(user_id, named if is_limited else None)
+    is_in_person = claims.sid is not None and not claims.is_of_api_key
+    return Caller(user_id, named if is_limited else None, is_in_person=is_in_person)

@@ -23,6 +23,7 @@ from orion_core.http.authentication import refuse_api_key
 from orion_core.ids import uuid7_at
 from orion_user.access import actions as access
 from orion_user.access import guard
+from orion_user.access import rules as rights
 from orion_user.api_keys import rules, store
 from orion_user.api_keys.rules import MOST_KEYS, Ends
 from orion_user.api_keys.shapes import ApiKeyChanges, ApiKeyShape, IssuedApiKey, NewApiKey, NewServiceKey
@@ -252,7 +253,8 @@ async def _require_held(connection: AsyncConnection, caller: Caller, scopes: lis
             await guard.require(connection, caller.claims, scope, caller.now)
         return
     held = {each.permission for each in (await access.of_user(connection, caller.owner, caller.now)).permissions}
-    if lacking := [scope for scope in scopes if scope not in held]:
+    carries = rights.caller(caller.claims).carries
+    if lacking := [scope for scope in scopes if scope not in held or not carries(scope)]:
         detail = f"You may not do this yourself: {', '.join(lacking)}. GET /user/v1/me lists what you may."
         raise invalid_field("/scopes", "scope_not_held", detail)
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from orion_contracts.claims import AccessClaims
 from orion_core.api_keys import STAGES
-from orion_core.http.authentication import require_recent, user_id
+from orion_core.http.authentication import refuse_api_key, require_recent, user_id
 from orion_core.http.context import Context
 from orion_core.http.etags import require_match
 from orion_core.http.openapi import refusals
@@ -123,6 +123,7 @@ async def make_service_key(
     request: Request, wired: Wired, claims: Claims, body: NewServiceKey, response: Response
 ) -> IssuedApiKey:
     """Make a service's key. Needs `api_key:create` and every permission that the key is to have, everywhere."""
+    refuse_api_key(claims)
     caller = _administrator(wired, claims, request, "api_key:create")
     if claims.sid is not None:
         require_recent(claims, caller.now, RECENT)

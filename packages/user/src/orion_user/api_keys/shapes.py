@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, IPvAnyNetwork, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, StringConstraints
 
 from orion_core.api_keys import BRAND, LONGEST
 from orion_core.http.etags import etag
@@ -23,6 +23,13 @@ from orion_user.api_keys.rules import (
 )
 
 
+def _text(value: object) -> object:
+    """The same; ValueError for a number or a truth value, of which `ipaddress` would make a network too."""
+    if isinstance(value, bool | int):
+        raise ValueError("a network is written as a text")
+    return value
+
+
 def _each_once(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
@@ -33,7 +40,8 @@ Name = Annotated[
 Scope = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$", max_length=121)]
 """The name of a permission."""
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=MOST_SCOPES), AfterValidator(_each_once)]
-Cidrs = Annotated[list[IPvAnyNetwork], Field(max_length=MOST_CIDRS), AfterValidator(_each_once)]
+Cidr = Annotated[IPvAnyNetwork, BeforeValidator(_text)]
+Cidrs = Annotated[list[Cidr], Field(max_length=MOST_CIDRS), AfterValidator(_each_once)]
 Rate = Annotated[int, Field(strict=True, ge=1, le=LARGEST_RATE)]
 Service = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
 

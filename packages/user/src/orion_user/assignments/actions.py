@@ -94,7 +94,7 @@ async def read(desk: Desk, grant_id: UUID) -> RoleAssignmentState:
         row = await store.find_role(connection, grant_id)
         if row is None:
             raise not_found(WHAT)
-        if row["user_id"] != desk.user_id:
+        if row["user_id"] != desk.person:
             await desk.require(
                 connection, "role:assign", await places.around(connection, row["scope"], row["scope_id"])
             )
@@ -105,12 +105,13 @@ async def search(desk: Desk, wanted: RoleAssignmentSearch, before: UUID | None) 
     """Assignments of a user or of a role, the latest first, one more than wanted. Everybody sees his own."""
     since = None if wanted.include_ended else desk.now
     async with desk.database.autocommit() as connection:
-        if wanted.user_id is None or wanted.user_id != desk.user_id:
+        if wanted.user_id is None or wanted.user_id != desk.person:
             await desk.require(connection, "role:assign")
         if wanted.user_id is not None:
             return await store.roles_of(connection, wanted.user_id, wanted.role_id, since, before, wanted.limit + 1)
         assert wanted.role_id is not None
-        return await store.assignments_of(connection, wanted.role_id, since, before, wanted.limit + 1)
+        giving_it = await roles.heirs(connection, wanted.role_id) if wanted.include_inherited else [wanted.role_id]
+        return await store.assignments_of(connection, giving_it, since, before, wanted.limit + 1)
 
 
 async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:

@@ -56,7 +56,7 @@ async def read(desk: Desk, grant_id: UUID) -> PermissionGrantState:
         row = await store.find_permission(connection, grant_id)
         if row is None:
             raise not_found(WHAT)
-        if row["user_id"] != desk.user_id:
+        if row["user_id"] != desk.person:
             place = await places.around(connection, row["scope"], row["scope_id"])
             await desk.require(connection, "permission:grant", place)
         return PermissionGrantState.of(row)
@@ -66,7 +66,7 @@ async def search(desk: Desk, wanted: PermissionGrantSearch, before: UUID | None)
     """Grants of a user or of a permission, the latest first, one more than wanted. Everybody sees his own."""
     since = None if wanted.include_ended else desk.now
     async with desk.database.autocommit() as connection:
-        if wanted.user_id is None or wanted.user_id != desk.user_id:
+        if wanted.user_id is None or wanted.user_id != desk.person:
             await desk.require(connection, "permission:grant")
         if wanted.user_id is not None:
             return await store.permissions_of(

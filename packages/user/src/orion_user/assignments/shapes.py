@@ -51,6 +51,9 @@ class RoleAssignmentSearch(GrantSearch):
     """Of one user, or of one role, or of one user and one role."""
 
     role_id: UUID | None = None
+    include_inherited: bool = Field(
+        default=False, description="With `role_id` and no `user_id`: also who has it by a role that inherits from it."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> "RoleAssignmentSearch":

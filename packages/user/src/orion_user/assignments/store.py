@@ -85,10 +85,11 @@ async def roles_of(
 
 
 async def assignments_of(
-    connection: AsyncConnection, role_id: UUID, since: datetime | None, before: UUID | None, limit: int
+    connection: AsyncConnection, role_ids: Sequence[UUID], since: datetime | None, before: UUID | None, limit: int
 ) -> Sequence[RowMapping]:
-    """To whom a role was given, the latest first. Backwards along ix_user_roles_role_id_id."""
-    return await _page(connection, ASSIGNMENTS.where(UserRole.role_id == role_id), UserRole, since, before, limit)
+    """To whom one of these roles was given, the latest first. One role: backwards along ix_user_roles_role_id_id."""
+    is_wanted = UserRole.role_id == role_ids[0] if len(role_ids) == 1 else UserRole.role_id.in_(role_ids)
+    return await _page(connection, ASSIGNMENTS.where(is_wanted), UserRole, since, before, limit)
 
 
 async def permissions_of(

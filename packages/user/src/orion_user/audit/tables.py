@@ -5,7 +5,8 @@ How it is made believable, so that the columns can be read (`orion audit verify`
 - The personal part of a row (`rules.PERSONAL`) is committed to, not hashed directly: `commitment` is
   SHA-256(salt || canonical JSON of the personal part), with 32 random bytes of salt.
 - `leaf_hash` is SHA-256(0x00 || transaction_id || canonical JSON of `rules.HASHED` and the commitment), the leaf of a
-  Merkle tree as in RFC 9162 §2.1. `updated_at` is `created_at` until the row is erased.
+  Merkle tree as in RFC 9162 §2.1. `updated_at` is `created_at` until the row is erased, and `erased_at` from then on;
+  that one is proved by the entry about the erasure. So no column can be changed unseen.
 - A checkpoint takes all rows written by transactions below its `horizon` that no earlier one has, in the order of
   `leaf_ids`, keeps their tree's root, and is signed together with the hash of the checkpoint before it. So
   transactions that commit late are never passed over, and rows need not be updated to be numbered.
@@ -96,9 +97,10 @@ CREATE FUNCTION refuse_audit_log_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   expected audit_logs := OLD;
 BEGIN
-  IF TG_OP = 'UPDATE' AND OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL THEN
-    expected.erased_at := NEW.erased_at;
-    expected.updated_at := NEW.updated_at;
+  IF TG_OP = 'UPDATE' AND NEW.erased_at IS NOT NULL THEN
+    expected.erased_at := coalesce(OLD.erased_at, NEW.erased_at);
+    NEW.updated_at := expected.erased_at;
+    expected.updated_at := expected.erased_at;
     expected.salt := NULL;
     expected.old_values := NULL;
     expected.new_values := NULL;
@@ -150,7 +152,8 @@ REFUSE_TRUNCATE_OF = (
 after_create(
     AuditLog,
     REFUSE_CHANGE,
-    trigger("refuse_change", "BEFORE UPDATE OR DELETE", "audit_logs", "refuse_audit_log_change"),
+    # By its name it comes after set_updated_at, so that nothing changes the row once it was looked at.
+    trigger("stay_append_only", "BEFORE UPDATE OR DELETE", "audit_logs", "refuse_audit_log_change"),
     REFUSE_TRUNCATE,
     REFUSE_TRUNCATE_OF.format("audit_logs"),
     ERASE,

@@ -209,7 +209,7 @@ class Verifier:
         of_user = {entry["resource_id"]} if entry["resource_type"] == "user" else set[str | None]()
         persons = {entry["user_id"], entry["actor_id"], entry["on_behalf_of"]} | of_user
         self._erased.append((entry["id"], entry["erased_at"], frozenset(each for each in persons if each)))
-        return None
+        return None if entry["updated_at"] == entry["erased_at"] else "It was changed after it was erased."
 
     def _may_be_gone(self, leaf_ids: Sequence[str]) -> bool:
         return all(_month_of(leaf_id) < self._gone_before for leaf_id in leaf_ids)

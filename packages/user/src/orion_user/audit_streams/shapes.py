@@ -18,14 +18,14 @@ class NewStream(RequestShape):
 
     name: str = Field(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9_-]*$", examples=["siem"])
     url: str = Field(min_length=1, max_length=2048, description=URL, examples=["https://siem.example.com/orion"])
-    from_beginning: bool = Field(default=False, description="Also what has been written until now.")
+    from_beginning: bool = Field(default=False, strict=True, description="Also what has been written until now.")
 
 
 class StreamChanges(RequestShape):
     """What to change; what is left out stays."""
 
     url: str = Field(default="", max_length=2048, description=URL)
-    is_enabled: bool = True
+    is_enabled: bool = Field(default=True, strict=True)
 
 
 class StreamShape(ResponseShape):

@@ -49,11 +49,11 @@ UNKNOWN = Decision(allowed=False, reason=Reason.INACTIVE_SUBJECT)
 async def require_asking(
     connection: AsyncConnection, claims: AccessClaims, subjects: Sequence[Subject] | None, now: datetime
 ) -> None:
-    """403 unless the caller may know this: of themselves always, of others (or of all: None) with `permission:read`.
+    """403 unless the caller may know this: of oneself in person always, else (or of all: None) with `permission:read`.
 
     Our own services may, too: they ask on behalf of whoever called them.
     """
-    asker = caller(claims).user_id
+    asker = caller(claims).person
     if asker is None and claims.sid is None and SERVICE_SCOPE in claims.scopes:
         return
     if subjects is None or asker is None or any(subject.user_id != asker for subject in subjects):

@@ -143,7 +143,7 @@ class PageShape(AuthzenShape):
     """Which page of a search."""
 
     token: str | None = Field(default=None, max_length=500, description="`next_token` of the page before.")
-    limit: int = Field(default=50, ge=1, le=LARGEST_PAGE)
+    limit: int = Field(default=50, strict=True, ge=1, le=LARGEST_PAGE)
 
 
 class SubjectSearch(AuthzenShape):

@@ -53,7 +53,7 @@ async def read(desk: Desk, elevation_id: UUID) -> ElevationState:
     """One elevation; one's own, or by whoever may decide about it."""
     async with desk.database.autocommit() as connection:
         row = await _row(connection, elevation_id)
-        if row["user_id"] != desk.user_id:
+        if row["user_id"] != desk.person:
             await _require_decider(desk, connection, row)
         return ElevationState.of(row)
 
@@ -97,7 +97,7 @@ async def give_up(desk: Desk, elevation_id: UUID) -> None:
     async with desk.database.transaction() as transaction:
         connection = transaction.connection
         row = await _row(connection, elevation_id, lock=True)
-        if row["user_id"] != desk.user_id:
+        if row["user_id"] != desk.person:
             await _require_decider(desk, connection, row)
         if row["status"] is ElevationStatus.PENDING:
             values: dict[str, Any] = {"status": ElevationStatus.CANCELLED}

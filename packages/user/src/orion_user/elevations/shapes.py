@@ -21,7 +21,7 @@ class NewElevation(RequestShape):
     role_id: UUID
     scope: Literal["GLOBAL", "ORG", "TEAM", "USER"] = "GLOBAL"
     scope_id: UUID | None = None
-    minutes: int = Field(ge=1, le=LONGEST_MINUTES, description="From the approval on.", examples=[60])
+    minutes: int = Field(strict=True, ge=1, le=LONGEST_MINUTES, description="From the approval on.", examples=[60])
     reason: Reason = Field(description="What it is needed for; whoever approves reads it.")
 
 

@@ -31,8 +31,9 @@ _CONFLICT = refusals(HTTPStatus.CONFLICT)
 @router.get("/me/archive", tags=["me"], response_class=Response, responses=_ARCHIVE | _REFUSALS)
 async def my_archive(request: Request, wired: Wired, claims: Claims) -> Response:
     """All that the three services know of the user, in one file. It needs a recent proof of who asks."""
+    me = caller_id(claims)
     require_recent(claims, wired.clock())
-    return await _archive(request, wired, claims, caller_id(claims))
+    return await _archive(request, wired, claims, me)
 
 
 @router.post(
@@ -43,8 +44,9 @@ async def my_archive(request: Request, wired: Wired, claims: Claims) -> Response
 )
 async def erase_me(request: Request, wired: Wired, claims: Claims) -> ErasureShape:
     """Have everything that tells of the user erased, for good. It needs a recent proof of who asks."""
+    me = caller_id(claims)
     require_recent(claims, wired.clock())
-    return await _erase(request, wired, claims, caller_id(claims))
+    return await _erase(request, wired, claims, me)
 
 
 @router.get("/users/{user_id}/archive", tags=["users"], response_class=Response, responses=_ARCHIVE | _REFUSALS)

@@ -59,8 +59,8 @@ async def read(desk: Desk, organization_id: UUID) -> OrganizationState:
 async def page(desk: Desk, mine: bool, after: UUID | None, limit: int) -> Sequence[RowMapping]:
     """One's own organizations, or all."""
     async with desk.database.autocommit() as connection:
-        if mine and desk.user_id is not None:
-            return await store.of_member(connection, desk.user_id, after, limit)
+        if mine and desk.person is not None:
+            return await store.of_member(connection, desk.person, after, limit)
         await desk.require(connection, "system:read")
         return await store.page(connection, after, limit)
 
@@ -110,7 +110,7 @@ async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> Organiz
         async with desk.database.transaction() as transaction:
             connection = transaction.connection
             before = await living(connection, organization_id, lock=True)
-            if before["owner_id"] != desk.user_id:
+            if before["owner_id"] != desk.person:
                 await desk.require(connection, "system:configure")
             if await store.membership(connection, organization_id, None, user_id) is None:
                 raise invalid_field("/user_id", "no_member", "Only a member of the organization can become its owner.")
@@ -127,8 +127,8 @@ async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> Organiz
 async def seen(desk: Desk, connection: AsyncConnection, organization_id: UUID) -> RowMapping:
     """The row of a living organization that the caller may see."""
     row = await living(connection, organization_id)
-    user_id = desk.user_id
-    if user_id is None or await store.membership(connection, organization_id, None, user_id) is None:
+    person = desk.person
+    if person is None or await store.membership(connection, organization_id, None, person) is None:
         await desk.require(connection, "system:read", in_organization(organization_id))
     return row
 

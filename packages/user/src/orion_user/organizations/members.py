@@ -87,7 +87,7 @@ async def take_back(desk: Desk, membership_id: UUID) -> None:
         row = await store.find_membership(transaction.connection, membership_id)
         if row is None or row["status"] is not store.INVITED:
             raise not_found("invitation")
-        mine = None if desk.user_id is None else await store.address(transaction.connection, desk.user_id)
+        mine = None if desk.person is None else await store.address(transaction.connection, desk.person)
         if mine is None or not _is_addressed(row, mine, desk):
             await desk.require(transaction.connection, "user:create", in_organization(row["organization_id"]))
         values = {"status": store.ENDED, "ended_at": desk.now, "end_reason": "invitation taken back or declined"}
@@ -117,7 +117,7 @@ async def leave_team(desk: Desk, team_id: UUID, member_id: UUID) -> None:
     async with desk.database.transaction() as transaction:
         connection = transaction.connection
         team = await teams.found(connection, team_id)
-        if member_id != desk.user_id:
+        if member_id != desk.person:
             await teams.require_in(desk, connection, team_id, "user:update")
         row = await store.membership(connection, team["organization_id"], team_id, member_id)
         if row is None:
@@ -133,7 +133,7 @@ async def leave(desk: Desk, organization_id: UUID, member_id: UUID) -> None:
     async with desk.database.transaction() as transaction:
         connection = transaction.connection
         organization = await living(connection, organization_id, lock=True)
-        if member_id != desk.user_id:
+        if member_id != desk.person:
             await desk.require(connection, "user:delete", in_organization(organization_id))
         row = await store.membership(connection, organization_id, None, member_id)
         if row is None:

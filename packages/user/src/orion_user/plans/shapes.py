@@ -68,7 +68,7 @@ class RoleInherits(RequestShape):
     kind: Literal["role_inherits"]
     role_id: UUID
     parent_role_id: UUID
-    inherits: bool = True
+    inherits: bool = Field(default=True, strict=True)
 
 
 class RoleActive(RequestShape):
@@ -76,7 +76,7 @@ class RoleActive(RequestShape):
 
     kind: Literal["role_active"]
     role_id: UUID
-    is_active: bool
+    is_active: bool = Field(strict=True)
 
 
 Change = Annotated[

@@ -47,10 +47,16 @@ Changes = Annotated[Patch, Body(description="A JSON merge patch (RFC 7396): null
 _CHANGING = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
 
 
-@router.get("/preferences/{kind}/schema", response_class=JSONResponse)
-async def read_schema(kind: Kind, _: Claims) -> JSONResponse:
+class SchemaResponse(JSONResponse):
+    """A JSON Schema, and said to be one."""
+
+    media_type = "application/schema+json"
+
+
+@router.get("/preferences/{kind}/schema", response_class=SchemaResponse)
+async def read_schema(kind: Kind, _: Claims) -> SchemaResponse:
     """The JSON Schema of a document, with its defaults."""
-    return JSONResponse(schema(kind), media_type="application/schema+json")
+    return SchemaResponse(schema(kind))
 
 
 @router.get("/me/preferences", responses=refusals(HTTPStatus.NOT_FOUND))

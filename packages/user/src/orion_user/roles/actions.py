@@ -50,6 +50,11 @@ async def says(connection: AsyncConnection, role_id: UUID) -> Sequence[RowMappin
     return await store.all_permissions(connection, role_id)
 
 
+async def heirs(connection: AsyncConnection, role_id: UUID) -> Sequence[UUID]:
+    """A role, and all roles that inherit from it, directly or through others; the role alone when there is none."""
+    return await store.heirs(connection, role_id) or [role_id]
+
+
 async def page(desk: Desk, organization_id: UUID | None, after: str | None, limit: int) -> Sequence[RowMapping]:
     """Roles of an organization, or of none, by name."""
     async with desk.database.autocommit() as connection:

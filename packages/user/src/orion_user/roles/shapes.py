@@ -25,7 +25,9 @@ class RoleChanges(RequestShape):
 
     display_name: Label = ""
     description: Description | None = None
-    is_active: bool = Field(default=True, description="An inactive role gives nothing of its own to anybody.")
+    is_active: bool = Field(
+        default=True, strict=True, description="An inactive role gives nothing of its own to anybody."
+    )
 
 
 class NewRolePermission(RequestShape):

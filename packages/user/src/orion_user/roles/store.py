@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, insert, select, text, update
+from sqlalchemy import RowMapping, delete, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
-from orion_user.roles.tables import Role, RoleInheritance, RoleType
+from orion_user.roles.tables import Role, RoleAncestor, RoleInheritance, RoleType
 
 ROLES = table_of(Role)
 
@@ -115,6 +115,16 @@ async def parents(connection: AsyncConnection, role_id: UUID) -> Sequence[RowMap
         .order_by(Role.name)
     )
     return (await connection.execute(statement)).mappings().all()
+
+
+async def heirs(connection: AsyncConnection, role_id: UUID) -> Sequence[UUID]:
+    """A role and the active ones that inherit from it at any depth. By ix_role_ancestors_ancestor_id_role_id."""
+    statement = (
+        select(RoleAncestor.role_id)
+        .join(Role, Role.id == RoleAncestor.role_id)
+        .where(RoleAncestor.ancestor_id == role_id, or_(Role.is_active, Role.id == role_id))
+    )
+    return (await connection.execute(statement)).scalars().all()
 
 
 async def children(connection: AsyncConnection, role_id: UUID) -> Sequence[str]:

@@ -1,14 +1,16 @@
 """`/separation-rules`."""
 
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 from orion_user.desk import AtDesk
 from orion_user.separation import actions
-from orion_user.separation.shapes import NewSeparationRule, SeparationRuleState
+from orion_user.separation.shapes import NewSeparationRule, SeparationRuleChanges, SeparationRuleState
 
 router = APIRouter(prefix="/separation-rules", tags=["separation of duty"])
 
@@ -23,8 +25,32 @@ async def separation_rules(desk: AtDesk) -> list[SeparationRuleState]:
 async def create_separation_rule(response: Response, desk: AtDesk, body: NewSeparationRule) -> SeparationRuleState:
     """Keep duties apart from now on; refused while somebody has them together."""
     made = await actions.create(desk, body)
+    response.headers["ETag"] = etag(made)
     response.headers["Location"] = f"/user/v1/separation-rules/{made.id}"
     return made
+
+
+@router.get("/{rule_id}", responses=refusals(HTTPStatus.NOT_FOUND))
+async def separation_rule(response: Response, desk: AtDesk, rule_id: UUID) -> SeparationRuleState:
+    """One rule."""
+    found = await actions.read(desk, rule_id)
+    response.headers["ETag"] = etag(found)
+    return found
+
+
+@router.patch(
+    "/{rule_id}",
+    responses=refusals(
+        HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED
+    ),
+)
+async def change_separation_rule(
+    request: Request, response: Response, desk: AtDesk, rule_id: UUID, body: SeparationRuleChanges
+) -> SeparationRuleState:
+    """Change how many are too many, and of which roles; refused while somebody has them together. `If-Match`."""
+    changed = await actions.change(desk, rule_id, body, partial(require_match, request))
+    response.headers["ETag"] = etag(changed)
+    return changed
 
 
 @router.delete("/{rule_id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND))

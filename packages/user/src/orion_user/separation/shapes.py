@@ -18,7 +18,7 @@ class NewSeparationRule(RequestShape):
     kind: Literal["STATIC", "DYNAMIC"] = Field(
         description="STATIC: never given together. DYNAMIC: never in effect together, at one moment in one place."
     )
-    cardinality: int = Field(default=2, ge=2, le=100, description="So many of the roles are too many.")
+    cardinality: int = Field(default=2, strict=True, ge=2, le=100, description="So many of the roles are too many.")
     role_ids: Annotated[list[UUID], Field(min_length=2, max_length=100)]
 
     @model_validator(mode="after")
@@ -26,6 +26,16 @@ class NewSeparationRule(RequestShape):
         if len(set(self.role_ids)) < self.cardinality:
             raise ValueError("name at least as many different roles as are too many")
         return self
+
+
+class SeparationRuleChanges(RequestShape):
+    """What to change; what is left out stays, and null empties. A rule stays static or dynamic."""
+
+    description: Description | None = None
+    cardinality: int = Field(default=2, strict=True, ge=2, le=100)
+    role_ids: Annotated[list[UUID], Field(min_length=2, max_length=100)] = Field(
+        default=[], description="All roles of the set from now on."
+    )
 
 
 class SeparatedRole(ResponseShape):

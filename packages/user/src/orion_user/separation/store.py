@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, insert, text
+from sqlalchemy import RowMapping, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
@@ -36,6 +36,28 @@ async def insert_rule(connection: AsyncConnection, values: dict[str, Any], role_
     rows = [{"rule_id": rule_id, "role_id": role_id} for role_id in role_ids]
     await connection.execute(insert(table_of(SeparationRole)).values(rows))
     return rule_id
+
+
+async def lock(connection: AsyncConnection, rule_id: UUID) -> None:
+    """Hold a rule (primary key) until the transaction is over, so that nobody else changes its set."""
+    await connection.execute(select(SeparationRule.id).where(SeparationRule.id == rule_id).with_for_update())
+
+
+async def change(
+    connection: AsyncConnection, rule_id: UUID, values: dict[str, Any], gone: Sequence[UUID], new: Sequence[UUID]
+) -> None:
+    """Change a rule and its set (uq_separation_roles_rule_id_role_id); IntegrityError as `insert_rule`.
+
+    First what leaves the set, last what joins it: in between less is forbidden than before or after.
+    """
+    members = table_of(SeparationRole)
+    leaving = SeparationRole.rule_id == rule_id, SeparationRole.role_id.in_(gone)
+    await connection.execute(delete(members).where(*leaving))
+    if values:
+        await connection.execute(update(table_of(SeparationRule)).where(SeparationRule.id == rule_id).values(values))
+    if new:
+        rows = [{"rule_id": rule_id, "role_id": role_id} for role_id in new]
+        await connection.execute(insert(members).values(rows))
 
 
 async def remove(connection: AsyncConnection, rule_id: UUID) -> None:
