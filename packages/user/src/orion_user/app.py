@@ -47,6 +47,7 @@ from orion_user.events import handlers, handlers_of_notifications
 from orion_user.imports import routes as imports
 from orion_user.me import routes as me
 from orion_user.organizations import routes as organizations
+from orion_user.organizations.expiring import keep_told
 from orion_user.other_services import OtherServices
 from orion_user.plans import routes as plans
 from orion_user.preferences import routes as preferences
@@ -100,6 +101,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             partial(keep_pruned, database, policy),
             partial(keep_ended, database, outbox, clock),
             partial(keep_purged, database, outbox, clock),
+            partial(keep_told, database, outbox, clock),
             notifications.run,
             uses.run,
             *auth.background,

@@ -544,6 +544,9 @@ class Membership(TypedDict):
     expires_at: datetime | None
     """timestamptz. Until when the invitation can be accepted"""
 
+    expiry_told_at: datetime | None
+    """timestamptz. When it was told that nobody accepted in time"""
+
     joined_at: datetime | None
     """timestamptz."""
 

@@ -9,11 +9,13 @@ from fastapi import APIRouter, Request, Response
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 from orion_core.paging import Page
-from orion_user.components import Wired
+from orion_user.components import Components, Wired
 from orion_user.desk import AtDesk
 from orion_user.listing import DEFAULT_LIMIT, Cursor, Limit, answer_page
-from orion_user.organizations import actions, members, teams
+from orion_user.organizations import actions, invitations, members, teams
+from orion_user.organizations.mailing import Mailing
 from orion_user.organizations.shapes import (
+    InvitationAcceptance,
     MembershipState,
     NewInvitation,
     NewOrganization,
@@ -30,6 +32,10 @@ router = APIRouter(tags=["organizations"])
 GONE = refusals(HTTPStatus.NOT_FOUND)
 REFUSED = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 MATCHED = REFUSED | refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
+
+
+def _mailing(wired: Components) -> Mailing:
+    return Mailing(wired.settings.event_sealing_keys, wired.settings.invitation_url)
 
 
 @router.get("/organizations")
@@ -147,27 +153,39 @@ async def end_membership(desk: AtDesk, organization_id: UUID, user_id: UUID) -> 
 
 
 @router.post("/organizations/{organization_id}/invitations", status_code=HTTPStatus.CREATED, responses=REFUSED)
-async def invite_member(desk: AtDesk, organization_id: UUID, body: NewInvitation) -> MembershipState:
-    """Invite an address. Whoever has shown that it is his can accept within a week."""
-    return await members.invite(desk, organization_id, body.email)
+async def invite_member(wired: Wired, desk: AtDesk, organization_id: UUID, body: NewInvitation) -> MembershipState:
+    """Invite an address, by mail. Whoever has its link, or has shown that the address is his, can accept for a week."""
+    return await invitations.invite(desk, _mailing(wired), organization_id, body.email)
+
+
+@router.post("/invitations/{invitation_id}/mails", responses=GONE | refusals(HTTPStatus.TOO_MANY_REQUESTS))
+async def mail_invitation_again(wired: Wired, desk: AtDesk, invitation_id: UUID) -> MembershipState:
+    """Mail an invitation once more, also one that has expired: it is good for a week from now, and its link is new."""
+    return await invitations.mail_again(desk, _mailing(wired), invitation_id)
 
 
 @router.get("/me/invitations")
 async def my_invitations(desk: AtDesk) -> list[MembershipState]:
     """What I am invited to."""
-    return await members.invitations(desk)
+    return await invitations.mine(desk)
 
 
 @router.post("/me/invitations/{invitation_id}/acceptance", responses=REFUSED)
 async def accept_invitation(desk: AtDesk, invitation_id: UUID) -> MembershipState:
     """Become a member."""
-    return await members.accept(desk, invitation_id)
+    return await invitations.accept(desk, invitation_id)
+
+
+@router.post("/me/invitation-acceptances", responses=REFUSED)
+async def accept_mailed_invitation(desk: AtDesk, body: InvitationAcceptance) -> MembershipState:
+    """Become a member by the token in a mailed link, whatever one's own address is."""
+    return await invitations.accept_by_token(desk, body.token)
 
 
 @router.delete("/invitations/{invitation_id}", status_code=HTTPStatus.NO_CONTENT, responses=GONE)
 async def take_invitation_back(desk: AtDesk, invitation_id: UUID) -> None:
     """Take an invitation back, or decline one's own."""
-    await members.take_back(desk, invitation_id)
+    await invitations.take_back(desk, invitation_id)
 
 
 @router.get("/teams/{team_id}", responses=GONE)

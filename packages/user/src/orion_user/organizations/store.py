@@ -14,6 +14,27 @@ from orion_user.organizations.tables import Membership, MembershipStatus, Organi
 ORGANIZATIONS, TEAMS, MEMBERSHIPS = table_of(Organization), table_of(Team), table_of(Membership)
 ACTIVE, INVITED, ENDED = MembershipStatus.ACTIVE, MembershipStatus.INVITED, MembershipStatus.ENDED
 
+VERIFIED = text("""
+    SELECT id FROM users
+    WHERE email = :email AND deleted_at IS NULL                               -- uq_users_email
+      AND email_verified_at IS NOT NULL
+""")
+
+TAKE_EXPIRED = text("""
+    UPDATE memberships SET expiry_told_at = :now
+    FROM organizations
+    WHERE organizations.id = memberships.organization_id
+      AND memberships.id IN (
+        SELECT id FROM memberships
+        WHERE status = 'INVITED' AND expires_at > :since AND expires_at <= :now   -- ix_memberships_expires_at
+          AND expiry_told_at IS NULL
+        ORDER BY expires_at
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+      )
+    RETURNING memberships.*, organizations.name AS organization, organizations.deleted_at IS NULL AS is_living
+""")
+
 ADDRESS = text("SELECT email, email_verified_at FROM users WHERE id = :user_id AND deleted_at IS NULL")
 
 
@@ -105,6 +126,26 @@ async def find_membership(connection: AsyncConnection, membership_id: UUID) -> R
     """A membership or an invitation, locked (primary key)."""
     statement = select(MEMBERSHIPS).where(Membership.id == membership_id).with_for_update()
     return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def find_by_token(connection: AsyncConnection, selector: UUID) -> RowMapping | None:
+    """The invitation whose link has this selector, locked (uq_memberships_invitation_token)."""
+    statement = select(MEMBERSHIPS).where(Membership.invitation_token == selector).with_for_update()
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def verified(connection: AsyncConnection, email: str) -> UUID | None:
+    """The living user who has shown that this address is his."""
+    return (await connection.execute(VERIFIED, {"email": email})).scalar_one_or_none()
+
+
+async def expired(connection: AsyncConnection, since: datetime, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Invitations that have ended since then and were not told of; they count as told from now on.
+
+    One that is just being accepted or mailed again is left to whoever does it.
+    """
+    values = {"since": since, "now": now, "limit": limit}
+    return (await connection.execute(TAKE_EXPIRED, values)).mappings().all()
 
 
 async def change_membership(connection: AsyncConnection, membership_id: UUID, values: dict[str, Any]) -> RowMapping:
