@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
-from orion_contracts.user_events import SecurityPreferencesChanged
+from orion_contracts.user_events import NotificationPreferencesChanged, SecurityPreferencesChanged
 from orion_core.database import Database, Transaction
 from orion_core.errors import FieldError, Problem, not_found
 from orion_core.events.outbox import Outbox
@@ -106,6 +106,9 @@ async def _settle(
         if claims.sub == str(user_id) and weakens(old, new):
             require_recent(claims, now)
         event = SecurityPreferencesChanged(user_id=user_id, changed_at=now, **new)
+        await outbox.record(transaction, event, now)
+    elif kind == "notifications":
+        event = NotificationPreferencesChanged(user_id=user_id, changed_at=now, **new)
         await outbox.record(transaction, event, now)
     await store.change_preferences(transaction.connection, user_id, {kind: chosen})
     told = Change(f"preferences.{kind}.update", "preferences", str(user_id), user_id=user_id, old=old, new=new)
