@@ -17,6 +17,7 @@ from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
 from orion_core.http.feed import feed_routes
+from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.problems import problem_response
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
@@ -91,7 +92,15 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
         settings=settings,
         database=database,
         components=Components(
-            settings, database, clock, outbox, Cursors(settings.sealing_keys), authenticate, others, activity.note
+            settings,
+            database,
+            clock,
+            outbox,
+            Cursors(settings.sealing_keys),
+            authenticate,
+            others,
+            IdempotencyKeys(database, settings.sealing_keys, clock),
+            activity.note,
         ),
         routers=_routers(feed_routes(feed, authenticate)),
         background=[

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from orion_core.database import Transaction
 from orion_core.errors import Problem, not_found
 from orion_core.http.authentication import user_id
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_core.http.rate_limit import seconds_until
 from orion_core.secrets import hash_secret
 from orion_user.desk import Desk
@@ -21,7 +22,9 @@ from orion_user.organizations.shapes import MembershipState
 from orion_user.places.actions import in_organization
 
 
-async def invite(desk: Desk, mailing: Mailing, organization_id: UUID, email: str) -> MembershipState:
+async def invite(
+    desk: Desk, mailing: Mailing, organization_id: UUID, email: str, claim: Claim[MembershipState] = NO_CLAIM
+) -> MembershipState:
     """Invite an address, whether or not it is a user's; who reads its mail, or has shown that it is his, accepts."""
     token, kept_of_it = new_token()
     try:
@@ -34,10 +37,12 @@ async def invite(desk: Desk, mailing: Mailing, organization_id: UUID, email: str
             row = await store.insert_membership(connection, values | kept_of_it | _from(desk))
             await tell(desk, transaction, row, "INVITED", {})
             await mailing.send(desk, transaction, row, organization, token)
+            made = MembershipState.of(row)
+            await claim.settle(transaction, made)
     except IntegrityError:
         detail = "The address is invited already. Have that invitation mailed again, or take it back."
         raise Problem(409, "already_invited", "Already invited", detail) from None
-    return MembershipState.of(row)
+    return made
 
 
 async def mail_again(desk: Desk, mailing: Mailing, membership_id: UUID) -> MembershipState:

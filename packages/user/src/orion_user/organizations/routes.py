@@ -12,6 +12,7 @@ from orion_core.paging import Page
 from orion_user.components import Components, Wired
 from orion_user.desk import AtDesk
 from orion_user.listing import DEFAULT_LIMIT, Cursor, Limit, answer_page
+from orion_user.once import MakingOnce
 from orion_user.organizations import actions, invitations, members, teams
 from orion_user.organizations.mailing import Mailing
 from orion_user.organizations.shapes import (
@@ -55,13 +56,15 @@ async def organizations(
     return answer_page(request, response, wired.cursors, listing, found, limit, ["id"], OrganizationState.of)
 
 
-@router.post("/organizations", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def create_organization(response: Response, desk: AtDesk, body: NewOrganization) -> OrganizationState:
+@router.post(
+    "/organizations",
+    status_code=HTTPStatus.CREATED,
+    response_model=OrganizationState,
+    responses=refusals(HTTPStatus.CONFLICT),
+)
+async def create_organization(once: MakingOnce, desk: AtDesk, body: NewOrganization) -> Response:
     """Make an organization. Its owner may do everything in it."""
-    made = await actions.create(desk, body)
-    response.headers["ETag"] = etag(made)
-    response.headers["Location"] = f"/user/v1/organizations/{made.id}"
-    return made
+    return await once.make(partial(actions.create, desk, body), "/user/v1/organizations/{id}", tag=etag)
 
 
 @router.get("/organizations/{organization_id}", responses=GONE)
@@ -117,13 +120,15 @@ async def organization_teams(
     return answer_page(request, response, wired.cursors, listing, found, limit, ["id"], TeamState.of)
 
 
-@router.post("/organizations/{organization_id}/teams", status_code=HTTPStatus.CREATED, responses=REFUSED)
-async def create_team(response: Response, desk: AtDesk, organization_id: UUID, body: NewTeam) -> TeamState:
+@router.post(
+    "/organizations/{organization_id}/teams",
+    status_code=HTTPStatus.CREATED,
+    response_model=TeamState,
+    responses=REFUSED,
+)
+async def create_team(once: MakingOnce, desk: AtDesk, organization_id: UUID, body: NewTeam) -> Response:
     """Make a team, in another one or not."""
-    made = await teams.create(desk, organization_id, body)
-    response.headers["ETag"] = etag(made)
-    response.headers["Location"] = f"/user/v1/teams/{made.id}"
-    return made
+    return await once.make(partial(teams.create, desk, organization_id, body), "/user/v1/teams/{id}", tag=etag)
 
 
 @router.get("/organizations/{organization_id}/members", responses=GONE)
@@ -152,10 +157,17 @@ async def end_membership(desk: AtDesk, organization_id: UUID, user_id: UUID) -> 
     await members.leave(desk, organization_id, user_id)
 
 
-@router.post("/organizations/{organization_id}/invitations", status_code=HTTPStatus.CREATED, responses=REFUSED)
-async def invite_member(wired: Wired, desk: AtDesk, organization_id: UUID, body: NewInvitation) -> MembershipState:
+@router.post(
+    "/organizations/{organization_id}/invitations",
+    status_code=HTTPStatus.CREATED,
+    response_model=MembershipState,
+    responses=REFUSED,
+)
+async def invite_member(
+    once: MakingOnce, wired: Wired, desk: AtDesk, organization_id: UUID, body: NewInvitation
+) -> Response:
     """Invite an address, by mail. Whoever has its link, or has shown that the address is his, can accept for a week."""
-    return await invitations.invite(desk, _mailing(wired), organization_id, body.email)
+    return await once.make(partial(invitations.invite, desk, _mailing(wired), organization_id, body.email))
 
 
 @router.post("/invitations/{invitation_id}/mails", responses=GONE | refusals(HTTPStatus.TOO_MANY_REQUESTS))
