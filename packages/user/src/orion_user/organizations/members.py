@@ -17,6 +17,7 @@ from orion_user.organizations import store, teams
 from orion_user.organizations.actions import living, seen
 from orion_user.organizations.shapes import MembershipState
 from orion_user.places.actions import in_organization
+from orion_user.preferences.documents import PrivacyPreferences
 
 KEPT = ("organization_id", "team_id", "user_id", "status", "email", "expires_at")
 
@@ -24,10 +25,19 @@ KEPT = ("organization_id", "team_id", "user_id", "status", "email", "expires_at"
 async def page(
     desk: Desk, organization_id: UUID, team_id: UUID | None, after: UUID | None, limit: int
 ) -> Sequence[RowMapping]:
-    """Members and open invitations, by those who may see the organization."""
+    """Members and open invitations, by those who invite in the organization or see the state of it.
+
+    Other members see each other, as far as everybody lets himself be seen, and no address.
+    """
+    here = in_organization(organization_id)
     async with desk.database.autocommit() as connection:
+        await living(connection, organization_id)
+        if await desk.may(connection, "user:create", here) or await desk.may(connection, "system:read", here):
+            return await store.memberships(connection, organization_id, team_id, after, limit)
         await seen(desk, connection, organization_id)
-        return await store.memberships(connection, organization_id, team_id, after, limit)
+        assert desk.user_id is not None  # only members get here
+        default = PrivacyPreferences().visibility
+        return await store.fellows(connection, organization_id, team_id, (desk.user_id, default), after, limit)
 
 
 async def add_to_team(desk: Desk, team_id: UUID, member_id: UUID) -> MembershipState:

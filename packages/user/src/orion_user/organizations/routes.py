@@ -142,7 +142,11 @@ async def organization_members(
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[MembershipState]:
-    """Who belongs to an organization, or to one team of it, or is invited to."""
+    """Who belongs to an organization, or to one team of it, or is invited to.
+
+    Invitations and addresses are shown to those who may invite, or `system:read`, in it. Other members see each other
+    there, but for those who let nobody see their profile.
+    """
     listing = f"members of {organization_id} {team_id}"
     after: UUID | None = None if cursor is None else wired.cursors.read(listing, cursor)[0]
     found = await members.page(desk, organization_id, team_id, after, limit + 1)

@@ -20,6 +20,28 @@ VERIFIED = text("""
       AND email_verified_at IS NOT NULL
 """)
 
+_FELLOWS = """
+    WITH members AS MATERIALIZED (             -- first, and then who they are: the planner would begin with all users
+      SELECT id, organization_id, team_id, user_id, status, joined_at
+      FROM memberships
+      WHERE organization_id = :organization_id AND team_id {of_team}     -- ix_memberships_organization_id_team_id
+        AND status = 'ACTIVE'
+        AND id > COALESCE(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
+    )
+    SELECT members.*, NULL AS email, NULL AS invited_by, NULL AS expires_at
+    FROM members
+    JOIN users ON users.id = members.user_id                                                        -- pk_users
+    LEFT JOIN user_preferences ON user_preferences.user_id = users.id       -- uq_user_preferences_user_id
+    WHERE users.id = :reader
+      OR users.status = 'ACTIVE' AND COALESCE(user_preferences.privacy ->> 'visibility', :default) <> 'NOBODY'
+    ORDER BY members.id
+    LIMIT :limit
+"""
+OF_ORGANIZATION, OF_TEAM = (
+    text(_FELLOWS.format(of_team=condition)).columns(status=MEMBERSHIPS.c.status.type)
+    for condition in ("IS NULL", "= :team_id")  # one text for both (IS NOT DISTINCT FROM) no index would answer
+)
+
 TAKE_EXPIRED = text("""
     UPDATE memberships SET expiry_told_at = :now
     FROM organizations
@@ -179,6 +201,21 @@ async def memberships(
     if after is not None:
         statement = statement.where(Membership.id > after)
     return (await connection.execute(statement.order_by(Membership.id).limit(limit))).mappings().all()
+
+
+async def fellows(
+    connection: AsyncConnection,
+    organization_id: UUID,
+    team_id: UUID | None,
+    reader: tuple[UUID, str],
+    after: UUID | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Members as another one may see them: who he is, and what holds of whoever has not chosen who finds him."""
+    values = {"organization_id": organization_id, "reader": reader[0], "default": reader[1], "after": after}
+    statement = OF_ORGANIZATION if team_id is None else OF_TEAM
+    of_team = {} if team_id is None else {"team_id": team_id}
+    return (await connection.execute(statement, values | of_team | {"limit": limit})).mappings().all()
 
 
 async def invitations(connection: AsyncConnection, email: str, now: datetime) -> Sequence[RowMapping]:
