@@ -20,6 +20,7 @@ from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.problems import problem_response
 from orion_core.logs import configure_logs
+from orion_core.outbound import GuardedTransport
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
@@ -84,7 +85,14 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     auth = AuthClient(settings, "user", key, http, database, clock, handlers(outbox, clock))
     notifications = _notifications(settings, key, http, database, clock)
     others = OtherServices(http, settings.auth_url, settings.notifications_url, key, clock, bound=bound)
+    local = settings.allows_local_streams
+    outside = httpx.AsyncClient(transport=GuardedTransport(local=local), trust_env=False)
     uses = Uses(writer(database))
+
+    async def stop() -> None:
+        await http.aclose()
+        await outside.aclose()
+
     authenticate = admitting(auth.authenticate, database, uses, clock)
     application = create_application(
         name="user",
@@ -115,10 +123,10 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             uses.run,
             *auth.background,
             partial(keep_signed, database, settings.sealing_keys, clock),
-            Courier(database, http, settings.sealing_keys, clock).run,
+            Courier(database, outside, settings.sealing_keys, clock, local=local).run,
         ],
         checks=auth.checks,
-        on_stop=http.aclose,
+        on_stop=stop,
     )
     _write_down_denials(application, database, clock)
     return application

@@ -45,7 +45,17 @@ class UserSettings(ServiceSettings):
         "http://127.0.0.1:7103", validation_alias="NOTIFICATION_URL", examples=["http://notifications.internal:7103"]
     )
     """Where user reaches notifications: for what it knows of a person, and for its word that it has forgotten them."""
+    local_streams: bool | None = Field(None, validation_alias="USER_LOCAL_STREAMS", examples=["true"])
+    """Whether the audit trail may be streamed to this machine and to private networks (then also unencrypted).
+
+    Unset: not in production.
+    """
     retention: dict[str, str] = retention("USER_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
     _parse_keyring = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
+
+    @property
+    def allows_local_streams(self) -> bool:
+        """Whether streams of the audit trail may go to addresses that are not public."""
+        return self.environment != "production" if self.local_streams is None else self.local_streams

@@ -31,7 +31,8 @@ async def test_members_see_each_other_as_far_as_everybody_lets_himself_be_seen(
     await query("UPDATE users SET status = 'SUSPENDED' WHERE id = :id", id=ids["gone"])
 
     async def listed(client: httpx.AsyncClient, limit: int = 100) -> list[str | None]:
-        found, url = [], f"{acme}/members?limit={limit}"
+        found: list[str | None] = []
+        url = f"{acme}/members?limit={limit}"
         while url:
             answer = await client.get(url)
             assert answer.status_code == 200, answer.text

@@ -36,7 +36,7 @@ class Office:
     actor: Actor
     now: datetime
     local: bool
-    """Whether this is a developer's machine, where nothing has to be encrypted."""
+    """Whether streams may go to this machine and to private networks, and then unencrypted."""
     keyring: Keyring = field(repr=False)
 
 

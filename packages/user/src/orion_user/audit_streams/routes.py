@@ -27,9 +27,13 @@ CHANGING = ONE | refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITIO
 
 async def _office(request: Request, wired: Wired, claims: Claims) -> Office:
     settings = wired.settings
-    is_local = settings.environment != "production"
     return Office(
-        wired.database, claims, Actor.of(claims, request), wired.clock(), local=is_local, keyring=settings.sealing_keys
+        wired.database,
+        claims,
+        Actor.of(claims, request),
+        wired.clock(),
+        local=settings.allows_local_streams,
+        keyring=settings.sealing_keys,
     )
 
 

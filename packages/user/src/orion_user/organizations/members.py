@@ -36,7 +36,7 @@ async def page(
             return await store.memberships(connection, organization_id, team_id, after, limit)
         await seen(desk, connection, organization_id)
         assert desk.user_id is not None  # only members get here
-        default = PrivacyPreferences().visibility
+        default = PrivacyPreferences.model_validate({}).visibility
         return await store.fellows(connection, organization_id, team_id, (desk.user_id, default), after, limit)
 
 
