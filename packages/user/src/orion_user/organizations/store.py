@@ -1,4 +1,7 @@
-"""Every statement on organizations, teams and memberships."""
+"""Every statement on organizations, teams and memberships.
+
+Some look at `users`, and at what these let be seen of themselves in `user_preferences`: a page is one statement.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
