@@ -127,6 +127,18 @@ async def test_what_was_chosen_in_user_is_heeded_and_what_protects_comes_all_the
     assert (await query(MAILS))[-1][:2] == ("account.welcome", "QUEUED")
 
 
+async def test_what_was_sent_to_an_address_is_forgotten_with_whoever_turned_out_to_have_it(
+    auth: "AuthFeed", user: "UserFeed", query: "Query"
+) -> None:
+    await user.bring(invitation(user, recipient="ada@example.com"), invitation(user))
+    stranger, ada = await auth.register(), await verified(auth)
+    for user_id in (stranger, ada):
+        await auth.bring(IdentityErased(user_id=user_id, erasure_id=uuid7(), counts={}, erased_at=auth.clock()))
+        kept = [address for (address,) in await query("SELECT recipient FROM notifications WHERE channel = 'EMAIL'")]
+        assert ("ada@example.com" in kept) is (user_id == stranger), "whoever only typed the address empties nothing"
+        assert "grace@example.com" in kept
+
+
 async def test_choices_count_that_are_heard_before_their_user_and_go_with_him(
     auth: "AuthFeed", user: "UserFeed", query: "Query"
 ) -> None:

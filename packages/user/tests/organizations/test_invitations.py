@@ -9,6 +9,7 @@ import pytest
 from packages.user.tests.conftest import EVENT_SEALING_KEYS
 from packages.user.tests.organizations.conftest import MINE, ORGANIZATIONS, somebody
 
+from orion_contracts.erasures import IdentityErased
 from orion_contracts.invitations import InvitationMailRequested, InvitationSecrets
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
@@ -16,7 +17,7 @@ from orion_user.organizations.expiring import tell_expired
 from orion_user.organizations.rules import BETWEEN_MAILS, parse
 
 if TYPE_CHECKING:
-    from packages.user.tests.conftest import AuthFeed, Caller, PassTime, Query
+    from packages.user.tests.conftest import AuthFeed, Caller, PassTime, Query, Sign
 
     from orion_core.database import Database
     from orion_core.events.outbox import Outbox
@@ -128,6 +129,22 @@ async def test_an_invitation_is_mailed_again_with_a_new_link_and_a_new_end(
     assert (await ada.post(again)).status_code == 404
     told = await query("SELECT data->>'change' FROM outbox WHERE type LIKE '%membership.changed%' ORDER BY sequence")
     assert [change for (change,) in told] == ["INVITED", "INVITED_AGAIN", "JOINED"]
+
+
+async def test_what_an_address_was_invited_to_is_forgotten_with_its_owner(
+    ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", clock: "MovableClock", query: "Query", sign: "Sign"
+) -> None:
+    grace = await somebody(auth, "grace")
+    for email in (GRACE, "new@example.com"):
+        await ada.post(f"{acme}/invitations", json={"email": email})
+    headers = {"Authorization": f"Bearer {sign('operator', None, 'auth:admin', client_id='operator')}"}
+    operator = httpx.AsyncClient(transport=ada._transport, base_url="http://user", headers=headers)
+    erasure = UUID((await operator.post(f"/user/v1/users/{grace}/erasure")).json()["id"])
+    await auth.bring(IdentityErased(user_id=grace, erasure_id=erasure, counts={}, erased_at=clock()))
+    for table in ("memberships", "outbox"):
+        kept = str(await query(f"SELECT t::text FROM {table} t"))
+        assert GRACE not in kept
+        assert "new@example.com" in kept
 
 
 async def test_whoever_has_invited_is_told_once_that_nobody_came(
