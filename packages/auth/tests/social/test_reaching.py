@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
 from orion_auth.providers.rules import ProviderError, url_fault
-from orion_core.outbound import may_be_reached
+from orion_core.networks import may_be_reached
 from orion_core.testing import MovableClock
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard, cast
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
-from orion_core.outbound import literal, may_be_reached
+from orion_core.networks import literal, may_be_reached
 
 
 class ProviderProtocol(Enum):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from orion_core.outbound import literal, may_be_reached
+from orion_core.networks import literal, may_be_reached
 
 AT_ONCE = 500
 """Entries of one delivery."""

@@ -17,7 +17,7 @@ from orion_user.organizations import store, teams
 from orion_user.organizations.actions import living, seen
 from orion_user.organizations.shapes import MembershipState
 from orion_user.places.actions import in_organization
-from orion_user.preferences.documents import PrivacyPreferences
+from orion_user.preferences.actions import default_visibility
 
 KEPT = ("organization_id", "team_id", "user_id", "status", "email", "expires_at")
 
@@ -36,8 +36,8 @@ async def page(
             return await store.memberships(connection, organization_id, team_id, after, limit)
         await seen(desk, connection, organization_id)
         assert desk.user_id is not None  # only members get here
-        default = PrivacyPreferences.model_validate({}).visibility
-        return await store.fellows(connection, organization_id, team_id, (desk.user_id, default), after, limit)
+        reader = (desk.user_id, default_visibility())
+        return await store.fellows(connection, organization_id, team_id, reader, after, limit)
 
 
 async def add_to_team(desk: Desk, team_id: UUID, member_id: UUID) -> MembershipState:

@@ -52,6 +52,11 @@ async def read_all(connection: AsyncConnection, user_id: UUID) -> PreferencesSha
     return PreferencesShape.model_validate(await _found(connection, user_id))
 
 
+def default_visibility() -> str:
+    """Who finds the profile of a user who has not chosen."""
+    return PrivacyPreferences.model_validate({}).visibility
+
+
 async def privacy(connection: AsyncConnection, user_id: UUID) -> PrivacyPreferences:
     """What a user lets others see; 404 for nobody."""
     return PrivacyPreferences.model_validate((await _found(connection, user_id))["privacy"])
