@@ -136,6 +136,7 @@ def settings(service: str, url: str) -> dict[str, str]:
         f"{prefix}_SEALING_KEYS": Keyring.new_key("test"),
         f"{prefix}_SERVICE_KEY": new_secret(),
         "EVENT_SEALING_KEYS": Keyring.new_key("test"),
+        "USER_EVENT_SEALING_KEYS": Keyring.new_key("test"),
         "AUTH_URL": f"http://127.0.0.1:{free_port()}",
     }
 

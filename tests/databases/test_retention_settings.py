@@ -30,6 +30,7 @@ def service_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(service.url_variable, f"postgresql://a:b@127.0.0.1:1/{name}")
         monkeypatch.setenv(service.sealing_variable, Keyring.new_key("test"))
     monkeypatch.setenv("EVENT_SEALING_KEYS", Keyring.new_key("test"))
+    monkeypatch.setenv("USER_EVENT_SEALING_KEYS", Keyring.new_key("test"))
     monkeypatch.setenv("NOTIFICATION_SERVICE_KEY", "key")
     monkeypatch.setenv("USER_SERVICE_KEY", "key")
 

@@ -42,6 +42,7 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     first = environment.ensure_secrets(file, SERVICES, {})
     assert set(first) == {
         "EVENT_SEALING_KEYS",
+        "USER_EVENT_SEALING_KEYS",
         "AUTH_SEALING_KEYS",
         "AUTH_DATABASE_PASSWORD",
         "NOTIFICATION_SEALING_KEYS",
@@ -52,7 +53,7 @@ def test_secrets_are_made_once_and_kept_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert environment.ensure_secrets(file, SERVICES, {}) == first
     ids = {Keyring.parse(first[name]).active_id for name in first if name.endswith("_SEALING_KEYS")}
-    assert len(ids) == 3, "a key of another installation is told from a damaged seal by its id"
+    assert len(ids) == 4, "a key of another installation is told from a damaged seal by its id"
 
 
 def test_a_new_service_gets_its_secrets_and_the_old_ones_stay(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_new_service_gets_its_secrets_and_the_old_ones_stay(tmp_path: Path) ->
 
 
 def test_what_the_user_sets_is_not_invented(tmp_path: Path) -> None:
-    given = {"AUTH_SEALING_KEYS": "his:own", "EVENT_SEALING_KEYS": "his:too"}
+    given = {"AUTH_SEALING_KEYS": "his:own", "EVENT_SEALING_KEYS": "his:too", "USER_EVENT_SEALING_KEYS": "his:third"}
     made = environment.ensure_secrets(tmp_path / "secrets.env", [AUTH], given)
     assert set(made) == {"AUTH_DATABASE_PASSWORD", "AUTH_OPERATOR_KEY"}
 

@@ -47,8 +47,10 @@ from orion_contracts.events import (
     VerificationSecrets,
 )
 from orion_contracts.imports import IdentitiesImported, ImportedIdentity
+from orion_contracts.invitations import InvitationExpired, InvitationMailRequested, InvitationSecrets
 from orion_contracts.user_events import (
     ErasureRequested,
+    NotificationPreferencesChanged,
     SecurityPreferencesChanged,
     SessionEndRequested,
     UserDeleted,
@@ -153,6 +155,37 @@ EXAMPLES: list[tuple[Event, str]] = [
         SecurityPreferencesChanged(user_id=USER, requires_second_factor=True, sign_in_notices="EVERY", changed_at=NOON),
         str(USER),
     ),
+    (
+        NotificationPreferencesChanged(
+            user_id=USER, email=True, sms=False, push=True, in_app=True, muted_categories=["SOCIAL"], changed_at=NOON
+        ),
+        str(USER),
+    ),
+    (
+        InvitationMailRequested(
+            message_id=USER,
+            membership_id=OTHER,
+            organization_id=USER,
+            organization="Acme",
+            recipient="a@b.example",
+            locale="de",
+            requested_at=NOON,
+            expires_at=NOON,
+            secrets="sealed",
+        ),
+        str(OTHER),
+    ),
+    (
+        InvitationExpired(
+            user_id=USER,
+            membership_id=OTHER,
+            organization_id=OTHER,
+            organization="Acme",
+            email="a@b.example",
+            expired_at=NOON,
+        ),
+        str(USER),
+    ),
     (IdentityReinstated(user_id=USER, reinstated_at=NOON), str(USER)),
     (
         AccountMessageRequested(
@@ -255,6 +288,7 @@ def test_secrets_are_bound_to_type_and_user_and_stay_out_of_logs() -> None:
     assert EmailVerificationRequested.type in EmailVerificationRequested.associated_data(USER)
     assert "sealed" not in repr(EXAMPLES[1][0])
     assert "123456" not in repr(VerificationSecrets(link="https://a.example/123456", code="123456"))
+    assert "123456" not in repr(InvitationSecrets(link="https://a.example/#invitation=123456"))
 
 
 @given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45))])))

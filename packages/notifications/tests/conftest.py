@@ -1,7 +1,7 @@
 """A seeded database of notifications, auth's feed as events that a test hands over, and workers on real SMTP."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +19,7 @@ from orion_contracts.events import EmailVerificationRequested, IdentityRegistere
 from orion_core.database import Database
 from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
-from orion_core.events.follow import Follower
+from orion_core.events.follow import Follower, Handler
 from orion_core.events.outbox import Outbox
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Mailbox
@@ -27,7 +27,7 @@ from orion_core.sealing import Keyring
 from orion_core.service_token import ServiceTokens
 from orion_core.testing import MovableClock, TestDatabase
 from orion_core.wakeup import Wakeup
-from orion_notifications.app import consumer
+from orion_notifications.app import consumer, user_consumer
 from orion_notifications.delivery.actions import QUEUE_CHANNEL
 from orion_notifications.delivery.dispatch import Pace
 from orion_notifications.notifications.actions import Desk
@@ -37,6 +37,7 @@ from orion_notifications.worker import work
 
 KEYRING = Keyring.parse(Keyring.new_key("test"))
 EVENT_KEYRING = Keyring.parse(Keyring.new_key("events"))
+USER_EVENT_KEYRING = Keyring.parse(Keyring.new_key("of-user"))
 MINUTE = timedelta(minutes=1)
 PACE = Pace(slots=16, lease_seconds=4, send_seconds=2, poll_seconds=0.05, give_back_seconds=0.1)
 
@@ -107,6 +108,7 @@ def make_settings(test_database: TestDatabase) -> MakeSettings:
             "NOTIFICATION_DATABASE_URL": test_database.url,
             "NOTIFICATION_SEALING_KEYS": KEYRING,
             "EVENT_SEALING_KEYS": EVENT_KEYRING,
+            "USER_EVENT_SEALING_KEYS": USER_EVENT_KEYRING,
             "NOTIFICATION_SERVICE_KEY": "unused",
             "NOTIFICATION_APP_URL": "https://app.example/",
         }
@@ -125,21 +127,26 @@ class AuthFeed:
     clock: MovableClock
     positions: "count[int]" = field(default_factory=lambda: count(1))
     at: int = 0
+    source: str = "auth"
+
+    def handlers(self) -> Mapping[type[Event], Handler]:
+        """What is done with each event."""
+        outbox = Outbox(Feed(self.database, Wakeup(self.settings.database_url, "outbox"), "notifications"))
+        return consumer(self.settings, self.queue, self.clock, outbox).handlers()
 
     def follower(self) -> Follower:
         """A copy of the service that follows the feed."""
         http = httpx.AsyncClient()
         tokens = ServiceTokens(http, "http://auth", "notifications", "", self.clock)
-        outbox = Outbox(Feed(self.database, Wakeup(self.settings.database_url, "outbox"), "notifications"))
-        handlers = consumer(self.settings, self.queue, self.clock, outbox).handlers()
-        return Follower(FeedClient("auth", "http://auth", tokens, http), self.database, self.clock, handlers)
+        client = FeedClient(self.source, f"http://{self.source}", tokens, http)
+        return Follower(client, self.database, self.clock, self.handlers())
 
     async def bring(self, *events: Event) -> list[CloudEvent]:
         """Apply these events, in this order."""
         envelopes = [
             CloudEvent(
                 id=uuid7(),
-                source="auth",
+                source=self.source,
                 type=event.type,
                 subject=event.subject,
                 time=self.clock(),
@@ -175,6 +182,22 @@ class AuthFeed:
             expires_at=self.clock() + minutes * MINUTE,
             secrets=EVENT_KEYRING.seal_text(secrets.model_dump_json(), place),
         )
+
+
+@dataclass
+class UserFeed(AuthFeed):
+    """User's feed."""
+
+    source: str = "user"
+
+    def handlers(self) -> Mapping[type[Event], Handler]:
+        return user_consumer(self.settings, self.queue, self.clock).handlers()
+
+
+@pytest.fixture
+def user(database: Database, make_settings: MakeSettings, queue: Wakeup, clock: MovableClock) -> UserFeed:
+    """User, as far as its feed tells."""
+    return UserFeed(database, make_settings(), queue, clock)
 
 
 @pytest.fixture

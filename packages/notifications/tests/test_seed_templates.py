@@ -30,6 +30,8 @@ SEED_DOCUMENT = {
 OUR_OWN = {
     "email_change": ("Email Change", "SECURITY", "EMAIL"),
     "invitation": ("Invitation", "SECURITY", "EMAIL"),
+    "organization_invitation": ("Invitation to an Organization", "SOCIAL", "EMAIL"),
+    "organization_invitation_expired": ("Invitation to an Organization Expired", "ACCOUNT", "EMAIL"),
     "phone_verification": ("Phone Verification SMS", "SECURITY", "SMS"),
     "recovery": ("Account Recovery", "SECURITY", "EMAIL"),
     "recovery_contact": ("Recovery Address", "SECURITY", "EMAIL"),

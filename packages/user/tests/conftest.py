@@ -30,6 +30,7 @@ from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.ids import uuid7
+from orion_core.sealing import Keyring
 from orion_core.service_token import ServiceTokens
 from orion_core.testing import MovableClock, TestDatabase
 from orion_core.wakeup import Wakeup
@@ -64,6 +65,12 @@ async def owner(test_database: TestDatabase) -> AsyncGenerator[Database]:
     connected = Database.connect(test_database.owner_url, role=described.owner_role, application="test owner")
     yield connected
     await connected.close()
+
+
+@pytest.fixture
+def outbox(database: Database, test_database: TestDatabase) -> Outbox:
+    """Where the service tells the others."""
+    return Outbox(Feed(database, Wakeup(test_database.url, "outbox"), source="user"))
 
 
 @dataclass
@@ -134,6 +141,7 @@ def query(database: Database) -> Query:
 
 
 ISSUER = "http://auth"
+EVENT_SEALING_KEYS = Keyring.new_key("events")
 KEY = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig"})
 
 Caller = Callable[[UUID, UUID], httpx.AsyncClient]
@@ -231,6 +239,8 @@ async def service(
     values = {
         "USER_DATABASE_URL": test_database.url,
         "USER_SEALING_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
+        "USER_EVENT_SEALING_KEYS": EVENT_SEALING_KEYS,
+        "USER_INVITATION_URL": "https://app.example/join?from=mail",
         "USER_SERVICE_KEY": "key",
         "AUTH_URL": ISSUER,
         "AUTH_ISSUER": ISSUER,

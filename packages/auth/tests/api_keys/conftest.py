@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from orion_contracts.api_keys import ApiKeyChanged
 from orion_contracts.cloud_event import CloudEvent
+from orion_contracts.event import Event
 from orion_core.api_keys import ApiKeyText
 from orion_core.events.client import NEXT_POSITION
 from orion_core.ids import uuid7
@@ -58,7 +59,7 @@ class UserService:
 
         return application
 
-    async def tell(self, event: ApiKeyChanged) -> None:
+    async def tell(self, event: Event) -> None:
         """Have auth hear of it, and wait until it has."""
         position = len(self.events) + 1
         envelope = {"id": uuid7(), "source": "user", "type": event.type, "subject": event.subject}

@@ -8,7 +8,16 @@ from packages.auth.tests.api_keys.conftest import Desk
 
 from orion_contracts.account_messages import SecurityNoticeRaised
 from orion_contracts.api_keys import ApiKeyEnded, ApiKeyUsed
+from orion_contracts.events import SecurityEpochRaised
+from orion_contracts.user_events import (
+    ErasureRequested,
+    UserDeleted,
+    UserReinstated,
+    UserRestored,
+    UserSuspended,
+)
 from orion_core.api_keys import ApiKeyText
+from orion_core.ids import uuid7
 from orion_core.testing.proofs import ProofKey
 
 if TYPE_CHECKING:
@@ -153,6 +162,39 @@ async def test_what_ends_the_owner_ends_what_his_keys_got(desk: Desk) -> None:
     operator = desk.auth.as_bearer(await desk.auth.operator_token())
     assert (await desk.auth.http.post(f"/auth/v1/users/{ada}/suspension", headers=operator)).is_success
     assert refusal(await desk.exchange(key)) == (400, "invalid_grant")
+
+
+async def test_the_keys_of_owners_who_were_suspended_deleted_or_erased_get_no_token_and_those_they_have_die(
+    desk: Desk,
+) -> None:
+    ada, moment = await desk.auth.verified(), {"by": "operator"}
+    key = await desk.user.key(ada)
+    now = desk.auth.clock
+    ends: list[tuple[Any, Any]] = [
+        (
+            UserSuspended(user_id=ada, suspended_at=now(), **moment),
+            UserReinstated(user_id=ada, reinstated_at=now(), **moment),
+        ),
+        (
+            UserDeleted(user_id=ada, deleted_at=now(), purge_after=now(), **moment),
+            UserRestored(user_id=ada, is_suspended=False, restored_at=now(), **moment),
+        ),
+        (ErasureRequested(user_id=ada, erasure_id=uuid7(), requested_at=now()), None),
+    ]
+    for n, (end, back) in enumerate(ends, 1):
+        token = (await desk.exchange(key)).json()["access_token"]
+        assert (await desk.told(token))["active"]
+        await desk.user.tell(end)
+        assert await desk.told(token) == {"active": False}
+        assert len(await desk.auth.rows(DATA, type=SecurityEpochRaised.type)) == n, (
+            "so that the other services refuse it too"
+        )
+        if back is None:
+            assert refusal(await desk.exchange(key)) == (401, "invalid_client")
+            continue
+        assert refusal(await desk.exchange(key)) == (400, "invalid_grant")
+        await desk.user.tell(back)
+        assert await desk.told(token) == {"active": False}
 
 
 async def test_while_user_is_away_there_are_tokens_for_a_quarter_of_an_hour_and_then_no_longer(desk: Desk) -> None:

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orion_auth.devices.rules import KnownDevice
-from orion_auth.networks import network
 from orion_auth.rate_limits import actions
 from orion_auth.rate_limits.actions import Taken
 from orion_auth.rate_limits.rules import COUNTED, from_somewhere
 from orion_auth.seeds import POLICIES
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import seconds_until
+from orion_core.networks import network
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
-from orion_auth.providers.rules import ProviderError, may_be_reached, url_fault
+from orion_auth.providers.rules import ProviderError, url_fault
+from orion_core.networks import may_be_reached
 from orion_core.testing import MovableClock
 
 if TYPE_CHECKING:

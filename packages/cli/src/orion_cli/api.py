@@ -65,6 +65,7 @@ def _settings(service: Service) -> dict[str, str]:
         service.url_variable: f"postgresql://localhost/{service.database}",
         service.sealing_variable: Keyring.example(),
         "EVENT_SEALING_KEYS": Keyring.example(),
+        "USER_EVENT_SEALING_KEYS": Keyring.example(),
         f"{prefix}_SERVICE_KEY": "none",
         "AUTH_SERVICE_KEY_HASHES": orjson.dumps({"none": sha256(b"none").hexdigest()}).decode(),
     }

@@ -26,8 +26,8 @@ OPERATOR_KEY = "AUTH_OPERATOR_KEY"
 
 def generated_variables(services: Sequence[Service]) -> dict[str, Make]:
     """What every installation needs and nobody should have to invent, with how it is made."""
-    # Auth seals what it tells notifications in events, so the two share this one.
-    made: dict[str, Make] = {"EVENT_SEALING_KEYS": _new_key}
+    # Auth seals what it tells notifications in events, so the two share one of these; user and notifications the other.
+    made: dict[str, Make] = {"EVENT_SEALING_KEYS": _new_key, "USER_EVENT_SEALING_KEYS": _new_key}
     for service in services:
         made[service.sealing_variable] = _new_key
         made[password_variable(service)] = new_secret

@@ -179,7 +179,7 @@ class MembershipChanged(Event):
     email: Email | None = None
     """The address that was invited."""
     change: Label
-    """`INVITED`, `JOINED`, `LEFT`, `TAKEN_BACK`."""
+    """`INVITED`, `INVITED_AGAIN`, `JOINED`, `LEFT`, `TAKEN_BACK`, `EXPIRED`."""
     expires_at: AwareDatetime | None = None
     """Until when an invitation can be accepted."""
     changed_at: AwareDatetime

@@ -28,6 +28,7 @@ from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event, SessionEvent, UserEvent
 from orion_contracts.imports import IdentitiesImported
+from orion_contracts.invitations import InvitationExpired, InvitationMailRequested
 from orion_contracts.types import (
     AwareDatetime,
     City,
@@ -45,6 +46,7 @@ from orion_contracts.types import (
 )
 from orion_contracts.user_events import (
     ErasureRequested,
+    NotificationPreferencesChanged,
     SecurityPreferencesChanged,
     SessionEndRequested,
     UserDeleted,
@@ -316,11 +318,14 @@ EVENTS: dict[str, type[Event]] = {
         UserRestored,
         SessionEndRequested,
         SecurityPreferencesChanged,
+        NotificationPreferencesChanged,
         ErasureRequested,
         ApiKeyChanged,
         OrganizationChanged,
         TeamChanged,
         MembershipChanged,
+        InvitationMailRequested,
+        InvitationExpired,
         NotificationSent,
         MessagesErased,
         AuthAuditRecorded,

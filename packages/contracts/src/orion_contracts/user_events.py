@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from orion_contracts.event import UserEvent
-from orion_contracts.types import AwareDatetime
+from orion_contracts.types import AwareDatetime, Label
 
 Actor = str
 """Who decided: the subject of their access token, a user's id or the name of a client."""
@@ -70,6 +70,20 @@ class SecurityPreferencesChanged(UserEvent):
 
     requires_second_factor: bool
     sign_in_notices: Literal["NEW_DEVICE", "EVERY"]
+    changed_at: AwareDatetime
+
+
+class NotificationPreferencesChanged(UserEvent):
+    """user: by which ways the user wants to be told of things from now on; notifications heeds it."""
+
+    type: ClassVar[str] = "orion.user.notification_preferences.changed.v1"
+
+    email: bool
+    sms: bool
+    push: bool
+    in_app: bool
+    muted_categories: list[Label] = Field(default_factory=list[Label], max_length=50)
+    """What the user does not want at all; security and transactional messages come all the same."""
     changed_at: AwareDatetime
 
 

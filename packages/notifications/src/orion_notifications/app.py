@@ -1,4 +1,4 @@
-"""The wiring of notifications: settings, database, auth's feed, routes. The worker that sends is wired in `worker`."""
+"""The wiring of notifications: settings, database, feeds of auth and user, routes. The worker is wired in `worker`."""
 
 from functools import partial
 
@@ -8,7 +8,9 @@ from fastapi import APIRouter, FastAPI
 from orion_core.auth_client import AuthClient
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
+from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
+from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
 from orion_core.http.feed import feed_routes
@@ -17,7 +19,7 @@ from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
 from orion_core.service import service_role
-from orion_core.service_token import Signing
+from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_notifications.account_orders import Product
@@ -29,6 +31,7 @@ from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
 from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
+from orion_notifications.user_events import UserConsumer
 
 PREFIX = "/notifications/v1"
 
@@ -54,6 +57,8 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         settings, "notifications", key, http, database, clock, consumer(settings, queue, clock, Outbox(feed)).handlers()
     )
 
+    user = _user(settings, key, http, database, clock, queue)
+
     async def queue_fault() -> str | None:
         return await fault(database)
 
@@ -69,6 +74,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             queue.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
+            user.run,
             *auth.background,
         ],
         checks={**auth.checks, "queue": queue_fault},
@@ -81,10 +87,39 @@ def consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock, outbox
     return Consumer(
         desk=Desk(settings.sealing_keys, queue),
         event_keyring=settings.event_sealing_keys,
-        product=Product(settings.product_name, settings.app_url, settings.support_url),
+        product=_product(settings),
         clock=clock,
         outbox=outbox,
     )
+
+
+def user_consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock) -> UserConsumer:
+    """What turns user's events into messages."""
+    return UserConsumer(
+        desk=Desk(settings.sealing_keys, queue),
+        event_keyring=settings.user_event_sealing_keys,
+        product=_product(settings),
+        clock=clock,
+    )
+
+
+def _user(
+    settings: NotificationSettings,
+    key: str | Signing,
+    http: httpx.AsyncClient,
+    database: Database,
+    clock: Clock,
+    queue: Wakeup,
+) -> Follower:
+    """What follows user, for invitations and choices. Metrics alone tell of it: mails of auth do not wait for user."""
+    bound = settings.dpop_required == "all"
+    tokens = ServiceTokens(http, settings.auth_url, "notifications", key, clock, audience="user", bound=bound)
+    client = FeedClient("user", f"{settings.user_url}/user/v1/events", tokens, http)
+    return Follower(client, database, clock, user_consumer(settings, queue, clock).handlers())
+
+
+def _product(settings: NotificationSettings) -> Product:
+    return Product(settings.product_name, settings.app_url, settings.support_url)
 
 
 def _routers(feed_router: APIRouter) -> list[APIRouter]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
@@ -26,7 +25,7 @@ from orion_core.sealing import Keyring
 from orion_notifications.account_orders import Product, inbox_order, message_order, minutes_between, notice_order
 from orion_notifications.erasures import actions as erasures
 from orion_notifications.kinds import Channel
-from orion_notifications.notifications.actions import Desk, MisfitVariablesError, Order, queue_message
+from orion_notifications.notifications.actions import Desk, Order, queue_or_log
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.actions import (
     remember_phone,
@@ -34,7 +33,6 @@ from orion_notifications.preferences.actions import (
     remember_users,
     remember_verified_email,
 )
-from orion_notifications.templates.actions import UnknownTemplateError
 
 log = structlog.get_logger()
 
@@ -83,7 +81,7 @@ class Consumer:
             user_id=event.user_id,
             variables={"name": event.name or "", "product_name": self.product.name},
         )
-        await self._queue(transaction, order, self.clock())
+        await queue_or_log(transaction, self.desk, order, self.clock())
 
     async def verification_requested(self, transaction: Transaction, event: EmailVerificationRequested) -> None:
         """Mail the link and the code, unless they are of no use any more."""
@@ -113,7 +111,7 @@ class Consumer:
                 "ip_address": str(event.ip_address or ""),
             },
         )
-        await self._queue(transaction, order, now)
+        await queue_or_log(transaction, self.desk, order, now)
 
     async def email_verified(self, transaction: Transaction, event: EmailVerified) -> None:
         """Welcome the user by mail, now that the address is known to be theirs."""
@@ -135,7 +133,7 @@ class Consumer:
                 "support_url": self.product.support_url,
             },
         )
-        await self._queue(transaction, order, self.clock())
+        await queue_or_log(transaction, self.desk, order, self.clock())
 
     async def email_changed(self, transaction: Transaction, event: EmailChanged) -> None:
         """Reach the user at the new address from now on."""
@@ -158,7 +156,7 @@ class Consumer:
         if order is None:
             log.error("message.not_queued", type=event.type, purpose=event.purpose, channel=event.channel)
             return
-        await self._queue(transaction, order, now)
+        await queue_or_log(transaction, self.desk, order, now)
 
     async def notice_raised(self, transaction: Transaction, event: SecurityNoticeRaised) -> None:
         """Tell the owner of an account what happened to it."""
@@ -166,10 +164,10 @@ class Consumer:
         if event.secrets is not None:
             place = event.associated_data(event.notice_id, event.user_id)
             link = MessageSecrets.model_validate_json(self.event_keyring.open_text(event.secrets, place)).link
-        await self._queue(transaction, notice_order(event, link, self.product), self.clock())
+        await queue_or_log(transaction, self.desk, notice_order(event, link, self.product), self.clock())
         in_inbox = inbox_order(event, self.product)
         if in_inbox is not None:
-            await self._queue(transaction, in_inbox, self.clock())
+            await queue_or_log(transaction, self.desk, in_inbox, self.clock())
 
     async def identities_imported(self, transaction: Transaction, event: IdentitiesImported) -> None:
         """Remember where and in which language to reach users who were brought over."""
@@ -178,10 +176,3 @@ class Consumer:
     async def identity_erased(self, transaction: Transaction, event: IdentityErased) -> None:
         """Forget the user, and say so."""
         await erasures.erase(transaction, self.outbox, event, self.clock())
-
-    async def _queue(self, transaction: Transaction, order: Order, now: datetime) -> None:
-        """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""
-        try:
-            await queue_message(transaction, self.desk, order, now)
-        except (UnknownTemplateError, MisfitVariablesError) as error:
-            log.error("message.not_queued", type=order.type, user_id=str(order.user_id), reason=str(error))

@@ -25,6 +25,8 @@ class NotificationSettings(ServiceSettings):
     sealing_keys: Keyring = keyring("NOTIFICATION_SEALING_KEYS")
     event_sealing_keys: Keyring = keyring("EVENT_SEALING_KEYS")
     """Shared with auth alone: opens the codes and links in its events."""
+    user_event_sealing_keys: Keyring = keyring("USER_EVENT_SEALING_KEYS")
+    """Shared with user alone: opens the links of invitations in its events."""
     service_private_key: dict[str, Any] | None = service_private_key("NOTIFICATION_SERVICE_PRIVATE_KEY")
     """By what this service signs when it asks auth for tokens: a private JWK, whose public half auth has in
     AUTH_SERVICE_PUBLIC_KEYS. Unset: it shows the key below."""
@@ -74,7 +76,9 @@ class NotificationSettings(ServiceSettings):
     retention: dict[str, str] = retention("NOTIFICATION_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
-    _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
+    _parse_keyrings = field_validator("sealing_keys", "event_sealing_keys", "user_event_sealing_keys", mode="before")(
+        parse_keyring
+    )
 
     @field_validator("mail_from")
     @classmethod

@@ -310,6 +310,7 @@ def _environment(settings: Any, smtp_port: int) -> dict[str, str]:
         "NOTIFICATION_DATABASE_URL": settings.database_url,
         "NOTIFICATION_SEALING_KEYS": keys(settings.sealing_keys),
         "EVENT_SEALING_KEYS": keys(settings.event_sealing_keys),
+        "USER_EVENT_SEALING_KEYS": keys(settings.user_event_sealing_keys),
         "NOTIFICATION_SERVICE_KEY": "unused",
         "NOTIFICATION_SMTP_PORT": str(smtp_port),
     }

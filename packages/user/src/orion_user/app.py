@@ -17,8 +17,10 @@ from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application
 from orion_core.http.feed import feed_routes
+from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.problems import problem_response
 from orion_core.logs import configure_logs
+from orion_core.outbound import GuardedTransport
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
@@ -47,6 +49,7 @@ from orion_user.events import handlers, handlers_of_notifications
 from orion_user.imports import routes as imports
 from orion_user.me import routes as me
 from orion_user.organizations import routes as organizations
+from orion_user.organizations.expiring import keep_told
 from orion_user.other_services import OtherServices
 from orion_user.plans import routes as plans
 from orion_user.preferences import routes as preferences
@@ -82,7 +85,14 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     auth = AuthClient(settings, "user", key, http, database, clock, handlers(outbox, clock))
     notifications = _notifications(settings, key, http, database, clock)
     others = OtherServices(http, settings.auth_url, settings.notifications_url, key, clock, bound=bound)
+    local = settings.allows_local_streams
+    outside = httpx.AsyncClient(transport=GuardedTransport(local=local), trust_env=False)
     uses = Uses(writer(database))
+
+    async def stop() -> None:
+        await http.aclose()
+        await outside.aclose()
+
     authenticate = admitting(auth.authenticate, database, uses, clock)
     application = create_application(
         name="user",
@@ -90,7 +100,15 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
         settings=settings,
         database=database,
         components=Components(
-            settings, database, clock, outbox, Cursors(settings.sealing_keys), authenticate, others, activity.note
+            settings,
+            database,
+            clock,
+            outbox,
+            Cursors(settings.sealing_keys),
+            authenticate,
+            others,
+            IdempotencyKeys(database, settings.sealing_keys, clock),
+            activity.note,
         ),
         routers=_routers(feed_routes(feed, authenticate)),
         background=[
@@ -100,14 +118,15 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             partial(keep_pruned, database, policy),
             partial(keep_ended, database, outbox, clock),
             partial(keep_purged, database, outbox, clock),
+            partial(keep_told, database, outbox, clock),
             notifications.run,
             uses.run,
             *auth.background,
             partial(keep_signed, database, settings.sealing_keys, clock),
-            Courier(database, http, settings.sealing_keys, clock).run,
+            Courier(database, outside, settings.sealing_keys, clock, local=local).run,
         ],
         checks=auth.checks,
-        on_stop=http.aclose,
+        on_stop=stop,
     )
     _write_down_denials(application, database, clock)
     return application

@@ -13,6 +13,7 @@ from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.events.outbox import Outbox
 from orion_core.http.authentication import Authenticate
+from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
 from orion_user.other_services import OtherServices
@@ -30,6 +31,7 @@ class Components:
     cursors: Cursors
     authenticate: Authenticate
     others: OtherServices
+    idempotency: IdempotencyKeys
     note_activity: Callable[[AccessClaims, datetime], None]
     """Called with the claims of every request."""
 

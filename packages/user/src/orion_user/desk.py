@@ -43,6 +43,10 @@ class Desk:
         """403 unless the caller may do that there."""
         await guard.require(connection, self.claims, permission, self.now, place)
 
+    async def may(self, connection: AsyncConnection, permission: str, place: Place = EVERYWHERE) -> bool:
+        """Whether the caller may do that there."""
+        return await guard.holds(connection, self.claims, permission, self.now, place)
+
     async def tell(self, transaction: Transaction, event: Event, change: Change) -> None:
         """Tell the other services and the audit trail of a change, if it is committed."""
         await self.outbox.record(transaction, event, self.now)

@@ -22,6 +22,18 @@ class UserSettings(ServiceSettings):
     database_url: DatabaseUrl = database_url("USER_DATABASE_URL", "orion_users")
     sealing_keys: Keyring = keyring("USER_SEALING_KEYS")
     """What cursors of lists are signed under, and the keys sealed that sign the audit trail."""
+    event_sealing_keys: Keyring = keyring("USER_EVENT_SEALING_KEYS")
+    """Shared with notifications alone: seals the links of invitations in its events. Not the one that auth shares with
+    notifications: what opens the mails of auth is no business of this service."""
+    invitation_url: str = Field(
+        "http://127.0.0.1:7101/",
+        pattern=r"^https?://[^#\s]+$",
+        max_length=1000,
+        validation_alias="USER_INVITATION_URL",
+        examples=["https://app.example.com/invitations"],
+    )
+    """The application's page that invitations to organizations link to, with `#invitation=…` behind it: it signs its
+    reader in or up, and sends the token to `/user/v1/me/invitation-acceptances`."""
     service_private_key: dict[str, Any] | None = service_private_key("USER_SERVICE_PRIVATE_KEY")
     """By what this service signs when it asks auth for tokens: a private JWK, whose public half auth has in
     AUTH_SERVICE_PUBLIC_KEYS. Unset: it shows the key below."""
@@ -33,7 +45,17 @@ class UserSettings(ServiceSettings):
         "http://127.0.0.1:7103", validation_alias="NOTIFICATION_URL", examples=["http://notifications.internal:7103"]
     )
     """Where user reaches notifications: for what it knows of a person, and for its word that it has forgotten them."""
+    local_streams: bool | None = Field(None, validation_alias="USER_LOCAL_STREAMS", examples=["true"])
+    """Whether the audit trail may be streamed to this machine and to private networks (then also unencrypted).
+
+    Unset: not in production.
+    """
     retention: dict[str, str] = retention("USER_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
-    _parse_keyring = field_validator("sealing_keys", mode="before")(parse_keyring)
+    _parse_keyring = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
+
+    @property
+    def allows_local_streams(self) -> bool:
+        """Whether streams of the audit trail may go to addresses that are not public."""
+        return self.environment != "production" if self.local_streams is None else self.local_streams

@@ -15,6 +15,7 @@ from packages.user.tests.conftest import ISSUER, FakeImports, fake_auth, signed
 
 from orion_core.api_keys import ApiKeyText
 from orion_core.ids import uuid7
+from orion_core.sealing import Keyring
 from orion_core.testing import MovableClock, TestDatabase
 from orion_user.app import build
 from orion_user.settings import UserSettings
@@ -78,6 +79,7 @@ async def running(database: TestDatabase, clock: MovableClock) -> AsyncGenerator
         "ORION_ENV": "test",
         "USER_DATABASE_URL": database.url,
         "USER_SEALING_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
+        "USER_EVENT_SEALING_KEYS": Keyring.example(),
         "USER_SERVICE_KEY": "key",
         "AUTH_URL": ISSUER,
         "AUTH_ISSUER": ISSUER,

@@ -1,11 +1,13 @@
 """What the token of a key opens, from where, how often; and what it never opens."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from packages.user.tests.api_keys.conftest import User, made, running
 
 from orion_contracts.api_keys import ApiKeyUsed
+from orion_contracts.erasures import IdentityErased
 from orion_core.testing import MovableClock
 
 if TYPE_CHECKING:
@@ -122,6 +124,46 @@ async def test_a_limit_is_exact_over_several_processes_and_in_every_minute(
     await user.later(seconds=int((await user.program(issued).get(KEYS)).headers["Retry-After"]))
     answers = await asyncio.gather(*(user.program(issued).get(KEYS) for _ in range(10)))
     assert sorted(answer.status_code for answer in answers) == [403] * 7 + [429] * 3
+
+
+async def test_the_keys_of_who_is_shut_out_are_refused_in_the_same_moment_whether_or_not_auth_has_heard(
+    user: User, auth: "AuthFeed", query: "Query", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+    await query(GIVE, user_id=ada, effect="ALLOW", name="api_key:read", now=clock())
+    issued = await made(user.person(ada), scopes=["api_key:read"], rate_limit=100)
+    services, operator, of_ada = await made_for_service(user), user.operator(), f"/user/v1/users/{ada}"
+
+    async def opens() -> int:
+        answer = await user.program(issued).get(KEYS)
+        assert answer.status_code == 200 or answer.json()["code"] == "invalid_token", answer.text
+        assert (await user.program(services).get(KEYS)).status_code == 200, "nobody is behind a service's key"
+        return answer.status_code
+
+    assert await opens() == 200
+    for path, status in (("suspension", 401), ("restoration", 401)):
+        if path == "suspension":
+            assert (await operator.post(f"{of_ada}/{path}", json={"reason": "r"})).is_success
+            assert await opens() == status
+            assert (await operator.delete(f"{of_ada}/{path}")).is_success
+        else:
+            assert (await operator.delete(of_ada)).is_success
+            assert await opens() == status
+            assert (await operator.post(f"{of_ada}/{path}", json={})).is_success
+        assert await opens() == 200
+    erasure = (await operator.post(f"{of_ada}/erasure")).json()["id"]
+    assert await opens() == 401, "asked for, and not done yet"
+    await auth.bring(IdentityErased(user_id=ada, erasure_id=UUID(erasure), counts={}, erased_at=clock()))
+    assert await opens() == 401
+    assert await query("SELECT count(*) FROM api_keys WHERE user_id IS NOT NULL") == [(0,)]
+
+
+async def made_for_service(user: User) -> dict[str, Any]:
+    """A key of the service billing's."""
+    wanted = {"name": "k", "service": "billing", "scopes": ["api_key:read"]}
+    answer = await user.operator().post(KEYS, json=wanted)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
 
 
 async def test_uses_are_counted_in_batches(user: User, auth: "AuthFeed", query: "Query", clock: MovableClock) -> None:

@@ -5,14 +5,17 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from packages.user.tests.api_keys.conftest import User, made
+from packages.user.tests.api_keys.conftest import User, made, running
 
 from orion_contracts.api_keys import ApiKeyChanged
 from orion_core.api_keys import ApiKeyText
-from orion_user.api_keys.rules import MOST_KEYS
+from orion_core.testing import MovableClock
+from orion_user.api_keys.rules import MOST_KEYS, MOST_REPORTS
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
+
+    from orion_core.testing import TestDatabase
 
 MINE = "/user/v1/me/api-keys"
 LEAKS = "/user/v1/api-key-leak-reports"
@@ -230,6 +233,26 @@ async def test_a_report_tells_nothing_and_the_public_part_alone_revokes_nothing(
         assert refused.status_code == 422
         assert key.secret not in refused.text
     assert [event.change for event in await told(query)] == ["ISSUED"]
+
+
+async def test_one_network_reports_so_many_keys_a_minute_and_what_is_beyond_revokes_nothing(
+    user: User, auth: "AuthFeed", test_database: "TestDatabase", clock: MovableClock, query: "Query"
+) -> None:
+    issued = await made(user.person(await auth.register()))
+    body = {"key": ApiKeyText.new("test").text}
+    async with running(test_database, clock) as another:
+        clients = [each.client(address=f"2001:db8:1::{n}") for n, each in enumerate((user, another), 1)]
+        answers = await asyncio.gather(*(clients[n % 2].post(LEAKS, json=body) for n in range(MOST_REPORTS + 10)))
+    assert sorted(answer.status_code for answer in answers) == [202] * MOST_REPORTS + [429] * 10
+    client = user.client(address="2001:db8:1::9")
+    refused = await client.post(LEAKS, json={"key": issued["key"]})
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+    assert refused.headers["RateLimit-Policy"] == f'"leak_report";q={MOST_REPORTS};w=60'
+    assert [event.change for event in await told(query)] == ["ISSUED"]
+    assert (await user.client(address="2001:db8:2::1").post(LEAKS, json=body)).status_code == 202
+    await user.later(seconds=int(refused.headers["Retry-After"]))
+    assert (await client.post(LEAKS, json={"key": issued["key"]})).status_code == 202
+    assert [event.change for event in await told(query)] == ["ISSUED", "LEAKED"]
 
 
 async def test_administrators_see_and_end_what_is_everybodys_and_make_what_is_a_services(

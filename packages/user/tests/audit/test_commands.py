@@ -29,7 +29,12 @@ async def trail(
     database: Database, test_database: TestDatabase, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[None]:
     """Three entries under a checkpoint, and the environment that leads to them."""
-    for name, value in {"DATABASE_URL": test_database.url, "SEALING_KEYS": KEY, "SERVICE_KEY": "key"}.items():
+    for name, value in {
+        "DATABASE_URL": test_database.url,
+        "SEALING_KEYS": KEY,
+        "EVENT_SEALING_KEYS": KEY,
+        "SERVICE_KEY": "key",
+    }.items():
         monkeypatch.setenv(f"USER_{name}", value)
     async with database.transaction() as transaction:
         for n in range(3):
@@ -66,7 +71,7 @@ async def test_a_file_is_verified_where_there_is_nothing_else(
 ) -> None:
     file = tmp_path / "trail.ndjson"
     await run("export", str(file))
-    for name in ("DATABASE_URL", "SEALING_KEYS", "SERVICE_KEY"):
+    for name in ("DATABASE_URL", "SEALING_KEYS", "EVENT_SEALING_KEYS", "SERVICE_KEY"):
         monkeypatch.delenv(f"USER_{name}")
     monkeypatch.chdir(tmp_path)
     assert (await run("verify", str(file))).exit_code == 0

@@ -93,6 +93,7 @@ async def running(test_database: TestDatabase, clock: MovableClock) -> AsyncGene
     values = {
         "USER_DATABASE_URL": test_database.url,
         "USER_SEALING_KEYS": SEALING,
+        "USER_EVENT_SEALING_KEYS": Keyring.example(),
         "USER_SERVICE_KEY": "key",
         "AUTH_URL": ISSUER,
         "AUTH_ISSUER": ISSUER,

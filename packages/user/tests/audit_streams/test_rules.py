@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orion_user.audit_streams import rules
 
-GOOD = ["https://siem.example.com/in?x=1", "syslog+tls://log.example.com", "syslog+tls://[2001:db8::1]:6514"]
+GOOD = ["https://siem.example.com/in?x=1", "syslog+tls://log.example.com", "syslog+tls://[2606:2800:220:1::1]:6514"]
 LOCAL = ["http://127.0.0.1:9/x", "syslog+tcp://127.0.0.1:601"]
 WRONG = [
     "ftp://example.com",
@@ -38,6 +38,16 @@ def test_good_urls(url: str) -> None:
 def test_what_is_not_encrypted_is_for_a_developers_machine(url: str) -> None:
     assert rules.fault(url, local=True) is None
     assert "encrypted" in (rules.fault(url, local=False) or "")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.0.0.1", "[::1]", "[::ffff:192.168.0.1]", "169.254.169.254", "0.0.0.0"]
+)
+@pytest.mark.parametrize("scheme", ["https", "syslog+tls"])
+def test_an_address_that_is_not_public_is_refused_where_it_is_written(scheme: str, host: str) -> None:
+    assert rules.fault(f"{scheme}://{host}", local=False) == "it leads to an address that is not public"
+    is_linked = host in {"169.254.169.254", "0.0.0.0"}
+    assert (rules.fault(f"{scheme}://{host}", local=True) is None) is not is_linked
 
 
 @pytest.mark.parametrize("url", WRONG)

@@ -14,11 +14,12 @@ import pytest
 from packages.user.tests.audit_logs.desk import KEYRING, Desk
 
 from orion_core.database import Database
+from orion_core.outbound import ForbiddenAddressError, GuardedTransport
 from orion_core.testing import MovableClock
 from orion_user.audit.actions import SYSTEM, Change, record
 from orion_user.audit.checkpoints import extend
 from orion_user.audit_streams import rules
-from orion_user.audit_streams.delivery import Courier
+from orion_user.audit_streams.delivery import Courier, send_to_syslog
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
@@ -53,7 +54,7 @@ def receiver(desk: Desk) -> Receiver:
 @pytest.fixture
 def courier(desk: Desk, database: Database, clock: MovableClock) -> Courier:
     http = httpx.AsyncClient(transport=httpx.MockTransport(desk.outside))
-    return Courier(database, http, KEYRING, clock)
+    return Courier(database, http, KEYRING, clock, local=True)
 
 
 async def happened(database: Database, clock: MovableClock, *names: str) -> None:
@@ -198,6 +199,69 @@ async def test_a_syslog_server_gets_a_message_for_each_entry(
     assert len(messages) == 2
     assert messages[0].startswith(b"<110>1 ")
     assert json.loads(messages[0].partition(b"\xef\xbb\xbf")[2])["resource_id"] == "a"
+
+
+class Near:
+    """A webhook on this machine: the requests that it got, and how it answers."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.answer = b"HTTP/1.1 204 No Content\r\n\r\n"
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        self.got.append(head + await reader.readexactly(length))
+        writer.write(self.answer)
+        writer.close()
+
+
+@pytest.fixture
+async def near() -> AsyncGenerator[Near]:
+    made = Near()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    async with server:
+        made.port = server.sockets[0].getsockname()[1]
+        yield made
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1"])
+async def test_what_is_near_gets_nothing_unless_that_is_allowed_however_its_address_is_written(
+    host: str, desk: Desk, database: Database, clock: MovableClock, near: Near
+) -> None:
+    stream = await begin(desk, f"http://{host}:{near.port}/orion", from_beginning=True)
+    await happened(database, clock, "a")
+    for local in (False, True):
+        async with httpx.AsyncClient(transport=GuardedTransport(local=local), trust_env=False) as http:
+            await deliver(Courier(database, http, KEYRING, clock, local=local))
+        shown = (await desk.operator().get(f"/audit-streams/{stream['id']}")).json()
+        assert bool(near.got) is local, shown
+        assert (shown["error"] is None) is local
+        if not local:
+            assert "has an address that is not public" in shown["error"]
+        clock.advance(seconds=6)
+
+
+async def test_nobody_is_led_elsewhere(desk: Desk, database: Database, clock: MovableClock, near: Near) -> None:
+    near.answer = f"HTTP/1.1 307 There\r\nLocation: http://127.0.0.1:{near.port}/x\r\n\r\n".encode()
+    stream = await begin(desk, f"http://127.0.0.1:{near.port}/orion", from_beginning=True)
+    await happened(database, clock, "a")
+    async with httpx.AsyncClient(transport=GuardedTransport(local=True), trust_env=False) as http:
+        await deliver(Courier(database, http, KEYRING, clock, local=True))
+    assert len(near.got) == 1
+    shown = (await desk.operator().get(f"/audit-streams/{stream['id']}")).json()
+    assert shown["error"] == "RefusedError: the receiver answered 307"
+
+
+async def test_a_syslog_server_that_is_near_gets_nothing_unless_that_is_allowed(
+    syslog: tuple[int, list[bytes]],
+) -> None:
+    port, got = syslog
+    with pytest.raises(ForbiddenAddressError):
+        await send_to_syslog(f"syslog+tcp://localhost:{port}", [b"2 hi"], local=False)
+    assert got == []
+    await send_to_syslog(f"syslog+tcp://localhost:{port}", [b"2 hi"], local=True)
 
 
 async def test_setting_up(desk: Desk, receiver: Receiver, query: "Query") -> None:

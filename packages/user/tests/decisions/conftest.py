@@ -14,6 +14,7 @@ from starlette.requests import Request
 
 from orion_contracts.claims import AccessClaims
 from orion_core.ids import uuid7
+from orion_core.sealing import Keyring
 from orion_core.testing import MovableClock, TestDatabase
 from orion_user.app import build
 from orion_user.settings import UserSettings
@@ -38,6 +39,7 @@ async def http(test_database: TestDatabase, clock: MovableClock) -> AsyncGenerat
     values = {
         "USER_DATABASE_URL": test_database.url,
         "USER_SEALING_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
+        "USER_EVENT_SEALING_KEYS": Keyring.example(),
         "USER_SERVICE_KEY": "key",
         "AUTH_URL": "http://auth",
         "AUTH_ISSUER": "http://auth",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion_contracts.user_events import SecurityPreferencesChanged
+from orion_contracts.user_events import NotificationPreferencesChanged, SecurityPreferencesChanged
 from orion_core.ids import uuid7
 from orion_core.merge_patch import merged
 from orion_core.testing import MovableClock
@@ -93,6 +93,19 @@ async def test_security_is_told_to_auth_and_weakened_only_with_a_recent_proof(
     told = [(type_, data["requires_second_factor"], data["sign_in_notices"]) for type_, data in await people.told()]
     name = SecurityPreferencesChanged.type
     assert told == [(name, True, "EVERY"), (name, False, "EVERY")]
+
+
+async def test_notifications_is_told_of_what_was_chosen_with_the_defaults(people: "People", changed: "Changed") -> None:
+    ada = await people.add("ada@example.com")
+    client, url = people.client(ada), f"{MINE}/notifications"
+    for patch in ({"email": False}, {"email": False}, {"email": None, "muted_categories": ["SOCIAL"]}, {"sms": "no"}):
+        await changed(client, url, patch)
+    told = [data for type_, data in await people.told() if type_ == NotificationPreferencesChanged.type]
+    assert [(each["email"], each["sms"], each["muted_categories"]) for each in told] == [
+        (False, True, []),
+        (True, True, ["SOCIAL"]),
+    ]
+    assert {each["user_id"] for each in told} == {str(ada)}
 
 
 async def test_administrators_change_those_of_users_below_them(people: "People", changed: "Changed") -> None:

@@ -1,65 +1,26 @@
 """HTTP to providers: to public addresses only, within a time and a size, following nobody elsewhere.
 
-An address that an administrator, or a document of a provider, names is not to make us ask our own network for things
-(server-side request forgery). So names are resolved here, every address is looked at, and the connection is made to
-the very address that was looked at; a name that points elsewhere a moment later changes nothing.
+How an address that leads inside is kept from being asked stands in `orion_core.outbound`.
 """
 
 import asyncio
 import json
-import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 
 import httpcore
 
-from orion_auth.providers.rules import ProviderError, may_be_reached, url_fault
+from orion_auth.providers.rules import ProviderError, url_fault
+from orion_core.outbound import ForbiddenAddressError, GuardedNetwork
 
 LARGEST_ANSWER = 262_144
 """Bytes. Key sets and discovery documents of large providers take 20 KiB."""
 
 USER_AGENT = "orion-auth"
 JSON_TYPES = ("application/json", "application/jwk-set+json")
-
-
-class _Refused(Exception):
-    """The host has no address that may be reached."""
-
-
-class _GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses of a host that may be reached, one after the other."""
-
-    def __init__(self, *, local: bool) -> None:
-        self._local = local
-        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(f"{host} has no address") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not all(may_be_reached(ip_address(address), local=self._local) for address in addresses):
-            raise _Refused
-        failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in addresses:
-            try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
 
 
 @dataclass(frozen=True)
@@ -98,7 +59,7 @@ class ProviderHttp:
             max_connections=50,
             max_keepalive_connections=10,
             keepalive_expiry=30,
-            network_backend=_GuardedNetwork(local=local),
+            network_backend=GuardedNetwork(local=local),
         )
 
     async def get(self, url: str, *, bearer: str | None = None) -> Answer:
@@ -124,7 +85,7 @@ class ProviderHttp:
                 return await self._exchange(method, url, [*(common | headers).items()], content)
         except TimeoutError:
             raise ProviderError("TOO_SLOW", f"no whole answer within {self._seconds:g} seconds") from None
-        except _Refused:
+        except ForbiddenAddressError:
             raise ProviderError(
                 "FORBIDDEN_ADDRESS", "the host of an endpoint has an address that is not public"
             ) from None

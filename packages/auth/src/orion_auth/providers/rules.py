@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, TypeGuard, cast
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
+
+from orion_core.networks import literal, may_be_reached
 
 
 class ProviderProtocol(Enum):
@@ -92,41 +93,7 @@ class ProviderError(Exception):
 
 # ----------------------------------------------------------------------------------------------------- where to connect
 
-_NAT64 = IPv6Network("64:ff9b::/96")
-_NEVER = (IPv4Network("168.63.129.16/32"), IPv4Network("100.100.100.200/32"))
-"""Metadata servers of clouds on addresses that look public or shared (Azure, Alibaba)."""
-_LOCAL = (
-    IPv4Network("127.0.0.0/8"),
-    IPv4Network("10.0.0.0/8"),
-    IPv4Network("172.16.0.0/12"),
-    IPv4Network("192.168.0.0/16"),
-    IPv6Network("::1/128"),
-    IPv6Network("fc00::/7"),
-)
 _URL = re.compile(r"[\x21-\x7e]{1,500}")
-
-
-def may_be_reached(address: IPv4Address | IPv6Address, *, local: bool) -> bool:
-    """Whether we connect there: to the public internet, and to loopback and private networks where that was said.
-
-    Never to link-local addresses (169.254.169.254 gives a cloud's credentials away), not even by an IPv6 address that
-    carries an IPv4 one.
-    """
-    address = _carried(address)
-    if any(address in network for network in _NEVER):
-        return False
-    if local and any(address in network for network in _LOCAL):
-        return True
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address inside an IPv6 one, where that is where packets end."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
 
 
 def url_fault(url: str, *, local: bool) -> str | None:
@@ -147,22 +114,15 @@ def url_fault(url: str, *, local: bool) -> str | None:
         return "it must have a host, and neither user nor fragment"
     if parts.scheme != "https" and not (local and parts.scheme == "http" and _is_loopback(parts)):
         return "it must begin with https://"
-    address = _literal(host)
+    address = literal(host)
     if address is not None and not may_be_reached(address, local=local):
         return "it leads to an address that is not public"
     return None
 
 
 def _is_loopback(parts: SplitResult) -> bool:
-    address = _literal(parts.hostname or "")
+    address = literal(parts.hostname or "")
     return parts.hostname == "localhost" if address is None else address.is_loopback
-
-
-def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
 
 
 # ------------------------------------------------------------------------------------------------------------ who it is

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
 from orion_auth.devices.rules import KnownDevice
-from orion_auth.networks import network
+from orion_core.networks import network
 
 LARGEST_LIMIT = 1000
 """A counter remembers each try that passed, for as long as it counts; this many are 8 kB."""

@@ -9,7 +9,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
-from orion_auth.networks import network
+from orion_core.networks import network
 
 MOST_CODE_TRIES = 5
 """At the short code of one mail."""

@@ -9,6 +9,15 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+TAKE_OVER = text("""
+    UPDATE notifications SET user_id = :user_id
+    WHERE user_id IS NULL                                    -- ix_notifications_user_id_status
+      AND recipient = (
+        SELECT email FROM user_preferences WHERE user_id = :user_id AND email_verified_at IS NOT NULL
+      )
+""")
+"""What was sent to the person's address before it was known to be theirs, such as an invitation to an organization."""
+
 LEAVE_QUEUE = text("""
     DELETE FROM notification_queue
     USING notifications
@@ -62,6 +71,7 @@ STEPS = {
 async def erase(connection: AsyncConnection, user_id: UUID, now: datetime) -> dict[str, int]:
     """Empty or delete all that tells of a person; how many rows of each table that were."""
     counts: dict[str, int] = {}
+    await connection.execute(TAKE_OVER, {"user_id": user_id})
     for table, statement in STEPS.items():
         values = {"user_id": user_id, "now": now}
         result = await connection.execute(statement, {name: values[name] for name in statement.compile().params})

@@ -23,7 +23,7 @@ from orion_notifications.notifications import store
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact, wants
-from orion_notifications.templates.actions import PublishedTemplate, published
+from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, published
 from orion_notifications.templates.rules import choose_locale, misfits, secret_names
 
 log = structlog.get_logger()
@@ -39,13 +39,13 @@ class Desk:
 
 @dataclass(frozen=True)
 class Order:
-    """A message to one user, from a template. `key` is sent once, for ever."""
+    """A message to one user, or to an address that is nobody's here, from a template. `key` is sent once, for ever."""
 
     key: str
     type: str
     template: str
     channel: Channel
-    user_id: UUID
+    user_id: UUID | None
     variables: Mapping[str, Any] = field(repr=False)
     recipient: str | None = None
     """An address that goes before the one the user is known by: one that is still to be verified, say."""
@@ -70,13 +70,21 @@ async def queue_message(transaction: Transaction, desk: Desk, order: Order, now:
     notification_id = uuid7()
     if not await store.take_key(transaction.connection, order.key, notification_id):
         return await store.key_holder(transaction.connection, order.key)
-    contact = await contact_of(transaction.connection, order.user_id)
+    contact = Contact() if order.user_id is None else await contact_of(transaction.connection, order.user_id)
     wanted = wants(contact, template.category, order.channel)
     values = _record(notification_id, order, template, contact, now) | _secrets(notification_id, order, template, desk)
     await store.add(transaction.connection, values if wanted else values | _switched_off())
     if wanted:
         await enqueue(transaction, desk.queue, notification_id=notification_id, priority=template.priority)
     return notification_id
+
+
+async def queue_or_log(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> None:
+    """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""
+    try:
+        await queue_message(transaction, desk, order, now)
+    except (UnknownTemplateError, MisfitVariablesError) as error:
+        log.error("message.not_queued", type=order.type, user_id=str(order.user_id), reason=str(error))
 
 
 def _record(

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.imports import ImportedIdentity
+from orion_contracts.user_events import NotificationPreferencesChanged
 from orion_notifications.kinds import Channel
 from orion_notifications.preferences import store
 from orion_notifications.preferences.rules import Contact
@@ -54,6 +55,20 @@ async def remember_verified_email(
 async def remember_phone(connection: AsyncConnection, user_id: UUID, phone: str | None) -> None:
     """Keep the number that the user has shown to be theirs; None: there is none any more."""
     await store.set_phone(connection, user_id, phone)
+
+
+async def remember_choices(connection: AsyncConnection, event: NotificationPreferencesChanged) -> None:
+    """Keep by which ways a user wants to be told of what, also of one whom auth has not told of yet."""
+    switches = {f"{way}_enabled": getattr(event, way) for way in ("email", "sms", "push", "in_app")}
+    nowhere = {channel.name: False for channel in Channel}
+    await store.set_choices(
+        connection, event.user_id, switches | {"category_channels": dict.fromkeys(event.muted_categories, nowhere)}
+    )
+
+
+async def forget_unknown(connection: AsyncConnection, user_id: UUID) -> None:
+    """Delete the choices of somebody of whom nothing else is known."""
+    await store.delete_unknown(connection, user_id)
 
 
 async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:

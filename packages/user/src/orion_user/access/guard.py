@@ -35,20 +35,30 @@ async def require(
 
     Conditions find who, and when, and nothing else: what holds only under others does not count here.
     """
-    caller = rules.caller(claims)
-    if caller.holds_everything:
+    if await holds(connection, claims, permission, now, place):
         return
-    if not caller.carries(permission):
+    if not rules.caller(claims).carries(permission):
         detail = f"This access token was not given {permission}; ask for one with that scope."
         raise PermissionDeniedError(claims, permission, place, detail)
+    givers = await store.roles_with(connection, permission)
+    raise PermissionDeniedError(claims, permission, place, _explanation(permission, place, givers))
+
+
+async def holds(
+    connection: AsyncConnection, claims: AccessClaims, permission: str, now: datetime, place: Place = EVERYWHERE
+) -> bool:
+    """The same as an answer, for what is shown to some and refused to nobody."""
+    caller = rules.caller(claims)
+    if caller.holds_everything:
+        return True
+    if not caller.carries(permission):
+        return False
     if caller.is_service_key:
-        return
-    if caller.user_id is None or not await _holds(connection, caller.user_id, permission, now, place):
-        givers = await store.roles_with(connection, permission)
-        raise PermissionDeniedError(claims, permission, place, _explanation(permission, place, givers))
+        return True
+    return caller.user_id is not None and await _decide(connection, caller.user_id, permission, now, place)
 
 
-async def _holds(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
+async def _decide(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
     grounds = await store.decide(connection, user_id, permission, now, place.within)
     subject = {"type": "user", "id": str(user_id)}
     return decide(grounds, Facts(now, subject, NOTHING, NOTHING, NOTHING)).allowed

@@ -20,12 +20,15 @@ from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.events.outbox import Outbox
 from orion_core.http.authentication import refuse_api_key
+from orion_core.http.context import IpAddress
+from orion_core.http.rate_limit import RateLimitState, too_many_requests
 from orion_core.ids import uuid7_at
+from orion_core.networks import network
 from orion_user.access import actions as access
 from orion_user.access import guard
 from orion_user.access import rules as rights
 from orion_user.api_keys import rules, store
-from orion_user.api_keys.rules import MOST_KEYS, Ends
+from orion_user.api_keys.rules import MOST_KEYS, MOST_REPORTS, WINDOW, Ends
 from orion_user.api_keys.shapes import ApiKeyChanges, ApiKeyShape, IssuedApiKey, NewApiKey, NewServiceKey
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
@@ -146,14 +149,15 @@ async def revoke(keys: Keys, caller: Caller, key_id: UUID) -> None:
             await _changed(transaction, keys, row, "REVOKED", caller, before)
 
 
-async def report_leak(keys: Keys, text: str, url: str | None, finder: Actor, now: datetime) -> None:
+async def report_leak(keys: Keys, text: str, url: str | None, finder: Actor, address: IpAddress, now: datetime) -> None:
     """Revoke the key that somebody has found, and have its owner told; not a word on whether there was one.
 
-    Whoever shows the whole key proves that it has leaked: to him at least.
+    Whoever shows the whole key proves that it has leaked: to him at least. 429 beyond what one network may report.
     """
     shown = ApiKeyText.parse(text)
     if shown is None:
         raise invalid_field("/key", "not_a_key", "This is no API key of ours: its form or its checksum is wrong.")
+    await _count_report(keys.database, address, now)
     async with keys.database.transaction() as transaction:
         row = await store.find_by_prefix(transaction.connection, shown.prefix)
         expected = row["key_hash"] if row is not None else NOBODYS_HASH
@@ -163,6 +167,16 @@ async def report_leak(keys: Keys, text: str, url: str | None, finder: Actor, now
         reason = f"LEAKED {url}"[:200] if url is not None else "LEAKED"
         ended = await store.change(transaction.connection, row["id"], {"revoked_at": now, "revoked_reason": reason})
         await _changed(transaction, keys, ended, "LEAKED", _Finder(finder, now), row)
+
+
+async def _count_report(database: Database, address: IpAddress, now: datetime) -> None:
+    second = int(now.timestamp())
+    oldest, until = second - WINDOW - 1, second + WINDOW + 1
+    async with database.autocommit() as connection:
+        row = await store.count_report(connection, network(address), second, oldest, until, MOST_REPORTS)
+    if not row["was_counted"]:
+        reset = rules.wait(row["before"] or (), second)
+        raise too_many_requests(RateLimitState("leak_report", MOST_REPORTS, WINDOW, 0, reset))
 
 
 async def read(keys: Keys, caller: Caller, key_id: UUID) -> ApiKeyShape:

@@ -157,14 +157,20 @@ async def revoke_key(key_id: UUID, request: Request, wired: Wired, claims: Claim
     await actions.revoke(_keys(wired), _administrator(wired, claims, request, "api_key:revoke"), key_id)
 
 
-@router.post("/api-key-leak-reports", status_code=HTTPStatus.ACCEPTED, response_class=Response)
+@router.post(
+    "/api-key-leak-reports",
+    status_code=HTTPStatus.ACCEPTED,
+    response_class=Response,
+    responses=refusals(HTTPStatus.TOO_MANY_REQUESTS),
+)
 async def report_leak(wired: Wired, context: Context, body: LeakReport) -> None:
     """Report a key that was found where it should not be. Needs no sign-in: the key is its own proof.
 
-    It is revoked at once, and its owner is told. The answer is the same when there is no such key.
+    It is revoked at once, and its owner is told. The answer is the same when there is no such key. One network reports
+    60 a minute at most.
     """
     finder = Actor(ip_address=context.ip_address, user_agent=context.user_agent, request_id=context.request_id)
-    await actions.report_leak(_keys(wired), body.key, body.url, finder, wired.clock())
+    await actions.report_leak(_keys(wired), body.key, body.url, finder, context.ip_address, wired.clock())
 
 
 def _keys(wired: Components) -> Keys:

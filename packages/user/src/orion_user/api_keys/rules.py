@@ -25,6 +25,9 @@ RECENT = timedelta(minutes=15)
 WINDOW = 60
 """Seconds in which a key's `rate_limit` holds."""
 
+MOST_REPORTS = 60
+"""Reports of found keys from one network in a `WINDOW`: more than anybody finds by hand."""
+
 Network = IPv4Network | IPv6Network
 KeyStatus = Literal["ACTIVE", "ROTATED", "EXPIRED", "REVOKED"]
 """ROTATED: it has a successor and is good until its overlap is over."""

@@ -1,4 +1,7 @@
-"""Every statement on `api_keys` and `api_key_rates`."""
+"""Every statement on `api_keys`, `api_key_rates` and `leak_report_rates`.
+
+The one that admits a key looks at its owner in `users` too: it is asked with every request of a program.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -73,8 +76,11 @@ async def change(connection: AsyncConnection, key_id: UUID, values: Mapping[str,
 
 _ADMIT = text("""
     WITH key AS (
-      SELECT id, allowed_cidrs, rate_limit, expires_at, overlap_until, revoked_at
-      FROM api_keys WHERE id = :key_id                                                    -- pk_api_keys
+      SELECT
+        api_keys.id, allowed_cidrs, rate_limit, expires_at, overlap_until, revoked_at,
+        user_id IS NULL OR users.deleted_at IS NULL AND users.status NOT IN ('SUSPENDED', 'DELETED') AS may_come_in
+      FROM api_keys LEFT JOIN users ON users.id = api_keys.user_id                        -- pk_users
+      WHERE api_keys.id = :key_id                                                         -- pk_api_keys
     ), counted AS (
       INSERT INTO api_key_rates AS rate (api_key_id, seconds, counts)
       SELECT key.id, ARRAY[CAST(:second AS bigint)], ARRAY[1] FROM key
@@ -113,6 +119,45 @@ async def admit(connection: AsyncConnection, key_id: UUID, second: int, oldest: 
     """What decides on a use of a key, which is counted if it has a limit that leaves room; None without the key."""
     values = {"key_id": key_id, "second": second, "oldest": oldest}
     return (await connection.execute(_ADMIT, values)).mappings().one_or_none()
+
+
+_COUNT_REPORT = text("""
+    WITH counted AS (
+      INSERT INTO leak_report_rates AS rate (network, seconds, counts, counts_until)
+      VALUES (:network, ARRAY[CAST(:second AS bigint)], ARRAY[1], to_timestamp(:until))
+      ON CONFLICT (network) DO UPDATE SET (seconds, counts, counts_until) = (       -- uq_leak_report_rates_network
+        SELECT
+          array_agg(total.second ORDER BY total.second), array_agg(total.count ORDER BY total.second),
+          to_timestamp(:until)
+        FROM (
+          SELECT each.second, sum(each.count)::integer AS count
+          FROM (
+            SELECT past.second, past.count FROM unnest(rate.seconds, rate.counts) AS past (second, count)
+            WHERE past.second > :oldest
+            UNION ALL
+            SELECT CAST(:second AS bigint), 1
+          ) AS each
+          GROUP BY each.second
+        ) AS total
+      )
+      WHERE (
+        SELECT COALESCE(sum(past.count), 0) FROM unnest(rate.seconds, rate.counts) AS past (second, count)
+        WHERE past.second > :oldest
+      ) < :limit
+      RETURNING rate.seconds
+    )
+    SELECT EXISTS (SELECT FROM counted) AS was_counted,
+      (SELECT seconds FROM leak_report_rates WHERE network = :network) AS before    -- uq_leak_report_rates_network
+""")
+"""Counts as `_ADMIT` does."""
+
+
+async def count_report(
+    connection: AsyncConnection, network: str, second: int, oldest: int, until: int, limit: int
+) -> RowMapping:
+    """Whether a report from this network was counted, which it is while there is room, and the seconds of before."""
+    values = {"network": network, "second": second, "oldest": oldest, "until": until, "limit": limit}
+    return (await connection.execute(_COUNT_REPORT, values)).mappings().one()
 
 
 _ADD_USES = text("""

@@ -1,6 +1,6 @@
 """Keys of programs. The secret is shown once, when the key is made."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import (
@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.retention.declarations import Follows, Forever
+from orion_core.retention.declarations import Follows, Forever, Rows
 from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, digest_check
 from orion_user.base import Table, object_check
 
@@ -87,5 +87,30 @@ class ApiKeyRate(Identified, Timestamped, Table):
             "info": {"retention": Follows("api_keys", "one row for each key that has a limit")},
             "prefixes": ["UNLOGGED"],
             "comment": "Uses of API keys in the last minute; lost on a crash, which is harmless",
+        },
+    )
+
+
+class LeakReportRate(Identified, Timestamped, Table):
+    """How often a key was reported from one network, in each of the last seconds in which one was.
+
+    UNLOGGED as the uses of keys are. A report needs no sign-in, so there is nobody else to count it for.
+    """
+
+    __tablename__ = "leak_report_rates"
+
+    network: Mapped[str] = mapped_column(String(43))
+    seconds: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), comment="Since 1970, ascending")
+    counts: Mapped[list[int]] = mapped_column(ARRAY(Integer), comment="Reports in each of them")
+    counts_until: Mapped[datetime] = mapped_column(comment="From when on none of them counts")
+
+    __table_args__ = (
+        UniqueConstraint("network"),
+        CheckConstraint("cardinality(seconds) = cardinality(counts)", name="pairs"),
+        Index(None, "counts_until"),
+        {
+            "info": {"retention": Rows("counts_until", timedelta(hours=1), "a minute that is over counts nothing")},
+            "prefixes": ["UNLOGGED"],
+            "comment": "Reports of found API keys in the last minute; lost on a crash, which is harmless",
         },
     )

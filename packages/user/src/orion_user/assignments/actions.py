@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_contracts.access_events import RoleAssigned, RoleAssignmentEnded
 from orion_core.database import Transaction
 from orion_core.errors import invalid_field, not_found
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.access.rules import Place
 from orion_user.assignments import giving, rules, store
 from orion_user.assignments.giving import refusal
@@ -44,7 +45,9 @@ async def assign_system_role(
     await store.insert_user_role(connection, values)
 
 
-async def assign(desk: Desk, new: NewRoleAssignment) -> RoleAssignmentState:
+async def assign(
+    desk: Desk, new: NewRoleAssignment, claim: Claim[RoleAssignmentState] = NO_CLAIM
+) -> RoleAssignmentState:
     """Give a user a role. 403 unless the caller holds all that it says, there and until then."""
     giving.refuse_unsound(new, desk.now)
     try:
@@ -53,9 +56,11 @@ async def assign(desk: Desk, new: NewRoleAssignment) -> RoleAssignmentState:
             await desk.require(transaction.connection, "role:assign", place)
             await require_giveable(desk, transaction.connection, new.role_id, place, new.expires_at)
             row = await give(desk, transaction, giving.values_of(desk, new) | {"role_id": new.role_id})
+            made = RoleAssignmentState.of(row)
+            await claim.settle(transaction, made)
     except IntegrityError as error:
         raise refusal(error) from None
-    return RoleAssignmentState.of(row)
+    return made
 
 
 async def require_giveable(

@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from orion_contracts.access_events import PermissionGranted, PermissionGrantEnded
 from orion_core.errors import not_found
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.assignments import giving, rules, store
 from orion_user.assignments.shapes import NewPermissionGrant, PermissionGrantSearch, PermissionGrantState
 from orion_user.audit.actions import Change
@@ -20,7 +21,9 @@ from orion_user.places import actions as places
 WHAT = "grant of a permission"
 
 
-async def grant(desk: Desk, new: NewPermissionGrant) -> PermissionGrantState:
+async def grant(
+    desk: Desk, new: NewPermissionGrant, claim: Claim[PermissionGrantState] = NO_CLAIM
+) -> PermissionGrantState:
     """Allow or deny a user something. 403 unless the caller holds it, there and until then."""
     giving.refuse_unsound(new, desk.now)
     try:
@@ -45,9 +48,11 @@ async def grant(desk: Desk, new: NewPermissionGrant) -> PermissionGrantState:
             told = giving.kept(row, "permission", "effect")
             change = Change("permission.grant", "permission_grant", str(row["id"]), row["user_id"], new=told)
             await desk.tell(transaction, event, change)
+            made = PermissionGrantState.of(row)
+            await claim.settle(transaction, made)
     except IntegrityError as error:
         raise giving.refusal(error) from None
-    return PermissionGrantState.of(row)
+    return made
 
 
 async def read(desk: Desk, grant_id: UUID) -> PermissionGrantState:

@@ -1,5 +1,6 @@
 """`/role-assignments` and `/permission-grants`."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -20,6 +21,7 @@ from orion_user.assignments.shapes import (
 from orion_user.components import Wired
 from orion_user.desk import AtDesk
 from orion_user.listing import answer_page
+from orion_user.once import MakingOnce
 from orion_user.texts import Reason
 
 router = APIRouter(tags=["assignments"])
@@ -38,12 +40,15 @@ async def role_assignments(
     return answer_page(request, response, wired.cursors, listing, found, wanted.limit, ["id"], RoleAssignmentState.of)
 
 
-@router.post("/role-assignments", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def assign_role(response: Response, desk: AtDesk, body: NewRoleAssignment) -> RoleAssignmentState:
+@router.post(
+    "/role-assignments",
+    status_code=HTTPStatus.CREATED,
+    response_model=RoleAssignmentState,
+    responses=refusals(HTTPStatus.CONFLICT),
+)
+async def assign_role(once: MakingOnce, desk: AtDesk, body: NewRoleAssignment) -> Response:
     """Give a user a role: somewhere, from some time on, until another. Nobody gives what he does not hold."""
-    made = await actions.assign(desk, body)
-    response.headers["Location"] = f"/user/v1/role-assignments/{made.id}"
-    return made
+    return await once.make(partial(actions.assign, desk, body), "/user/v1/role-assignments/{id}")
 
 
 @router.get("/role-assignments/{grant_id}", responses=refusals(HTTPStatus.NOT_FOUND))
@@ -73,12 +78,15 @@ async def permission_grants(
     return answer_page(request, response, wired.cursors, listing, found, wanted.limit, ["id"], PermissionGrantState.of)
 
 
-@router.post("/permission-grants", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def grant_permission(response: Response, desk: AtDesk, body: NewPermissionGrant) -> PermissionGrantState:
+@router.post(
+    "/permission-grants",
+    status_code=HTTPStatus.CREATED,
+    response_model=PermissionGrantState,
+    responses=refusals(HTTPStatus.CONFLICT),
+)
+async def grant_permission(once: MakingOnce, desk: AtDesk, body: NewPermissionGrant) -> Response:
     """Allow or deny a user something past all roles. DENY wins over whatever allows it."""
-    made = await direct.grant(desk, body)
-    response.headers["Location"] = f"/user/v1/permission-grants/{made.id}"
-    return made
+    return await once.make(partial(direct.grant, desk, body), "/user/v1/permission-grants/{id}")
 
 
 @router.get("/permission-grants/{grant_id}", responses=refusals(HTTPStatus.NOT_FOUND))

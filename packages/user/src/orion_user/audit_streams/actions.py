@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Database
 from orion_core.errors import FieldError, Problem, not_found
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring, place
 from orion_user.access import guard
@@ -35,7 +36,7 @@ class Office:
     actor: Actor
     now: datetime
     local: bool
-    """Whether this is a developer's machine, where nothing has to be encrypted."""
+    """Whether streams may go to this machine and to private networks, and then unencrypted."""
     keyring: Keyring = field(repr=False)
 
 
@@ -53,7 +54,7 @@ async def read(office: Office, stream_id: UUID) -> StreamShape:
         return StreamShape.of(_found(await store.find(connection, stream_id)))
 
 
-async def create(office: Office, wanted: NewStream) -> StreamCreated:
+async def create(office: Office, wanted: NewStream, claim: Claim[StreamCreated] = NO_CLAIM) -> StreamCreated:
     """Begin a stream, from now on or from the beginning."""
     stream_id, secret = uuid7(), secrets.token_bytes(SECRET_BYTES)
     is_webhook = rules.is_webhook(wanted.url)
@@ -74,11 +75,13 @@ async def create(office: Office, wanted: NewStream) -> StreamCreated:
             change = Change("audit_stream.create", "audit_stream", str(stream_id), new=new)
             await audit.record(transaction, office.actor, change, office.now)
             row = _found(await store.find(transaction.connection, stream_id))
+            shown = f"whsec_{b64encode(secret).decode()}" if is_webhook else None
+            made = StreamCreated(**StreamShape.of(row).model_dump(), secret=shown)
+            await claim.settle(transaction, made)
     except IntegrityError:
         error = FieldError(field="/name", code="name_taken", detail="There is a stream of this name.")
         raise Problem(409, "name_taken", "Name taken", "Choose another name.", errors=[error]) from None
-    shown = f"whsec_{b64encode(secret).decode()}" if is_webhook else None
-    return StreamCreated(**StreamShape.of(row).model_dump(), secret=shown)
+    return made
 
 
 async def change(

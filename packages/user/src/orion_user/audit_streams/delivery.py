@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.background import pause
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_core.outbound import ForbiddenAddressError, addresses
 from orion_core.sealing import Keyring, SealError, place
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Covered
@@ -44,8 +45,11 @@ class Courier:
 
     database: Database
     http: httpx.AsyncClient
+    """Asks nobody who may not be reached (`orion_core.outbound`)."""
     keyring: Keyring = field(repr=False)
     clock: Clock
+    local: bool
+    """Whether a receiver may be on this machine or in a private network."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop`."""
@@ -70,7 +74,7 @@ class Courier:
         outcome: dict[str, object] = {"failures": 0, "next_attempt_at": None, "error": None}
         try:
             await self._deliver(row)
-        except (RefusedError, httpx.HTTPError, OSError, TimeoutError, SealError, ssl.SSLError) as error:
+        except (RefusedError, ForbiddenAddressError, httpx.HTTPError, OSError, SealError) as error:
             failures = row["failures"] + 1
             reason = f"{type(error).__name__}: {error}"[:500].replace("\0", "")
             log.warning("audit.stream_failed", stream=row["name"], failures=failures, reason=reason)
@@ -104,7 +108,8 @@ class Courier:
         self, row: RowMapping, covered: Covered, part: list[dict[str, object]], at: tuple[int, int]
     ) -> None:
         if not rules.is_webhook(row["url"]):
-            await send_to_syslog(row["url"], [rules.syslog_frame(socket.gethostname(), entry) for entry in part])
+            frames = [rules.syslog_frame(socket.gethostname(), entry) for entry in part]
+            await send_to_syslog(row["url"], frames, local=self.local)
             return
         secret = self.keyring.open(row["secret"], place("audit_streams", "secret", row["id"]))
         body = rules.webhook_body(row["name"], covered.checkpoint, part)
@@ -118,13 +123,17 @@ class Courier:
                 raise RefusedError(f"the receiver answered {answer.status_code}")
 
 
-async def send_to_syslog(url: str, frames: list[bytes]) -> None:
-    """Write frames to a syslog server, and close the connection well: the protocol knows no other receipt."""
+async def send_to_syslog(url: str, frames: list[bytes], *, local: bool) -> None:
+    """Write frames to a syslog server, and close the connection well: the protocol knows no other receipt.
+
+    ForbiddenAddressError when the server is where nothing is sent to.
+    """
     parts = urlsplit(url)
     context = ssl.create_default_context() if parts.scheme == "syslog+tls" else None
     port = parts.port or rules.SYSLOG_PORTS[parts.scheme]
+    host = parts.hostname or ""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        _, writer = await asyncio.open_connection(parts.hostname, port, ssl=context)
+        writer = await _connect(host, port, context, await addresses(host, port, local=local))
         try:
             writer.writelines(frames)
             await writer.drain()
@@ -134,3 +143,15 @@ async def send_to_syslog(url: str, frames: list[bytes]) -> None:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+async def _connect(host: str, port: int, context: ssl.SSLContext | None, reachable: list[str]) -> asyncio.StreamWriter:
+    """The first connection that comes about, to an address that was looked at and under the name of the host."""
+    failure = OSError(f"{host} has no address")
+    for address in reachable:
+        try:
+            name = None if context is None else host
+            return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
+        except OSError as error:
+            failure = error
+    raise failure

@@ -16,6 +16,7 @@ from orion_user.audit_streams import actions
 from orion_user.audit_streams.actions import Office
 from orion_user.audit_streams.shapes import NewStream, StreamChanges, StreamCreated, Streams, StreamShape, stream_etag
 from orion_user.components import Claims, Wired
+from orion_user.once import MakingOnce
 
 router = APIRouter(prefix="/audit-streams", tags=["audit"])
 
@@ -26,9 +27,13 @@ CHANGING = ONE | refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITIO
 
 async def _office(request: Request, wired: Wired, claims: Claims) -> Office:
     settings = wired.settings
-    is_local = settings.environment != "production"
     return Office(
-        wired.database, claims, Actor.of(claims, request), wired.clock(), local=is_local, keyring=settings.sealing_keys
+        wired.database,
+        claims,
+        Actor.of(claims, request),
+        wired.clock(),
+        local=settings.allows_local_streams,
+        keyring=settings.sealing_keys,
     )
 
 
@@ -41,13 +46,15 @@ async def list_streams(office: OfficeOf) -> Streams:
     return Streams(items=await actions.list_all(office))
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=FORBIDDEN | refusals(HTTPStatus.CONFLICT))
-async def create_stream(body: NewStream, office: OfficeOf, response: Response) -> StreamCreated:
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    response_model=StreamCreated,
+    responses=FORBIDDEN | refusals(HTTPStatus.CONFLICT),
+)
+async def create_stream(once: MakingOnce, body: NewStream, office: OfficeOf) -> Response:
     """Stream the audit trail to a webhook or a syslog server, from now on or from the beginning."""
-    created = await actions.create(office, body)
-    response.headers["Location"] = f"/user/v1/audit-streams/{created.id}"
-    response.headers["ETag"] = stream_etag(created)
-    return created
+    return await once.make(partial(actions.create, office, body), "/user/v1/audit-streams/{id}", tag=stream_etag)
 
 
 @router.get("/{stream_id}", responses=ONE)

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from orion_core.networks import literal, may_be_reached
+
 AT_ONCE = 500
 """Entries of one delivery."""
 
@@ -31,7 +33,10 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 
 def fault(url: str, *, local: bool) -> str | None:
-    """What is wrong with where a stream goes; `local`: this is a developer's machine, and encryption can wait."""
+    """What is wrong with where a stream goes; `local`: it may be near, and encryption can wait.
+
+    The addresses of a name are looked at with every connection, since it can be pointed elsewhere at any time.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -45,6 +50,9 @@ def fault(url: str, *, local: bool) -> str | None:
         return "a syslog server has a host and a port alone"
     if parts.scheme in ("http", "syslog+tcp") and not local:
         return "outside of development it must be encrypted: https:// or syslog+tls://"
+    address = literal(parts.hostname)
+    if address is not None and not may_be_reached(address, local=local):
+        return "it leads to an address that is not public"
     return None
 
 

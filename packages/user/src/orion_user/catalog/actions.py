@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from orion_contracts.access_events import PermissionChanged
 from orion_core.errors import Problem
 from orion_core.http.etags import etag
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.audit.actions import Change
 from orion_user.catalog.shapes import NewPermission, PermissionChanges, PermissionState
 from orion_user.desk import Desk
@@ -19,7 +20,7 @@ KEPT = ("name", "scope", "category", "description")
 """What the audit trail tells of one."""
 
 
-async def create(desk: Desk, new: NewPermission) -> PermissionState:
+async def create(desk: Desk, new: NewPermission, claim: Claim[PermissionState] = NO_CLAIM) -> PermissionState:
     """Make a permission; 409 when its name is taken, or looks like one that is."""
     name = f"{new.resource}:{new.action}"
     values = {**new.model_dump(), "scope": PermissionScope[new.scope], "name": name}
@@ -29,10 +30,12 @@ async def create(desk: Desk, new: NewPermission) -> PermissionState:
             row = await permissions.insert(transaction.connection, values)
             event = PermissionChanged(name=name, change="CREATED", changed_at=desk.now)
             await desk.tell(transaction, event, _change("permission.create", row, new=row))
+            made = PermissionState.of(row)
+            await claim.settle(transaction, made)
     except IntegrityError:
         detail = f"There is a permission called {name}, or one whose name looks the same. Nothing was changed."
         raise Problem(409, "name_taken", "Name taken", detail) from None
-    return PermissionState.of(row)
+    return made
 
 
 async def read(desk: Desk, name: str) -> PermissionState:

@@ -13,6 +13,7 @@ from orion_user.catalog.shapes import NewPermission, PermissionChanges, Permissi
 from orion_user.components import Wired
 from orion_user.desk import AtDesk
 from orion_user.listing import DEFAULT_LIMIT, Cursor, Limit, answer_page
+from orion_user.once import MakingOnce
 
 LISTING = "permissions by name"
 
@@ -34,13 +35,12 @@ async def permissions(
     return answer_page(request, response, wired.cursors, LISTING, found, limit, ["name"], PermissionState.of)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def create_permission(response: Response, desk: AtDesk, body: NewPermission) -> PermissionState:
+@router.post(
+    "", status_code=HTTPStatus.CREATED, response_model=PermissionState, responses=refusals(HTTPStatus.CONFLICT)
+)
+async def create_permission(once: MakingOnce, desk: AtDesk, body: NewPermission) -> Response:
     """Make a permission that a product asks for; its name is `resource:action`, and stays."""
-    made = await actions.create(desk, body)
-    response.headers["ETag"] = etag(made)
-    response.headers["Location"] = f"/user/v1/permissions/{made.name}"
-    return made
+    return await once.make(partial(actions.create, desk, body), "/user/v1/permissions/{name}", tag=etag)
 
 
 @router.get("/{name}", responses=refusals(HTTPStatus.NOT_FOUND))

@@ -13,6 +13,7 @@ from orion_contracts.access_events import ElevationChanged
 from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.authentication import user_id
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.access.rules import Place
 from orion_user.assignments import actions as assignments
 from orion_user.audit.actions import Change
@@ -28,7 +29,7 @@ from orion_user.violations import broken
 KEPT = ("role_id", "scope", "scope_id", "minutes", "reason", "status", "decided_by", "decision_reason", "ends_at")
 
 
-async def request(desk: Desk, new: NewElevation) -> ElevationState:
+async def request(desk: Desk, new: NewElevation, claim: Claim[ElevationState] = NO_CLAIM) -> ElevationState:
     """Ask to have a role for a time. Whether it may be given is for whoever approves."""
     values: dict[str, Any] = new.model_dump() | {
         "user_id": user_id(desk.claims),
@@ -41,12 +42,14 @@ async def request(desk: Desk, new: NewElevation) -> ElevationState:
             await _refuse_foreign(transaction.connection, new.role_id, place)
             row = await store.insert_elevation(transaction.connection, values)
             await tell(desk, transaction, row, "REQUESTED", {})
+            made = ElevationState.of(row)
+            await claim.settle(transaction, made)
     except IntegrityError as error:
         if broken(error) != "uq_elevations_pending":
             raise
         detail = "You have asked for this already, and nobody has decided. Wait, or take the request back."
         raise Problem(409, "already_requested", "Already requested", detail) from None
-    return ElevationState.of(row)
+    return made
 
 
 async def read(desk: Desk, elevation_id: UUID) -> ElevationState:

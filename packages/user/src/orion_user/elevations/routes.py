@@ -1,5 +1,6 @@
 """`/elevations`."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -13,6 +14,7 @@ from orion_user.desk import AtDesk
 from orion_user.elevations import actions
 from orion_user.elevations.shapes import Decision, ElevationSearch, ElevationState, NewElevation
 from orion_user.listing import answer_page
+from orion_user.once import MakingOnce
 
 router = APIRouter(prefix="/elevations", tags=["elevations"])
 
@@ -30,12 +32,10 @@ async def elevations(
     return answer_page(request, response, wired.cursors, listing, found, wanted.limit, ["id"], ElevationState.of)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def request_elevation(response: Response, desk: AtDesk, body: NewElevation) -> ElevationState:
+@router.post("", status_code=HTTPStatus.CREATED, response_model=ElevationState, responses=refusals(HTTPStatus.CONFLICT))
+async def request_elevation(once: MakingOnce, desk: AtDesk, body: NewElevation) -> Response:
     """Ask to have a role for a time. Another person approves; it ends by itself."""
-    made = await actions.request(desk, body)
-    response.headers["Location"] = f"/user/v1/elevations/{made.id}"
-    return made
+    return await once.make(partial(actions.request, desk, body), "/user/v1/elevations/{id}")
 
 
 @router.get("/{elevation_id}", responses=refusals(HTTPStatus.NOT_FOUND))

@@ -79,8 +79,10 @@ async def erase_here(transaction: Transaction, erasure_id: UUID, user_id: UUID, 
     counts = await personal_data.count(connection, Table.metadata, USERS, user_id)
     try:
         async with connection.begin_nested():
+            email = await store.verified_email(connection, user_id)
             await users.delete_for_good(connection, user_id)
-            counts["outbox"] = await store.delete_events(connection, user_id)
+            await store.forget_invitations(connection, email)
+            counts["outbox"] = await store.delete_events(connection, user_id, email)
             await audit.erase(transaction, user_id, now)
     except IntegrityError:
         obstacle = "The user is held, or owns an organization: lift the hold, or hand the organization over."

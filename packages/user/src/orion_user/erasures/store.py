@@ -9,8 +9,10 @@ from sqlalchemy import RowMapping, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_contracts.access_events import MembershipChanged
 from orion_contracts.api_keys import ApiKeyChanged
 from orion_contracts.events import UserCreated
+from orion_contracts.invitations import InvitationExpired, InvitationMailRequested
 from orion_core.tables import table_of
 from orion_user.erasures.rules import ErasureReason
 from orion_user.erasures.tables import Erasure, LegalHold
@@ -33,7 +35,17 @@ DUE = text("""
 
 DELETE_EVENTS = text("""
     DELETE FROM outbox
-    WHERE type = :type AND subject = :user_id OR type = :of_keys AND data ->> 'user_id' = :user_id
+    WHERE type = :type AND subject = :user_id
+      OR type = :of_keys AND data ->> 'user_id' = :user_id
+      OR type = ANY(CAST(:of_invitations AS text[]))
+        AND (data ->> 'user_id' = :user_id OR :email IN (data ->> 'email', data ->> 'recipient'))
+""")
+
+VERIFIED_EMAIL = text("SELECT email FROM users WHERE id = :user_id AND email_verified_at IS NOT NULL")
+
+FORGET_INVITATIONS = text("""
+    DELETE FROM memberships
+    WHERE email = :email AND status = 'INVITED'                               -- uq_memberships_invited
 """)
 
 
@@ -87,12 +99,27 @@ async def owns_organization(connection: AsyncConnection, user_id: UUID) -> bool:
     return bool((await connection.execute(OWNS_ORGANIZATION, {"user_id": user_id})).scalar_one())
 
 
-async def delete_events(connection: AsyncConnection, user_id: UUID) -> int:
-    """Delete the events that name a user. It reads the outbox, which is a month."""
-    result = await connection.execute(
-        DELETE_EVENTS, {"type": UserCreated.type, "of_keys": ApiKeyChanged.type, "user_id": str(user_id)}
-    )
-    return result.rowcount
+async def verified_email(connection: AsyncConnection, user_id: UUID) -> str | None:
+    """The address that a user has shown to be his (pk_users)."""
+    return (await connection.execute(VERIFIED_EMAIL, {"user_id": user_id})).scalar_one_or_none()
+
+
+async def forget_invitations(connection: AsyncConnection, email: str | None) -> None:
+    """Delete what an address is invited to."""
+    if email is not None:
+        await connection.execute(FORGET_INVITATIONS, {"email": email})
+
+
+async def delete_events(connection: AsyncConnection, user_id: UUID, email: str | None) -> int:
+    """Delete the events that name a user, or invitations of the address. It reads the outbox, which is a month."""
+    values = {
+        "type": UserCreated.type,
+        "of_keys": ApiKeyChanged.type,
+        "of_invitations": [MembershipChanged.type, InvitationMailRequested.type, InvitationExpired.type],
+        "user_id": str(user_id),
+        "email": email,
+    }
+    return (await connection.execute(DELETE_EVENTS, values)).rowcount
 
 
 async def find_hold(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:

@@ -483,6 +483,31 @@ class InboxCursor(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class LeakReportRate(TypedDict):
+    """How often a key was reported from one network, in each of the last seconds in which one was."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    network: str
+    """varchar(43) NOT NULL."""
+
+    seconds: list[int]
+    """bigint[] NOT NULL. Since 1970, ascending"""
+
+    counts: list[int]
+    """integer[] NOT NULL. Reports in each of them"""
+
+    counts_until: datetime
+    """timestamptz NOT NULL. From when on none of them counts"""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class LegalHold(TypedDict):
     """A user who must not be forgotten as long as it stands. The database itself refuses to delete them."""
 
@@ -543,6 +568,9 @@ class Membership(TypedDict):
 
     expires_at: datetime | None
     """timestamptz. Until when the invitation can be accepted"""
+
+    expiry_told_at: datetime | None
+    """timestamptz. When it was told that nobody accepted in time"""
 
     joined_at: datetime | None
     """timestamptz."""

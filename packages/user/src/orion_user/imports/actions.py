@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_contracts.imports import IdentitiesImported
 from orion_core.database import Database, Transaction
 from orion_core.errors import FieldError, Problem, not_found
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.assignments import actions as assignments
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
@@ -33,14 +34,23 @@ CHUNKS_A_PAGE = 20
 
 
 async def begin(
-    database: Database, format_: ImportFormat, columns: Sequence[str], *, by: str, actor: Actor, now: datetime
+    database: Database,
+    format_: ImportFormat,
+    columns: Sequence[str],
+    *,
+    by: str,
+    actor: Actor,
+    now: datetime,
+    claim: Claim[ImportShape] = NO_CLAIM,
 ) -> ImportShape:
     """Begin an import. A 422 Problem for columns that there are not, or that do not go with the format."""
     _check_columns(format_, columns)
     async with database.transaction() as transaction:
         row = await store.insert_import(transaction.connection, format_, columns, by)
         await audit.record(transaction, actor, Change("user.import", "user_import", str(row["id"])), now)
-        return await _shape(transaction.connection, row)
+        made = await _shape(transaction.connection, row)
+        await claim.settle(transaction, made)
+        return made
 
 
 async def read(connection: AsyncConnection, import_id: UUID) -> ImportShape:

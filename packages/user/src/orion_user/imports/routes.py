@@ -8,8 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from starlette.requests import Request
+from starlette.responses import Response
 
 from orion_core.errors import Problem
+from orion_core.http.idempotency import Claim
 from orion_core.http.openapi import refusals
 from orion_user.access import guard
 from orion_user.audit.actions import Actor
@@ -19,6 +21,7 @@ from orion_user.imports.export import export
 from orion_user.imports.reading import Read, read_all
 from orion_user.imports.rules import LINES_AT_ONCE, ImportFormat
 from orion_user.imports.shapes import ChunkShape, ImportShape, NewImport
+from orion_user.once import MakingOnce
 
 router = APIRouter(tags=["imports"])
 
@@ -35,12 +38,23 @@ _REPORT: dict[int | str, dict[str, Any]] = {200: {"content": {NDJSON: {}}, "desc
 _USERS: dict[int | str, dict[str, Any]] = {200: {"content": {NDJSON: {}, CSV: {}}, "description": "One user a line"}}
 
 
-@router.post("/imports", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.FORBIDDEN))
-async def begin_import(body: NewImport, request: Request, wired: Wired, claims: Claims) -> ImportShape:
+@router.post(
+    "/imports",
+    status_code=HTTPStatus.CREATED,
+    response_model=ImportShape,
+    responses=refusals(HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT),
+)
+async def begin_import(once: MakingOnce, body: NewImport, request: Request, wired: Wired, claims: Claims) -> Response:
     """Begin an import: its lines are sent by the thousand, and again wherever it is unclear if they came."""
     await _require(wired, claims, "user:create")
     actor, now = Actor.of(claims, request), wired.clock()
-    return await actions.begin(wired.database, body.format, body.columns, by=claims.sub[:100], actor=actor, now=now)
+
+    async def begin(claim: Claim[ImportShape]) -> ImportShape:
+        return await actions.begin(
+            wired.database, body.format, body.columns, by=claims.sub[:100], actor=actor, now=now, claim=claim
+        )
+
+    return await once.make(begin, "/user/v1/imports/{id}")
 
 
 @router.get("/imports/{import_id}", responses=_REFUSALS)

@@ -12,6 +12,7 @@ from orion_contracts.access_events import OrganizationChanged
 from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.assignments import actions as assignments
 from orion_user.audit.actions import Change
 from orion_user.desk import Desk
@@ -29,7 +30,7 @@ OWNERS = "super_admin"
 KEPT = ("name", "slug", "description", "owner_id", "deleted_at")
 
 
-async def create(desk: Desk, new: NewOrganization) -> OrganizationState:
+async def create(desk: Desk, new: NewOrganization, claim: Claim[OrganizationState] = NO_CLAIM) -> OrganizationState:
     """Make an organization, whose owner is its first member and may do everything in it."""
     owner_id = new.owner_id or desk.user_id
     if owner_id is None:
@@ -45,9 +46,11 @@ async def create(desk: Desk, new: NewOrganization) -> OrganizationState:
             await store.insert_membership(connection, member)
             await _give_ownership(desk, transaction, row["id"], owner_id)
             await tell(desk, transaction, row, "CREATED", {}, kept(row))
+            made = OrganizationState.of(row)
+            await claim.settle(transaction, made)
     except IntegrityError as error:
         raise refusal(error) from None
-    return OrganizationState.of(row)
+    return made
 
 
 async def read(desk: Desk, organization_id: UUID) -> OrganizationState:

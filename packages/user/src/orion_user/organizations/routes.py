@@ -9,11 +9,14 @@ from fastapi import APIRouter, Request, Response
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 from orion_core.paging import Page
-from orion_user.components import Wired
+from orion_user.components import Components, Wired
 from orion_user.desk import AtDesk
 from orion_user.listing import DEFAULT_LIMIT, Cursor, Limit, answer_page
-from orion_user.organizations import actions, members, teams
+from orion_user.once import MakingOnce
+from orion_user.organizations import actions, invitations, members, teams
+from orion_user.organizations.mailing import Mailing
 from orion_user.organizations.shapes import (
+    InvitationAcceptance,
     MembershipState,
     NewInvitation,
     NewOrganization,
@@ -30,6 +33,10 @@ router = APIRouter(tags=["organizations"])
 GONE = refusals(HTTPStatus.NOT_FOUND)
 REFUSED = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 MATCHED = REFUSED | refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
+
+
+def _mailing(wired: Components) -> Mailing:
+    return Mailing(wired.settings.event_sealing_keys, wired.settings.invitation_url)
 
 
 @router.get("/organizations")
@@ -49,13 +56,15 @@ async def organizations(
     return answer_page(request, response, wired.cursors, listing, found, limit, ["id"], OrganizationState.of)
 
 
-@router.post("/organizations", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def create_organization(response: Response, desk: AtDesk, body: NewOrganization) -> OrganizationState:
+@router.post(
+    "/organizations",
+    status_code=HTTPStatus.CREATED,
+    response_model=OrganizationState,
+    responses=refusals(HTTPStatus.CONFLICT),
+)
+async def create_organization(once: MakingOnce, desk: AtDesk, body: NewOrganization) -> Response:
     """Make an organization. Its owner may do everything in it."""
-    made = await actions.create(desk, body)
-    response.headers["ETag"] = etag(made)
-    response.headers["Location"] = f"/user/v1/organizations/{made.id}"
-    return made
+    return await once.make(partial(actions.create, desk, body), "/user/v1/organizations/{id}", tag=etag)
 
 
 @router.get("/organizations/{organization_id}", responses=GONE)
@@ -111,13 +120,15 @@ async def organization_teams(
     return answer_page(request, response, wired.cursors, listing, found, limit, ["id"], TeamState.of)
 
 
-@router.post("/organizations/{organization_id}/teams", status_code=HTTPStatus.CREATED, responses=REFUSED)
-async def create_team(response: Response, desk: AtDesk, organization_id: UUID, body: NewTeam) -> TeamState:
+@router.post(
+    "/organizations/{organization_id}/teams",
+    status_code=HTTPStatus.CREATED,
+    response_model=TeamState,
+    responses=REFUSED,
+)
+async def create_team(once: MakingOnce, desk: AtDesk, organization_id: UUID, body: NewTeam) -> Response:
     """Make a team, in another one or not."""
-    made = await teams.create(desk, organization_id, body)
-    response.headers["ETag"] = etag(made)
-    response.headers["Location"] = f"/user/v1/teams/{made.id}"
-    return made
+    return await once.make(partial(teams.create, desk, organization_id, body), "/user/v1/teams/{id}", tag=etag)
 
 
 @router.get("/organizations/{organization_id}/members", responses=GONE)
@@ -131,7 +142,11 @@ async def organization_members(
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[MembershipState]:
-    """Who belongs to an organization, or to one team of it, or is invited to."""
+    """Who belongs to an organization, or to one team of it, or is invited to.
+
+    Invitations and addresses are shown to those who may invite, or `system:read`, in it. Other members see each other
+    there, but for those who let nobody see their profile.
+    """
     listing = f"members of {organization_id} {team_id}"
     after: UUID | None = None if cursor is None else wired.cursors.read(listing, cursor)[0]
     found = await members.page(desk, organization_id, team_id, after, limit + 1)
@@ -146,28 +161,47 @@ async def end_membership(desk: AtDesk, organization_id: UUID, user_id: UUID) -> 
     await members.leave(desk, organization_id, user_id)
 
 
-@router.post("/organizations/{organization_id}/invitations", status_code=HTTPStatus.CREATED, responses=REFUSED)
-async def invite_member(desk: AtDesk, organization_id: UUID, body: NewInvitation) -> MembershipState:
-    """Invite an address. Whoever has shown that it is his can accept within a week."""
-    return await members.invite(desk, organization_id, body.email)
+@router.post(
+    "/organizations/{organization_id}/invitations",
+    status_code=HTTPStatus.CREATED,
+    response_model=MembershipState,
+    responses=REFUSED,
+)
+async def invite_member(
+    once: MakingOnce, wired: Wired, desk: AtDesk, organization_id: UUID, body: NewInvitation
+) -> Response:
+    """Invite an address, by mail. Whoever has its link, or has shown that the address is his, can accept for a week."""
+    return await once.make(partial(invitations.invite, desk, _mailing(wired), organization_id, body.email))
+
+
+@router.post("/invitations/{invitation_id}/mails", responses=GONE | refusals(HTTPStatus.TOO_MANY_REQUESTS))
+async def mail_invitation_again(wired: Wired, desk: AtDesk, invitation_id: UUID) -> MembershipState:
+    """Mail an invitation once more, also one that has expired: it is good for a week from now, and its link is new."""
+    return await invitations.mail_again(desk, _mailing(wired), invitation_id)
 
 
 @router.get("/me/invitations")
 async def my_invitations(desk: AtDesk) -> list[MembershipState]:
     """What I am invited to."""
-    return await members.invitations(desk)
+    return await invitations.mine(desk)
 
 
 @router.post("/me/invitations/{invitation_id}/acceptance", responses=REFUSED)
 async def accept_invitation(desk: AtDesk, invitation_id: UUID) -> MembershipState:
     """Become a member."""
-    return await members.accept(desk, invitation_id)
+    return await invitations.accept(desk, invitation_id)
+
+
+@router.post("/me/invitation-acceptances", responses=REFUSED)
+async def accept_mailed_invitation(desk: AtDesk, body: InvitationAcceptance) -> MembershipState:
+    """Become a member by the token in a mailed link, whatever one's own address is."""
+    return await invitations.accept_by_token(desk, body.token)
 
 
 @router.delete("/invitations/{invitation_id}", status_code=HTTPStatus.NO_CONTENT, responses=GONE)
 async def take_invitation_back(desk: AtDesk, invitation_id: UUID) -> None:
     """Take an invitation back, or decline one's own."""
-    await members.take_back(desk, invitation_id)
+    await invitations.take_back(desk, invitation_id)
 
 
 @router.get("/teams/{team_id}", responses=GONE)

@@ -102,6 +102,12 @@ class NewInvitation(RequestShape):
     email: Address = Field(examples=["grace@example.com"])
 
 
+class InvitationAcceptance(RequestShape):
+    """What was in the mail."""
+
+    token: str = Field(min_length=1, max_length=200, repr=False, description="Behind `#invitation=` in the link.")
+
+
 class MembershipState(ResponseShape):
     """That somebody belongs to an organization or a team, or is invited to."""
 

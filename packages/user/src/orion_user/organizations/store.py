@@ -1,4 +1,7 @@
-"""Every statement on organizations, teams and memberships."""
+"""Every statement on organizations, teams and memberships.
+
+Some look at `users`, and at what these let be seen of themselves in `user_preferences`: a page is one statement.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,6 +16,49 @@ from orion_user.organizations.tables import Membership, MembershipStatus, Organi
 
 ORGANIZATIONS, TEAMS, MEMBERSHIPS = table_of(Organization), table_of(Team), table_of(Membership)
 ACTIVE, INVITED, ENDED = MembershipStatus.ACTIVE, MembershipStatus.INVITED, MembershipStatus.ENDED
+
+VERIFIED = text("""
+    SELECT id FROM users
+    WHERE email = :email AND deleted_at IS NULL                               -- uq_users_email
+      AND email_verified_at IS NOT NULL
+""")
+
+_FELLOWS = """
+    WITH members AS MATERIALIZED (             -- first, and then who they are: the planner would begin with all users
+      SELECT id, organization_id, team_id, user_id, status, joined_at
+      FROM memberships
+      WHERE organization_id = :organization_id AND team_id {of_team}     -- ix_memberships_organization_id_team_id
+        AND status = 'ACTIVE'
+        AND id > COALESCE(CAST(:after AS uuid), '00000000-0000-0000-0000-000000000000')
+    )
+    SELECT members.*, NULL AS email, NULL AS invited_by, NULL AS expires_at
+    FROM members
+    JOIN users ON users.id = members.user_id                                                        -- pk_users
+    LEFT JOIN user_preferences ON user_preferences.user_id = users.id       -- uq_user_preferences_user_id
+    WHERE users.id = :reader
+      OR users.status = 'ACTIVE' AND COALESCE(user_preferences.privacy ->> 'visibility', :default) <> 'NOBODY'
+    ORDER BY members.id
+    LIMIT :limit
+"""
+OF_ORGANIZATION, OF_TEAM = (
+    text(_FELLOWS.format(of_team=condition)).columns(status=MEMBERSHIPS.c.status.type)
+    for condition in ("IS NULL", "= :team_id")  # one text for both (IS NOT DISTINCT FROM) no index would answer
+)
+
+TAKE_EXPIRED = text("""
+    UPDATE memberships SET expiry_told_at = :now
+    FROM organizations
+    WHERE organizations.id = memberships.organization_id
+      AND memberships.id IN (
+        SELECT id FROM memberships
+        WHERE status = 'INVITED' AND expires_at > :since AND expires_at <= :now   -- ix_memberships_expires_at
+          AND expiry_told_at IS NULL
+        ORDER BY expires_at
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+      )
+    RETURNING memberships.*, organizations.name AS organization, organizations.deleted_at IS NULL AS is_living
+""")
 
 ADDRESS = text("SELECT email, email_verified_at FROM users WHERE id = :user_id AND deleted_at IS NULL")
 
@@ -107,6 +153,26 @@ async def find_membership(connection: AsyncConnection, membership_id: UUID) -> R
     return (await connection.execute(statement)).mappings().one_or_none()
 
 
+async def find_by_token(connection: AsyncConnection, selector: UUID) -> RowMapping | None:
+    """The invitation whose link has this selector, locked (uq_memberships_invitation_token)."""
+    statement = select(MEMBERSHIPS).where(Membership.invitation_token == selector).with_for_update()
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def verified(connection: AsyncConnection, email: str) -> UUID | None:
+    """The living user who has shown that this address is his."""
+    return (await connection.execute(VERIFIED, {"email": email})).scalar_one_or_none()
+
+
+async def expired(connection: AsyncConnection, since: datetime, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Invitations that have ended since then and were not told of; they count as told from now on.
+
+    One that is just being accepted or mailed again is left to whoever does it.
+    """
+    values = {"since": since, "now": now, "limit": limit}
+    return (await connection.execute(TAKE_EXPIRED, values)).mappings().all()
+
+
 async def change_membership(connection: AsyncConnection, membership_id: UUID, values: dict[str, Any]) -> RowMapping:
     """Set columns (primary key). IntegrityError: uq_memberships_active."""
     statement = update(MEMBERSHIPS).where(Membership.id == membership_id).values(values).returning(MEMBERSHIPS)
@@ -138,6 +204,21 @@ async def memberships(
     if after is not None:
         statement = statement.where(Membership.id > after)
     return (await connection.execute(statement.order_by(Membership.id).limit(limit))).mappings().all()
+
+
+async def fellows(
+    connection: AsyncConnection,
+    organization_id: UUID,
+    team_id: UUID | None,
+    reader: tuple[UUID, str],
+    after: UUID | None,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Members as another one may see them: who he is, and what holds of whoever has not chosen who finds him."""
+    values = {"organization_id": organization_id, "reader": reader[0], "default": reader[1], "after": after}
+    statement = OF_ORGANIZATION if team_id is None else OF_TEAM
+    of_team = {} if team_id is None else {"team_id": team_id}
+    return (await connection.execute(statement, values | of_team | {"limit": limit})).mappings().all()
 
 
 async def invitations(connection: AsyncConnection, email: str, now: datetime) -> Sequence[RowMapping]:

@@ -109,9 +109,10 @@ class MembershipStatus(Enum):
 class Membership(Identified, Timestamped, Annotated, Table):
     """That somebody belongs to an organization, or to one team of it, or has been invited to.
 
-    An invitation is addressed to an e-mail address, whether or not it is a user's; whoever has shown that it is his
-    accepts. `invitation_token` is the public selector in a mailed link; of the secret beside it only the digest is
-    kept. What a member may do is said by assignments with the scope ORG or TEAM.
+    An invitation is addressed to an e-mail address, whether or not it is a user's; whoever has shown that it is his, or
+    has the link that was mailed there, accepts. `invitation_token` is the public selector in that link; of the secret
+    beside it only the digest is kept, until it is over. What a member may do is said by assignments with the scope ORG
+    or TEAM.
     """
 
     __tablename__ = "memberships"
@@ -127,6 +128,7 @@ class Membership(Identified, Timestamped, Annotated, Table):
     invited_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     invited_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None] = mapped_column(comment="Until when the invitation can be accepted")
+    expiry_told_at: Mapped[datetime | None] = mapped_column(comment="When it was told that nobody accepted in time")
     joined_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None] = mapped_column(String(200))

@@ -12,6 +12,7 @@ from orion_contracts.access_events import TeamChanged
 from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.audit.actions import Change
 from orion_user.desk import Desk
 from orion_user.organizations import store
@@ -40,7 +41,7 @@ async def read(desk: Desk, team_id: UUID) -> TeamState:
         return TeamState.of(row)
 
 
-async def create(desk: Desk, organization_id: UUID, new: NewTeam) -> TeamState:
+async def create(desk: Desk, organization_id: UUID, new: NewTeam, claim: Claim[TeamState] = NO_CLAIM) -> TeamState:
     """Make a team, in another one or not."""
     try:
         async with desk.database.transaction() as transaction:
@@ -50,9 +51,11 @@ async def create(desk: Desk, organization_id: UUID, new: NewTeam) -> TeamState:
                 transaction.connection, new.model_dump() | {"organization_id": organization_id}
             )
             await _tell(desk, transaction, row, "CREATED", {}, kept(row))
+            made = TeamState.of(row)
+            await claim.settle(transaction, made)
     except IntegrityError as error:
         raise _refusal(error) from None
-    return TeamState.of(row)
+    return made
 
 
 async def change(desk: Desk, team_id: UUID, changes: TeamChanges, require_match: Callable[[str], None]) -> TeamState:

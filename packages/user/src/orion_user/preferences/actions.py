@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
-from orion_contracts.user_events import SecurityPreferencesChanged
+from orion_contracts.user_events import NotificationPreferencesChanged, SecurityPreferencesChanged
 from orion_core.database import Database, Transaction
 from orion_core.errors import FieldError, Problem, not_found
 from orion_core.events.outbox import Outbox
@@ -50,6 +50,11 @@ async def change(connection: AsyncConnection, user_id: UUID, values: dict[str, A
 async def read_all(connection: AsyncConnection, user_id: UUID) -> PreferencesShape:
     """Everything that a user has chosen, with the defaults; 404 for nobody."""
     return PreferencesShape.model_validate(await _found(connection, user_id))
+
+
+def default_visibility() -> str:
+    """Who finds the profile of a user who has not chosen."""
+    return PrivacyPreferences.model_validate({}).visibility
 
 
 async def privacy(connection: AsyncConnection, user_id: UUID) -> PrivacyPreferences:
@@ -106,6 +111,9 @@ async def _settle(
         if claims.sub == str(user_id) and weakens(old, new):
             require_recent(claims, now)
         event = SecurityPreferencesChanged(user_id=user_id, changed_at=now, **new)
+        await outbox.record(transaction, event, now)
+    elif kind == "notifications":
+        event = NotificationPreferencesChanged(user_id=user_id, changed_at=now, **new)
         await outbox.record(transaction, event, now)
     await store.change_preferences(transaction.connection, user_id, {kind: chosen})
     told = Change(f"preferences.{kind}.update", "preferences", str(user_id), user_id=user_id, old=old, new=new)

@@ -19,7 +19,10 @@ Category = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,39}$")]
 
 
 class NotificationPreferences(Document):
-    """By which ways the user wants to be told of things. Security notices come whatever stands here."""
+    """By which ways the user wants to be told of things; notifications heeds it.
+
+    Messages of the categories SECURITY and TRANSACTIONAL come whatever stands here.
+    """
 
     email: StrictBool = True
     sms: StrictBool = True

@@ -12,6 +12,7 @@ from orion_contracts.access_events import RoleChanged
 from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.access.rules import Place
 from orion_user.audit.actions import Change
 from orion_user.delegation import actions as delegation
@@ -76,7 +77,7 @@ async def permissions(desk: Desk, role_id: UUID) -> Sequence[RowMapping]:
         return await store.all_permissions(connection, role_id)
 
 
-async def create(desk: Desk, new: NewRole) -> RoleDetails:
+async def create(desk: Desk, new: NewRole, claim: Claim[RoleDetails] = NO_CLAIM) -> RoleDetails:
     """Make a role that allows nothing yet; 409 when its name is taken, or looks like one that is."""
     values = {**new.model_dump(), "type": RoleType.CUSTOM, "skeleton": skeleton(new.display_name)}
     try:
@@ -88,7 +89,9 @@ async def create(desk: Desk, new: NewRole) -> RoleDetails:
             await _refuse_look(connection, new.display_name, new.name)
             row = await store.insert_role(connection, values)
             await _tell(desk, transaction, row, "CREATED", "role.create", {}, kept(row))
-            return await details(connection, row)
+            made = await details(connection, row)
+            await claim.settle(transaction, made)
+            return made
     except IntegrityError as error:
         raise _refusal(error) from None
 

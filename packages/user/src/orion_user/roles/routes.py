@@ -13,6 +13,7 @@ from orion_user.catalog.shapes import PermissionName
 from orion_user.components import Wired
 from orion_user.desk import AtDesk
 from orion_user.listing import DEFAULT_LIMIT, Cursor, Limit, answer_page
+from orion_user.once import MakingOnce
 from orion_user.roles import actions, parts
 from orion_user.roles.shapes import (
     InheritedPermission,
@@ -46,13 +47,10 @@ async def roles(
     return answer_page(request, response, wired.cursors, listing, found, limit, ["name"], RoleSummary.of)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def create_role(response: Response, desk: AtDesk, body: NewRole) -> RoleDetails:
+@router.post("", status_code=HTTPStatus.CREATED, response_model=RoleDetails, responses=refusals(HTTPStatus.CONFLICT))
+async def create_role(once: MakingOnce, desk: AtDesk, body: NewRole) -> Response:
     """Make a CUSTOM role, for one organization or for all."""
-    made = await actions.create(desk, body)
-    response.headers["ETag"] = etag(made)
-    response.headers["Location"] = f"/user/v1/roles/{made.id}"
-    return made
+    return await once.make(partial(actions.create, desk, body), "/user/v1/roles/{id}", tag=etag)
 
 
 @router.get("/{role_id}", responses=refusals(HTTPStatus.NOT_FOUND))

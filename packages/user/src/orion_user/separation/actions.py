@@ -12,6 +12,7 @@ from orion_contracts.access_events import SeparationRuleChanged
 from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
+from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.audit.actions import Change
 from orion_user.desk import Desk
 from orion_user.separation import store
@@ -27,7 +28,9 @@ async def page(desk: Desk) -> list[SeparationRuleState]:
         return [_state(row) for row in await store.rules(connection)]
 
 
-async def create(desk: Desk, new: NewSeparationRule) -> SeparationRuleState:
+async def create(
+    desk: Desk, new: NewSeparationRule, claim: Claim[SeparationRuleState] = NO_CLAIM
+) -> SeparationRuleState:
     """Make a rule; 409 when its name is taken, or when somebody breaks it already, who is named."""
     values: dict[str, Any] = new.model_dump(exclude={"role_ids"}) | {"kind": SeparationKind[new.kind]}
     try:
@@ -36,9 +39,11 @@ async def create(desk: Desk, new: NewSeparationRule) -> SeparationRuleState:
             rule_id = await store.insert_rule(transaction.connection, values, sorted(set(new.role_ids)))
             [row] = await store.rules(transaction.connection, rule_id)
             await _tell(desk, transaction, row, "CREATED")
+            made = _state(row)
+            await claim.settle(transaction, made)
     except IntegrityError as error:
         raise _refusal(error) from None
-    return _state(row)
+    return made
 
 
 async def read(desk: Desk, rule_id: UUID) -> SeparationRuleState:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 from orion_user.desk import AtDesk
+from orion_user.once import MakingOnce
 from orion_user.separation import actions
 from orion_user.separation.shapes import NewSeparationRule, SeparationRuleChanges, SeparationRuleState
 
@@ -21,13 +22,12 @@ async def separation_rules(desk: AtDesk) -> list[SeparationRuleState]:
     return await actions.page(desk)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def create_separation_rule(response: Response, desk: AtDesk, body: NewSeparationRule) -> SeparationRuleState:
+@router.post(
+    "", status_code=HTTPStatus.CREATED, response_model=SeparationRuleState, responses=refusals(HTTPStatus.CONFLICT)
+)
+async def create_separation_rule(once: MakingOnce, desk: AtDesk, body: NewSeparationRule) -> Response:
     """Keep duties apart from now on; refused while somebody has them together."""
-    made = await actions.create(desk, body)
-    response.headers["ETag"] = etag(made)
-    response.headers["Location"] = f"/user/v1/separation-rules/{made.id}"
-    return made
+    return await once.make(partial(actions.create, desk, body), "/user/v1/separation-rules/{id}", tag=etag)
 
 
 @router.get("/{rule_id}", responses=refusals(HTTPStatus.NOT_FOUND))

@@ -9,7 +9,7 @@ from orion_db.doctor.finding import Finding, Severity
 from orion_db.doctor.server import Server
 from orion_db.roles import quoted
 
-DECLARED_UNLOGGED = frozenset({"api_key_rates", "rate_limits"})
+DECLARED_UNLOGGED = frozenset({"api_key_rates", "leak_report_rates", "rate_limits"})
 """Counters that may be lost in a crash, by decision."""
 
 END_OF_LIFE = {

@@ -1,0 +1,56 @@
+"""What an address is: one place on the network, public or near."""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+IPV6_SITE_BITS = 64
+"""One subscriber has a /64 at least, so counting single IPv6 addresses would count nothing."""
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+_NEVER = (IPv4Network("168.63.129.16/32"), IPv4Network("100.100.100.200/32"))
+"""Metadata servers of clouds on addresses that look public or shared (Azure, Alibaba)."""
+_LOCAL = (
+    IPv4Network("127.0.0.0/8"),
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+    IPv6Network("::1/128"),
+    IPv6Network("fc00::/7"),
+)
+
+
+def network(address: IPv4Address | IPv6Address) -> str:
+    """What counts as one place on the network."""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(IPv6Network((address, IPV6_SITE_BITS), strict=False))
+
+
+def may_be_reached(address: IPv4Address | IPv6Address, *, local: bool) -> bool:
+    """Whether we connect there: to the public internet, and to loopback and private networks where that was said.
+
+    Never to link-local addresses (169.254.169.254 gives a cloud's credentials away), not even by an IPv6 address that
+    carries an IPv4 one.
+    """
+    address = _carried(address)
+    if any(address in never for never in _NEVER):
+        return False
+    if local and any(address in near for near in _LOCAL):
+        return True
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def literal(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host is written as; None for a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address inside an IPv6 one, where that is where packets end."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)

@@ -1,0 +1,110 @@
+"""Connections to addresses that somebody has named: to the public internet only, unless more was allowed.
+
+An address that an administrator, or somebody else's document, names is not to make us ask our own network for things
+(server-side request forgery). So names are resolved here, every address is looked at, and the connection is made to
+the very address that was looked at; a name that points elsewhere a moment later changes nothing.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from ipaddress import ip_address
+from typing import cast
+
+import httpcore
+import httpx
+
+from orion_core.networks import may_be_reached
+
+
+class ForbiddenAddressError(Exception):
+    """The host has an address that may not be reached."""
+
+
+async def look_up(host: str, port: int) -> list[str]:
+    """What a host's name leads to at this moment."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def addresses(host: str, port: int, *, local: bool) -> list[str]:
+    """The addresses of a host, all of which may be reached: else ForbiddenAddressError. OSError when there is none."""
+    reachable = await look_up(host, port)
+    if not all(may_be_reached(ip_address(address), local=local) for address in reachable):
+        raise ForbiddenAddressError(f"{host} has an address that is not public")
+    return reachable
+
+
+class GuardedNetwork(httpcore.AsyncNetworkBackend):
+    """Connects to the addresses of a host that may be reached, one after the other."""
+
+    def __init__(self, *, local: bool) -> None:
+        self._local = local
+        self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """The first connection that comes about. ForbiddenAddressError before any is tried."""
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        try:
+            reachable = await addresses(host, port, local=self._local)
+        except OSError as error:
+            raise failure from error
+        for address in reachable:
+            try:
+                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """What an `httpx.AsyncClient` sends by that asks nobody but who may be reached. It knows no proxies."""
+
+    def __init__(self, *, local: bool) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            max_connections=50,
+            max_keepalive_connections=10,
+            keepalive_expiry=30,
+            network_backend=GuardedNetwork(local=local),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send; ForbiddenAddressError, or httpx.TransportError."""
+        url = request.url
+        sent = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        try:
+            answer = await self._pool.handle_async_request(sent)
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            raise httpx.TransportError(f"{type(error).__name__} {error}".strip()) from error
+        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._answer.aiter_stream():
+            yield part
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()

@@ -1,0 +1,143 @@
+"""Inviting to an organization, by mail; accepting, and taking back."""
+
+import hmac
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.exc import IntegrityError
+
+from orion_core.database import Transaction
+from orion_core.errors import Problem, not_found
+from orion_core.http.authentication import user_id
+from orion_core.http.idempotency import NO_CLAIM, Claim
+from orion_core.http.rate_limit import seconds_until
+from orion_core.secrets import hash_secret
+from orion_user.desk import Desk
+from orion_user.organizations import rules, store
+from orion_user.organizations.actions import living
+from orion_user.organizations.mailing import NO_TOKEN, Mailing, new_token
+from orion_user.organizations.members import kept, tell
+from orion_user.organizations.rules import LIFETIME
+from orion_user.organizations.shapes import MembershipState
+from orion_user.places.actions import in_organization
+
+
+async def invite(
+    desk: Desk, mailing: Mailing, organization_id: UUID, email: str, claim: Claim[MembershipState] = NO_CLAIM
+) -> MembershipState:
+    """Invite an address, whether or not it is a user's; who reads its mail, or has shown that it is his, accepts."""
+    token, kept_of_it = new_token()
+    try:
+        async with desk.database.transaction() as transaction:
+            connection = transaction.connection
+            organization = await living(connection, organization_id)
+            await desk.require(connection, "user:create", in_organization(organization_id))
+            await store.drop_expired(connection, organization_id, email, desk.now)
+            values = {"organization_id": organization_id, "status": store.INVITED, "email": email}
+            row = await store.insert_membership(connection, values | kept_of_it | _from(desk))
+            await tell(desk, transaction, row, "INVITED", {})
+            await mailing.send(desk, transaction, row, organization, token)
+            made = MembershipState.of(row)
+            await claim.settle(transaction, made)
+    except IntegrityError:
+        detail = "The address is invited already. Have that invitation mailed again, or take it back."
+        raise Problem(409, "already_invited", "Already invited", detail) from None
+    return made
+
+
+async def mail_again(desk: Desk, mailing: Mailing, membership_id: UUID) -> MembershipState:
+    """Mail an invitation once more, also one that nobody has accepted in time; it begins anew, and the link before is
+    dead.
+    """
+    token, kept_of_it = new_token()
+    async with desk.database.transaction() as transaction:
+        connection = transaction.connection
+        before = _open(await store.find_membership(connection, membership_id))
+        organization_id = before["organization_id"]
+        await desk.require(connection, "user:create", in_organization(organization_id))
+        organization = await living(connection, organization_id)
+        again_at = rules.mailed_again_at(before["invited_at"])
+        if desk.now < again_at:
+            raise _too_soon(seconds_until(again_at, desk.now))
+        values = kept_of_it | _from(desk) | {"expiry_told_at": None}
+        row = await store.change_membership(connection, membership_id, values)
+        await tell(desk, transaction, row, "INVITED_AGAIN", kept(before))
+        await mailing.send(desk, transaction, row, organization, token)
+    return MembershipState.of(row)
+
+
+async def mine(desk: Desk) -> list[MembershipState]:
+    """What the user who is signed in is invited to, once he has shown that his address is his."""
+    async with desk.database.autocommit() as connection:
+        found = await store.address(connection, user_id(desk.claims))
+        if found is None or found["email_verified_at"] is None:
+            return []
+        return [MembershipState.of(row) for row in await store.invitations(connection, found["email"], desk.now)]
+
+
+async def accept(desk: Desk, membership_id: UUID) -> MembershipState:
+    """Become a member. 404 for an invitation that is not open, or not of one's own verified address."""
+    me = user_id(desk.claims)
+    async with desk.database.transaction() as transaction:
+        row = _open(await store.find_membership(transaction.connection, membership_id))
+        found = await store.address(transaction.connection, me)
+        if found is None or not _is_addressed(row, found, desk):
+            raise not_found("invitation")
+        return await _join(desk, transaction, row, me)
+
+
+async def accept_by_token(desk: Desk, text: str) -> MembershipState:
+    """Become a member by what was in the mail, whatever one's own address is. 404 for a token that is of no use."""
+    me = user_id(desk.claims)
+    token = rules.parse(text)
+    if token is None:
+        raise not_found("invitation")
+    async with desk.database.transaction() as transaction:
+        row = _open(await store.find_by_token(transaction.connection, token.selector))
+        is_it = hmac.compare_digest(row["invitation_token_hash"], hash_secret(token.secret))
+        is_user = await store.address(transaction.connection, me) is not None
+        if not is_it or desk.now >= row["expires_at"] or not is_user:
+            raise not_found("invitation")
+        return await _join(desk, transaction, row, me)
+
+
+async def take_back(desk: Desk, membership_id: UUID) -> None:
+    """Take an invitation back, or decline one's own."""
+    async with desk.database.transaction() as transaction:
+        row = _open(await store.find_membership(transaction.connection, membership_id))
+        own = None if desk.person is None else await store.address(transaction.connection, desk.person)
+        if own is None or not _is_addressed(row, own, desk):
+            await desk.require(transaction.connection, "user:create", in_organization(row["organization_id"]))
+        values = {"status": store.ENDED, "ended_at": desk.now, "end_reason": "invitation taken back or declined"}
+        after = await store.change_membership(transaction.connection, membership_id, values | NO_TOKEN)
+        await tell(desk, transaction, after, "TAKEN_BACK", kept(row))
+
+
+async def _join(desk: Desk, transaction: Transaction, row: RowMapping, me: UUID) -> MembershipState:
+    await living(transaction.connection, row["organization_id"])
+    values = {"status": store.ACTIVE, "user_id": me, "joined_at": desk.now} | NO_TOKEN
+    try:
+        after = await store.change_membership(transaction.connection, row["id"], values)
+    except IntegrityError:
+        raise Problem(409, "already_member", "Already a member", "You belong to this organization already.") from None
+    await tell(desk, transaction, after, "JOINED", kept(row))
+    return MembershipState.of(after)
+
+
+def _from(desk: Desk) -> dict[str, object]:
+    return {"invited_by": desk.user_id, "invited_at": desk.now, "expires_at": desk.now + LIFETIME}
+
+
+def _open(row: RowMapping | None) -> RowMapping:
+    if row is None or row["status"] is not store.INVITED:
+        raise not_found("invitation")
+    return row
+
+
+def _is_addressed(row: RowMapping, own: RowMapping, desk: Desk) -> bool:
+    return rules.may_accept(row["email"], row["expires_at"], own["email"], own["email_verified_at"], desk.now)
+
+
+def _too_soon(seconds: int) -> Problem:
+    detail = f"It was mailed a moment ago. It can be mailed again in {seconds} seconds."
+    return Problem(429, "mailed_just_now", "Too soon", detail, headers={"Retry-After": str(seconds)})

@@ -1,0 +1,175 @@
+"""Invitations as mails: asked for, sealed for notifications, sent again, accepted by token, told of at their end."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import httpx
+import pytest
+from packages.user.tests.conftest import EVENT_SEALING_KEYS
+from packages.user.tests.organizations.conftest import MINE, ORGANIZATIONS, somebody
+
+from orion_contracts.erasures import IdentityErased
+from orion_contracts.invitations import InvitationMailRequested, InvitationSecrets
+from orion_core.ids import uuid7
+from orion_core.sealing import Keyring
+from orion_user.organizations.expiring import tell_expired
+from orion_user.organizations.rules import BETWEEN_MAILS, parse
+
+if TYPE_CHECKING:
+    from packages.user.tests.conftest import AuthFeed, Caller, PassTime, Query, Sign
+
+    from orion_core.database import Database
+    from orion_core.events.outbox import Outbox
+    from orion_core.testing import MovableClock
+
+ACCEPTANCES, GRACE = "/user/v1/me/invitation-acceptances", "grace@example.com"
+
+
+@pytest.fixture
+def mails(query: "Query") -> Any:
+    """`await mails()`: what notifications was asked to send, with what it opens."""
+
+    async def read() -> list[tuple[InvitationMailRequested, str]]:
+        rows = await query("SELECT data FROM outbox WHERE type LIKE '%invitation_mail%' ORDER BY sequence")
+        events = [InvitationMailRequested.read(data) for (data,) in rows]
+        keys = Keyring.parse(EVENT_SEALING_KEYS)
+        opened = [keys.open_text(event.secrets, event.associated_data()) for event in events]
+        links = [InvitationSecrets.model_validate_json(text).link for text in opened]
+        return list(zip(events, links, strict=True))
+
+    return read
+
+
+def token_of(link: str) -> str:
+    page, _, token = link.partition("#invitation=")
+    assert page == "https://app.example/join?from=mail"
+    return token
+
+
+async def test_the_mail_is_asked_for_in_the_readers_language_and_its_link_stands_nowhere_in_clear(
+    ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", mails: Any, query: "Query"
+) -> None:
+    known = await auth.register(GRACE, locale="fr")
+    await ada.post(f"{acme}/invitations", json={"email": GRACE})  # not verified: a stranger may have typed it
+    await ada.post(f"{acme}/invitations", json={"email": "new@example.com"})
+    await somebody(auth, "ken")
+    await ada.post(f"{acme}/invitations", json={"email": "ken@example.com"})
+    found = await mails()
+    assert [(event.recipient, event.locale, event.organization) for event, _ in found] == [
+        (GRACE, "de", "Acme"),
+        ("new@example.com", "de", "Acme"),
+        ("ken@example.com", "de", "Acme"),
+    ]
+    assert [event.user_id is None for event, _ in found] == [True, True, False]
+    assert known not in [event.user_id for event, _ in found]
+    for _, link in found:
+        token = parse(token_of(link))
+        assert token is not None
+        for table in ("memberships", "outbox", "audit_logs"):
+            assert not [row for (row,) in await query(f"SELECT t::text FROM {table} t") if token.secret in row]
+
+
+async def test_whoever_has_read_the_mail_accepts_once_whatever_his_address_is(
+    ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", caller: "Caller", mails: Any
+) -> None:
+    await ada.post(f"{acme}/invitations", json={"email": "work@example.com"})
+    [(_, link)] = await mails()
+    private = caller(await auth.register("private@example.com"), uuid7())
+    token = token_of(link)
+    for wrong in (token[:-1] + ("A" if token[-1] != "A" else "B"), "0" * 32 + token[32:], "x", token + "0"):
+        refused = await private.post(ACCEPTANCES, json={"token": wrong})
+        assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+    answers = await asyncio.gather(*(private.post(ACCEPTANCES, json={"token": token}) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404, 404]
+    assert (await private.get(acme)).status_code == 200
+    eve = caller(await somebody(auth, "eve"), uuid7())
+    assert (await eve.post(ACCEPTANCES, json={"token": token})).status_code == 404
+
+
+async def test_a_token_is_of_no_use_for_what_is_over(
+    ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", caller: "Caller", mails: Any, pass_time: "PassTime"
+) -> None:
+    grace = caller(await somebody(auth, "grace"), uuid7())
+    made = (await ada.post(f"{acme}/invitations", json={"email": GRACE})).json()["id"]
+    await ada.delete(f"/user/v1/invitations/{made}")
+    await ada.post(f"{acme}/invitations", json={"email": "late@example.com"})
+    await pass_time(days=7)
+    await ada.post(f"{acme}/invitations", json={"email": "gone@example.com"})
+    await ada.delete(acme)
+    for _, link in await mails():
+        assert (await grace.post(ACCEPTANCES, json={"token": token_of(link)})).status_code == 404
+    unsigned = httpx.AsyncClient(transport=ada._transport, base_url="http://user")
+    assert (await unsigned.post(ACCEPTANCES, json={"token": "x"})).status_code == 401
+
+
+async def test_an_invitation_is_mailed_again_with_a_new_link_and_a_new_end(
+    boss: httpx.AsyncClient, ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", caller: "Caller", mails: Any,
+    pass_time: "PassTime", query: "Query",
+) -> None:  # fmt: skip
+    grace = caller(await somebody(auth, "grace"), uuid7())
+    first = (await ada.post(f"{acme}/invitations", json={"email": GRACE})).json()
+    again = f"/user/v1/invitations/{first['id']}/mails"
+    early = await ada.post(again)
+    assert (early.status_code, early.headers["Retry-After"]) == (429, str(int(BETWEEN_MAILS.total_seconds())))
+    await pass_time(days=8)
+    assert (await grace.post(again)).status_code == 403
+    other = await boss.post(
+        ORGANIZATIONS, json={"name": "O", "slug": "o", "owner_id": str(await somebody(auth, "bob"))}
+    )
+    bob = caller(UUID(other.json()["owner_id"]), uuid7())
+    assert (await bob.post(again)).status_code == 403
+    answers = await asyncio.gather(*(ada.post(again) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 429, 429, 429]
+    [mailed] = [answer.json() for answer in answers if answer.status_code == 200]
+    assert mailed["expires_at"] > first["expires_at"]
+    old, new = [token_of(link) for _, link in await mails()]
+    assert (await grace.post(ACCEPTANCES, json={"token": old})).status_code == 404
+    assert (await grace.post(ACCEPTANCES, json={"token": new})).status_code == 200
+    assert (await ada.post(again)).status_code == 404
+    told = await query("SELECT data->>'change' FROM outbox WHERE type LIKE '%membership.changed%' ORDER BY sequence")
+    assert [change for (change,) in told] == ["INVITED", "INVITED_AGAIN", "JOINED"]
+
+
+async def test_what_an_address_was_invited_to_is_forgotten_with_its_owner(
+    ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", clock: "MovableClock", query: "Query", sign: "Sign"
+) -> None:
+    grace = await somebody(auth, "grace")
+    for email in (GRACE, "new@example.com"):
+        await ada.post(f"{acme}/invitations", json={"email": email})
+    headers = {"Authorization": f"Bearer {sign('operator', None, 'auth:admin', client_id='operator')}"}
+    operator = httpx.AsyncClient(transport=ada._transport, base_url="http://user", headers=headers)
+    erasure = UUID((await operator.post(f"/user/v1/users/{grace}/erasure")).json()["id"])
+    await auth.bring(IdentityErased(user_id=grace, erasure_id=erasure, counts={}, erased_at=clock()))
+    for table in ("memberships", "outbox"):
+        kept = str(await query(f"SELECT t::text FROM {table} t"))
+        assert GRACE not in kept
+        assert "new@example.com" in kept
+
+
+async def test_whoever_has_invited_is_told_once_that_nobody_came(
+    boss: httpx.AsyncClient, ada: httpx.AsyncClient, ada_id: UUID, acme: str, auth: "AuthFeed", caller: "Caller",
+    database: "Database", outbox: "Outbox", clock: "MovableClock", query: "Query", pass_time: "PassTime",
+) -> None:  # fmt: skip
+    gone = await boss.post(ORGANIZATIONS, json={"name": "Gone", "slug": "gone"})
+    grace = caller(await somebody(auth, "grace"), uuid7())
+    invited = (await ada.post(f"{acme}/invitations", json={"email": GRACE})).json()["id"]
+    late = (await ada.post(f"{acme}/invitations", json={"email": "late@example.com"})).json()["id"]
+    url = f"{ORGANIZATIONS}/{gone.json()['id']}"
+    await boss.post(f"{url}/invitations", json={"email": "x@example.com"})
+    await boss.delete(url)
+    await grace.post(f"{MINE}/{invited}/acceptance")
+    assert await tell_expired(database, outbox, clock) == 0
+    await pass_time(days=7)
+    counts = await asyncio.gather(*(tell_expired(database, outbox, clock) for _ in range(4)))
+    assert sum(counts) <= 2  # the service itself may have been first
+    of_expiry = (
+        "SELECT data->>'user_id', data->>'email', data->>'organization' FROM outbox WHERE type LIKE '%n.expired%'"
+    )
+    assert await query(of_expiry) == [(str(ada_id), "late@example.com", "Acme")]
+    audited = await query("SELECT resource_id, actor_type FROM audit_logs WHERE action = 'membership.expired'")
+    assert (late, "SYSTEM") in audited and len(audited) == 2
+    again = await ada.post(f"/user/v1/invitations/{late}/mails")
+    assert again.status_code == 200, again.text
+    await pass_time(days=9)  # nobody has looked for two days: it is too late to tell
+    assert await tell_expired(database, outbox, clock) == 0
