@@ -36,6 +36,7 @@ class Way:
     """What an operation needs, and a request of it that succeeds for whoever may."""
 
     permission: str | tuple[str, ...] | None = None
+    """All of them, when it is several."""
     whose: tuple[Whose, ...] = ()
     """Who needs no permission for it."""
     body: Body = None
@@ -47,6 +48,8 @@ class Way:
     """Where the permission is needed, when that is not where the thing lies."""
     scope: str | None = None
     """A scope of services, which is no permission."""
+    instead: str | None = None
+    """Another permission that is as good."""
     holding: str | None = None
     """What it takes besides, whoever asks; without it the request itself is wrong (422)."""
 
@@ -82,9 +85,9 @@ def in_organizations(permission: str, body: Body = None, **more: Any) -> Way:
     return Way(permission, body=body, sides=OF_ORGANIZATIONS, **more)
 
 
-def seen(permission: str = "system:read") -> Way:
+def seen(instead: str | None = None) -> Way:
     """What members of an organization see of it."""
-    return Way(permission, (Whose.MEMBERS,), sides=OF_ORGANIZATIONS)
+    return Way("system:read", (Whose.MEMBERS,), sides=OF_ORGANIZATIONS, instead=instead)
 
 
 def roles(permission: str, body: Body = None, **more: Any) -> tuple[Way, Way]:
@@ -133,6 +136,7 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "POST /user/v1/me/invitations/{invitation_id}/acceptance": Way(
         whose=(Whose.ADAS,), ids={"invitation_id": "adas_invitation"}
     ),
+    "POST /user/v1/me/invitation-acceptances": Way(whose=(Whose.PERSONS,), body={"token": "{invitation_token}"}),
     "GET /user/v1/me/api-keys": MINE,
     "POST /user/v1/me/api-keys": Way(
         whose=(Whose.PERSONS,), body={"name": "k", "scopes": ["content:read"]}, holding="content:read"
@@ -231,7 +235,7 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "POST /user/v1/organizations/{organization_id}/teams": in_organizations(
         "system:configure", {"name": "New", "slug": "new"}
     ),
-    "GET /user/v1/organizations/{organization_id}/members": seen(),
+    "GET /user/v1/organizations/{organization_id}/members": seen("user:create"),
     "DELETE /user/v1/organizations/{organization_id}/members/{user_id}": (
         in_organizations("user:delete", ids={"user_id": "member"}),
         Way("user:delete", (Whose.ADAS,), sides=(A,), ids={"user_id": "ada"}),
@@ -239,6 +243,7 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "POST /user/v1/organizations/{organization_id}/invitations": in_organizations(
         "user:create", {"email": "new@example.com"}
     ),
+    "POST /user/v1/invitations/{invitation_id}/mails": in_organizations("user:create"),
     "DELETE /user/v1/invitations/{invitation_id}": (
         in_organizations("user:create"),
         Way("user:create", (Whose.ADAS,), sides=(B,), ids={"invitation_id": "adas_invitation"}),
@@ -320,6 +325,7 @@ WORDS = {
 def _told(way: Way) -> str:
     where = " where it lies" if way.permissions and A in way.sides and way.at is None else ""
     needs = [" and ".join(f"`{each}`" for each in way.permissions) + where] if way.permissions else []
+    needs += [f"`{way.instead}`{where}"] if way.instead else []
     scope = [f"a service with the scope `{way.scope}`"] if way.scope else []
     return ", or ".join([WORDS[whose] for whose in way.whose] + needs + scope)
 

@@ -137,6 +137,7 @@ def document() -> dict[str, Any]:
     settings = {
         "USER_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
         "USER_SEALING_KEYS": Keyring.new_key("k1"),
+        "USER_EVENT_SEALING_KEYS": Keyring.new_key("k1"),
         "USER_SERVICE_KEY": "key",
         "AUTH_URL": ISSUER,
         "AUTH_ISSUER": ISSUER,
