@@ -74,8 +74,7 @@ def create_application(
         application.include_router(router)
     openapi.describe(application)
     limits: dict[str, Any] = {"body_limit": settings.body_limit, "trusted_proxies": settings.trusted_proxies}
-    limits["expensive"] = expensive
-    application.add_middleware(Edge, **limits)
+    application.add_middleware(Edge, **limits, expensive=expensive)
     return application
 
 

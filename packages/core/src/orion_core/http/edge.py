@@ -155,11 +155,14 @@ class _Exchange:
             self._body_ended = not message.get("more_body", False)
             if self._received > self._body_limit:
                 raise ProblemDuringBody(self._too_large())
-            if self._body_ended and self._door is not None:
-                await self._enter(self._door)
+            if self._body_ended:
+                await self._enter()
         return message
 
-    async def _enter(self, door: Door) -> None:
+    async def _enter(self) -> None:
+        door, self._door = self._door, None
+        if door is None:
+            return
         try:
             self._exchange.place = await door.enter()
         except Problem as problem:
