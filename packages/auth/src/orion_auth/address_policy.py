@@ -11,6 +11,7 @@ from email_validator import EmailUndeliverableError
 from email_validator.deliverability import caching_resolver, validate_email_deliverability
 
 from orion_core.errors import FieldError, Problem
+from orion_core.http.door import leave_door
 
 PATIENCE_SECONDS = 3
 """For the answer about one domain; a name server that is slow keeps nobody from registering."""
@@ -36,6 +37,7 @@ class AddressPolicy:
             raise _refused(field, "domain_without_mail", f"{domain} takes no mail; is it spelt right?")
 
     async def _takes_mail(self, domain: str, resolver: Resolver) -> bool:
+        leave_door()  # a name server answers when it likes
         try:
             await asyncio.to_thread(validate_email_deliverability, domain, domain, dns_resolver=resolver)
         except EmailUndeliverableError:

@@ -4,13 +4,19 @@ import asyncio
 import time
 import tracemalloc
 from collections import Counter
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from dns.resolver import Resolver
 
 from orion_auth import hashing
+from orion_auth.address_policy import AddressPolicy
 from orion_auth.app import EXPENSIVE
+from orion_auth.passwords.breached import RangeService
+from orion_core.http.context import EXCHANGE, Exchange, RequestContext
+from orion_core.http.door import Place
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -73,6 +79,20 @@ async def test_what_stands_behind_the_door_is_there_and_may_answer_that_it_is_cr
     paths = auth.application.openapi()["paths"]
     for method, path in EXPENSIVE:
         assert "503" in paths[path][method.lower()]["responses"]
+
+
+async def test_who_waits_for_others_than_the_database_stands_outside_the_door() -> None:
+    async def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text="")
+
+    service = RangeService("http://ranges.test", httpx.MockTransport(answer))
+    policy = AddressPolicy(resolver=Resolver(configure=False))
+    for waiting in (service.contains("password"), policy.check("ada@example.com")):
+        room = asyncio.Semaphore(0)
+        EXCHANGE.set(Exchange(RequestContext("1", ip_address("192.0.2.1"), None), place=Place(room)))
+        await waiting
+        assert not room.locked()
+    await service.close()
 
 
 async def test_the_owner_and_his_sessions_notice_nothing_of_a_flood(impatient_auth: "Auth") -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from orion_core.ids import uuid7
-from orion_user.access.rules import EVERYWHERE, Grant, Place
+from orion_user.access.rules import EVERYWHERE, Grant, Place, effective_permissions, may_as_much
 from orion_user.delegation.rules import not_held
 from orion_user.permissions.rules import PermissionEffect, PermissionScope
 
@@ -46,3 +46,23 @@ def test_a_denial_that_reaches_into_the_place_counts(denied: Place, conditional:
     held = [grant(EVERYWHERE), grant(denied, DENY, conditional=conditional)]
     assert not_held(["a:b"], held, ORG) == ["a:b"]
     assert not_held(["a:b"], held, OTHER) == (["a:b"] if denied is EVERYWHERE else [])
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "as_much"),
+    [
+        (False, False, True),
+        (True, False, True),
+        (False, True, False),
+        (True, True, False),
+    ],
+)
+def test_of_two_who_are_denied_something_in_one_place_a_condition_makes_the_difference(
+    mine: bool, theirs: bool, as_much: bool
+) -> None:
+    """Theirs may not apply while mine does; two conditions need not be the same."""
+    own, other = (
+        effective_permissions([grant(EVERYWHERE), grant(TEAM, DENY, conditional=conditional)])
+        for conditional in (mine, theirs)
+    )
+    assert may_as_much(own, other) is as_much

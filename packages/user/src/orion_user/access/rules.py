@@ -97,9 +97,10 @@ class EffectivePermission:
         return self.place.covers(place) and not self.conditional and not excluded
 
     def reaches(self, other: "EffectivePermission") -> bool:
-        """Whether it surely holds wherever the other may hold."""
-        within = (each for each in self.exclusions if other.place.covers(each.place))
-        return self.permission == other.permission and self.holds(other.place) and {*within} <= {*other.exclusions}
+        """Whether it surely holds wherever the other may hold: two conditions that exclude need not be the same."""
+        lacking = {each.place for each in self.exclusions if other.place.covers(each.place)}
+        lacked_too = {each.place for each in other.exclusions if not each.conditional}
+        return self.permission == other.permission and self.holds(other.place) and lacking <= lacked_too
 
 
 def may_as_much(own: Iterable[EffectivePermission], theirs: Iterable[EffectivePermission]) -> bool:
