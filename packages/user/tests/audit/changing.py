@@ -60,6 +60,7 @@ async def main(url: str, keys: str, users: list[tuple[UUID, int]]) -> None:
         {
             "USER_DATABASE_URL": url,
             "USER_SEALING_KEYS": keys,
+            "USER_EVENT_SEALING_KEYS": keys,
             "USER_SERVICE_KEY": "key",
             "AUTH_URL": ISSUER,
             "AUTH_ISSUER": ISSUER,
