@@ -103,7 +103,12 @@ async def verified_by_command(url: str, database: Database, heads: list[str], mo
     """`orion audit verify` finds nothing, and every head that was kept after a kill."""
     while await extend(database, Keyring.parse(KEYS), system_clock()):
         pass
-    for name, value in {"DATABASE_URL": url, "SEALING_KEYS": KEYS, "SERVICE_KEY": "key"}.items():
+    for name, value in {
+        "DATABASE_URL": url,
+        "SEALING_KEYS": KEYS,
+        "EVENT_SEALING_KEYS": KEYS,
+        "SERVICE_KEY": "key",
+    }.items():
         monkeypatch.setenv(f"USER_{name}", value)
     words: list[Any] = ["verify", *(word for head in heads for word in ("--expect", head))]
     result = await asyncio.to_thread(CliRunner().invoke, commands, words)
