@@ -17,7 +17,7 @@ from orion_user.organizations.expiring import tell_expired
 from orion_user.organizations.rules import BETWEEN_MAILS, parse
 
 if TYPE_CHECKING:
-    from packages.user.tests.conftest import AuthFeed, Caller, PassTime, Query, Sign
+    from packages.user.tests.conftest import AuthFeed, Caller, Give, PassTime, Query, Sign
 
     from orion_core.database import Database
     from orion_core.events.outbox import Outbox
@@ -173,3 +173,27 @@ async def test_whoever_has_invited_is_told_once_that_nobody_came(
     assert again.status_code == 200, again.text
     await pass_time(days=9)  # nobody has looked for two days: it is too late to tell
     assert await tell_expired(database, outbox, clock) == 0
+
+
+@pytest.mark.parametrize("gone", ["left", "suspended", "deleted"])
+async def test_whoever_has_left_is_not_told_of_what_he_had_invited_to(
+    boss: httpx.AsyncClient, ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", caller: "Caller", give: "Give",
+    database: "Database", outbox: "Outbox", clock: "MovableClock", query: "Query", pass_time: "PassTime", gone: str,
+) -> None:  # fmt: skip
+    grace_id = await somebody(auth, "grace")
+    grace = caller(grace_id, uuid7())
+    made = (await ada.post(f"{acme}/invitations", json={"email": GRACE})).json()["id"]
+    assert (await grace.post(f"{MINE}/{made}/acceptance")).status_code == 200
+    await give(grace_id, "moderator", "ORG", UUID(acme.rsplit("/", 1)[1]))
+    invited = await grace.post(f"{acme}/invitations", json={"email": "late@example.com"})
+    assert invited.status_code == 201, invited.text
+    if gone == "left":
+        assert (await ada.delete(f"{acme}/members/{grace_id}")).status_code == 204
+    elif gone == "deleted":
+        assert (await boss.delete(f"/user/v1/users/{grace_id}")).status_code in {200, 204}
+    else:
+        await query("UPDATE users SET status = 'SUSPENDED' WHERE id = :id", id=grace_id)
+    await pass_time(days=7)
+    await tell_expired(database, outbox, clock)
+    told = await query("SELECT type FROM outbox WHERE type LIKE '%n.expired%' OR data->>'change' = 'EXPIRED'")
+    assert told == [("orion.user.membership.changed.v1",)]

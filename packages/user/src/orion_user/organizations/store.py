@@ -57,7 +57,13 @@ TAKE_EXPIRED = text("""
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
       )
-    RETURNING memberships.*, organizations.name AS organization, organizations.deleted_at IS NULL AS is_living
+    RETURNING memberships.*, organizations.name AS organization,
+      organizations.deleted_at IS NULL AND EXISTS (
+        SELECT FROM users JOIN memberships AS own ON own.user_id = users.id              -- pk_users
+        WHERE users.id = memberships.invited_by AND users.deleted_at IS NULL AND users.status <> 'SUSPENDED'
+          AND own.organization_id = memberships.organization_id                            -- uq_memberships_active
+          AND own.team_id IS NULL AND own.status = 'ACTIVE'
+      ) AS concerns_sender
 """)
 
 ADDRESS = text("SELECT email, email_verified_at FROM users WHERE id = :user_id AND deleted_at IS NULL")
@@ -166,6 +172,8 @@ async def verified(connection: AsyncConnection, email: str) -> UUID | None:
 
 async def expired(connection: AsyncConnection, since: datetime, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Invitations that have ended since then and were not told of; they count as told from now on.
+
+    `concerns_sender` while the organization is there and whoever sent it belongs to it and may come in.
 
     One that is just being accepted or mailed again is left to whoever does it.
     """
