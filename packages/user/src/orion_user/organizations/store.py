@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, insert, select, text, update
+from sqlalchemy import RowMapping, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
@@ -157,6 +157,17 @@ async def find_membership(connection: AsyncConnection, membership_id: UUID) -> R
     """A membership or an invitation, locked (primary key)."""
     statement = select(MEMBERSHIPS).where(Membership.id == membership_id).with_for_update()
     return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def latest_invited(connection: AsyncConnection, organization_id: UUID, email: str) -> datetime | None:
+    """When an organization has last invited an address to what is over or was accepted. By ix_memberships_email."""
+    statement = select(func.max(Membership.invited_at)).where(
+        Membership.organization_id == organization_id,
+        Membership.team_id.is_(None),
+        Membership.email == email,
+        Membership.status != INVITED,
+    )
+    return (await connection.execute(statement)).scalar_one()
 
 
 async def find_by_token(connection: AsyncConnection, selector: UUID) -> RowMapping | None:
