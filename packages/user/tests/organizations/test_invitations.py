@@ -17,7 +17,7 @@ from orion_user.organizations.expiring import tell_expired
 from orion_user.organizations.rules import BETWEEN_MAILS, parse
 
 if TYPE_CHECKING:
-    from packages.user.tests.conftest import AuthFeed, Caller, PassTime, Query, Sign
+    from packages.user.tests.conftest import AuthFeed, Caller, Give, PassTime, Query, Sign
 
     from orion_core.database import Database
     from orion_core.events.outbox import Outbox
@@ -131,20 +131,77 @@ async def test_an_invitation_is_mailed_again_with_a_new_link_and_a_new_end(
     assert [change for (change,) in told] == ["INVITED", "INVITED_AGAIN", "JOINED"]
 
 
+async def test_an_address_is_not_mailed_over_and_over_by_taking_back_and_inviting_anew(
+    boss: httpx.AsyncClient, ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", caller: "Caller", mails: Any,
+    pass_time: "PassTime", query: "Query",
+) -> None:  # fmt: skip
+    async def invite(email: str = GRACE) -> httpx.Response:
+        return await ada.post(f"{acme}/invitations", json={"email": email})
+
+    first = (await invite()).json()["id"]
+    assert (await invite()).json()["code"] == "already_invited"
+    await ada.delete(f"/user/v1/invitations/{first}")
+    early = await invite()
+    assert (early.status_code, early.json()["code"]) == (429, "mailed_just_now")
+    assert early.headers["Retry-After"] == str(int(BETWEEN_MAILS.total_seconds()))
+    assert len(await mails()) == 1
+    assert await query("SELECT count(*) FROM memberships WHERE email IS NOT NULL AND status = 'INVITED'") == [(0,)]
+    assert (await invite("other@example.com")).status_code == 201
+    elsewhere = (await boss.post(ORGANIZATIONS, json={"name": "O", "slug": "o"})).json()["id"]
+    assert (await boss.post(f"{ORGANIZATIONS}/{elsewhere}/invitations", json={"email": GRACE})).status_code == 201
+    await pass_time(seconds=BETWEEN_MAILS.total_seconds() - 1)
+    assert (await invite()).headers["Retry-After"] == "1"
+    await pass_time(seconds=1)
+    again = await invite()
+    assert again.status_code == 201
+    # Also by who has accepted and left, and by many at once.
+    grace_id = await somebody(auth, "grace")
+    grace = caller(grace_id, uuid7())
+    assert (await grace.post(f"{MINE}/{again.json()['id']}/acceptance")).status_code == 200
+    assert (await grace.delete(f"{acme}/members/{grace_id}")).status_code == 204
+    assert (await invite()).status_code == 429
+    await pass_time(seconds=BETWEEN_MAILS.total_seconds())
+    before = len(await mails())
+
+    async def make_and_take_back() -> None:
+        made = await invite()
+        if made.status_code == 201:
+            await ada.delete(f"/user/v1/invitations/{made.json()['id']}")
+
+    await asyncio.gather(*(make_and_take_back() for _ in range(12)))
+    assert len(await mails()) == before + 1
+
+
 async def test_what_an_address_was_invited_to_is_forgotten_with_its_owner(
-    ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", clock: "MovableClock", query: "Query", sign: "Sign"
-) -> None:
+    boss: httpx.AsyncClient, ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", caller: "Caller", mails: Any,
+    clock: "MovableClock", query: "Query", sign: "Sign",
+) -> None:  # fmt: skip
+    async def invite(name: str, email: str) -> str:
+        made = await boss.post(ORGANIZATIONS, json={"name": name, "slug": name})
+        invited = await boss.post(f"{ORGANIZATIONS}/{made.json()['id']}/invitations", json={"email": email})
+        assert invited.status_code == 201, invited.text
+        return invited.json()["id"]
+
     grace = await somebody(auth, "grace")
     for email in (GRACE, "new@example.com"):
         await ada.post(f"{acme}/invitations", json={"email": email})
+    await boss.delete(f"/user/v1/invitations/{await invite('back', GRACE)}")
+    declined = await invite("declined", GRACE)
+    assert (await caller(grace, uuid7()).delete(f"/user/v1/invitations/{declined}")).status_code == 204
+    joined = await invite("joined", GRACE)
+    token = token_of((await mails())[-1][1])
+    friend = caller(await somebody(auth, "friend"), uuid7())
+    assert (await friend.post(ACCEPTANCES, json={"token": token})).json()["id"] == joined
     headers = {"Authorization": f"Bearer {sign('operator', None, 'auth:admin', client_id='operator')}"}
     operator = httpx.AsyncClient(transport=ada._transport, base_url="http://user", headers=headers)
     erasure = UUID((await operator.post(f"/user/v1/users/{grace}/erasure")).json()["id"])
     await auth.bring(IdentityErased(user_id=grace, erasure_id=erasure, counts={}, erased_at=clock()))
-    for table in ("memberships", "outbox"):
+    for table in ("memberships", "outbox", "audit_logs"):
         kept = str(await query(f"SELECT t::text FROM {table} t"))
-        assert GRACE not in kept
-        assert "new@example.com" in kept
+        assert GRACE not in kept, table
+        assert ("new@example.com" in kept) == (table != "audit_logs")
+    found = await query("SELECT status::text FROM memberships WHERE email IS NULL AND invited_at IS NOT NULL")
+    assert sorted(found) == [("ACTIVE",), ("ENDED",), ("ENDED",)], "what was is still known, but not of whom"
 
 
 async def test_whoever_has_invited_is_told_once_that_nobody_came(
@@ -173,3 +230,27 @@ async def test_whoever_has_invited_is_told_once_that_nobody_came(
     assert again.status_code == 200, again.text
     await pass_time(days=9)  # nobody has looked for two days: it is too late to tell
     assert await tell_expired(database, outbox, clock) == 0
+
+
+@pytest.mark.parametrize("gone", ["left", "suspended", "deleted"])
+async def test_whoever_has_left_is_not_told_of_what_he_had_invited_to(
+    boss: httpx.AsyncClient, ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", caller: "Caller", give: "Give",
+    database: "Database", outbox: "Outbox", clock: "MovableClock", query: "Query", pass_time: "PassTime", gone: str,
+) -> None:  # fmt: skip
+    grace_id = await somebody(auth, "grace")
+    grace = caller(grace_id, uuid7())
+    made = (await ada.post(f"{acme}/invitations", json={"email": GRACE})).json()["id"]
+    assert (await grace.post(f"{MINE}/{made}/acceptance")).status_code == 200
+    await give(grace_id, "moderator", "ORG", UUID(acme.rsplit("/", 1)[1]))
+    invited = await grace.post(f"{acme}/invitations", json={"email": "late@example.com"})
+    assert invited.status_code == 201, invited.text
+    if gone == "left":
+        assert (await ada.delete(f"{acme}/members/{grace_id}")).status_code == 204
+    elif gone == "deleted":
+        assert (await boss.delete(f"/user/v1/users/{grace_id}")).status_code in {200, 204}
+    else:
+        await query("UPDATE users SET status = 'SUSPENDED' WHERE id = :id", id=grace_id)
+    await pass_time(days=7)
+    await tell_expired(database, outbox, clock)
+    told = await query("SELECT type FROM outbox WHERE type LIKE '%n.expired%' OR data->>'change' = 'EXPIRED'")
+    assert told == [("orion.user.membership.changed.v1",)]

@@ -61,6 +61,7 @@ async def test_a_right_in_the_organization_is_enough_and_one_in_another_is_none(
     acme_id = UUID(acme.rsplit("/", 1)[1])
     other = UUID((await boss.post(ORGANIZATIONS, json={"name": "O", "slug": "o"})).json()["id"])
     invited = (await ada.post(f"{acme}/invitations", json={"email": "new@example.com"})).json()["id"]
+    later = (await ada.post(f"{acme}/invitations", json={"email": "later@example.com"})).json()["id"]
     here, there = await somebody(auth, "here"), await somebody(auth, "there")
     await give(here, "moderator", "ORG", acme_id)
     await give(there, "super_admin", "ORG", other)
@@ -77,7 +78,7 @@ async def test_a_right_in_the_organization_is_enough_and_one_in_another_is_none(
         assert taken.status_code == (204 if status == 200 else 403)
         if status == 200:
             assert "new@example.com" in [each["email"] for each in members.json()["items"]]
-            invited = (await ada.post(f"{acme}/invitations", json={"email": "new@example.com"})).json()["id"]
+            invited = later
     narrow = {"Authorization": f"Bearer {sign(str(here), uuid7(), 'content:read')}"}
     limited = httpx.AsyncClient(transport=ada._transport, base_url="http://user", headers=narrow)
     assert (await limited.get(f"{acme}/members")).status_code == 403

@@ -118,6 +118,22 @@ async def test_administrators_change_those_of_users_below_them(people: "People",
     assert own.status_code == 403
 
 
+async def test_what_a_deleted_user_has_chosen_is_left_alone(
+    people: "People", changed: "Changed", query: "Query"
+) -> None:
+    ada, moderator = await people.add("ada@example.com"), await people.moderator()
+    url = f"/user/v1/users/{ada}/preferences/security"
+    before = await moderator.get(url)
+    assert (await moderator.delete(f"/user/v1/users/{ada}")).status_code in {200, 204}
+    told = len(await people.told())
+    answer = await moderator.patch(
+        url, json={"requires_second_factor": True}, headers={"If-Match": before.headers["ETag"]}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert await query("SELECT security FROM user_preferences WHERE user_id = :ada", ada=ada) == [({},)]
+    assert len(await people.told()) == told
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the statements are put together from constants of this file
 """Every statement on `api_keys`, `api_key_rates` and `leak_report_rates`.
 
 The one that admits a key looks at its owner in `users` too: it is asked with every request of a program.
@@ -74,18 +75,7 @@ async def change(connection: AsyncConnection, key_id: UUID, values: Mapping[str,
     return (await connection.execute(statement)).mappings().one()
 
 
-_ADMIT = text("""
-    WITH key AS (
-      SELECT
-        api_keys.id, allowed_cidrs, rate_limit, expires_at, overlap_until, revoked_at,
-        user_id IS NULL OR users.deleted_at IS NULL AND users.status NOT IN ('SUSPENDED', 'DELETED') AS may_come_in
-      FROM api_keys LEFT JOIN users ON users.id = api_keys.user_id                        -- pk_users
-      WHERE api_keys.id = :key_id                                                         -- pk_api_keys
-    ), counted AS (
-      INSERT INTO api_key_rates AS rate (api_key_id, seconds, counts)
-      SELECT key.id, ARRAY[CAST(:second AS bigint)], ARRAY[1] FROM key
-      WHERE key.rate_limit IS NOT NULL AND key.revoked_at IS NULL
-      ON CONFLICT (api_key_id) DO UPDATE SET (seconds, counts) = (                        -- uq_api_key_rates_api_key_id
+_WITH_THIS_USE = """
         SELECT array_agg(total.second ORDER BY total.second), array_agg(total.count ORDER BY total.second)
         FROM (
           SELECT each.second, sum(each.count)::integer AS count
@@ -97,11 +87,27 @@ _ADMIT = text("""
           ) AS each
           GROUP BY each.second
         ) AS total
-      )
-      WHERE (
+"""
+"""What a counter's row, `rate`, becomes: (seconds, counts) without what is too old, and with one use more."""
+
+_USES_BEFORE = """
         SELECT COALESCE(sum(past.count), 0) FROM unnest(rate.seconds, rate.counts) AS past (second, count)
         WHERE past.second > :oldest
-      ) < (SELECT key.rate_limit FROM key)
+"""
+
+_ADMIT = text(f"""
+    WITH key AS (
+      SELECT
+        api_keys.id, allowed_cidrs, rate_limit, expires_at, overlap_until, revoked_at,
+        user_id IS NULL OR users.deleted_at IS NULL AND users.status NOT IN ('SUSPENDED', 'DELETED') AS may_come_in
+      FROM api_keys LEFT JOIN users ON users.id = api_keys.user_id                        -- pk_users
+      WHERE api_keys.id = :key_id                                                         -- pk_api_keys
+    ), counted AS (
+      INSERT INTO api_key_rates AS rate (api_key_id, seconds, counts)
+      SELECT key.id, ARRAY[CAST(:second AS bigint)], ARRAY[1] FROM key
+      WHERE key.rate_limit IS NOT NULL AND key.revoked_at IS NULL
+      ON CONFLICT (api_key_id) DO UPDATE SET (seconds, counts) = ({_WITH_THIS_USE})       -- uq_api_key_rates_api_key_id
+      WHERE ({_USES_BEFORE}) < (SELECT key.rate_limit FROM key)
       RETURNING rate.seconds
     )
     SELECT key.*, rate.seconds AS before, counted.seconds IS NOT NULL AS was_counted
@@ -121,29 +127,13 @@ async def admit(connection: AsyncConnection, key_id: UUID, second: int, oldest: 
     return (await connection.execute(_ADMIT, values)).mappings().one_or_none()
 
 
-_COUNT_REPORT = text("""
+_COUNT_REPORT = text(f"""
     WITH counted AS (
       INSERT INTO leak_report_rates AS rate (network, seconds, counts, counts_until)
       VALUES (:network, ARRAY[CAST(:second AS bigint)], ARRAY[1], to_timestamp(:until))
-      ON CONFLICT (network) DO UPDATE SET (seconds, counts, counts_until) = (       -- uq_leak_report_rates_network
-        SELECT
-          array_agg(total.second ORDER BY total.second), array_agg(total.count ORDER BY total.second),
-          to_timestamp(:until)
-        FROM (
-          SELECT each.second, sum(each.count)::integer AS count
-          FROM (
-            SELECT past.second, past.count FROM unnest(rate.seconds, rate.counts) AS past (second, count)
-            WHERE past.second > :oldest
-            UNION ALL
-            SELECT CAST(:second AS bigint), 1
-          ) AS each
-          GROUP BY each.second
-        ) AS total
-      )
-      WHERE (
-        SELECT COALESCE(sum(past.count), 0) FROM unnest(rate.seconds, rate.counts) AS past (second, count)
-        WHERE past.second > :oldest
-      ) < :limit
+      ON CONFLICT (network) DO UPDATE SET                                           -- uq_leak_report_rates_network
+        counts_until = excluded.counts_until, (seconds, counts) = ({_WITH_THIS_USE})
+      WHERE ({_USES_BEFORE}) < :limit
       RETURNING rate.seconds
     )
     SELECT EXISTS (SELECT FROM counted) AS was_counted,

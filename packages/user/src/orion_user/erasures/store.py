@@ -48,6 +48,11 @@ FORGET_INVITATIONS = text("""
     WHERE email = :email AND status = 'INVITED'                               -- uq_memberships_invited
 """)
 
+FORGET_ADDRESS = text("""
+    UPDATE memberships SET email = NULL
+    WHERE email = :email AND status <> 'INVITED'                              -- ix_memberships_email
+""")
+
 
 async def find(connection: AsyncConnection, erasure_id: UUID, *, lock: bool = False) -> RowMapping | None:
     """An erasure, locked against other changes if asked. By pk_erasures."""
@@ -105,9 +110,10 @@ async def verified_email(connection: AsyncConnection, user_id: UUID) -> str | No
 
 
 async def forget_invitations(connection: AsyncConnection, email: str | None) -> None:
-    """Delete what an address is invited to."""
+    """Delete what an address is invited to, and take it out of what is over or was accepted by somebody else."""
     if email is not None:
         await connection.execute(FORGET_INVITATIONS, {"email": email})
+        await connection.execute(FORGET_ADDRESS, {"email": email})
 
 
 async def delete_events(connection: AsyncConnection, user_id: UUID, email: str | None) -> int:

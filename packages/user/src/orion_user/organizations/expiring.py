@@ -45,7 +45,7 @@ async def tell_expired(database: Database, outbox: Outbox, clock: Clock) -> int:
         rows = await store.expired(transaction.connection, now - TOLD_WITHIN, now, AT_ONCE)
         for row in rows:
             await outbox.record(transaction, MembershipChanged(**event_values(row, "EXPIRED", now)), now)
-            if row["invited_by"] is not None and row["is_living"]:
+            if row["concerns_sender"]:
                 event = InvitationExpired(
                     user_id=row["invited_by"],
                     membership_id=row["id"],

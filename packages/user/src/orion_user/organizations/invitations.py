@@ -1,6 +1,7 @@
 """Inviting to an organization, by mail; accepting, and taking back."""
 
 import hmac
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -25,7 +26,10 @@ from orion_user.places.actions import in_organization
 async def invite(
     desk: Desk, mailing: Mailing, organization_id: UUID, email: str, claim: Claim[MembershipState] = NO_CLAIM
 ) -> MembershipState:
-    """Invite an address, whether or not it is a user's; who reads its mail, or has shown that it is his, accepts."""
+    """Invite an address, whether or not it is a user's; who reads its mail, or has shown that it is his, accepts.
+
+    409 for one that is invited; 429 for one that the organization has mailed a moment ago, whatever came of it.
+    """
     token, kept_of_it = new_token()
     try:
         async with desk.database.transaction() as transaction:
@@ -35,6 +39,8 @@ async def invite(
             await store.drop_expired(connection, organization_id, email, desk.now)
             values = {"organization_id": organization_id, "status": store.INVITED, "email": email}
             row = await store.insert_membership(connection, values | kept_of_it | _from(desk))
+            # Behind the row, which lets nobody else invite the address meanwhile, so that what is over stands still.
+            _require_pause(await store.latest_invited(connection, organization_id, email), desk)
             await tell(desk, transaction, row, "INVITED", {})
             await mailing.send(desk, transaction, row, organization, token)
             made = MembershipState.of(row)
@@ -56,9 +62,7 @@ async def mail_again(desk: Desk, mailing: Mailing, membership_id: UUID) -> Membe
         organization_id = before["organization_id"]
         await desk.require(connection, "user:create", in_organization(organization_id))
         organization = await living(connection, organization_id)
-        again_at = rules.mailed_again_at(before["invited_at"])
-        if desk.now < again_at:
-            raise _too_soon(seconds_until(again_at, desk.now))
+        _require_pause(before["invited_at"], desk)
         values = kept_of_it | _from(desk) | {"expiry_told_at": None}
         row = await store.change_membership(connection, membership_id, values)
         await tell(desk, transaction, row, "INVITED_AGAIN", kept(before))
@@ -138,6 +142,10 @@ def _is_addressed(row: RowMapping, own: RowMapping, desk: Desk) -> bool:
     return rules.may_accept(row["email"], row["expires_at"], own["email"], own["email_verified_at"], desk.now)
 
 
-def _too_soon(seconds: int) -> Problem:
-    detail = f"It was mailed a moment ago. It can be mailed again in {seconds} seconds."
-    return Problem(429, "mailed_just_now", "Too soon", detail, headers={"Retry-After": str(seconds)})
+def _require_pause(invited_at: datetime | None, desk: Desk) -> None:
+    """429 unless a mail to the address, where one went, is long enough ago for another."""
+    if invited_at is None or desk.now >= (again_at := rules.mailed_again_at(invited_at)):
+        return
+    seconds = seconds_until(again_at, desk.now)
+    detail = f"The address was mailed an invitation a moment ago. It can be mailed another in {seconds} seconds."
+    raise Problem(429, "mailed_just_now", "Too soon", detail, headers={"Retry-After": str(seconds)})

@@ -165,7 +165,7 @@ async def end_membership(desk: AtDesk, organization_id: UUID, user_id: UUID) -> 
     "/organizations/{organization_id}/invitations",
     status_code=HTTPStatus.CREATED,
     response_model=MembershipState,
-    responses=REFUSED,
+    responses=REFUSED | refusals(HTTPStatus.TOO_MANY_REQUESTS),
 )
 async def invite_member(
     once: MakingOnce, wired: Wired, desk: AtDesk, organization_id: UUID, body: NewInvitation

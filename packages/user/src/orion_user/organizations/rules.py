@@ -9,7 +9,7 @@ LIFETIME = timedelta(days=7)
 """Over a holiday week; one that is found later is asked for again."""
 
 BETWEEN_MAILS = timedelta(minutes=10)
-"""Nobody's mailbox is filled by sending one invitation again and again."""
+"""Nobody's mailbox is filled by sending one invitation again and again, or by taking it back and inviting anew."""
 
 TOLD_WITHIN = timedelta(days=1)
 """So long after an invitation has ended its sender is still told; later he knows."""
@@ -42,5 +42,5 @@ def may_accept(invited: str, expires_at: datetime, email: str, verified_at: date
 
 
 def mailed_again_at(invited_at: datetime) -> datetime:
-    """From when on an invitation can be mailed once more."""
+    """From when on an organization can mail an address once more."""
     return invited_at + BETWEEN_MAILS

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, insert, select, text, update
+from sqlalchemy import RowMapping, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
@@ -57,7 +57,13 @@ TAKE_EXPIRED = text("""
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
       )
-    RETURNING memberships.*, organizations.name AS organization, organizations.deleted_at IS NULL AS is_living
+    RETURNING memberships.*, organizations.name AS organization,
+      organizations.deleted_at IS NULL AND EXISTS (
+        SELECT FROM users JOIN memberships AS own ON own.user_id = users.id              -- pk_users
+        WHERE users.id = memberships.invited_by AND users.deleted_at IS NULL AND users.status <> 'SUSPENDED'
+          AND own.organization_id = memberships.organization_id                            -- uq_memberships_active
+          AND own.team_id IS NULL AND own.status = 'ACTIVE'
+      ) AS concerns_sender
 """)
 
 ADDRESS = text("SELECT email, email_verified_at FROM users WHERE id = :user_id AND deleted_at IS NULL")
@@ -153,6 +159,17 @@ async def find_membership(connection: AsyncConnection, membership_id: UUID) -> R
     return (await connection.execute(statement)).mappings().one_or_none()
 
 
+async def latest_invited(connection: AsyncConnection, organization_id: UUID, email: str) -> datetime | None:
+    """When an organization has last invited an address to what is over or was accepted. By ix_memberships_email."""
+    statement = select(func.max(Membership.invited_at)).where(
+        Membership.organization_id == organization_id,
+        Membership.team_id.is_(None),
+        Membership.email == email,
+        Membership.status != INVITED,
+    )
+    return (await connection.execute(statement)).scalar_one()
+
+
 async def find_by_token(connection: AsyncConnection, selector: UUID) -> RowMapping | None:
     """The invitation whose link has this selector, locked (uq_memberships_invitation_token)."""
     statement = select(MEMBERSHIPS).where(Membership.invitation_token == selector).with_for_update()
@@ -166,6 +183,8 @@ async def verified(connection: AsyncConnection, email: str) -> UUID | None:
 
 async def expired(connection: AsyncConnection, since: datetime, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Invitations that have ended since then and were not told of; they count as told from now on.
+
+    `concerns_sender` while the organization is there and whoever sent it belongs to it and may come in.
 
     One that is just being accepted or mailed again is left to whoever does it.
     """

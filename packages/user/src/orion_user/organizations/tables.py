@@ -167,6 +167,7 @@ class Membership(Identified, Timestamped, Annotated, Table):
             postgresql_where=text("status = 'INVITED'"),
             postgresql_nulls_not_distinct=True,
         ),
+        Index("ix_memberships_email", "email", postgresql_where=text("email IS NOT NULL")),
         Index("ix_memberships_role_id", "role_id", postgresql_where=text("role_id IS NOT NULL")),
         Index("ix_memberships_invited_by", "invited_by", postgresql_where=text("invited_by IS NOT NULL")),
         Index("ix_memberships_expires_at", "expires_at", postgresql_where=text("status = 'INVITED'")),

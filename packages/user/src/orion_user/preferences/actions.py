@@ -81,8 +81,9 @@ async def patch(
 ) -> Document:
     """Merge changes into a document (RFC 7396); null gives a choice back to its default.
 
-    `require` is given the ETag while nobody else can change it, and raises to refuse. 422 when the outcome breaks the
-    document's schema; 401 when an owner weakens the security of their account without a recent proof of who they are.
+    `require` is given the ETag while nobody else can change it, and raises to refuse. 404 for nobody and for a deleted
+    user; 422 when the outcome breaks the document's schema; 401 when an owner weakens the security of their account
+    without a recent proof of who they are.
     """
     async with database.transaction() as transaction:
         stored: dict[str, Any] = (await _found(transaction.connection, user_id, lock=True))[kind]

@@ -1,4 +1,4 @@
-"""Every statement on `user_preferences`."""
+"""Every statement on `user_preferences`. Whoever changes some looks whether the user is there in `users`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,11 +37,21 @@ async def preferences(connection: AsyncConnection, user_id: UUID) -> RowMapping:
     return (await connection.execute(statement)).mappings().one()
 
 
+IS_LIVING = text("""
+    EXISTS (SELECT FROM users WHERE users.id = user_preferences.user_id AND users.deleted_at IS NULL)    -- pk_users
+""")
+
+
 async def documents(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
-    """All of a user's preferences, locked against other changes if asked. By uq_user_preferences_user_id."""
+    """All of a user's preferences; if asked, locked against other changes, and then only a living user's.
+
+    By uq_user_preferences_user_id.
+    """
     columns = [UserPreferences.locale, UserPreferences.timezone, *(PREFERENCES.c[kind] for kind in KINDS)]
     statement = select(*columns).where(UserPreferences.user_id == user_id)
-    found = await connection.execute(statement.with_for_update() if lock else statement)
+    if lock:
+        statement = statement.where(IS_LIVING).with_for_update()
+    found = await connection.execute(statement)
     return found.mappings().one_or_none()
 
 
