@@ -66,11 +66,6 @@ async def remember_choices(connection: AsyncConnection, event: NotificationPrefe
     )
 
 
-async def forget_unknown(connection: AsyncConnection, user_id: UUID) -> None:
-    """Delete the choices of somebody of whom nothing else is known."""
-    await store.delete_unknown(connection, user_id)
-
-
 async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:
     """What is known of a user; of an unknown one nothing, and nothing is switched off."""
     row = await store.find(connection, user_id)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, select, text, update
+from sqlalchemy import RowMapping, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -54,11 +54,6 @@ async def set_choices(connection: AsyncConnection, user_id: UUID, switches: dict
     """The user's switches; makes the row of one who is not known yet."""
     statement = insert(PREFERENCES).values(id=uuid7(), user_id=user_id, **switches)
     await connection.execute(statement.on_conflict_do_update(index_elements=[PREFERENCES.c.user_id], set_=switches))
-
-
-async def delete_unknown(connection: AsyncConnection, user_id: UUID) -> None:
-    """Delete the row of a user unless it has an address, which every user of auth's has."""
-    await connection.execute(delete(PREFERENCES).where(PREFERENCES.c.user_id == user_id, PREFERENCES.c.email.is_(None)))
 
 
 async def find(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
