@@ -10,6 +10,7 @@ from packages.notifications.tests.conftest import EVENT_KEYRING, USER_EVENT_KEYR
 
 from orion_contracts.erasures import IdentityErased
 from orion_contracts.events import EmailVerified
+from orion_contracts.imports import IdentitiesImported, ImportedIdentity
 from orion_contracts.invitations import InvitationExpired, InvitationMailRequested, InvitationSecrets
 from orion_contracts.user_events import ErasureRequested, NotificationPreferencesChanged
 from orion_core.events.follow import EventFailedError
@@ -182,6 +183,23 @@ async def test_what_both_feeds_tell_in_one_moment_is_forgotten_too(
                 assert not answer.done(), "it has passed by what is not yet committed"
     await answer
     assert {address for (address,) in await query("SELECT recipient FROM notifications")} == {None}
+
+
+async def test_users_who_are_brought_over_get_their_address_although_their_choice_was_heard_before(
+    auth: "AuthFeed", user: "UserFeed", query: "Query"
+) -> None:
+    chosen, known = uuid7(), await auth.register()
+    await user.bring(choices(user, chosen, sms=False))
+    imported = [
+        ImportedIdentity(user_id=each, email=email, is_verified=True, name="Bob", locale="de", timezone="Europe/Vienna")
+        for each, email in ((chosen, "bob@example.com"), (known, "other@example.com"))
+    ]
+    await auth.bring(IdentitiesImported(import_id=uuid7(), identities=imported, imported_at=auth.clock()))
+    kept = (
+        "SELECT name, locale, timezone, sms_enabled, email_verified_at IS NOT NULL FROM user_preferences WHERE email = "
+    )
+    assert await query(f"{kept}'bob@example.com'") == [("Bob", "de", "Europe/Vienna", False, True)]
+    assert await query(f"{kept}'other@example.com'") == []
 
 
 async def test_choices_count_that_are_heard_before_their_user_and_go_with_him(

@@ -29,7 +29,7 @@ async def remember_user(
 async def remember_users(
     connection: AsyncConnection, imported: Sequence[ImportedIdentity], imported_at: datetime
 ) -> None:
-    """The same of many users who were brought over; whoever is known already stays as he is."""
+    """The same of many users who were brought over; whoever has an address already stays as he is."""
     zones = {name: name if _is_zone(name) else "UTC" for name in {each.timezone for each in imported}}
     rows = [
         {

@@ -21,7 +21,13 @@ INSERT_USERS = text("""
       CAST(:user_id AS uuid[]), CAST(:email AS text[]), CAST(:email_verified_at AS timestamptz[]),
       CAST(:name AS text[]), CAST(:locale AS text[]), CAST(:timezone AS text[])
     )
-    ON CONFLICT (user_id) DO NOTHING
+    ON CONFLICT (user_id) DO UPDATE SET
+      email = excluded.email,
+      email_verified_at = excluded.email_verified_at,
+      name = excluded.name,
+      locale = excluded.locale,
+      timezone = excluded.timezone
+    WHERE user_preferences.email IS NULL
 """)
 
 
@@ -33,7 +39,7 @@ async def insert_user(connection: AsyncConnection, values: dict[str, Any]) -> No
 
 
 async def insert_users(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The rows of many users; those that are there already stay as they are."""
+    """The rows of many users. One without an address, made by a choice, keeps its switches; others stay as they are."""
     if rows:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         await connection.execute(INSERT_USERS, columns)
