@@ -17,9 +17,13 @@ class Wire(httpcore.AsyncNetworkBackend):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.timeouts: list[float | None] = []
 
-    async def connect_tcp(self, host: str, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+    async def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
+    ) -> httpcore.AsyncNetworkStream:
         self.asked.append(host)
+        self.timeouts.append(timeout)
         raise httpcore.ConnectError("nothing there")
 
 
@@ -56,6 +60,27 @@ async def test_one_address_inside_is_enough_to_reach_none(names: list[list[str]]
     with pytest.raises(ForbiddenAddressError):
         await network.connect_tcp("siem.example.com", 443)
     assert wire.asked == []
+
+
+async def test_what_is_not_encrypted_goes_to_near_addresses_alone(
+    names: list[list[str]], found: list[str], *, is_asked: bool
+) -> None:
+    wire, network = Wire(), GuardedNetwork(local=True, in_clear=True)
+    network._network = wire  # pyright: ignore[reportPrivateUsage]
+    names.append(found)
+    with pytest.raises(httpcore.ConnectError if is_asked else ForbiddenAddressError):
+        await network.connect_tcp("siem.example.com", 80)
+    assert wire.asked == (found if is_asked else [])
+
+
+async def test_a_client_asks_nobody_on_the_internet_in_clear(
+    names: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(httpcore, "AnyIOBackend", Wire)
+    names.append([PUBLIC])
+    async with httpx.AsyncClient(transport=GuardedTransport(local=True), trust_env=False) as client:
+        with pytest.raises(ForbiddenAddressError, match="unencrypted"):
+            await client.get("http://siem.example.com/")
 
 
 async def test_a_client_asks_nobody_inside_and_says_when_nobody_answers() -> None:

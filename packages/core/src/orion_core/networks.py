@@ -34,9 +34,15 @@ def may_be_reached(address: IPv4Address | IPv6Address, *, local: bool) -> bool:
     address = _carried(address)
     if any(address in never for never in _NEVER):
         return False
-    if local and any(address in near for near in _LOCAL):
+    if local and is_near(address):
         return True
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def is_near(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is on this machine or in a private network."""
+    address = _carried(address)
+    return any(address in near for near in _LOCAL)
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:

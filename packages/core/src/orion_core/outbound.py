@@ -15,7 +15,7 @@ from typing import cast
 import httpcore
 import httpx
 
-from orion_core.networks import may_be_reached
+from orion_core.networks import is_near, may_be_reached
 
 
 class ForbiddenAddressError(Exception):
@@ -28,19 +28,29 @@ async def look_up(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def addresses(host: str, port: int, *, local: bool) -> list[str]:
-    """The addresses of a host, all of which may be reached: else ForbiddenAddressError. OSError when there is none."""
+async def addresses(host: str, port: int, *, local: bool, in_clear: bool = False) -> list[str]:
+    """The addresses of a host, all of which may be reached: else ForbiddenAddressError. OSError when there is none.
+
+    `in_clear`: nothing is encrypted on the way, so all of them must be near.
+    """
     reachable = await look_up(host, port)
-    if not all(may_be_reached(ip_address(address), local=local) for address in reachable):
+    found = [ip_address(address) for address in reachable]
+    if not all(may_be_reached(address, local=local) for address in found):
         raise ForbiddenAddressError(f"{host} has an address that is not public")
+    if in_clear and not all(is_near(address) for address in found):
+        raise ForbiddenAddressError(f"{host} has a public address, where nothing is sent unencrypted")
     return reachable
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses of a host that may be reached, one after the other."""
+    """Connects to the addresses of a host that may be reached, one after the other.
 
-    def __init__(self, *, local: bool) -> None:
+    `in_clear`: for what is not encrypted, which goes to near addresses alone.
+    """
+
+    def __init__(self, *, local: bool, in_clear: bool = False) -> None:
         self._local = local
+        self._in_clear = in_clear
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
@@ -54,7 +64,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         """The first connection that comes about. ForbiddenAddressError before any is tried."""
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
-            reachable = await addresses(host, port, local=self._local)
+            reachable = await addresses(host, port, local=self._local, in_clear=self._in_clear)
         except OSError as error:
             raise failure from error
         for address in reachable:
@@ -66,16 +76,14 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """What an `httpx.AsyncClient` sends by that asks nobody but who may be reached. It knows no proxies."""
+    """What an `httpx.AsyncClient` sends by that asks nobody but who may be reached. It knows no proxies.
+
+    By http it asks near addresses alone.
+    """
 
     def __init__(self, *, local: bool) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=50,
-            max_keepalive_connections=10,
-            keepalive_expiry=30,
-            network_backend=GuardedNetwork(local=local),
-        )
+        self._encrypted = _pool(GuardedNetwork(local=local))
+        self._in_clear = _pool(GuardedNetwork(local=local, in_clear=True))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send; ForbiddenAddressError, or httpx.TransportError."""
@@ -88,14 +96,25 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             extensions=request.extensions,
         )
         try:
-            answer = await self._pool.handle_async_request(sent)
+            answer = await (self._encrypted if url.scheme == "https" else self._in_clear).handle_async_request(sent)
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
             raise httpx.TransportError(f"{type(error).__name__} {error}".strip()) from error
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        await self._encrypted.aclose()
+        await self._in_clear.aclose()
+
+
+def _pool(network: GuardedNetwork) -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        ssl_context=ssl.create_default_context(),
+        max_connections=50,
+        max_keepalive_connections=10,
+        keepalive_expiry=30,
+        network_backend=network,
+    )
 
 
 class _Body(httpx.AsyncByteStream):

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from packages.user.tests.audit_logs.desk import KEYRING, Desk
 
+from orion_core import outbound
 from orion_core.database import Database
 from orion_core.outbound import ForbiddenAddressError, GuardedTransport
 from orion_core.testing import MovableClock
@@ -262,6 +263,19 @@ async def test_a_syslog_server_that_is_near_gets_nothing_unless_that_is_allowed(
         await send_to_syslog(f"syslog+tcp://localhost:{port}", [b"2 hi"], local=False)
     assert got == []
     await send_to_syslog(f"syslog+tcp://localhost:{port}", [b"2 hi"], local=True)
+
+
+async def test_a_syslog_server_on_the_internet_gets_nothing_unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(_: str, __: int) -> list[str]:
+        return ["127.0.0.1", "93.184.216.34"]
+
+    async def connect(address: str, *_: Any, **__: Any) -> Any:
+        raise ConnectionError(address)
+
+    monkeypatch.setattr(outbound, "look_up", look)
+    monkeypatch.setattr(asyncio, "open_connection", connect)
+    with pytest.raises(ForbiddenAddressError, match="unencrypted"):
+        await send_to_syslog("syslog+tcp://siem.example.com:9", [b"2 hi"], local=True)
 
 
 async def test_setting_up(desk: Desk, receiver: Receiver, query: "Query") -> None:

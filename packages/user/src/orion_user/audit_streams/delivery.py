@@ -133,7 +133,8 @@ async def send_to_syslog(url: str, frames: list[bytes], *, local: bool) -> None:
     port = parts.port or rules.SYSLOG_PORTS[parts.scheme]
     host = parts.hostname or ""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        writer = await _connect(host, port, context, await addresses(host, port, local=local))
+        reachable = await addresses(host, port, local=local, in_clear=parts.scheme in rules.IN_CLEAR)
+        writer = await _connect(host, port, context, reachable)
         try:
             writer.writelines(frames)
             await writer.drain()
