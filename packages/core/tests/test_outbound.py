@@ -83,6 +83,15 @@ async def test_a_client_asks_nobody_on_the_internet_in_clear(
             await client.get("http://siem.example.com/")
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+async def test_what_can_be_no_name_has_no_address(host: str) -> None:
+    with pytest.raises(OSError, match="cannot be the name of a host"):
+        await outbound.look_up(host, 443)
+    async with httpx.AsyncClient(transport=GuardedTransport(local=False), trust_env=False) as client:
+        with pytest.raises(httpx.TransportError):
+            await client.get(f"https://{host}/")
+
+
 async def test_a_client_asks_nobody_inside_and_says_when_nobody_answers() -> None:
     async with httpx.AsyncClient(transport=GuardedTransport(local=False), trust_env=False) as client:
         with pytest.raises(ForbiddenAddressError):

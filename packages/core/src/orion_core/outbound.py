@@ -23,8 +23,11 @@ class ForbiddenAddressError(Exception):
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """What a host's name leads to at this moment."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """What a host's name leads to at this moment; OSError when that is nowhere, or when it can be no name."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # an empty label, or one of more than 63 characters
+        raise OSError(f"{host} cannot be the name of a host") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

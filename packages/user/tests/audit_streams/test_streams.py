@@ -278,6 +278,18 @@ async def test_a_syslog_server_on_the_internet_gets_nothing_unencrypted(monkeypa
         await send_to_syslog("syslog+tcp://siem.example.com:9", [b"2 hi"], local=True)
 
 
+async def test_a_host_that_can_be_none_is_a_failure_of_its_stream_and_of_no_other(
+    url: str, desk: Desk, database: Database, clock: MovableClock
+) -> None:
+    stream = await begin(desk, url, from_beginning=True)
+    await happened(database, clock, "a")
+    async with httpx.AsyncClient(transport=GuardedTransport(local=False), trust_env=False) as http:
+        await deliver(Courier(database, http, KEYRING, clock, local=False))
+    shown = (await desk.operator().get(f"/audit-streams/{stream['id']}")).json()
+    assert shown["failures"] == 1, shown
+    assert shown["error"]
+
+
 async def test_setting_up(desk: Desk, receiver: Receiver, query: "Query") -> None:
     stream = await begin(desk)
     client, path = desk.operator(), f"/audit-streams/{stream['id']}"

@@ -74,7 +74,7 @@ class Courier:
         outcome: dict[str, object] = {"failures": 0, "next_attempt_at": None, "error": None}
         try:
             await self._deliver(row)
-        except (RefusedError, ForbiddenAddressError, httpx.HTTPError, OSError, SealError) as error:
+        except (RefusedError, ForbiddenAddressError, httpx.HTTPError, httpx.InvalidURL, OSError, SealError) as error:
             failures = row["failures"] + 1
             reason = f"{type(error).__name__}: {error}"[:500].replace("\0", "")
             log.warning("audit.stream_failed", stream=row["name"], failures=failures, reason=reason)
