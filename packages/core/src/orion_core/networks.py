@@ -6,8 +6,13 @@ IPV6_SITE_BITS = 64
 """One subscriber has a /64 at least, so counting single IPv6 addresses would count nothing."""
 
 _NAT64 = IPv6Network("64:ff9b::/96")
-_NEVER = (IPv4Network("168.63.129.16/32"), IPv4Network("100.100.100.200/32"))
-"""Metadata servers of clouds on addresses that look public or shared (Azure, Alibaba)."""
+_NEVER = (
+    IPv4Network("168.63.129.16/32"),
+    IPv4Network("100.100.100.200/32"),
+    IPv6Network("fd00:ec2::254/128"),
+    IPv6Network("fd20:ce::254/128"),
+)
+"""Metadata servers of clouds on addresses that look public, shared or private (Azure, Alibaba, AWS, Google)."""
 _LOCAL = (
     IPv4Network("127.0.0.0/8"),
     IPv4Network("10.0.0.0/8"),
