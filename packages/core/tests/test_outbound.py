@@ -62,6 +62,19 @@ async def test_one_address_inside_is_enough_to_reach_none(names: list[list[str]]
     assert wire.asked == []
 
 
+@pytest.mark.parametrize("timeout", [5.0, None])
+async def test_an_address_where_nobody_answers_leaves_time_for_the_others(
+    names: list[list[str]], timeout: float | None
+) -> None:
+    wire, network = Wire(), GuardedNetwork(local=False)
+    network._network = wire  # pyright: ignore[reportPrivateUsage]
+    names.append([PUBLIC, ALSO_PUBLIC])
+    with pytest.raises(httpcore.ConnectError):
+        await network.connect_tcp("siem.example.com", 443, timeout)
+    assert wire.timeouts == [timeout and timeout / 2] * 2
+
+
+@pytest.mark.parametrize(("found", "is_asked"), [(["10.0.0.1", "fd00::1"], True), (["10.0.0.1", PUBLIC], False)])
 async def test_what_is_not_encrypted_goes_to_near_addresses_alone(
     names: list[list[str]], found: list[str], *, is_asked: bool
 ) -> None:

@@ -64,15 +64,19 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """The first connection that comes about. ForbiddenAddressError before any is tried."""
+        """The first connection that comes about. ForbiddenAddressError before any is tried.
+
+        Each address has its share of the time: one where nobody answers leaves some for the others.
+        """
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
             reachable = await addresses(host, port, local=self._local, in_clear=self._in_clear)
         except OSError as error:
             raise failure from error
+        share = None if timeout is None else timeout / len(reachable)
         for address in reachable:
             try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await self._network.connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure

@@ -19,7 +19,7 @@ from orion_core.outbound import ForbiddenAddressError, GuardedTransport
 from orion_core.testing import MovableClock
 from orion_user.audit.actions import SYSTEM, Change, record
 from orion_user.audit.checkpoints import extend
-from orion_user.audit_streams import rules
+from orion_user.audit_streams import delivery, rules
 from orion_user.audit_streams.delivery import Courier, send_to_syslog
 
 if TYPE_CHECKING:
@@ -278,6 +278,30 @@ async def test_a_syslog_server_on_the_internet_gets_nothing_unencrypted(monkeypa
         await send_to_syslog("syslog+tcp://siem.example.com:9", [b"2 hi"], local=True)
 
 
+async def test_a_syslog_server_is_reached_although_nobody_answers_at_one_of_its_addresses(
+    syslog: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, got = syslog
+    connect = asyncio.open_connection
+
+    async def look(_: str, __: int) -> list[str]:
+        return ["10.0.0.1", "127.0.0.1"]
+
+    async def silent(address: str, *arguments: Any, **more: Any) -> Any:
+        if address == "10.0.0.1":
+            await asyncio.Event().wait()
+        return await connect(address, *arguments, **more)
+
+    monkeypatch.setattr(outbound, "look_up", look)
+    monkeypatch.setattr(asyncio, "open_connection", silent)
+    monkeypatch.setattr(delivery, "PATIENCE_SECONDS", 0.6)
+    await send_to_syslog(f"syslog+tcp://siem.example.com:{port}", [b"2 hi"], local=True)
+    async with asyncio.timeout(10):
+        while got != [b"hi"]:  # noqa: ASYNC110 -- the server brings it about
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("url", ["https://a..b/x", "https://ü..b/x", "syslog+tls://a..b", "syslog+tls://" + "x" * 64])
 async def test_a_host_that_can_be_none_is_a_failure_of_its_stream_and_of_no_other(
     url: str, desk: Desk, database: Database, clock: MovableClock
 ) -> None:

@@ -147,12 +147,16 @@ async def send_to_syslog(url: str, frames: list[bytes], *, local: bool) -> None:
 
 
 async def _connect(host: str, port: int, context: ssl.SSLContext | None, reachable: list[str]) -> asyncio.StreamWriter:
-    """The first connection that comes about, to an address that was looked at and under the name of the host."""
+    """The first connection that comes about, to an address that was looked at and under the name of the host.
+
+    Each address has its share of the time: one where nobody answers leaves some for the others.
+    """
     failure = OSError(f"{host} has no address")
     for address in reachable:
         try:
             name = None if context is None else host
-            return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
+            async with asyncio.timeout(PATIENCE_SECONDS / len(reachable)):
+                return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
         except OSError as error:
             failure = error
     raise failure
