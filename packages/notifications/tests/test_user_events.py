@@ -1,5 +1,6 @@
 """What user tells: invitations to organizations that leave as mails, and choices that are heeded."""
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from packages.notifications.tests.conftest import EVENT_KEYRING, USER_EVENT_KEYR
 
 from orion_contracts.erasures import IdentityErased
 from orion_contracts.events import EmailVerified
+from orion_contracts.imports import IdentitiesImported, ImportedIdentity
 from orion_contracts.invitations import InvitationExpired, InvitationMailRequested, InvitationSecrets
 from orion_contracts.user_events import ErasureRequested, NotificationPreferencesChanged
 from orion_core.events.follow import EventFailedError
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 LINK = "https://app.example/join?from=mail#invitation=s3lector.s3cret"
 CHANNELS = {"email": True, "sms": True, "push": True, "in_app": True}
 MAILS = "SELECT type, status, error_code FROM notifications WHERE channel = 'EMAIL' ORDER BY id"
+
+WAITING = """
+    SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()
+"""
 
 
 def invitation(user: "UserFeed", keyring: Keyring = USER_EVENT_KEYRING, **other: Any) -> InvitationMailRequested:
@@ -137,6 +143,63 @@ async def test_what_was_sent_to_an_address_is_forgotten_with_whoever_turned_out_
         kept = [address for (address,) in await query("SELECT recipient FROM notifications WHERE channel = 'EMAIL'")]
         assert ("ada@example.com" in kept) is (user_id == stranger), "whoever only typed the address empties nothing"
         assert "grace@example.com" in kept
+
+
+def erasing(user: "UserFeed", user_id: UUID) -> tuple[ErasureRequested, IdentityErased]:
+    """What user tells, and what auth answers."""
+    erasure_id = uuid7()
+    return (
+        ErasureRequested(user_id=user_id, erasure_id=erasure_id, requested_at=user.clock()),
+        IdentityErased(user_id=user_id, erasure_id=erasure_id, counts={}, erased_at=user.clock()),
+    )
+
+
+async def test_an_invitation_that_is_heard_after_the_invited_was_erased_is_forgotten_and_sent_to_nobody(
+    auth: "AuthFeed", user: "UserFeed", query: "Query"
+) -> None:
+    bob = await auth.register("bob@example.com")
+    invited = invitation(user, user_id=bob, recipient="bob@example.com")
+    asked, done = erasing(user, bob)
+    await auth.bring(done)
+    await user.bring(invited, invitation(user), choices(user, bob), asked)
+    kept = await query("SELECT recipient, status FROM notifications WHERE channel = 'EMAIL' ORDER BY recipient")
+    assert kept == [("grace@example.com", "QUEUED"), (None, "CANCELLED")]
+    assert len(await query("SELECT notification_id FROM notification_queue")) == 1
+    assert await query("SELECT user_id FROM user_preferences") == []
+
+
+async def test_what_both_feeds_tell_in_one_moment_is_forgotten_too(
+    auth: "AuthFeed", user: "UserFeed", query: "Query"
+) -> None:
+    bob = await auth.register("bob@example.com")
+    asked, done = erasing(user, bob)
+    heard = user.handlers()
+    async with user.database.transaction() as transaction:
+        await heard[InvitationMailRequested](transaction, invitation(user, user_id=bob, recipient="bob@example.com"))
+        await heard[ErasureRequested](transaction, asked)
+        answer = asyncio.create_task(auth.bring(done))
+        async with asyncio.timeout(5):
+            while not await query(WAITING):
+                assert not answer.done(), "it has passed by what is not yet committed"
+    await answer
+    assert {address for (address,) in await query("SELECT recipient FROM notifications")} == {None}
+
+
+async def test_users_who_are_brought_over_get_their_address_although_their_choice_was_heard_before(
+    auth: "AuthFeed", user: "UserFeed", query: "Query"
+) -> None:
+    chosen, known = uuid7(), await auth.register()
+    await user.bring(choices(user, chosen, sms=False))
+    imported = [
+        ImportedIdentity(user_id=each, email=email, is_verified=True, name="Bob", locale="de", timezone="Europe/Vienna")
+        for each, email in ((chosen, "bob@example.com"), (known, "other@example.com"))
+    ]
+    await auth.bring(IdentitiesImported(import_id=uuid7(), identities=imported, imported_at=auth.clock()))
+    kept = (
+        "SELECT name, locale, timezone, sms_enabled, email_verified_at IS NOT NULL FROM user_preferences WHERE email = "
+    )
+    assert await query(f"{kept}'bob@example.com'") == [("Bob", "de", "Europe/Vienna", False, True)]
+    assert await query(f"{kept}'other@example.com'") == []
 
 
 async def test_choices_count_that_are_heard_before_their_user_and_go_with_him(

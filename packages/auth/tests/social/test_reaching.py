@@ -42,6 +42,11 @@ class TestAddresses:
     ) -> None:
         assert not may_be_reached(address, local=True)
 
+    @pytest.mark.parametrize("text", ["fd00:ec2::254", "fd20:ce::254"])
+    def test_nor_is_it_on_a_private_address(self, text: str) -> None:
+        assert not may_be_reached(IPv6Address(text), local=True)
+        assert may_be_reached(IPv6Address(text) + 1, local=True)
+
     @given(st.text(max_size=80) | st.builds("https://{}".format, st.text(max_size=60)))
     def test_any_text_is_judged_without_an_error(self, text: str) -> None:
         fault = url_fault(text, local=False)

@@ -6,8 +6,13 @@ IPV6_SITE_BITS = 64
 """One subscriber has a /64 at least, so counting single IPv6 addresses would count nothing."""
 
 _NAT64 = IPv6Network("64:ff9b::/96")
-_NEVER = (IPv4Network("168.63.129.16/32"), IPv4Network("100.100.100.200/32"))
-"""Metadata servers of clouds on addresses that look public or shared (Azure, Alibaba)."""
+_NEVER = (
+    IPv4Network("168.63.129.16/32"),
+    IPv4Network("100.100.100.200/32"),
+    IPv6Network("fd00:ec2::254/128"),
+    IPv6Network("fd20:ce::254/128"),
+)
+"""Metadata servers of clouds on addresses that look public, shared or private (Azure, Alibaba, AWS, Google)."""
 _LOCAL = (
     IPv4Network("127.0.0.0/8"),
     IPv4Network("10.0.0.0/8"),
@@ -34,9 +39,15 @@ def may_be_reached(address: IPv4Address | IPv6Address, *, local: bool) -> bool:
     address = _carried(address)
     if any(address in never for never in _NEVER):
         return False
-    if local and any(address in near for near in _LOCAL):
+    if local and is_near(address):
         return True
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def is_near(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is on this machine or in a private network."""
+    address = _carried(address)
+    return any(address in near for near in _LOCAL)
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:

@@ -15,7 +15,7 @@ from typing import cast
 import httpcore
 import httpx
 
-from orion_core.networks import may_be_reached
+from orion_core.networks import is_near, may_be_reached
 
 
 class ForbiddenAddressError(Exception):
@@ -23,24 +23,37 @@ class ForbiddenAddressError(Exception):
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """What a host's name leads to at this moment."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """What a host's name leads to at this moment; OSError when that is nowhere, or when it can be no name."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # an empty label, or one of more than 63 characters
+        raise OSError(f"{host} cannot be the name of a host") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-async def addresses(host: str, port: int, *, local: bool) -> list[str]:
-    """The addresses of a host, all of which may be reached: else ForbiddenAddressError. OSError when there is none."""
+async def addresses(host: str, port: int, *, local: bool, in_clear: bool = False) -> list[str]:
+    """The addresses of a host, all of which may be reached: else ForbiddenAddressError. OSError when there is none.
+
+    `in_clear`: nothing is encrypted on the way, so all of them must be near.
+    """
     reachable = await look_up(host, port)
-    if not all(may_be_reached(ip_address(address), local=local) for address in reachable):
+    found = [ip_address(address) for address in reachable]
+    if not all(may_be_reached(address, local=local) for address in found):
         raise ForbiddenAddressError(f"{host} has an address that is not public")
+    if in_clear and not all(is_near(address) for address in found):
+        raise ForbiddenAddressError(f"{host} has a public address, where nothing is sent unencrypted")
     return reachable
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses of a host that may be reached, one after the other."""
+    """Connects to the addresses of a host that may be reached, one after the other.
 
-    def __init__(self, *, local: bool) -> None:
+    `in_clear`: for what is not encrypted, which goes to near addresses alone.
+    """
+
+    def __init__(self, *, local: bool, in_clear: bool = False) -> None:
         self._local = local
+        self._in_clear = in_clear
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
@@ -51,31 +64,33 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """The first connection that comes about. ForbiddenAddressError before any is tried."""
+        """The first connection that comes about. ForbiddenAddressError before any is tried.
+
+        Each address has its share of the time: one where nobody answers leaves some for the others.
+        """
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         try:
-            reachable = await addresses(host, port, local=self._local)
+            reachable = await addresses(host, port, local=self._local, in_clear=self._in_clear)
         except OSError as error:
             raise failure from error
+        share = None if timeout is None else timeout / len(reachable)
         for address in reachable:
             try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                return await self._network.connect_tcp(address, port, share, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """What an `httpx.AsyncClient` sends by that asks nobody but who may be reached. It knows no proxies."""
+    """What an `httpx.AsyncClient` sends by that asks nobody but who may be reached. It knows no proxies.
+
+    By http it asks near addresses alone.
+    """
 
     def __init__(self, *, local: bool) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=50,
-            max_keepalive_connections=10,
-            keepalive_expiry=30,
-            network_backend=GuardedNetwork(local=local),
-        )
+        self._encrypted = _pool(GuardedNetwork(local=local))
+        self._in_clear = _pool(GuardedNetwork(local=local, in_clear=True))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send; ForbiddenAddressError, or httpx.TransportError."""
@@ -88,14 +103,25 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             extensions=request.extensions,
         )
         try:
-            answer = await self._pool.handle_async_request(sent)
+            answer = await (self._encrypted if url.scheme == "https" else self._in_clear).handle_async_request(sent)
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
             raise httpx.TransportError(f"{type(error).__name__} {error}".strip()) from error
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        await self._encrypted.aclose()
+        await self._in_clear.aclose()
+
+
+def _pool(network: GuardedNetwork) -> httpcore.AsyncConnectionPool:
+    return httpcore.AsyncConnectionPool(
+        ssl_context=ssl.create_default_context(),
+        max_connections=50,
+        max_keepalive_connections=10,
+        keepalive_expiry=30,
+        network_backend=network,
+    )
 
 
 class _Body(httpx.AsyncByteStream):

@@ -13,10 +13,11 @@ from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.sealing import Keyring
 from orion_notifications.account_orders import Product
+from orion_notifications.erasures import actions as erasures
 from orion_notifications.invitation_orders import expiry_order, invitation_order
 from orion_notifications.notifications.actions import Desk, queue_or_log
 from orion_notifications.preferences.actions import contact as contact_of
-from orion_notifications.preferences.actions import forget_unknown, remember_choices
+from orion_notifications.preferences.actions import remember_choices
 
 log = structlog.get_logger()
 
@@ -59,9 +60,9 @@ class UserConsumer:
         await remember_choices(transaction.connection, event)
 
     async def erasure_requested(self, transaction: Transaction, event: ErasureRequested) -> None:
-        """Drop what was chosen by somebody of whom auth has told nothing, or nothing any more.
+        """Forget somebody of whom auth has told nothing, or nothing any more.
 
         The two feeds are heard independently. Whatever is known by auth's goes when auth says so (`IdentityErased`);
-        a choice that is heard after that must not stay behind.
+        an invitation or a choice that stands before this in user's feed, and is heard after that, must not stay behind.
         """
-        await forget_unknown(transaction.connection, event.user_id)
+        await erasures.erase_late(transaction, event.user_id, self.clock())

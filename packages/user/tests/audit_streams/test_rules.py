@@ -50,6 +50,14 @@ def test_an_address_that_is_not_public_is_refused_where_it_is_written(scheme: st
     assert (rules.fault(f"{scheme}://{host}", local=True) is None) is not is_linked
 
 
+@pytest.mark.parametrize("host", ["93.184.216.34", "[2606:2800:220:1::1]", "[::ffff:93.184.216.34]"])
+def test_a_public_address_gets_nothing_unencrypted(host: str) -> None:
+    for scheme in ("http", "syslog+tcp"):
+        assert "must be encrypted" in (rules.fault(f"{scheme}://{host}", local=True) or "")
+    for scheme in ("https", "syslog+tls"):
+        assert rules.fault(f"{scheme}://{host}", local=True) is None
+
+
 @pytest.mark.parametrize("url", WRONG)
 def test_wrong_urls(url: str) -> None:
     assert rules.fault(url, local=True) is not None

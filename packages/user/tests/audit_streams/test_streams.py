@@ -13,12 +13,13 @@ import httpx
 import pytest
 from packages.user.tests.audit_logs.desk import KEYRING, Desk
 
+from orion_core import outbound
 from orion_core.database import Database
 from orion_core.outbound import ForbiddenAddressError, GuardedTransport
 from orion_core.testing import MovableClock
 from orion_user.audit.actions import SYSTEM, Change, record
 from orion_user.audit.checkpoints import extend
-from orion_user.audit_streams import rules
+from orion_user.audit_streams import delivery, rules
 from orion_user.audit_streams.delivery import Courier, send_to_syslog
 
 if TYPE_CHECKING:
@@ -262,6 +263,55 @@ async def test_a_syslog_server_that_is_near_gets_nothing_unless_that_is_allowed(
         await send_to_syslog(f"syslog+tcp://localhost:{port}", [b"2 hi"], local=False)
     assert got == []
     await send_to_syslog(f"syslog+tcp://localhost:{port}", [b"2 hi"], local=True)
+
+
+async def test_a_syslog_server_on_the_internet_gets_nothing_unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(_: str, __: int) -> list[str]:
+        return ["127.0.0.1", "93.184.216.34"]
+
+    async def connect(address: str, *_: Any, **__: Any) -> Any:
+        raise ConnectionError(address)
+
+    monkeypatch.setattr(outbound, "look_up", look)
+    monkeypatch.setattr(asyncio, "open_connection", connect)
+    with pytest.raises(ForbiddenAddressError, match="unencrypted"):
+        await send_to_syslog("syslog+tcp://siem.example.com:9", [b"2 hi"], local=True)
+
+
+async def test_a_syslog_server_is_reached_although_nobody_answers_at_one_of_its_addresses(
+    syslog: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, got = syslog
+    connect = asyncio.open_connection
+
+    async def look(_: str, __: int) -> list[str]:
+        return ["10.0.0.1", "127.0.0.1"]
+
+    async def silent(address: str, *arguments: Any, **more: Any) -> Any:
+        if address == "10.0.0.1":
+            await asyncio.Event().wait()
+        return await connect(address, *arguments, **more)
+
+    monkeypatch.setattr(outbound, "look_up", look)
+    monkeypatch.setattr(asyncio, "open_connection", silent)
+    monkeypatch.setattr(delivery, "PATIENCE_SECONDS", 0.6)
+    await send_to_syslog(f"syslog+tcp://siem.example.com:{port}", [b"2 hi"], local=True)
+    async with asyncio.timeout(10):
+        while got != [b"hi"]:  # noqa: ASYNC110 -- the server brings it about
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("url", ["https://a..b/x", "https://ü..b/x", "syslog+tls://a..b", "syslog+tls://" + "x" * 64])
+async def test_a_host_that_can_be_none_is_a_failure_of_its_stream_and_of_no_other(
+    url: str, desk: Desk, database: Database, clock: MovableClock
+) -> None:
+    stream = await begin(desk, url, from_beginning=True)
+    await happened(database, clock, "a")
+    async with httpx.AsyncClient(transport=GuardedTransport(local=False), trust_env=False) as http:
+        await deliver(Courier(database, http, KEYRING, clock, local=False))
+    shown = (await desk.operator().get(f"/audit-streams/{stream['id']}")).json()
+    assert shown["failures"] == 1, shown
+    assert shown["error"]
 
 
 async def test_setting_up(desk: Desk, receiver: Receiver, query: "Query") -> None:

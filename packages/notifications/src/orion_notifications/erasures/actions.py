@@ -15,11 +15,21 @@ from orion_notifications.erasures import store
 async def erase(transaction: Transaction, outbox: Outbox, event: IdentityErased, now: datetime) -> None:
     """Forget the person: what waits is not sent, and of what was sent only the fact stays, without a word or address.
 
-    It comes in auth's feed behind all that auth has told of the person, so nothing follows that would bring it back.
+    It comes in auth's feed behind all that auth has told of the person. What user has told before may be heard later:
+    that goes by `erase_late`.
     """
     counts = await store.erase(transaction.connection, event.user_id, now)
     told = MessagesErased(user_id=event.user_id, erasure_id=event.erasure_id, counts=counts, erased_at=now)
     await outbox.record(transaction, told, now)
+
+
+async def erase_late(transaction: Transaction, user_id: UUID, now: datetime) -> None:
+    """Forget what was heard of a person in user's feed after auth's had said that the person is to be forgotten.
+
+    Somebody whom auth still knows is left alone: the end of his erasure comes in auth's feed.
+    """
+    if not await store.hold_known(transaction.connection, user_id):
+        await store.erase(transaction.connection, user_id, now)
 
 
 async def known_of(database: Database, user_id: UUID) -> dict[str, list[dict[str, Any]]]:

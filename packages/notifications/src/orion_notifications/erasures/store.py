@@ -9,6 +9,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+HOLD = text("SELECT email FROM user_preferences WHERE user_id = :user_id FOR UPDATE")
+"""Two erasures of one person, each from a feed of its own, follow one another: the later sees what the other wrote."""
+
 TAKE_OVER = text("""
     UPDATE notifications SET user_id = :user_id
     WHERE user_id IS NULL                                    -- ix_notifications_user_id_status
@@ -68,9 +71,18 @@ STEPS = {
 """In this order. A worker that has a message in its hands loses its place in the queue, so it writes nothing more."""
 
 
+async def hold_known(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether a person has an address, which every user of auth's has; nobody else erases the person until the commit.
+
+    By the unique index on user_preferences.user_id.
+    """
+    return (await connection.execute(HOLD, {"user_id": user_id})).scalar_one_or_none() is not None
+
+
 async def erase(connection: AsyncConnection, user_id: UUID, now: datetime) -> dict[str, int]:
     """Empty or delete all that tells of a person; how many rows of each table that were."""
     counts: dict[str, int] = {}
+    await connection.execute(HOLD, {"user_id": user_id})
     await connection.execute(TAKE_OVER, {"user_id": user_id})
     for table, statement in STEPS.items():
         values = {"user_id": user_id, "now": now}

@@ -29,7 +29,7 @@ async def remember_user(
 async def remember_users(
     connection: AsyncConnection, imported: Sequence[ImportedIdentity], imported_at: datetime
 ) -> None:
-    """The same of many users who were brought over; whoever is known already stays as he is."""
+    """The same of many users who were brought over; whoever has an address already stays as he is."""
     zones = {name: name if _is_zone(name) else "UTC" for name in {each.timezone for each in imported}}
     rows = [
         {
@@ -64,11 +64,6 @@ async def remember_choices(connection: AsyncConnection, event: NotificationPrefe
     await store.set_choices(
         connection, event.user_id, switches | {"category_channels": dict.fromkeys(event.muted_categories, nowhere)}
     )
-
-
-async def forget_unknown(connection: AsyncConnection, user_id: UUID) -> None:
-    """Delete the choices of somebody of whom nothing else is known."""
-    await store.delete_unknown(connection, user_id)
 
 
 async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, select, text, update
+from sqlalchemy import RowMapping, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,7 +21,13 @@ INSERT_USERS = text("""
       CAST(:user_id AS uuid[]), CAST(:email AS text[]), CAST(:email_verified_at AS timestamptz[]),
       CAST(:name AS text[]), CAST(:locale AS text[]), CAST(:timezone AS text[])
     )
-    ON CONFLICT (user_id) DO NOTHING
+    ON CONFLICT (user_id) DO UPDATE SET
+      email = excluded.email,
+      email_verified_at = excluded.email_verified_at,
+      name = excluded.name,
+      locale = excluded.locale,
+      timezone = excluded.timezone
+    WHERE user_preferences.email IS NULL
 """)
 
 
@@ -33,7 +39,7 @@ async def insert_user(connection: AsyncConnection, values: dict[str, Any]) -> No
 
 
 async def insert_users(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The rows of many users; those that are there already stay as they are."""
+    """The rows of many users. One without an address, made by a choice, keeps its switches; others stay as they are."""
     if rows:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         await connection.execute(INSERT_USERS, columns)
@@ -54,11 +60,6 @@ async def set_choices(connection: AsyncConnection, user_id: UUID, switches: dict
     """The user's switches; makes the row of one who is not known yet."""
     statement = insert(PREFERENCES).values(id=uuid7(), user_id=user_id, **switches)
     await connection.execute(statement.on_conflict_do_update(index_elements=[PREFERENCES.c.user_id], set_=switches))
-
-
-async def delete_unknown(connection: AsyncConnection, user_id: UUID) -> None:
-    """Delete the row of a user unless it has an address, which every user of auth's has."""
-    await connection.execute(delete(PREFERENCES).where(PREFERENCES.c.user_id == user_id, PREFERENCES.c.email.is_(None)))
 
 
 async def find(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:

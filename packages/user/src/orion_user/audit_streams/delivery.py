@@ -74,7 +74,7 @@ class Courier:
         outcome: dict[str, object] = {"failures": 0, "next_attempt_at": None, "error": None}
         try:
             await self._deliver(row)
-        except (RefusedError, ForbiddenAddressError, httpx.HTTPError, OSError, SealError) as error:
+        except (RefusedError, ForbiddenAddressError, httpx.HTTPError, httpx.InvalidURL, OSError, SealError) as error:
             failures = row["failures"] + 1
             reason = f"{type(error).__name__}: {error}"[:500].replace("\0", "")
             log.warning("audit.stream_failed", stream=row["name"], failures=failures, reason=reason)
@@ -133,7 +133,8 @@ async def send_to_syslog(url: str, frames: list[bytes], *, local: bool) -> None:
     port = parts.port or rules.SYSLOG_PORTS[parts.scheme]
     host = parts.hostname or ""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        writer = await _connect(host, port, context, await addresses(host, port, local=local))
+        reachable = await addresses(host, port, local=local, in_clear=parts.scheme in rules.IN_CLEAR)
+        writer = await _connect(host, port, context, reachable)
         try:
             writer.writelines(frames)
             await writer.drain()
@@ -146,12 +147,16 @@ async def send_to_syslog(url: str, frames: list[bytes], *, local: bool) -> None:
 
 
 async def _connect(host: str, port: int, context: ssl.SSLContext | None, reachable: list[str]) -> asyncio.StreamWriter:
-    """The first connection that comes about, to an address that was looked at and under the name of the host."""
+    """The first connection that comes about, to an address that was looked at and under the name of the host.
+
+    Each address has its share of the time: one where nobody answers leaves some for the others.
+    """
     failure = OSError(f"{host} has no address")
     for address in reachable:
         try:
             name = None if context is None else host
-            return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
+            async with asyncio.timeout(PATIENCE_SECONDS / len(reachable)):
+                return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
         except OSError as error:
             failure = error
     raise failure

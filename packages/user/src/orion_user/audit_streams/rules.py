@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from orion_core.networks import literal, may_be_reached
+from orion_core.networks import is_near, literal, may_be_reached
 
 AT_ONCE = 500
 """Entries of one delivery."""
 
 WEBHOOK = ("https", "http")
 SYSLOG = ("syslog+tls", "syslog+tcp")
+IN_CLEAR = ("http", "syslog+tcp")
 SYSLOG_PORTS = {"syslog+tls": 6514, "syslog+tcp": 601}
 """RFC 5425 §4.1, RFC 3195 §9.2."""
 
@@ -33,7 +34,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 
 def fault(url: str, *, local: bool) -> str | None:
-    """What is wrong with where a stream goes; `local`: it may be near, and encryption can wait.
+    """What is wrong with where a stream goes; `local`: it may be near, and unencrypted there.
 
     The addresses of a name are looked at with every connection, since it can be pointed elsewhere at any time.
     """
@@ -48,11 +49,13 @@ def fault(url: str, *, local: bool) -> str | None:
         return "it must name a host, and neither a user nor a fragment"
     if parts.scheme in SYSLOG and (parts.path not in ("", "/") or parts.query):
         return "a syslog server has a host and a port alone"
-    if parts.scheme in ("http", "syslog+tcp") and not local:
+    if parts.scheme in IN_CLEAR and not local:
         return "outside of development it must be encrypted: https:// or syslog+tls://"
     address = literal(parts.hostname)
     if address is not None and not may_be_reached(address, local=local):
         return "it leads to an address that is not public"
+    if address is not None and parts.scheme in IN_CLEAR and not is_near(address):
+        return "what goes to a public address must be encrypted: https:// or syslog+tls://"
     return None
 
 
