@@ -262,7 +262,10 @@ async def test_connections_that_the_server_closed_meanwhile_are_replaced_unnotic
 ) -> None:
     async with database.autocommit() as connection:
         pid = await scalar(connection, "SELECT pg_backend_pid()")
-    await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'orion_test_auth'")
+    await owner.execute("""
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE usename = 'orion_test_auth' AND datname = current_database()
+    """)
     while await owner.fetchval("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     async with database.autocommit() as connection:

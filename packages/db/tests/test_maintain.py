@@ -158,7 +158,8 @@ async def test_a_server_that_goes_away_is_told_as_that(target: orion_db.Target) 
         await until(lambda: is_rebuilding(target))
         await run(
             target,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'orion db maintain%'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE application_name LIKE 'orion db maintain%' AND datname = '{target.database}'",
             as_owner=False,
         )
         with pytest.raises(DBAPIError) as raised:
