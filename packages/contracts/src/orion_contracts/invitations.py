@@ -1,6 +1,6 @@
 """What user has notifications mail about invitations to organizations."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orion_contracts.event import Event, UserEvent
 from orion_contracts.types import AwareDatetime, Email, Locale
 
-OrganizationName = str
+OrganizationName = Annotated[str, Field(max_length=100)]
 
 
 class InvitationSecrets(BaseModel):
@@ -33,7 +33,7 @@ class InvitationMailRequested(Event):
     """One mail for each; asking twice with the same id sends once."""
     membership_id: UUID
     organization_id: UUID
-    organization: OrganizationName = Field(max_length=100)
+    organization: OrganizationName
     recipient: Email
     user_id: UUID | None = None
     """Whose address it is known to be; empty: nobody's here."""
@@ -64,7 +64,7 @@ class InvitationExpired(UserEvent):
 
     membership_id: UUID
     organization_id: UUID
-    organization: OrganizationName = Field(max_length=100)
+    organization: OrganizationName
     email: Email
     """The address that was invited."""
     expired_at: AwareDatetime

@@ -45,6 +45,25 @@ async def addresses(host: str, port: int, *, local: bool, in_clear: bool = False
     return reachable
 
 
+async def open_connection(
+    host: str, port: int, context: ssl.SSLContext | None, *, local: bool, timeout: float
+) -> asyncio.StreamWriter:
+    """What to write to: over TLS under the host's name, by `context`, or without one in clear, to near addresses alone.
+
+    ForbiddenAddressError before any address is tried; OSError, or TimeoutError, when no connection comes about.
+    """
+    reachable = await addresses(host, port, local=local, in_clear=context is None)
+    name = None if context is None else host
+    failure = OSError(f"{host} has no address")
+    for address in reachable:
+        try:
+            async with asyncio.timeout(timeout / len(reachable)):  # one where nobody answers leaves some for the others
+                return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
+        except OSError as error:
+            failure = error
+    raise failure
+
+
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to the addresses of a host that may be reached, one after the other.
 

@@ -54,8 +54,9 @@ async def admit(database: Database, uses: Uses, claims: AccessClaims, context: R
     key_id, second = UUID(claims.sid), int(now.timestamp())
     async with database.autocommit() as connection:
         row = await store.admit(connection, key_id, second, second - WINDOW - 1)
-    ends = None if row is None else Ends(row["expires_at"], row["overlap_until"], row["revoked_at"])
-    if row is None or ends is None or not ends.is_good(now) or not row["may_come_in"]:
+    if row is None or not row["may_come_in"]:
+        raise token_ended(claims)
+    if not Ends(row["expires_at"], row["overlap_until"], row["revoked_at"]).is_good(now):
         raise token_ended(claims)
     if not rules.admits(row["allowed_cidrs"], context.ip_address):
         detail = "This API key may not be used from this address; its owner has named the networks that it is for."

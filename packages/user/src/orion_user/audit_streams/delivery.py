@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.background import pause
 from orion_core.clock import Clock
 from orion_core.database import Database
-from orion_core.outbound import ForbiddenAddressError, addresses
+from orion_core.outbound import ForbiddenAddressError, open_connection
 from orion_core.sealing import Keyring, SealError, place
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Covered
@@ -131,10 +131,8 @@ async def send_to_syslog(url: str, frames: list[bytes], *, local: bool) -> None:
     parts = urlsplit(url)
     context = ssl.create_default_context() if parts.scheme == "syslog+tls" else None
     port = parts.port or rules.SYSLOG_PORTS[parts.scheme]
-    host = parts.hostname or ""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        reachable = await addresses(host, port, local=local, in_clear=parts.scheme in rules.IN_CLEAR)
-        writer = await _connect(host, port, context, reachable)
+        writer = await open_connection(parts.hostname or "", port, context, local=local, timeout=PATIENCE_SECONDS)
         try:
             writer.writelines(frames)
             await writer.drain()
@@ -144,19 +142,3 @@ async def send_to_syslog(url: str, frames: list[bytes], *, local: bool) -> None:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
-
-
-async def _connect(host: str, port: int, context: ssl.SSLContext | None, reachable: list[str]) -> asyncio.StreamWriter:
-    """The first connection that comes about, to an address that was looked at and under the name of the host.
-
-    Each address has its share of the time: one where nobody answers leaves some for the others.
-    """
-    failure = OSError(f"{host} has no address")
-    for address in reachable:
-        try:
-            name = None if context is None else host
-            async with asyncio.timeout(PATIENCE_SECONDS / len(reachable)):
-                return (await asyncio.open_connection(address, port, ssl=context, server_hostname=name))[1]
-        except OSError as error:
-            failure = error
-    raise failure

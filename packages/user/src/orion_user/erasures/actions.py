@@ -24,6 +24,7 @@ from orion_user.base import Table
 from orion_user.erasures import store
 from orion_user.erasures.rules import ErasureReason
 from orion_user.erasures.shapes import ErasureShape, HoldShape
+from orion_user.organizations import actions as organizations
 from orion_user.users import actions as users
 
 USERS = "users"
@@ -79,9 +80,11 @@ async def erase_here(transaction: Transaction, erasure_id: UUID, user_id: UUID, 
     counts = await personal_data.count(connection, Table.metadata, USERS, user_id)
     try:
         async with connection.begin_nested():
-            email = await store.verified_email(connection, user_id)
+            user = await users.record(connection, user_id)
+            email = user["email"] if user is not None and user["email_verified_at"] is not None else None
             await users.delete_for_good(connection, user_id)
-            await store.forget_invitations(connection, email)
+            if email is not None:
+                await organizations.forget_address(transaction, email)
             counts["outbox"] = await store.delete_events(connection, user_id, email)
             await audit.erase(transaction, user_id, now)
     except IntegrityError:

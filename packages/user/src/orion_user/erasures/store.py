@@ -41,18 +41,6 @@ DELETE_EVENTS = text("""
         AND (data ->> 'user_id' = :user_id OR :email IN (data ->> 'email', data ->> 'recipient'))
 """)
 
-VERIFIED_EMAIL = text("SELECT email FROM users WHERE id = :user_id AND email_verified_at IS NOT NULL")
-
-FORGET_INVITATIONS = text("""
-    DELETE FROM memberships
-    WHERE email = :email AND status = 'INVITED'                               -- uq_memberships_invited
-""")
-
-FORGET_ADDRESS = text("""
-    UPDATE memberships SET email = NULL
-    WHERE email = :email AND status <> 'INVITED'                              -- ix_memberships_email
-""")
-
 
 async def find(connection: AsyncConnection, erasure_id: UUID, *, lock: bool = False) -> RowMapping | None:
     """An erasure, locked against other changes if asked. By pk_erasures."""
@@ -102,18 +90,6 @@ async def due(connection: AsyncConnection, now: datetime, limit: int) -> Sequenc
 async def owns_organization(connection: AsyncConnection, user_id: UUID) -> bool:
     """Whether an organization would be left without its owner. By ix_organizations_owner_id."""
     return bool((await connection.execute(OWNS_ORGANIZATION, {"user_id": user_id})).scalar_one())
-
-
-async def verified_email(connection: AsyncConnection, user_id: UUID) -> str | None:
-    """The address that a user has shown to be his (pk_users)."""
-    return (await connection.execute(VERIFIED_EMAIL, {"user_id": user_id})).scalar_one_or_none()
-
-
-async def forget_invitations(connection: AsyncConnection, email: str | None) -> None:
-    """Delete what an address is invited to, and take it out of what is over or was accepted by somebody else."""
-    if email is not None:
-        await connection.execute(FORGET_INVITATIONS, {"email": email})
-        await connection.execute(FORGET_ADDRESS, {"email": email})
 
 
 async def delete_events(connection: AsyncConnection, user_id: UUID, email: str | None) -> int:

@@ -127,6 +127,12 @@ async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> Organiz
     return OrganizationState.of(row)
 
 
+async def forget_address(transaction: Transaction, email: str) -> None:
+    """Delete what an address is invited to, and take it out of what is over or was accepted by somebody else."""
+    await store.delete_invitations(transaction.connection, email)
+    await store.empty_address(transaction.connection, email)
+
+
 async def seen(desk: Desk, connection: AsyncConnection, organization_id: UUID) -> RowMapping:
     """The row of a living organization that the caller may see."""
     row = await living(connection, organization_id)

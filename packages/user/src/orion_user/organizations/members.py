@@ -32,12 +32,12 @@ async def page(
     """
     here = in_organization(organization_id)
     async with desk.database.autocommit() as connection:
-        await living(connection, organization_id)
         if await desk.may(connection, "user:create", here) or await desk.may(connection, "system:read", here):
+            await living(connection, organization_id)
             return await store.memberships(connection, organization_id, team_id, after, limit)
         await seen(desk, connection, organization_id)
-        assert desk.user_id is not None  # only members get here
-        reader = (desk.user_id, default_visibility())
+        assert desk.person is not None  # only members get here
+        reader = (desk.person, default_visibility())
         return await store.fellows(connection, organization_id, team_id, reader, after, limit)
 
 

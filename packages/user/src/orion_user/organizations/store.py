@@ -240,6 +240,17 @@ async def fellows(
     return (await connection.execute(statement, values | of_team | {"limit": limit})).mappings().all()
 
 
+async def delete_invitations(connection: AsyncConnection, email: str) -> None:
+    """Delete the open invitations of an address. By ix_memberships_email."""
+    await connection.execute(delete(MEMBERSHIPS).where(Membership.email == email, Membership.status == INVITED))
+
+
+async def empty_address(connection: AsyncConnection, email: str) -> None:
+    """Take an address out of memberships that it was invited to. By ix_memberships_email."""
+    statement = update(MEMBERSHIPS).where(Membership.email == email, Membership.status != INVITED)
+    await connection.execute(statement.values(email=None))
+
+
 async def invitations(connection: AsyncConnection, email: str, now: datetime) -> Sequence[RowMapping]:
     """Open invitations of an address. By uq_memberships_invited."""
     statement = (
