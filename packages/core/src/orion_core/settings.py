@@ -147,12 +147,11 @@ DatabaseUrl = Annotated[str, AfterValidator(_postgres_url)]
 
 
 def _fault(settings: type[Settings], entry: dict[str, Any]) -> str:
-    variable = str(entry["loc"][0])
+    named = str(entry["loc"][0])  # the variable; of a default that is not good enough, the field
+    fields = settings.model_fields
+    field = fields.get(named) or next((each for each in fields.values() if each.validation_alias == named), None)
     reason = "is not set" if entry["type"] == "missing" else f"is wrong: {entry['msg'].removeprefix('Value error, ')}"
-    example = next(
-        (_example(field) for field in settings.model_fields.values() if field.validation_alias == variable), ""
-    )
-    return f"{variable} {reason}.{example}"
+    return f"{field.validation_alias} {reason}.{_example(field)}" if field else f"{named} {reason}."
 
 
 def _undecodable(settings: type[Settings], message: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from orion_core.sealing import Keyring
 from orion_core.settings import (
@@ -29,11 +29,12 @@ class UserSettings(ServiceSettings):
         "http://127.0.0.1:7101/",
         pattern=r"^https?://[^#\s]+$",
         max_length=1000,
+        validate_default=True,
         validation_alias="USER_INVITATION_URL",
         examples=["https://app.example.com/invitations"],
     )
     """The application's page that invitations to organizations link to, with `#invitation=…` behind it: it signs its
-    reader in or up, and sends the token to `/user/v1/me/invitation-acceptances`."""
+    reader in or up, and sends the token to `/user/v1/me/invitation-acceptances`. Required in production, by https."""
     service_private_key: dict[str, Any] | None = service_private_key("USER_SERVICE_PRIVATE_KEY")
     """By what this service signs when it asks auth for tokens: a private JWK, whose public half auth has in
     AUTH_SERVICE_PUBLIC_KEYS. Unset: it shows the key below."""
@@ -54,6 +55,14 @@ class UserSettings(ServiceSettings):
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
     _parse_keyring = field_validator("sealing_keys", "event_sealing_keys", mode="before")(parse_keyring)
+
+    @field_validator("invitation_url")
+    @classmethod
+    def _is_encrypted(cls, value: str, info: ValidationInfo) -> str:
+        """A link with a token in it leads nobody to a page that others on the way can write."""
+        if info.data.get("environment") == "production" and not value.startswith("https://"):
+            raise ValueError("in production it must begin with https://")
+        return value
 
     @property
     def allows_local_streams(self) -> bool:
