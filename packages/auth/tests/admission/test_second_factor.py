@@ -23,7 +23,7 @@ UNLIKE = Assessment(60, [Reason("impossible_travel", 60, "Oslo and Lima within a
 
 @pytest.fixture
 def risky(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def assess(*_: object, **__: object) -> Assessment:
+    def assess(*_: object, **__: object) -> Assessment:
         return UNLIKE
 
     monkeypatch.setattr(admission.risk, "assess_sign_in", assess)

@@ -66,7 +66,7 @@ async def test_what_does_not_earn_trust_begins_the_session_without_it(auth: "Aut
 async def test_a_code_that_was_asked_for_because_of_risk_earns_none(
     auth: "Auth", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def assess(*_: object, **__: object) -> Assessment:
+    def assess(*_: object, **__: object) -> Assessment:
         return Assessment(60, [Reason("impossible_travel", 60, "Oslo and Lima within an hour.")], "STEP_UP")
 
     monkeypatch.setattr(admission.risk, "assess_sign_in", assess)

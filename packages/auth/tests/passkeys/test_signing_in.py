@@ -211,7 +211,7 @@ async def test_risk_is_asked_and_may_stop_it(auth: "Auth", ada: "User", monkeypa
     await ada.add()
     verdicts: Iterator[Verdict] = iter(("STEP_UP", "BLOCK"))
 
-    async def assess(*_: object, **__: object) -> Assessment:
+    def assess(*_: object, **__: object) -> Assessment:
         return Assessment(90, [Reason("impossible_travel", 90, "Oslo and Lima within an hour.")], next(verdicts))
 
     monkeypatch.setattr(admission.risk, "assess_sign_in", assess)

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from orion_auth.identities import actions as identities
 from orion_auth.sessions import actions as sessions
+from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import GRACE
 from orion_contracts.events import SessionEnded
@@ -83,7 +84,10 @@ class World:
                 identity = await identities.hold(transaction, self.user_id, self.now)
                 assert identity is not None
                 outbox, bearer = self.parts.outbox, CLIENTS["owner"]
-                return await sessions.begin(transaction, outbox, identity, bearer, ("pwd",), self.now, self.policy)
+                live = await tokens.live_by_last_use(self.user_id, self.now).alone(transaction.connection)
+                return await sessions.begin(
+                    transaction, outbox, identity, bearer, ("pwd",), self.now, self.policy, live=live
+                )
 
         return self._wait(begin())
 

@@ -91,7 +91,7 @@ async def test_a_sign_in_under_way_begins_nothing_that_lives_on(auth: "Auth") ->
         ending = asyncio.create_task(end_all(auth, ada))
         await somebody_waits(auth)
         started = await sessions.begin(
-            entering, parts.outbox, identity, BEARER, ("pwd",), auth.clock(), SessionPolicy()
+            entering, parts.outbox, identity, BEARER, ("pwd",), auth.clock(), SessionPolicy(), live=[]
         )
     assert await ending == 1
     granted = await sessions.grant(parts.signer, started, None, auth.clock())

@@ -7,9 +7,11 @@ SQLAlchemy's expression or text with its types, compiled by its dialect, and sen
 
 import collections
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, Generic, TypeVar, overload
 
 import asyncpg
 from asyncpg.exceptions import DataError, IntegrityConstraintViolationError, InternalClientError
@@ -26,6 +28,12 @@ REFUSALS = (asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
 
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
+
+Answer = TypeVar("Answer")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 
 
 class Statement:
@@ -59,7 +67,7 @@ class Statement:
 
     async def all(self, connection: AsyncConnection, values: Values) -> list[Any]:
         """Every row, its columns as attributes. Fails as SQLAlchemy does, by DBAPIError."""
-        return [self._read(record) for record in await fetch(connection, self.sql, self.arguments(values))]
+        return [self.read(record) for record in await fetch(connection, self.sql, self.arguments(values))]
 
     async def one(self, connection: AsyncConnection, values: Values) -> Any:
         """The only row."""
@@ -70,25 +78,77 @@ class Statement:
         """The only row, or None."""
         rows = await self.all(connection, values)
         if len(rows) > 1:
-            raise ValueError(f"{len(rows)} rows where there can be one: {self.sql}")
+            raise _too_many_rows(len(rows), self.sql)
         return rows[0] if rows else None
 
     async def execute(self, connection: AsyncConnection, values: Values) -> None:
         """Send it, for what it changes."""
         await fetch(connection, self.sql, self.arguments(values))
 
-    def _read(self, record: asyncpg.Record) -> Any:
+    def read(self, record: asyncpg.Record) -> Any:
+        """A record of the driver, its columns as attributes, with Python's values."""
+        return self.row(list(record.keys()), list(record.values()))
+
+    def row(self, names: Sequence[str], values: Sequence[Any]) -> Any:
+        """The same of its names and values, which have the order of the statement's columns."""
         if self._row is None:
-            names = list(record.keys())
             self._row = collections.namedtuple("Row", names, rename=True)  # pyright: ignore[reportUntypedNamedTuple]
             if self._converts:
                 self._results = [self._converts.get(name) for name in names]
         if self._results is None:
-            return self._row._make(record)
+            return self._row._make(values)
         return self._row._make(
             convert(value) if convert is not None else value
-            for value, convert in zip(record, self._results, strict=True)
+            for value, convert in zip(values, self._results, strict=True)
         )
+
+
+@dataclass(frozen=True)
+class Look(Generic[Answer]):
+    """A question that one row answers, or none, and what that row means: several are asked together."""
+
+    statement: Statement
+    values: Values
+    meaning: Callable[[Any], Answer]
+    """Of the row, or of None."""
+
+    async def alone(self, connection: AsyncConnection) -> Answer:
+        """Ask this only."""
+        return self.meaning(await self.statement.one_or_none(connection, self.values))
+
+
+@overload
+async def look_together(connection: AsyncConnection, one: Look[A], two: Look[B], /) -> tuple[A, B]: ...
+@overload
+async def look_together(
+    connection: AsyncConnection, one: Look[A], two: Look[B], three: Look[C], four: Look[D], /
+) -> tuple[A, B, C, D]: ...
+async def look_together(connection: AsyncConnection, /, *looks: Look[Any]) -> tuple[Any, ...]:
+    """What several looks find in one round trip, all at the same moment."""
+    sql = _side_by_side(tuple(look.statement for look in looks))
+    arguments = [argument for look in looks for argument in look.statement.arguments(look.values)]
+    records = await fetch(connection, sql, arguments)
+    if len(records) > 1:
+        raise _too_many_rows(len(records), sql)
+    names, values = list(records[0].keys()), list(records[0].values())
+    begins = [n for n, name in enumerate(names) if name == _FOUND]
+    parts = [slice(begin + 1, end) for begin, end in pairwise([*begins, len(names)])]
+    return tuple(
+        look.meaning(look.statement.row(names[part], values[part]) if values[begin] else None)
+        for look, begin, part in zip(looks, begins, parts, strict=True)
+    )
+
+
+_FOUND = "look found a row"
+
+
+@lru_cache(256)
+def _side_by_side(statements: tuple[Statement, ...]) -> str:
+    looks = (
+        f'LEFT JOIN (SELECT true AS "{_FOUND}", look.* FROM (\n{sql}\n) AS look) AS look_{n} ON true'  # noqa: S608
+        for n, sql in enumerate(_numbered_on(statements))
+    )
+    return "\n".join(["SELECT *", "FROM (SELECT) AS always", *looks])
 
 
 async def execute_together(connection: AsyncConnection, writes: Sequence[tuple[Statement, Values]]) -> None:
@@ -105,12 +165,20 @@ async def execute_together(connection: AsyncConnection, writes: Sequence[tuple[S
 def _together(statements: tuple[Statement, ...]) -> str:
     if len(statements) == 1:
         return statements[0].sql
-    parts, before = list[str](), 0
-    for n, statement in enumerate(statements):
-        sql = _PARAMETER.sub(lambda found, add=before: f"${int(found[1]) + add}", statement.sql)
-        parts.append(f"write_{n} AS (\n{sql}\n)")
-        before += len(statement.parameters)
+    parts = (f"write_{n} AS (\n{sql}\n)" for n, sql in enumerate(_numbered_on(statements)))
     return f"WITH {', '.join(parts)}\nSELECT"
+
+
+def _numbered_on(statements: tuple[Statement, ...]) -> Iterator[str]:
+    """The statements for use in one: each has its parameters behind those of the one before."""
+    before = 0
+    for statement in statements:
+        yield _PARAMETER.sub(lambda found, add=before: f"${int(found[1]) + add}", statement.sql)
+        before += len(statement.parameters)
+
+
+def _too_many_rows(count: int, sql: str) -> ValueError:
+    return ValueError(f"{count} rows where there can be one: {sql}")
 
 
 async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:

@@ -147,7 +147,7 @@ async def test_a_long_poll_ends_with_the_first_event(source: "Source") -> None:
     assert time.perf_counter() - began < POLL_SECONDS, "a ring wakes the reader; it does not wait for its next poll"
 
 
-async def test_readers_of_a_busy_feed_get_the_events_of_a_tenth_of_a_second_together(source: "Source") -> None:
+async def test_readers_of_a_busy_feed_get_the_events_of_a_moment_together(source: "Source") -> None:
     async def write() -> None:
         while not stop.is_set():
             written.extend(await source.record())

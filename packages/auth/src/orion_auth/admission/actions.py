@@ -4,14 +4,15 @@ A way in (a password, a passkey, a mailed link, another provider) finds out who 
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from orion_auth.admission import half_finished
 from orion_auth.admission.half_finished import FirstHalf
 from orion_auth.admission.rules import Proof, next_step
 from orion_auth.devices import actions as devices
-from orion_auth.devices.actions import Recognised
 from orion_auth.disavowals import actions as disavowals
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
@@ -30,6 +31,7 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import NEW_DEVICE, SIGN_IN_BLOCKED, SIGN_IN_SUSPICIOUS, SIGNED_IN, Kind
 from orion_auth.sessions import actions as sessions
 from orion_auth.sessions.actions import Grant, Started
+from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.actions import Challenged
@@ -39,6 +41,7 @@ from orion_core.database import Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
+from orion_core.statement import look_together
 
 
 @dataclass(frozen=True)
@@ -86,17 +89,20 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
     """Begin a session for an identity in good standing that has shown `proof`, unless risk or rules are against it.
 
     409 when the account has changed since it was looked up; 403 when the attempt is stopped, which its owner is told.
-    Whether the user has second factors or none, it takes the same four reads to find out.
+    Whether the user has second factors or none, it takes the same two reads to find out.
     """
     visit = replace(visit, bearer=gate.locate(visit.bearer))
     async with gate.database.transaction() as transaction:
         if await identities.hold(transaction, identity.id, visit.now) != identity:
             raise _changed_meanwhile()
-        device = await devices.recognise(transaction, identity.id, visit.bearer, visit.now)
-        assessment = await risk.assess_sign_in(
-            transaction, identity.id, device, visit.bearer, visit.now, _known(gate, visit, proof)
+        device, past, enrolled, live = await look_together(
+            transaction.connection,
+            devices.recognised(identity.id, visit.bearer, visit.now),
+            risk.past(identity.id, visit.bearer, visit.now),
+            two_factor.enrolled(identity.id),
+            tokens.live_by_last_use(identity.id, visit.now),
         )
-        enrolled = await two_factor.enrolled(transaction.connection, identity.id)
+        assessment = risk.assess_sign_in(past, device, visit.bearer, visit.now, _known(gate, visit, proof))
         enrolling = must_enrol(enrolled, gate.factor_policy)
         step = next_step(
             proof,
@@ -109,7 +115,7 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
         )
         match step:
             case "ADMIT":
-                outcome = await enter(transaction, gate, visit, identity, proof, device, assessment)
+                outcome = await enter(transaction, gate, visit, identity, proof, assessment, live)
             case "CHALLENGE":
                 first = FirstHalf(
                     visit.method,
@@ -138,11 +144,14 @@ async def enter(
     visit: Visit,
     identity: KnownIdentity,
     proof: Proof,
-    device: Recognised,
     assessment: Assessment,
+    live: Sequence[UUID],
     second: TwoFactorMethod | None = None,
 ) -> Started:
-    """Begin the session and write down that it was begun; `second` is the second factor that was shown."""
+    """Begin the session and write down that it was begun.
+
+    `live` are `tokens.live_by_last_use`, `second` is the second factor that was shown.
+    """
     started = await sessions.begin(
         transaction,
         gate.outbox,
@@ -151,6 +160,7 @@ async def enter(
         references(proof.amr, second) if second else proof.amr,
         visit.now,
         gate.session_policy,
+        live=live,
         remember=visit.remember,
     )
     finding = Finding(

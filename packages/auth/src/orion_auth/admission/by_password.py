@@ -26,6 +26,7 @@ from orion_auth.two_factor.actions import Challenged
 from orion_contracts.events import SignInFailed
 from orion_core.errors import Problem
 from orion_core.ids import uuid7
+from orion_core.statement import look_together
 
 PROOF = Proof(("pwd",))
 
@@ -55,9 +56,9 @@ async def sign_in(
     email = normalise_email(email_text)
     visit = Visit(LoginMethod.PASSWORD, email, bearer, now, started, remember=remember)
     async with gate.database.autocommit() as connection:
-        identity = await identities.find_by_email(connection, email, now)
-        # Nobody's id when there is no such identity, so that the same statements run.
-        device = await devices.known(connection, identity.id if identity else uuid7(), bearer)
+        identity, device = await look_together(
+            connection, identities.by_email(email, now), devices.known(email, bearer)
+        )
     lane.require_room(is_known=device is not None)  # before it is counted: what is not tried is no try
     taken = await _take_limit(gate, visit, device)
     password_is_right = await lane.verify(

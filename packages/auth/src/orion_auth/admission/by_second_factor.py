@@ -23,6 +23,7 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import BACKUP_CODE_USED, DEVICE_TRUSTED, TWO_FACTOR_ENABLED, TWO_FACTOR_FAILED
 from orion_auth.sessions import actions as sessions
 from orion_auth.sessions.actions import Grant, Started
+from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.actions import HalfFinished, TotpOffer
@@ -32,6 +33,7 @@ from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState
+from orion_core.statement import look_together
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,11 @@ async def _answer(
     transaction: Transaction, gate: Gate, visit: Visit, sign_in: HalfFinished, answer: Answer, check: Check | None
 ) -> Started | Literal["OVER", "WRONG"]:
     identity = await _hold(transaction, gate, sign_in, visit.now)
-    device = await devices.recognise(transaction, sign_in.user_id, visit.bearer, visit.now)
+    device, live = await look_together(
+        transaction.connection,
+        devices.recognised(sign_in.user_id, visit.bearer, visit.now),
+        tokens.live_by_last_use(sign_in.user_id, visit.now),
+    )
     if identity is None or device.is_blocked or await _was_set_up_meanwhile(transaction, sign_in):
         await two_factor.finish(transaction, sign_in, None, visit.now)
         return "OVER"
@@ -150,15 +156,13 @@ async def _answer(
     if kind is not None:
         circumstances = circumstances_of(visit, first.assessment)
         await security_events.note(transaction, gate.outbox, kind, identity, circumstances, visit.now)
-    started = await enter(
-        transaction, gate, visit, identity, first.proof, device, first.assessment, second=answer.method
-    )
+    started = await enter(transaction, gate, visit, identity, first.proof, first.assessment, live, second=answer.method)
     return replace(started, trust=await _trust(transaction, gate, visit, identity, answer))
 
 
 async def _was_set_up_meanwhile(transaction: Transaction, sign_in: HalfFinished) -> bool:
     """Whether the second factor that a sign-in was to set up is there by now: somebody else's must not replace it."""
-    return sign_in.must_enrol and (await two_factor.enrolled(transaction.connection, sign_in.user_id)).is_enabled
+    return sign_in.must_enrol and (await two_factor.enrolled(sign_in.user_id).alone(transaction.connection)).is_enabled
 
 
 async def _trust(
@@ -171,7 +175,7 @@ async def _trust(
     """
     if answer.trust is None or visit.bearer.device_id is None:
         return None
-    if answer.method not in (await two_factor.enrolled(transaction.connection, identity.id)).verified:
+    if answer.method not in (await two_factor.enrolled(identity.id).alone(transaction.connection)).verified:
         return None
     device_id = visit.bearer.device_id
     await transaction.write_later()  # the device may be new

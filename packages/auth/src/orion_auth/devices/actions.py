@@ -14,6 +14,7 @@ from orion_auth.tokens.actions import Bearer
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
 from orion_core.secrets import hash_secret, new_secret
+from orion_core.statement import Look
 
 
 @dataclass(frozen=True)
@@ -46,35 +47,42 @@ class DeviceName:
     type: str
 
 
-async def recognise(transaction: Transaction, user_id: UUID, bearer: Bearer, now: datetime) -> Recognised:
-    """Look the device up among those of the user; changes nothing.
+def recognised(user_id: UUID, bearer: Bearer, now: datetime) -> Look[Recognised]:
+    """The device among those of the user.
 
     A client that names no device is never recognised: what else it shows, many others show too.
     """
-    row = await store.find(transaction.connection, user_id, bearer.device_id or "")
-    if row is None:
-        return Recognised(bearer.device_id, is_known=False, is_trusted=False, is_blocked=False)
-    return Recognised(
-        bearer.device_id,
-        is_known=True,
-        is_trusted=is_trusted(row.status, row.trust_expires_at, now) and is_proved(row.secret_hash, _shown(bearer)),
-        is_blocked=row.status is DeviceStatus.BLOCKED,
-        has_changed=has_changed(row.fingerprint, bearer.fingerprint),
-    )
+
+    def meaning(row: AnyRow | None) -> Recognised:
+        if row is None:
+            return Recognised(bearer.device_id, is_known=False, is_trusted=False, is_blocked=False)
+        return Recognised(
+            bearer.device_id,
+            is_known=True,
+            is_trusted=is_trusted(row.status, row.trust_expires_at, now) and is_proved(row.secret_hash, _shown(bearer)),
+            is_blocked=row.status is DeviceStatus.BLOCKED,
+            has_changed=has_changed(row.fingerprint, bearer.fingerprint),
+        )
+
+    return Look(store.FIND, {"user_id": user_id, "device_id": bearer.device_id or ""}, meaning)
 
 
-async def known(connection: AsyncConnection, user_id: UUID, bearer: Bearer) -> KnownDevice | None:
-    """The device when it is one that the user has signed in from and has not blocked; changes nothing.
+def known(email: str | None, bearer: Bearer) -> Look[KnownDevice | None]:
+    """The device when it is one that the holder of an address has signed in from and has not blocked.
 
     One that was given a secret is known by that alone: whoever shows only its id may have read it somewhere.
     """
-    row = await store.find(connection, user_id, bearer.device_id or "")
-    if row is None or row.status is DeviceStatus.BLOCKED:
-        return None
-    name = f"{user_id} {bearer.device_id}"
-    if row.secret_hash is None:
-        return KnownDevice(name, is_proved=False)
-    return KnownDevice(name, is_proved=True) if is_proved(row.secret_hash, _shown(bearer)) else None
+
+    def meaning(row: AnyRow | None) -> KnownDevice | None:
+        if row is None or row.status is DeviceStatus.BLOCKED:
+            return None
+        name = f"{row.user_id} {bearer.device_id}"
+        if row.secret_hash is None:
+            return KnownDevice(name, is_proved=False)
+        return KnownDevice(name, is_proved=True) if is_proved(row.secret_hash, _shown(bearer)) else None
+
+    values = {"email": email or "", "device_id": bearer.device_id or "", "nobody": uuid7()}
+    return Look(store.FIND_BY_EMAIL, values, meaning)
 
 
 async def names(connection: AsyncConnection, user_id: UUID, device_ids: Collection[str]) -> dict[str, DeviceName]:

@@ -15,16 +15,24 @@ from orion_core.statement import Statement
 MOST_LISTED = 200
 
 
-_FIND = Statement(
-    select(Device.status, Device.trust_expires_at, Device.secret_hash, Device.fingerprint).where(
-        Device.user_id == bindparam("user_id"), Device.device_id == bindparam("device_id")
-    )
+_KNOWN_BY = Device.user_id, Device.status, Device.trust_expires_at, Device.secret_hash, Device.fingerprint
+
+FIND = Statement(
+    select(*_KNOWN_BY).where(Device.user_id == bindparam("user_id"), Device.device_id == bindparam("device_id"))
 )
+"""One device of one user (uq_devices_user_id_device_id)."""
 
-
-async def find(connection: AsyncConnection, user_id: UUID, device_id: str) -> AnyRow | None:
-    """One device of one user (uq_devices_user_id_device_id)."""
-    return await _FIND.one_or_none(connection, {"user_id": user_id, "device_id": device_id})
+FIND_BY_EMAIL = Statement(
+    text("""
+    SELECT user_id, status, trust_expires_at, secret_hash, fingerprint
+    FROM devices                                                                -- uq_devices_user_id_device_id
+    WHERE device_id = :device_id AND user_id = coalesce(
+      (SELECT id FROM identities WHERE email = :email AND deleted_at IS NULL),  -- uq_identities_email
+      CAST(:nobody AS uuid)
+    )
+""").columns(*_KNOWN_BY)
+)
+"""One device of whoever has an address; where nobody has it, `nobody` is looked for, so that it costs the same."""
 
 
 async def list_names(connection: AsyncConnection, user_id: UUID, device_ids: Sequence[str]) -> Sequence[AnyRow]:

@@ -15,6 +15,7 @@ from orion_auth.identities.rules import IdentityStatus, Standing, standing
 from orion_core.database import Transaction
 from orion_core.errors import unauthenticated
 from orion_core.ids import uuid7
+from orion_core.statement import Look
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,14 @@ class NewIdentity:
     id: UUID = field(default_factory=uuid7)
 
 
-async def find_by_email(connection: AsyncConnection, email: str | None, now: datetime) -> KnownIdentity | None:
+def by_email(email: str | None, now: datetime) -> Look[KnownIdentity | None]:
     """The identity with that address; None is looked for too, so that a malformed address costs the same."""
-    return _known(await store.find_by_email(connection, email or ""), now)
+    return Look(store.FIND_BY_EMAIL, {"email": email or ""}, lambda row: _known(row, now))
+
+
+async def find_by_email(connection: AsyncConnection, email: str | None, now: datetime) -> KnownIdentity | None:
+    """The same, when nothing else is looked for."""
+    return await by_email(email, now).alone(connection)
 
 
 async def find(connection: AsyncConnection, identity_id: UUID, now: datetime) -> KnownIdentity | None:

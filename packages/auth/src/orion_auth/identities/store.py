@@ -31,13 +31,9 @@ _PENDING = literal(IdentityStatus.PENDING, Identity.status.type)
 
 
 _LIVING = select(*_COLUMNS).where(Identity.deleted_at.is_(None))
-_FIND_BY_EMAIL = Statement(_LIVING.where(Identity.email == bindparam("email")))
+FIND_BY_EMAIL = Statement(_LIVING.where(Identity.email == bindparam("email")))
+"""The living identity with that address (uq_identities_email)."""
 _HOLD = Statement(_LIVING.where(Identity.id == bindparam("id")).with_for_update(key_share=True))
-
-
-async def find_by_email(connection: AsyncConnection, email: str) -> AnyRow | None:
-    """The living identity with that address (uq_identities_email)."""
-    return await _FIND_BY_EMAIL.one_or_none(connection, {"email": email})
 
 
 async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:

@@ -153,7 +153,7 @@ async def remove(gate: Gate, owner: Owner, row_id: UUID) -> None:
         row = await passkeys.remove(transaction, owner.user_id, row_id)
         if row is None:
             raise not_found("passkey")
-        present = await two_factor.enrolled(transaction.connection, owner.user_id)
+        present = await two_factor.enrolled(owner.user_id).alone(transaction.connection)
         is_factor = TwoFactorMethod.HARDWARE_KEY in present.verified
         if is_factor and not await passkeys.count(transaction.connection, owner.user_id):
             if not may_remove(present, TwoFactorMethod.HARDWARE_KEY, gate.factor_policy):

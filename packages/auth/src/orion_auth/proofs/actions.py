@@ -119,7 +119,7 @@ async def send_code(
     """Send a code for a proof; one that was sent before is worthless. 422 for a method that the account has not."""
     subject = user_id(claims)
     async with gate.database.autocommit() as connection:
-        _require_offered(gate, await two_factor.enrolled(connection, subject), method)
+        _require_offered(gate, await two_factor.enrolled(subject).alone(connection), method)
         phone = await two_factor.phone_of(connection, subject) if method is TwoFactorMethod.SMS else None
     state = await rate_limits.take_two_factor_code(gate.database, subject, now)
     if phone is not None:
@@ -188,7 +188,7 @@ async def _record_proof(gate: Gate, attempt: _Try, shown: Shown) -> tuple[str, .
 
 async def _is_shown(transaction: Transaction, gate: Gate, attempt: _Try, second: Second) -> bool:
     connection, subject = transaction.connection, attempt.identity.id
-    _require_offered(gate, await two_factor.enrolled(connection, subject), second.method)
+    _require_offered(gate, await two_factor.enrolled(subject).alone(connection), second.method)
     keyring, drift = gate.mailing.keyring, gate.factor_policy.totp_drift
     return await two_factor.is_shown_again(
         transaction, keyring, subject, second.method, second.code, attempt.now, drift

@@ -65,7 +65,7 @@ async def ask(gate: Gate, challenge: str, delay: timedelta, bearer: Bearer, now:
     await rate_limits.take_recovery(gate.database, sign_in.user_id, now)
     async with gate.database.transaction() as transaction:
         identity, contacts = await _hold(transaction, gate, sign_in, now)
-        if not (await two_factor.enrolled(transaction.connection, identity.id)).is_enabled:
+        if not (await two_factor.enrolled(identity.id).alone(transaction.connection)).is_enabled:
             raise refusals.not_needed()
         if not _reached(gate, identity, contacts):
             raise refusals.not_set_up()

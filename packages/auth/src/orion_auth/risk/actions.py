@@ -1,4 +1,4 @@
-"""Assessing a sign-in inside the transaction that decides on it."""
+"""Assessing a sign-in."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from orion_auth.location import Location
 from orion_auth.risk import store
 from orion_auth.risk.rules import Assessment, Policy, Signals, assess, share_of_hour, slowest_speed
 from orion_auth.tokens.actions import Bearer
-from orion_core.database import Transaction
+from orion_core.statement import Look
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,17 @@ class Circumstance:
     network_is_anonymising: bool = False
 
 
-async def assess_sign_in(
-    transaction: Transaction,
-    user_id: UUID,
-    device: Recognised,
-    bearer: Bearer,
-    now: datetime,
-    known: Circumstance | None = None,
+def past(user_id: UUID, bearer: Bearer, now: datetime) -> Look[AnyRow]:
+    """What is known of the past of an attempt, and the policy in force."""
+    values = {"user_id": user_id, "ip_address": bearer.ip_address, "country": bearer.place.country, "now": now}
+    return Look(store.SIGNALS, values, lambda row: row)
+
+
+def assess_sign_in(
+    row: AnyRow, device: Recognised, bearer: Bearer, now: datetime, known: Circumstance | None = None
 ) -> Assessment:
-    """How unlike the user this attempt is; one statement."""
+    """How unlike the user this attempt is, by its `past`."""
     known = known or Circumstance()
-    row = await store.gather(transaction.connection, user_id, bearer.ip_address, bearer.place.country, now)
     hours: dict[str, int] = row.hours or {}
     signals = Signals(
         has_signed_in_before=row.last_came_at is not None,

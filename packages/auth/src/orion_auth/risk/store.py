@@ -12,9 +12,8 @@ from orion_auth.base import AnyRow
 from orion_auth.risk.tables import RiskPolicy
 from orion_core.ids import uuid7_floor
 from orion_core.statement import Statement
-from orion_core.tables import IpAddress
 
-_SIGNALS = Statement(
+SIGNALS = Statement(
     text("""
     WITH came AS MATERIALIZED (
       SELECT attempted_at, country, location
@@ -62,14 +61,6 @@ _SIGNALS = Statement(
 Each scan has an index and a LIMIT, and all but that of the user's own sign-ins an end in time; that one reads past the
 failures between them. With a million attempts it takes 0.4 to 0.8 ms (bench/plans.py).
 """
-
-
-async def gather(
-    connection: AsyncConnection, user_id: UUID, address: IpAddress, country: str | None, now: datetime
-) -> AnyRow:
-    """What is known of the past of an attempt, and the policy in force."""
-    values = {"user_id": user_id, "ip_address": address, "country": country, "now": now}
-    return await _SIGNALS.one(connection, values)
 
 
 async def active(connection: AsyncConnection) -> AnyRow | None:

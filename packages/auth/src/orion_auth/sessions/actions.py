@@ -1,5 +1,6 @@
 """Beginning a session, carrying it on, and ending it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TOKEN_REUSED
 from orion_auth.session_policy import SessionPolicy
 from orion_auth.sessions import store
-from orion_auth.sessions.rules import REFUSAL_MARGIN, LiveSession, too_many
+from orion_auth.sessions.rules import REFUSAL_MARGIN, too_many
 from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSigner
 from orion_auth.successors import Successors
 from orion_auth.tokens import actions as tokens
@@ -71,12 +72,13 @@ async def begin(
     now: datetime,
     policy: SessionPolicy,
     *,
+    live: Sequence[UUID],
     remember: bool = True,
 ) -> Started:
     """Begin a session for an identity that has proved who it is by the methods `amr` (RFC 8176).
 
-    The caller holds the identity. When the user has more sessions by it than he may have, those that were not used for
-    longest end.
+    The caller has held the identity, and then found `tokens.live_by_last_use`. When the user has more sessions by this
+    one than he may have, those that were not used for longest end.
     """
     lifetime = policy.remembered if remember else policy.unremembered
     session = NewSession(
@@ -104,9 +106,7 @@ async def begin(
         expires_at=session.expires_at,
     )
     await outbox.record(transaction, event, now)
-    known = await tokens.list_sessions(transaction.connection, identity.id, now)
-    live = [LiveSession(each.id, each.last_used_at) for each in known if each.id != session.id]
-    for each in too_many([*live, LiveSession(session.id, now)], policy.most, session.id):
+    for each in too_many(live, policy.most):
         await _end(transaction, outbox, identity.id, each, "LIMIT", now)
     return Started(session, identity.security_epoch, refresh_token, bearer.jkt)
 

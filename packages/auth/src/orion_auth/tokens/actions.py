@@ -20,6 +20,7 @@ from orion_core.dpop import Proof
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
 from orion_core.secrets import hash_secret, new_secret, new_selector
+from orion_core.statement import Look
 from orion_core.tables import IpAddress
 
 
@@ -260,6 +261,11 @@ async def list_sessions(
     """The live sessions of a user, the latest first, going on after the session `after`."""
     rows = await store.list_sessions(connection, user_id, now, after=after, limit=limit)
     return [_session(row) for row in rows]
+
+
+def live_by_last_use(user_id: UUID, now: datetime) -> Look[Sequence[UUID]]:
+    """The live sessions of a user, the one that was not used for longest first."""
+    return Look(store.LIVE_BY_LAST_USE, {"user_id": user_id, "now": now}, lambda row: row.session_ids)
 
 
 async def find_session(

@@ -180,6 +180,20 @@ async def list_sessions(
     return await _LIVE_SESSIONS.all(connection, values)
 
 
+LIVE_BY_LAST_USE = Statement(
+    text("""
+    SELECT ARRAY(
+      SELECT session_id
+      FROM auth_tokens                                          -- ix_auth_tokens_user_id_type_status
+      WHERE user_id = :user_id AND type = 'REFRESH' AND status = 'ACTIVE'
+        AND expires_at > :now AND (idle_until IS NULL OR idle_until > :now)
+      ORDER BY issued_at, session_id
+    ) AS session_ids
+""")
+)
+"""The live sessions of a user, the one not used for longest first."""
+
+
 async def note_proof(
     connection: AsyncConnection,
     user_id: UUID,

@@ -36,6 +36,7 @@ from orion_core.http.authentication import user_id as owner_of
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
 from orion_core.secrets import new_code
+from orion_core.statement import Look
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,12 @@ _TOKEN = re.compile(r"([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
 _TOKEN_PURPOSE = "half-finished sign-in"
 
 
-async def enrolled(connection: AsyncConnection, user_id: UUID) -> Enrolled:
+def enrolled(user_id: UUID) -> Look[Enrolled]:
     """What the user has as second factors."""
-    row = await store.find_factors(connection, user_id)
+    return Look(store.FIND_FACTORS, {"user_id": user_id}, _enrolled)
+
+
+def _enrolled(row: AnyRow | None) -> Enrolled:
     if row is None:
         return Enrolled()
     verified_at = {
@@ -259,7 +263,7 @@ async def require_shown(database: Database, claims: AccessClaims, now: datetime)
         return
     subject = owner_of(claims)
     async with database.autocommit() as connection:
-        if not (await enrolled(connection, subject)).is_enabled:
+        if not (await enrolled(subject).alone(connection)).is_enabled:
             return
         session = await tokens.find_session(connection, subject, UUID(claims.sid), now)
     if session is None or SEVERAL_FACTORS not in session.amr:
@@ -306,7 +310,7 @@ async def note_hardware_key(transaction: Transaction, user_id: UUID, has_one: bo
     Without any second factor there is nothing for backup codes to stand in for.
     """
     await store.ensure_row(transaction.connection, user_id)
-    present = await enrolled(transaction.connection, user_id)
+    present = await enrolled(user_id).alone(transaction.connection)
     if has_one:
         values: dict[str, Any] = {
             "hardware_key_verified_at": now,

@@ -86,7 +86,7 @@ async def save(
     now: datetime,
 ) -> None:
     """Keep a method that was shown, and tell the owner."""
-    before = await enrolled(transaction.connection, identity.id)
+    before = await enrolled(identity.id).alone(transaction.connection)
     common: dict[str, Any] = {"is_enabled": True, "primary_method": before.primary or method}
     await store.change(transaction.connection, identity.id, values | common)
     if circumstances.session_id is not None:

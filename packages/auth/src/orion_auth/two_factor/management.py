@@ -50,7 +50,7 @@ async def read(gate: Gate, user_id: UUID) -> State:
     """What the user has as second factors."""
     async with gate.database.autocommit() as connection:
         row = await store.find_factors(connection, user_id)
-        present = await enrolled(connection, user_id)
+        present = await enrolled(user_id).alone(connection)
     if row is None:
         return State(present, {}, None, None, gate.factor_policy.is_required)
     verified_at = {
@@ -72,7 +72,7 @@ async def set_primary(gate: Gate, user_id: UUID, method: TwoFactorMethod, now: d
     """Have this method asked for first; 409 when the user has not set it up."""
     async with gate.database.transaction() as transaction:
         await identities.hold_caller(transaction, user_id, now)
-        present = await enrolled(transaction.connection, user_id)
+        present = await enrolled(user_id).alone(transaction.connection)
         if method not in present.verified:
             detail = "This method is not set up; set it up first."
             raise Problem(409, "method_not_set_up", "Method not set up", detail)
@@ -90,7 +90,7 @@ async def remove(
     """
     async with gate.database.transaction() as transaction:
         identity = await identities.hold_caller(transaction, user_id, now)
-        present = await enrolled(transaction.connection, user_id)
+        present = await enrolled(user_id).alone(transaction.connection)
         if method is TwoFactorMethod.HARDWARE_KEY and method in present.verified:
             detail = (
                 "Keys are removed one by one: DELETE /auth/v1/me/passkeys/{id}. With the last one the method is gone."
@@ -116,7 +116,7 @@ async def make_backup_codes(gate: Gate, user_id: UUID, circumstances: Circumstan
     ]
     async with gate.database.transaction() as transaction:
         identity = await identities.hold_caller(transaction, user_id, now)
-        if not (await enrolled(transaction.connection, user_id)).is_enabled:
+        if not (await enrolled(user_id).alone(transaction.connection)).is_enabled:
             detail = "Backup codes stand in for a second factor; set one up first."
             raise Problem(409, "second_factor_missing", "No second factor", detail)
         hashes = [backup_code_hashes(gate.mailing.keyring, user_id, code)[0] for code in letters]

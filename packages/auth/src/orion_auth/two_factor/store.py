@@ -139,16 +139,17 @@ _UNUSED = (
     .where(TwoFactorBackupCode.user_id == TwoFactorAuth.user_id, TwoFactorBackupCode.used_at.is_(None))
     .scalar_subquery()
 )
-_FIND_FACTORS = Statement(
+FIND_FACTORS = Statement(
     select(TwoFactorAuth.__table__, _UNUSED.label("backup_codes")).where(TwoFactorAuth.user_id == bindparam("user_id"))
 )
+"""The second factors of a user (uq_two_factor_auth_user_id), and how many backup codes he has left
+(ix_two_factor_backup_codes_unused).
+"""
 
 
 async def find_factors(connection: AsyncConnection, user_id: UUID) -> AnyRow | None:
-    """The second factors of a user (uq_two_factor_auth_user_id), and how many backup codes he has left
-    (ix_two_factor_backup_codes_unused).
-    """
-    return await _FIND_FACTORS.one_or_none(connection, {"user_id": user_id})
+    """The same, when nothing else is looked for."""
+    return await FIND_FACTORS.one_or_none(connection, {"user_id": user_id})
 
 
 async def accept_step(connection: AsyncConnection, user_id: UUID, step: int) -> bool:

@@ -25,7 +25,7 @@ async def take_back(transaction: Transaction, user_id: UUID, since: datetime, no
     if row is None:
         return removed
     values: dict[str, Any] = {}
-    present = await enrolled(connection, user_id)
+    present = await enrolled(user_id).alone(connection)
     late = {method for method in store.CLEARED if _is_late(row, f"{method.value.lower()}_verified_at", since)}
     for method in late:
         values |= store.CLEARED[method]

@@ -25,7 +25,7 @@ from orion_core.wakeup import Wakeup
 POLL_SECONDS = 0.5
 """How late a reader is at most when a wake-up was lost."""
 
-QUIET_SECONDS = 0.1
+QUIET_SECONDS = 0.25
 """Between two numberings for readers that wait, so how late an event is at most when there are many."""
 
 NUMBERING_LOCK = 0x6F72696F6E01
@@ -153,8 +153,8 @@ class Feed:
     async def _number_soon(self) -> None:
         """Number what there is, once for all readers of this process, and not at once after the last time.
 
-        Each answer costs its reader a transaction, and he asks again at once: so the events of a tenth of a second go
-        together.
+        Each answer costs its reader a transaction, and he asks again at once: so the events of a quarter of a
+        second go together.
         """
         clock = asyncio.get_running_loop().time
         asked_at = clock()
