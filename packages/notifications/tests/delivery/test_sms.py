@@ -1,8 +1,9 @@
 """SMS as they leave, and what a provider's answers mean."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 from starlette.applications import Starlette
@@ -94,6 +95,20 @@ async def test_a_provider_that_is_away_or_silent_is_asked_again_later(monkeypatc
     assert (failure.status, failure.code, failure.is_permanent) == (AttemptStatus.TIMEOUT, "sms_timeout", False)
     failure = await refused(SmsChannel(url, None), message())
     assert (failure.status, failure.code, failure.is_permanent) == (AttemptStatus.FAILURE, "sms_unreachable", False)
+
+
+async def test_a_host_that_does_not_even_connect_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sms, "CONNECT_SECONDS", 0.2)
+    with ExitStack() as opened:
+        host = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
+        for _ in range(4):  # nobody accepts them: what comes after is left without an answer
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(host.getsockname())
+        channel = SmsChannel(f"http://127.0.0.1:{host.getsockname()[1]}/sms", None)
+        async with asyncio.timeout(sms.REQUEST_SECONDS / 2):
+            failure = await refused(channel, message())
+    assert (failure.status, failure.code, failure.message) == (AttemptStatus.TIMEOUT, "sms_timeout", "ConnectTimeout")
 
 
 @pytest.mark.parametrize("number", ["", "ada@example.com", "015112345678", "+0151", "+49 151", "+4915112345678\n"])

@@ -19,6 +19,9 @@ from orion_core.outbound import ForbiddenAddressError, GuardedNetwork
 LARGEST_ANSWER = 262_144
 """Bytes. Key sets and discovery documents of large providers take 20 KiB."""
 
+CONNECT_SECONDS = 3.0
+"""For all addresses of a host together: where the first says nothing, the next is tried while somebody still waits."""
+
 USER_AGENT = "orion-auth"
 JSON_TYPES = ("application/json", "application/jwk-set+json")
 
@@ -54,6 +57,7 @@ class ProviderHttp:
     def __init__(self, *, local: bool, seconds: float) -> None:
         self.local = local
         self._seconds = seconds
+        self._extensions = {"timeout": {"connect": min(CONNECT_SECONDS, seconds)}}
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
             max_connections=50,
@@ -95,7 +99,8 @@ class ProviderHttp:
     async def _exchange(
         self, method: str, url: str, headers: list[tuple[str | bytes, str | bytes]], content: bytes
     ) -> Answer:
-        async with self._pool.stream(method, url, headers=headers, content=content) as response:
+        sending = self._pool.stream(method, url, headers=headers, content=content, extensions=self._extensions)
+        async with sending as response:
             body = bytearray()
             async for part in response.aiter_stream():
                 body += part

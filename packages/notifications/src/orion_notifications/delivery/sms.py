@@ -14,6 +14,8 @@ from orion_notifications.delivery.rules import AttemptStatus, Failure, Next
 
 PROVIDER = "http_sms"
 REQUEST_SECONDS = 15.0
+CONNECT_SECONDS = 4.0
+"""A host that says nothing at all holds a worker's place no longer; one that has answered may think about it."""
 LONGEST_ID = 255
 E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 
@@ -31,7 +33,8 @@ class SmsChannel:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         self._url = url
-        self._http = httpx.AsyncClient(headers=headers, timeout=REQUEST_SECONDS, follow_redirects=False)
+        timeout = httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS)
+        self._http = httpx.AsyncClient(headers=headers, timeout=timeout, follow_redirects=False)
 
     async def send(self, message: Message) -> Receipt:
         """Hand the text over; raises NotDeliveredError."""
