@@ -1,9 +1,10 @@
 """Which addresses are connected to, and how long their answers are waited for."""
 
 import asyncio
-from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Any
 
+import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from orion_auth.providers.discovery import Directory
 from orion_auth.providers.http import ProviderHttp
 from orion_auth.providers.rules import ProviderError, url_fault
+from orion_core import outbound
 from orion_core.networks import may_be_reached
 from orion_core.testing import MovableClock
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from packages.auth.tests.social.conftest import Provider
 
 INSIDE = ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1"]
+METADATA = [
+    *("169.254.169.254", "169.254.170.2", "169.254.170.23", "168.63.129.16", "100.100.100.200", "192.0.0.192"),
+    *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fe80::a9fe:a9fe"),
+]
+"""Of AWS (EC2, ECS, EKS), Azure, Alibaba, Oracle and Google."""
 
 
 class TestAddresses:
@@ -42,10 +49,19 @@ class TestAddresses:
     ) -> None:
         assert not may_be_reached(address, local=True)
 
-    @pytest.mark.parametrize("text", ["fd00:ec2::254", "fd20:ce::254"])
-    def test_nor_is_it_on_a_private_address(self, text: str) -> None:
-        assert not may_be_reached(IPv6Address(text), local=True)
-        assert may_be_reached(IPv6Address(text) + 1, local=True)
+    @pytest.mark.parametrize("text", METADATA)
+    def test_nor_is_it_on_an_address_that_looks_like_another(self, text: str) -> None:
+        address = ip_address(text)
+        if isinstance(address, IPv4Address):
+            address = IPv6Address(f"::ffff:{text}")
+        assert not any(
+            may_be_reached(form, local=local) for form in (ip_address(text), address) for local in (True, False)
+        )
+
+    @pytest.mark.parametrize("text", ["fd00:ec1::254", "fd00:ec3::23", "fd20:ce:0:1::254", "10.0.0.192"])
+    def test_what_is_private_beside_it_is_reached_in_development(self, text: str) -> None:
+        assert may_be_reached(ip_address(text), local=True)
+        assert not may_be_reached(ip_address(text), local=False)
 
     @given(st.text(max_size=80) | st.builds("https://{}".format, st.text(max_size=60)))
     def test_any_text_is_judged_without_an_error(self, text: str) -> None:
@@ -66,6 +82,31 @@ class TestConnections:
         with pytest.raises(ProviderError, match="TOO_SLOW"):
             await http.get(f"{provider.url}/jwks")
         await http.close()
+
+    async def test_a_silent_host_is_given_up_before_the_time_for_an_answer_is_over(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited: list[float | None] = []
+
+        class Silence(httpcore.AsyncNetworkBackend):
+            async def connect_tcp(
+                self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
+            ) -> httpcore.AsyncNetworkStream:
+                waited.append(timeout)
+                raise httpcore.ConnectTimeout
+
+        async def two(_: str, __: int) -> list[str]:
+            return ["127.0.0.1", "::1"]
+
+        monkeypatch.setattr(httpcore, "AnyIOBackend", Silence)
+        monkeypatch.setattr(outbound, "look_up", two)
+        for seconds, each in ((8.0, 1.5), (0.2, 0.1)):
+            http = ProviderHttp(local=True, seconds=seconds)
+            with pytest.raises(ProviderError, match="UNREACHABLE"):
+                await http.get("http://localhost/jwks")
+            assert waited == [each, each], "the second address is asked too, and both together do not take it all"
+            waited.clear()
+            await http.close()
 
     async def test_a_provider_that_is_away_is_said_so(self) -> None:
         http = ProviderHttp(local=True, seconds=2)

@@ -7,12 +7,17 @@ IPV6_SITE_BITS = 64
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _NEVER = (
-    IPv4Network("168.63.129.16/32"),
-    IPv4Network("100.100.100.200/32"),
-    IPv6Network("fd00:ec2::254/128"),
-    IPv6Network("fd20:ce::254/128"),
+    IPv4Network("169.254.0.0/16"),  # 169.254.169.254 everywhere, 169.254.170.2 and .23 in Amazon's ECS and EKS
+    IPv6Network("fe80::/10"),
+    IPv4Network("168.63.129.16/32"),  # Azure
+    IPv4Network("100.100.100.200/32"),  # Alibaba
+    IPv4Network("192.0.0.192/32"),  # Oracle; public to a Python before 3.11.10 and 3.12.4
+    IPv6Network(
+        "fd00:ec2::/32"
+    ),  # Amazon: EC2 at ::254, EKS at ::23; the prefix is its own in every network of its customers
+    IPv6Network("fd20:ce::/64"),  # Google, at ::254
 )
-"""Metadata servers of clouds on addresses that look public, shared or private (Azure, Alibaba, AWS, Google)."""
+"""Where clouds' metadata services are, which give credentials away; some addresses look public, shared or private."""
 _LOCAL = (
     IPv4Network("127.0.0.0/8"),
     IPv4Network("10.0.0.0/8"),
@@ -33,8 +38,8 @@ def network(address: IPv4Address | IPv6Address) -> str:
 def may_be_reached(address: IPv4Address | IPv6Address, *, local: bool) -> bool:
     """Whether we connect there: to the public internet, and to loopback and private networks where that was said.
 
-    Never to link-local addresses (169.254.169.254 gives a cloud's credentials away), not even by an IPv6 address that
-    carries an IPv4 one.
+    Never to a cloud's metadata service or to another link-local address, not even by an IPv6 address that carries an
+    IPv4 one.
     """
     address = _carried(address)
     if any(address in never for never in _NEVER):
