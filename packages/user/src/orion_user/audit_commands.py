@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import structlog
 import typer
@@ -23,7 +23,7 @@ from orion_user.audit import actions, chain_store, proofs, signing
 from orion_user.audit.actions import Actor, Change
 from orion_user.audit.proofs import Head
 from orion_user.audit.verification import Findings
-from orion_user.settings import UserSettings
+from orion_user.settings import TrailKeySettings, TrailSettings
 
 commands = typer.Typer(
     help="The audit trail: verify it where it stands or in a file, write it out with its proof, show its head.",
@@ -33,6 +33,8 @@ commands = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output and nothing else.")]
+Kind = TypeVar("Kind", bound=TrailSettings)
+
 SHOWN = 20
 """Faults that are shown one by one; --json tells more."""
 
@@ -116,14 +118,14 @@ def rotate_key(
     ] = None,
 ) -> None:
     """Bring in another key that signs checkpoints from now on. Earlier ones stay good for what they have signed."""
-    settings = _settings()
+    keys = _settings(TrailKeySettings).sealing_keys
 
     async def work(database: Database) -> str:
         now = system_clock()
         async with database.transaction() as transaction:
             await chain_store.take_lock(transaction.connection)
-            before = await signing.current(transaction, settings.sealing_keys, now)
-            signer = await signing.bring_in(transaction, settings.sealing_keys, now)
+            before = await signing.current(transaction, keys, now)
+            signer = await signing.bring_in(transaction, keys, now)
             change = Change("audit.rotate_key", "audit_signing_key", signer.key_id, new={"replaced": before.key_id})
             await actions.record(transaction, Actor.service(operator or getpass.getuser()), change, now)
         return signer.key_id
@@ -164,16 +166,16 @@ def _tell(findings: Findings, *, as_json: bool) -> None:
     typer.echo("It is intact." if findings.is_intact else "It is not what was written.")
 
 
-def _settings() -> UserSettings:
+def _settings(kind: type[Kind]) -> Kind:
     try:
-        return UserSettings.load()
+        return kind.load()
     except SettingsError as error:
         _fail(str(error), Exit.USAGE)
 
 
 def _run(work: Callable[[Database], Awaitable[Any]]) -> Any:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    url = _settings().database_url
+    url = _settings(TrailSettings).database_url
 
     async def run() -> Any:
         async with _database(url) as database:

@@ -8,6 +8,7 @@ from orion_core.sealing import Keyring
 from orion_core.settings import (
     DatabaseUrl,
     ServiceSettings,
+    Settings,
     database_url,
     keyring,
     parse_keyring,
@@ -68,3 +69,17 @@ class UserSettings(ServiceSettings):
     def allows_local_streams(self) -> bool:
         """Whether streams of the audit trail may go to addresses that are not public."""
         return self.environment != "production" if self.local_streams is None else self.local_streams
+
+
+class TrailSettings(Settings):
+    """What an auditor's machine needs to read the audit trail and to verify it: the database, and no key."""
+
+    database_url: DatabaseUrl = database_url("USER_DATABASE_URL", "orion_users")
+
+
+class TrailKeySettings(TrailSettings):
+    """What bringing in another key for the audit trail needs besides."""
+
+    sealing_keys: Keyring = keyring("USER_SEALING_KEYS")
+
+    _parse_keyring = field_validator("sealing_keys", mode="before")(parse_keyring)

@@ -28,14 +28,10 @@ KEY = Keyring.new_key("k1")
 async def trail(
     database: Database, test_database: TestDatabase, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[None]:
-    """Three entries under a checkpoint, and the environment that leads to them."""
-    for name, value in {
-        "DATABASE_URL": test_database.url,
-        "SEALING_KEYS": KEY,
-        "EVENT_SEALING_KEYS": KEY,
-        "SERVICE_KEY": "key",
-    }.items():
-        monkeypatch.setenv(f"USER_{name}", value)
+    """Three entries under a checkpoint, and what leads to them."""
+    monkeypatch.setenv("USER_DATABASE_URL", test_database.url)
+    for name in ("SEALING_KEYS", "EVENT_SEALING_KEYS", "SERVICE_KEY"):
+        monkeypatch.delenv(f"USER_{name}", raising=False)
     async with database.transaction() as transaction:
         for n in range(3):
             await record(transaction, SYSTEM, Change("a.b", "x", str(n), new={"n": n}), clock())
@@ -71,8 +67,7 @@ async def test_a_file_is_verified_where_there_is_nothing_else(
 ) -> None:
     file = tmp_path / "trail.ndjson"
     await run("export", str(file))
-    for name in ("DATABASE_URL", "SEALING_KEYS", "EVENT_SEALING_KEYS", "SERVICE_KEY"):
-        monkeypatch.delenv(f"USER_{name}")
+    monkeypatch.delenv("USER_DATABASE_URL")
     monkeypatch.chdir(tmp_path)
     assert (await run("verify", str(file))).exit_code == 0
     text = file.read_text().replace('"action":"a.b"', '"action":"a.c"', 1)
@@ -82,7 +77,10 @@ async def test_a_file_is_verified_where_there_is_nothing_else(
     assert "edited: checkpoint 1" in result.output
     assert (await said("verify", str(file)))["intact"] is False
     assert (await run("verify", str(tmp_path / "none"))).exit_code == 3
-    assert (await run("verify")).exit_code == 3, "no settings"
+    result = await run("verify")
+    assert result.exit_code == 3, "no settings"
+    assert "USER_DATABASE_URL" in result.output
+    assert "SEALING_KEYS" not in result.output, "an auditor is not asked for a key"
 
 
 async def test_what_was_kept_elsewhere_shows_a_tail_that_was_cut(trail: None) -> None:
@@ -92,8 +90,11 @@ async def test_what_was_kept_elsewhere_shows_a_tail_that_was_cut(trail: None) ->
 
 
 async def test_another_key_signs_from_now_on(
-    trail: None, database: Database, clock: MovableClock, query: "Query"
+    trail: None, database: Database, clock: MovableClock, query: "Query", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    result = await run("rotate-key")
+    assert (result.exit_code, "USER_SEALING_KEYS" in result.output) == (3, True)
+    monkeypatch.setenv("USER_SEALING_KEYS", KEY)
     result = await run("rotate-key", "--operator", "olga")
     assert result.exit_code == 0, result.output
     while (await proofs.verify_database(database, clock())).uncovered:
