@@ -47,7 +47,13 @@ from orion_contracts.events import (
     VerificationSecrets,
 )
 from orion_contracts.imports import IdentitiesImported, ImportedIdentity
-from orion_contracts.invitations import InvitationExpired, InvitationMailRequested, InvitationSecrets
+from orion_contracts.invitations import (
+    ExpiryTold,
+    InvitationExpired,
+    InvitationMailRequested,
+    InvitationSecrets,
+    InvitationsForgotten,
+)
 from orion_contracts.user_events import (
     ErasureRequested,
     NotificationPreferencesChanged,
@@ -183,6 +189,15 @@ EXAMPLES: list[tuple[Event, str]] = [
             organization="Acme",
             email="a@b.example",
             expired_at=NOON,
+        ),
+        str(USER),
+    ),
+    (
+        InvitationsForgotten(
+            user_id=USER,
+            message_ids=[OTHER],
+            expiries=[ExpiryTold(membership_id=OTHER, expired_at=NOON)],
+            forgotten_at=NOON,
         ),
         str(USER),
     ),

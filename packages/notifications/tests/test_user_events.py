@@ -11,7 +11,12 @@ from packages.notifications.tests.conftest import EVENT_KEYRING, USER_EVENT_KEYR
 from orion_contracts.erasures import IdentityErased
 from orion_contracts.events import EmailVerified
 from orion_contracts.imports import IdentitiesImported, ImportedIdentity
-from orion_contracts.invitations import InvitationExpired, InvitationMailRequested, InvitationSecrets
+from orion_contracts.invitations import (
+    InvitationExpired,
+    InvitationMailRequested,
+    InvitationSecrets,
+    InvitationsForgotten,
+)
 from orion_contracts.user_events import ErasureRequested, NotificationPreferencesChanged
 from orion_core.events.follow import EventFailedError
 from orion_core.ids import uuid7
@@ -166,6 +171,37 @@ async def test_an_invitation_that_is_heard_after_the_invited_was_erased_is_forgo
     assert kept == [("grace@example.com", "QUEUED"), (None, "CANCELLED")]
     assert len(await query("SELECT notification_id FROM notification_queue")) == 1
     assert await query("SELECT user_id FROM user_preferences") == []
+
+
+@pytest.mark.parametrize("auth_comes_first", [True, False])
+async def test_an_invitation_to_an_address_alone_is_forgotten_with_its_owner_whichever_feed_is_heard_first(
+    auth: "AuthFeed", user: "UserFeed", query: "Query", *, auth_comes_first: bool
+) -> None:
+    sender, bob = await verified(auth), await auth.register("bob@example.com")
+    await auth.bring(EmailVerified(user_id=bob, email="bob@example.com", verified_at=auth.clock()))
+    _, done = erasing(user, bob)
+    invited, other = invitation(user, recipient="bob@example.com"), invitation(user)
+    ended = expiry(user, sender).model_copy(update={"email": "bob@example.com"})
+    forgotten = InvitationsForgotten.model_validate(
+        {
+            "user_id": bob,
+            "message_ids": [invited.message_id, uuid7()],
+            "expiries": [ended.data()],
+            "forgotten_at": user.clock(),
+        }
+    )
+    if auth_comes_first:
+        await auth.bring(done)
+    await user.bring(invited, ended, other, expiry(user, sender))
+    if not auth_comes_first:
+        await auth.bring(done)
+    await user.bring(forgotten, forgotten)
+    rows = [row for (row,) in await query("SELECT n::text FROM notifications n")]
+    assert not [row for row in rows if "bob@example.com" in row]
+    kept = await query("SELECT user_id, status FROM notifications WHERE type LIKE 'organization.%' ORDER BY id")
+    assert kept == [(bob, "CANCELLED"), (sender, "CANCELLED"), (None, "QUEUED"), (sender, "QUEUED")]
+    waiting = "SELECT count(*) FROM notification_queue q JOIN notifications n ON n.id = q.notification_id"
+    assert await query(f"{waiting} WHERE n.type LIKE 'organization.%'") == [(2,)]
 
 
 async def test_what_both_feeds_tell_in_one_moment_is_forgotten_too(

@@ -28,7 +28,7 @@ from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event, SessionEvent, UserEvent
 from orion_contracts.imports import IdentitiesImported
-from orion_contracts.invitations import InvitationExpired, InvitationMailRequested
+from orion_contracts.invitations import InvitationExpired, InvitationMailRequested, InvitationsForgotten
 from orion_contracts.types import (
     AwareDatetime,
     City,
@@ -326,6 +326,7 @@ EVENTS: dict[str, type[Event]] = {
         MembershipChanged,
         InvitationMailRequested,
         InvitationExpired,
+        InvitationsForgotten,
         NotificationSent,
         MessagesErased,
         AuthAuditRecorded,

@@ -68,3 +68,27 @@ class InvitationExpired(UserEvent):
     email: Email
     """The address that was invited."""
     expired_at: AwareDatetime
+
+
+class ExpiryTold(BaseModel):
+    """An `InvitationExpired`, by its membership and moment."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    membership_id: UUID
+    expired_at: AwareDatetime
+
+
+class InvitationsForgotten(UserEvent):
+    """user: what it has told of invitations to a person's address is to be forgotten, for the person was erased.
+
+    It comes behind all of them; those that nobody has heard of yet are not in the feed any more. There can be several.
+    """
+
+    type: ClassVar[str] = "orion.user.invitations.forgotten.v1"
+
+    message_ids: list[UUID] = Field(max_length=1000)
+    """Of `InvitationMailRequested`."""
+    expiries: list[ExpiryTold] = Field(max_length=1000)
+    """Told to whoever had invited the person."""
+    forgotten_at: AwareDatetime

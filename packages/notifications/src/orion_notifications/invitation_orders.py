@@ -1,8 +1,9 @@
 """What user's invitations to organizations become: which template, filled with what. Pure; `user_events` queues."""
 
 from datetime import datetime
+from uuid import UUID
 
-from orion_contracts.invitations import InvitationExpired, InvitationMailRequested
+from orion_contracts.invitations import ExpiryTold, InvitationExpired, InvitationMailRequested, InvitationsForgotten
 from orion_notifications.account_orders import Product, minutes_between
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications.actions import Order
@@ -11,7 +12,7 @@ from orion_notifications.notifications.actions import Order
 def invitation_order(event: InvitationMailRequested, link: str, product: Product, now: datetime) -> Order:
     """The mail with the link that accepts."""
     return Order(
-        key=f"{event.type}:{event.message_id}",
+        key=_invitation_key(event.message_id),
         type="organization.invitation",
         template="organization_invitation",
         channel=Channel.EMAIL,
@@ -32,8 +33,7 @@ def invitation_order(event: InvitationMailRequested, link: str, product: Product
 def expiry_order(event: InvitationExpired, product: Product) -> Order:
     """The mail to whoever sent an invitation that nobody accepted."""
     return Order(
-        # With the moment: one that was mailed again can expire again.
-        key=f"{event.type}:{event.membership_id}:{event.expired_at.isoformat()}",
+        key=_expiry_key(event),
         type="organization.invitation_expired",
         template="organization_invitation_expired",
         channel=Channel.EMAIL,
@@ -46,3 +46,17 @@ def expiry_order(event: InvitationExpired, product: Product) -> Order:
             "invited_email": event.email,
         },
     )
+
+
+def keys_of(event: InvitationsForgotten) -> list[str]:
+    """What the orders that are to be forgotten were made under."""
+    return [*map(_invitation_key, event.message_ids), *map(_expiry_key, event.expiries)]
+
+
+def _invitation_key(message_id: UUID) -> str:
+    return f"{InvitationMailRequested.type}:{message_id}"
+
+
+def _expiry_key(told: InvitationExpired | ExpiryTold) -> str:
+    """With the moment: one that was mailed again can expire again."""
+    return f"{InvitationExpired.type}:{told.membership_id}:{told.expired_at.isoformat()}"

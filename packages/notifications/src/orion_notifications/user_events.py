@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from orion_contracts.event import Event
-from orion_contracts.invitations import InvitationExpired, InvitationMailRequested, InvitationSecrets
+from orion_contracts.invitations import (
+    InvitationExpired,
+    InvitationMailRequested,
+    InvitationSecrets,
+    InvitationsForgotten,
+)
 from orion_contracts.user_events import ErasureRequested, NotificationPreferencesChanged
 from orion_core.clock import Clock
 from orion_core.database import Transaction
@@ -14,7 +19,7 @@ from orion_core.events.follow import Handler
 from orion_core.sealing import Keyring
 from orion_notifications.account_orders import Product
 from orion_notifications.erasures import actions as erasures
-from orion_notifications.invitation_orders import expiry_order, invitation_order
+from orion_notifications.invitation_orders import expiry_order, invitation_order, keys_of
 from orion_notifications.notifications.actions import Desk, queue_or_log
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.actions import remember_choices
@@ -36,6 +41,7 @@ class UserConsumer:
         return {
             InvitationMailRequested: self.invitation_requested,
             InvitationExpired: self.invitation_expired,
+            InvitationsForgotten: self.invitations_forgotten,
             NotificationPreferencesChanged: self.preferences_changed,
             ErasureRequested: self.erasure_requested,
         }
@@ -54,6 +60,10 @@ class UserConsumer:
         """Tell whoever sent it, at an address that is known to be his: the mail names another person's."""
         if (await contact_of(transaction.connection, event.user_id)).is_email_verified:
             await queue_or_log(transaction, self.desk, expiry_order(event, self.product), self.clock())
+
+    async def invitations_forgotten(self, transaction: Transaction, event: InvitationsForgotten) -> None:
+        """Forget what was heard of an erased person by the address alone, before or after auth's word."""
+        await erasures.erase_messages(transaction, event.user_id, keys_of(event), self.clock())
 
     async def preferences_changed(self, transaction: Transaction, event: NotificationPreferencesChanged) -> None:
         """Send by the ways that the user wants from now on."""

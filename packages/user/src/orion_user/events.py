@@ -69,7 +69,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         await users.reinstate(transaction, event)
 
     async def erased(transaction: Transaction, event: IdentityErased) -> None:
-        await erasures.identity_erased(transaction, event, clock())
+        await erasures.identity_erased(transaction, outbox, event, clock())
 
     async def imported(transaction: Transaction, event: IdentitiesImported) -> None:
         await imports.arrive(transaction, event, clock())

@@ -10,7 +10,7 @@ from packages.user.tests.conftest import EVENT_SEALING_KEYS
 from packages.user.tests.organizations.conftest import MINE, ORGANIZATIONS, somebody
 
 from orion_contracts.erasures import IdentityErased
-from orion_contracts.invitations import InvitationMailRequested, InvitationSecrets
+from orion_contracts.invitations import InvitationMailRequested, InvitationSecrets, InvitationsForgotten
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
 from orion_user.organizations.expiring import tell_expired
@@ -192,6 +192,9 @@ async def test_what_an_address_was_invited_to_is_forgotten_with_its_owner(
     token = token_of((await mails())[-1][1])
     friend = caller(await somebody(auth, "friend"), uuid7())
     assert (await friend.post(ACCEPTANCES, json={"token": token})).json()["id"] == joined
+    of_mails = "SELECT data->>'message_id' FROM outbox WHERE data->>'recipient' = :email"
+    to_grace = {message for (message,) in await query(of_mails, email=GRACE)}
+    assert len(to_grace) == 4
     headers = {"Authorization": f"Bearer {sign('operator', None, 'auth:admin', client_id='operator')}"}
     operator = httpx.AsyncClient(transport=ada._transport, base_url="http://user", headers=headers)
     erasure = UUID((await operator.post(f"/user/v1/users/{grace}/erasure")).json()["id"])
@@ -200,6 +203,9 @@ async def test_what_an_address_was_invited_to_is_forgotten_with_its_owner(
         kept = str(await query(f"SELECT t::text FROM {table} t"))
         assert GRACE not in kept, table
         assert ("new@example.com" in kept) == (table != "audit_logs")
+    [(told,)] = await query("SELECT data FROM outbox WHERE type = :type", type=InvitationsForgotten.type)
+    assert set(told["message_ids"]) == to_grace, "whoever has heard of the mails hears that they are to be forgotten"
+    assert (told["user_id"], told["expiries"]) == (str(grace), [])
     found = await query("SELECT status::text FROM memberships WHERE email IS NULL AND invited_at IS NOT NULL")
     assert sorted(found) == [("ACTIVE",), ("ENDED",), ("ENDED",)], "what was is still known, but not of whom"
 

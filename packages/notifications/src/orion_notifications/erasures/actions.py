@@ -1,5 +1,6 @@
 """Forgetting a person (GDPR Art. 17), and telling the person what is known (Art. 15)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,11 @@ async def erase_late(transaction: Transaction, user_id: UUID, now: datetime) -> 
     """
     if not await store.hold_known(transaction.connection, user_id):
         await store.erase(transaction.connection, user_id, now)
+
+
+async def erase_messages(transaction: Transaction, user_id: UUID, keys: Sequence[str], now: datetime) -> None:
+    """Forget messages that tell of a person, whoever they are to, by the keys under which they were ordered."""
+    await store.erase_messages(transaction.connection, user_id, keys, now)
 
 
 async def known_of(database: Database, user_id: UUID) -> dict[str, list[dict[str, Any]]]:

@@ -3,10 +3,11 @@
 They go across preferences, push, notifications and delivery in raw SQL: what is forgotten is forgotten at one moment.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 HOLD = text("SELECT email FROM user_preferences WHERE user_id = :user_id FOR UPDATE")
@@ -21,17 +22,25 @@ TAKE_OVER = text("""
 """)
 """What was sent to the person's address before it was known to be theirs, such as an invitation to an organization."""
 
-LEAVE_QUEUE = text("""
+OF_USER = "notifications.user_id = :user_id"
+"""By ix_notifications_user_id_status."""
+OF_KEYS = """notifications.id = ANY(ARRAY(
+        SELECT notification_id FROM notification_keys WHERE key = ANY(CAST(:keys AS text[]))
+      ))"""
+"""By pk_notification_keys and pk_notifications."""
+
+LEAVE_QUEUE = """
     DELETE FROM notification_queue
     USING notifications
     WHERE notification_queue.notification_id = notifications.id
-      AND notifications.user_id = :user_id                   -- ix_notifications_user_id_status
+      AND WHOSE
       AND notifications.status IN ('QUEUED', 'PROCESSING')
-""")
+"""
 
-EMPTY_NOTIFICATIONS = text("""
+EMPTY_NOTIFICATIONS = """
     UPDATE notifications
     SET
+      user_id = coalesce(user_id, :user_id),
       status = CASE status WHEN 'QUEUED' THEN 'CANCELLED' WHEN 'PROCESSING' THEN 'EXPIRED' ELSE status END,
       cancelled_at = CASE status WHEN 'QUEUED' THEN CAST(:now AS timestamptz) ELSE cancelled_at END,
       subject = NULL,
@@ -46,29 +55,33 @@ EMPTY_NOTIFICATIONS = text("""
       provider_response = NULL,
       tags = '{}',
       metadata = '{}'
-    WHERE user_id = :user_id                                 -- ix_notifications_user_id_status
-""")
+    WHERE WHOSE
+"""
 
-EMPTY_ATTEMPTS = text("""
+EMPTY_ATTEMPTS = """
     UPDATE delivery_attempts
     SET provider_message_id = NULL, response = NULL, error_message = NULL, error_details = NULL
     FROM notifications
     WHERE delivery_attempts.notification_id = notifications.id         -- ix_delivery_attempts_notification_id
-      AND notifications.user_id = :user_id                             -- ix_notifications_user_id_status
-""")
+      AND WHOSE
+"""
+
+
+def _empty(whose: str) -> dict[str, TextClause]:
+    """In this order. A worker with a message in its hands loses its place in the queue, so it writes nothing more."""
+    return {
+        "notification_queue": text(LEAVE_QUEUE.replace("WHOSE", whose)),
+        "notifications": text(EMPTY_NOTIFICATIONS.replace("WHOSE", whose)),
+        "delivery_attempts": text(EMPTY_ATTEMPTS.replace("WHOSE", whose)),
+    }
+
 
 FORGET_CHOICES = text("DELETE FROM user_preferences WHERE user_id = :user_id")
 
 FORGET_DEVICES = text("DELETE FROM push_subscriptions WHERE user_id = :user_id")
 
-STEPS = {
-    "notification_queue": LEAVE_QUEUE,
-    "notifications": EMPTY_NOTIFICATIONS,
-    "delivery_attempts": EMPTY_ATTEMPTS,
-    "user_preferences": FORGET_CHOICES,
-    "push_subscriptions": FORGET_DEVICES,
-}
-"""In this order. A worker that has a message in its hands loses its place in the queue, so it writes nothing more."""
+STEPS = {**_empty(OF_USER), "user_preferences": FORGET_CHOICES, "push_subscriptions": FORGET_DEVICES}
+STEPS_OF_MESSAGES = _empty(OF_KEYS)
 
 
 async def hold_known(connection: AsyncConnection, user_id: UUID) -> bool:
@@ -90,3 +103,10 @@ async def erase(connection: AsyncConnection, user_id: UUID, now: datetime) -> di
         if result.rowcount:
             counts[table] = result.rowcount
     return counts
+
+
+async def erase_messages(connection: AsyncConnection, user_id: UUID, keys: Sequence[str], now: datetime) -> None:
+    """Empty the messages of these keys; one that was to nobody's address becomes the person's."""
+    values = {"user_id": user_id, "keys": list(keys), "now": now}
+    for statement in STEPS_OF_MESSAGES.values():
+        await connection.execute(statement, {name: values[name] for name in statement.compile().params})

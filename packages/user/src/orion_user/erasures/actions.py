@@ -6,13 +6,16 @@ transaction that moves its cursor. A process that dies in between is gone on fro
 done once.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.erasures import IdentityErased, MessagesErased
+from orion_contracts.invitations import InvitationExpired, InvitationMailRequested, InvitationsForgotten
 from orion_contracts.user_events import ErasureRequested
 from orion_core import personal_data
 from orion_core.database import Database, Transaction
@@ -28,6 +31,8 @@ from orion_user.organizations import actions as organizations
 from orion_user.users import actions as users
 
 USERS = "users"
+AT_ONCE = 1000
+"""Invitations that one event tells of."""
 
 
 async def request(
@@ -61,16 +66,16 @@ async def request(
         return ErasureShape.of(row)
 
 
-async def identity_erased(transaction: Transaction, event: IdentityErased, now: datetime) -> None:
+async def identity_erased(transaction: Transaction, outbox: Outbox, event: IdentityErased, now: datetime) -> None:
     """Erase here too, now that auth is done. What nobody asked for here is passed over."""
     row = await store.find(transaction.connection, event.erasure_id, lock=True)
     if row is None or row["user_id"] != event.user_id:
         return
     await store.set_erased(transaction.connection, event.erasure_id, "auth", event.counts, event.erased_at)
-    await erase_here(transaction, event.erasure_id, event.user_id, now)
+    await erase_here(transaction, outbox, event.erasure_id, event.user_id, now)
 
 
-async def erase_here(transaction: Transaction, erasure_id: UUID, user_id: UUID, now: datetime) -> None:
+async def erase_here(transaction: Transaction, outbox: Outbox, erasure_id: UUID, user_id: UUID, now: datetime) -> None:
     """Delete the user with everything that goes with them, and empty what the audit trail tells of them.
 
     When the database refuses, because of something that came to be theirs meanwhile, the erasure says what is in the
@@ -85,7 +90,10 @@ async def erase_here(transaction: Transaction, erasure_id: UUID, user_id: UUID, 
             await users.delete_for_good(connection, user_id)
             if email is not None:
                 await organizations.forget_address(transaction, email)
-            counts["outbox"] = await store.delete_events(connection, user_id, email)
+            events = await store.delete_events(connection, user_id, email)
+            counts["outbox"] = len(events)
+            for told in _forgotten(user_id, events, now):
+                await outbox.record(transaction, told, now)
             await audit.erase(transaction, user_id, now)
     except IntegrityError:
         obstacle = "The user is held, or owns an organization: lift the hold, or hand the organization over."
@@ -135,6 +143,23 @@ async def lift(database: Database, user_id: UUID, *, actor: Actor, now: datetime
         if not await store.lift_hold(transaction.connection, user_id):
             raise not_found("legal hold")
         await audit.record(transaction, actor, Change("legal_hold.lift", "user", str(user_id), user_id=user_id), now)
+
+
+def _forgotten(user_id: UUID, events: Sequence[RowMapping], now: datetime) -> list[InvitationsForgotten]:
+    """What has notifications forget what it has heard of these events, which it may have before they were deleted."""
+    mails = [each["data"]["message_id"] for each in events if each["type"] == InvitationMailRequested.type]
+    expiries = [each["data"] for each in events if each["type"] == InvitationExpired.type]
+    return [
+        InvitationsForgotten.model_validate(
+            {
+                "user_id": user_id,
+                "message_ids": mails[first : first + AT_ONCE],
+                "expiries": expiries[first : first + AT_ONCE],
+                "forgotten_at": now,
+            }
+        )
+        for first in range(0, max(len(mails), len(expiries)), AT_ONCE)
+    ]
 
 
 async def _require_free(connection: AsyncConnection, user_id: UUID) -> None:

@@ -49,5 +49,5 @@ async def purge(database: Database, outbox: Outbox, clock: Clock) -> int:
         async with database.transaction() as transaction:
             row = await store.find(transaction.connection, erasure_id, lock=True)
             if row is not None and row["user_erased_at"] is None:
-                await erase_here(transaction, erasure_id, row["user_id"], now)
+                await erase_here(transaction, outbox, erasure_id, row["user_id"], now)
     return begun

@@ -39,6 +39,7 @@ DELETE_EVENTS = text("""
       OR type = :of_keys AND data ->> 'user_id' = :user_id
       OR type = ANY(CAST(:of_invitations AS text[]))
         AND (data ->> 'user_id' = :user_id OR :email IN (data ->> 'email', data ->> 'recipient'))
+    RETURNING type, data
 """)
 
 
@@ -92,8 +93,11 @@ async def owns_organization(connection: AsyncConnection, user_id: UUID) -> bool:
     return bool((await connection.execute(OWNS_ORGANIZATION, {"user_id": user_id})).scalar_one())
 
 
-async def delete_events(connection: AsyncConnection, user_id: UUID, email: str | None) -> int:
-    """Delete the events that name a user, or invitations of the address. It reads the outbox, which is a month."""
+async def delete_events(connection: AsyncConnection, user_id: UUID, email: str | None) -> Sequence[RowMapping]:
+    """Delete the events that name a user, or invitations of the address. It reads the outbox, which is a month.
+
+    Returns the type and data of each.
+    """
     values = {
         "type": UserCreated.type,
         "of_keys": ApiKeyChanged.type,
@@ -101,7 +105,7 @@ async def delete_events(connection: AsyncConnection, user_id: UUID, email: str |
         "user_id": str(user_id),
         "email": email,
     }
-    return (await connection.execute(DELETE_EVENTS, values)).rowcount
+    return (await connection.execute(DELETE_EVENTS, values)).mappings().all()
 
 
 async def find_hold(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
