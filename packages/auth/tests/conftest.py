@@ -14,13 +14,12 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from orion_auth.app import build
-from orion_auth.service import service
 from orion_auth.settings import AuthSettings
 from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets, Purpose
 from orion_contracts.events import EmailVerificationRequested, VerificationSecrets
 from orion_core.database import Database
 from orion_core.sealing import Keyring
-from orion_core.testing import MovableClock, TestDatabase
+from orion_core.testing import MovableClock, TestDatabase, client_of_nobody
 
 PASSWORD = "correct horse battery staple"
 SERVICE_KEY = "key-of-the-user-service"
@@ -138,16 +137,12 @@ async def running(
     database: TestDatabase,
     clock: MovableClock,
     *,
-    seeded: bool = True,
     to_user: httpx.AsyncClient | None = None,
     **changes: Any,
 ) -> AsyncGenerator[Auth]:
     """Auth on this database, as one process, with what changes of its settings."""
-    application = build(auth_settings(database, **changes), clock, to_user)
+    application = build(auth_settings(database, **changes), clock, to_user or client_of_nobody())
     owner = Database.connect(database.owner_url, role=None, application="test", pool_size=4)
-    if seeded:
-        async with owner.transaction() as transaction:
-            await service.seed(transaction.connection, "reference")
     transport = httpx.ASGITransport(application, client=("192.0.2.1", 1234), raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),
@@ -158,9 +153,11 @@ async def running(
 
 
 @pytest.fixture
-async def auth(make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock) -> AsyncGenerator[Auth]:
+async def auth(
+    make_seeded_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
+) -> AsyncGenerator[Auth]:
     """Auth with its reference rows."""
-    async with running(await make_database("auth"), clock) as started:
+    async with running(await make_seeded_database("auth"), clock) as started:
         yield started
 
 
@@ -173,9 +170,9 @@ async def another_auth(auth: Auth) -> AsyncGenerator[Auth]:
 
 @pytest.fixture
 async def impatient_auth(
-    make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
+    make_seeded_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
 ) -> AsyncGenerator[Auth]:
     """Auth that hashes one password at a time and lets nobody wait for long."""
-    database = await make_database("auth")
+    database = await make_seeded_database("auth")
     async with running(database, clock, AUTH_HASHING_THREADS=1, AUTH_HASHING_PATIENCE_MS=1500) as started:
         yield started

@@ -4,7 +4,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import httpx
 import pytest
 
 from orion_auth.events import handlers
@@ -24,6 +23,7 @@ from orion_contracts.user_events import (
 from orion_core.events.client import FeedClient
 from orion_core.events.follow import Follower
 from orion_core.ids import uuid7
+from orion_core.testing import client_of_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def bring(auth: "Auth") -> "Bring":
     """`await bring(*events)`: have auth hear of them in user's feed."""
     wired = auth.application.state.components
-    client = FeedClient("user", "http://user", OwnTokens(wired.signer, auth.clock, bound=False), httpx.AsyncClient())
+    client = FeedClient("user", "http://user", OwnTokens(wired.signer, auth.clock, bound=False), client_of_nobody())
     follower = Follower(client, wired.database, auth.clock, handlers(wired.outbox, "test", auth.clock))
     positions = count(1)
     at = 0

@@ -9,7 +9,6 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from sqlalchemy import text
 
@@ -25,7 +24,7 @@ from orion_core.ids import uuid7
 from orion_core.local.mailbox import Mailbox
 from orion_core.sealing import Keyring
 from orion_core.service_token import ServiceTokens
-from orion_core.testing import MovableClock, TestDatabase
+from orion_core.testing import MovableClock, TestDatabase, client_of_nobody
 from orion_core.wakeup import Wakeup
 from orion_notifications.app import consumer, user_consumer
 from orion_notifications.delivery.actions import QUEUE_CHANNEL
@@ -43,14 +42,9 @@ PACE = Pace(slots=16, lease_seconds=4, send_seconds=2, poll_seconds=0.05, give_b
 
 
 @pytest.fixture
-async def test_database(make_database: Callable[[str], Awaitable[TestDatabase]]) -> TestDatabase:
+async def test_database(make_seeded_database: Callable[[str], Awaitable[TestDatabase]]) -> TestDatabase:
     """A migrated database with its reference rows."""
-    made = await make_database("notifications")
-    owner = Database.connect(made.owner_url, role=service.owner_role, application="test seed")
-    async with owner.transaction() as transaction:
-        await service.seed(transaction.connection, "reference")
-    await owner.close()
-    return made
+    return await make_seeded_database("notifications")
 
 
 @pytest.fixture
@@ -136,7 +130,7 @@ class AuthFeed:
 
     def follower(self) -> Follower:
         """A copy of the service that follows the feed."""
-        http = httpx.AsyncClient()
+        http = client_of_nobody()
         tokens = ServiceTokens(http, "http://auth", "notifications", "", self.clock)
         client = FeedClient(self.source, f"http://{self.source}", tokens, http)
         return Follower(client, self.database, self.clock, self.handlers())

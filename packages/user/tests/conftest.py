@@ -32,7 +32,7 @@ from orion_core.events.outbox import Outbox
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
 from orion_core.service_token import ServiceTokens
-from orion_core.testing import MovableClock, TestDatabase
+from orion_core.testing import MovableClock, TestDatabase, client_of_nobody
 from orion_core.wakeup import Wakeup
 from orion_user.app import build
 from orion_user.events import handlers
@@ -41,14 +41,9 @@ from orion_user.settings import UserSettings
 
 
 @pytest.fixture
-async def test_database(make_database: Callable[[str], Awaitable[TestDatabase]]) -> TestDatabase:
+async def test_database(make_seeded_database: Callable[[str], Awaitable[TestDatabase]]) -> TestDatabase:
     """A migrated database with its reference rows."""
-    made = await make_database("user")
-    owner = Database.connect(made.owner_url, role=described.owner_role, application="test seed")
-    async with owner.transaction() as transaction:
-        await described.seed(transaction.connection, "reference")
-    await owner.close()
-    return made
+    return await make_seeded_database("user")
 
 
 @pytest.fixture
@@ -85,7 +80,7 @@ class AuthFeed:
 
     def follower(self) -> Follower:
         """Another copy of the service that follows the feed."""
-        http = httpx.AsyncClient()
+        http = client_of_nobody()
         client = FeedClient("auth", "http://auth", ServiceTokens(http, "http://auth", "user", "", self.clock), http)
         outbox = Outbox(Feed(self.database, Wakeup(self.url, "outbox"), source="user"))
         return Follower(client, self.database, self.clock, handlers(outbox, self.clock))
@@ -176,6 +171,7 @@ def taken_in() -> FakeImports:
 def fake_auth(taken_in: FakeImports) -> FastAPI:
     """What of auth and notifications this service asks for."""
     auth = FastAPI()
+    waiting: set[str] = set()
 
     @auth.get("/auth/.well-known/jwks.json")
     async def keys() -> dict[str, Any]:
@@ -192,7 +188,11 @@ def fake_auth(taken_in: FakeImports) -> FastAPI:
     @auth.get("/auth/v1/events")
     @auth.get("/notifications/v1/events")
     async def events(request: Request) -> Response:
-        await asyncio.sleep(0.2)
+        """Nothing has happened: whoever asks first hears so at once, and whoever asks again after a while."""
+        follower = str(request.url)
+        if follower in waiting:
+            await asyncio.sleep(0.2)
+        waiting.add(follower)
         return JSONResponse([], headers={NEXT_POSITION: request.query_params["after"]})
 
     @auth.post("/auth/v1/identity-imports")

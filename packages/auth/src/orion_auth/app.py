@@ -74,7 +74,7 @@ from orion_core.database import Database
 from orion_core.dpop import ProofReader
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
-from orion_core.http.application import create_application
+from orion_core.http.application import create_application, routes_of
 from orion_core.http.authentication import Authenticator
 from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
@@ -98,7 +98,7 @@ def _ways_in(*routers: APIRouter) -> APIRouter:
     return ways
 
 
-ROUTERS = (
+ROUTES = routes_of(
     oauth2.router,  # first, since it is asked most, and routes are tried in their order
     registrations.router,
     verifications.router,
@@ -166,7 +166,8 @@ def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.As
         settings=settings,
         database=database,
         components=components,
-        routers=[*ROUTERS, *_feed(components)],
+        routes=ROUTES,
+        routers=[feed_routes(components.feed, components.authenticate, "/auth/v1")],
         background=[
             wakeup.run,
             components.signer.run,
@@ -252,9 +253,3 @@ def _factor_policy(settings: AuthSettings) -> FactorPolicy:
         totp_drift=settings.totp_drift,
         recovers_by_email=settings.recovery_by_email,
     )
-
-
-def _feed(components: Components) -> list[APIRouter]:
-    router = APIRouter(prefix="/auth/v1")
-    router.include_router(feed_routes(components.feed, components.authenticate))
-    return [router]

@@ -125,9 +125,11 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock) -> AsyncGenerator[Desk]:
+async def desk(
+    make_seeded_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
+) -> AsyncGenerator[Desk]:
     user = UserService(clock)
     to_user = httpx.AsyncClient(transport=httpx.ASGITransport(user.application()))
-    database = await make_database("auth")
+    database = await make_seeded_database("auth")
     async with running(database, clock, to_user=to_user, USER_URL="http://user.test/") as auth:
         yield Desk(auth, user)

@@ -18,9 +18,9 @@ CLIENT = {"grant_type": "client_credentials"}
 
 @pytest.fixture
 async def strict(
-    make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
+    make_seeded_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
 ) -> AsyncGenerator["Auth"]:
-    async with running(await make_database("auth"), clock, ORION_DPOP_REQUIRED="all") as auth:
+    async with running(await make_seeded_database("auth"), clock, ORION_DPOP_REQUIRED="all") as auth:
         yield auth
 
 
@@ -54,7 +54,7 @@ async def test_a_session_from_before_is_bound_by_its_next_refresh_and_its_old_to
 ) -> None:
     await auth.verified()
     session = await sign_in(auth, None)
-    async with running(auth.database, auth.clock, seeded=False, ORION_DPOP_REQUIRED="all") as strict:
+    async with running(auth.database, auth.clock, ORION_DPOP_REQUIRED="all") as strict:
         refused = await strict.http.get(CURRENT, headers=auth.as_bearer(session["access_token"]))
         assert (refused.status_code, refused.json()["code"]) == (401, "invalid_token")
         key = ProofKey(auth.clock)

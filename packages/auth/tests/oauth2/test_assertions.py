@@ -23,11 +23,11 @@ PUBLIC: dict[str, Any] = dict(PAIR.as_dict(private=False)) | {"alg": "ES256"}
 
 @pytest.fixture
 async def signing(
-    make_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
+    make_seeded_database: Callable[[str], Awaitable[TestDatabase]], clock: MovableClock
 ) -> AsyncGenerator["Auth"]:
     keys: dict[str, Any] = {"AUTH_SERVICE_PUBLIC_KEYS": {"user": PUBLIC}}
     keys["AUTH_CLIENT_AUTHENTICATION"] = "private_key_jwt"
-    async with running(await make_database("auth"), clock, **keys) as auth:
+    async with running(await make_seeded_database("auth"), clock, **keys) as auth:
         yield auth
 
 

@@ -178,8 +178,8 @@ async def served(database: TestDatabase, clock: MovableClock) -> AsyncGenerator[
 
 
 @pytest.fixture
-async def database(make_database: Callable[[str], Awaitable[TestDatabase]]) -> TestDatabase:
-    return await make_database("auth")
+async def database(make_seeded_database: Callable[[str], Awaitable[TestDatabase]]) -> TestDatabase:
+    return await make_seeded_database("auth")
 
 
 async def token(auth: "Auth") -> str:

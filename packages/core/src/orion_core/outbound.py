@@ -9,6 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable
+from functools import cache
 from ipaddress import ip_address
 from typing import cast
 
@@ -133,9 +134,15 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._in_clear.aclose()
 
 
+@cache
+def trusting_the_system() -> ssl.SSLContext:
+    """What a server's certificate is judged by. Reading all that the system trusts takes 20 ms, so it is read once."""
+    return ssl.create_default_context()
+
+
 def _pool(network: GuardedNetwork) -> httpcore.AsyncConnectionPool:
     return httpcore.AsyncConnectionPool(
-        ssl_context=ssl.create_default_context(),
+        ssl_context=trusting_the_system(),
         max_connections=50,
         max_keepalive_connections=10,
         keepalive_expiry=30,

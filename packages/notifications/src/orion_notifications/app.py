@@ -3,7 +3,7 @@
 from functools import partial
 
 import httpx
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from orion_core.auth_client import AuthClient
 from orion_core.clock import Clock, system_clock
@@ -12,7 +12,7 @@ from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
-from orion_core.http.application import create_application
+from orion_core.http.application import create_application, routes_of
 from orion_core.http.feed import feed_routes
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
@@ -34,6 +34,8 @@ from orion_notifications.settings import NotificationSettings
 from orion_notifications.user_events import UserConsumer
 
 PREFIX = "/notifications/v1"
+
+ROUTES = routes_of(erasures.router, notifications.router, prefix=PREFIX)
 
 
 def create_app() -> FastAPI:
@@ -68,7 +70,8 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         settings=settings,
         database=database,
         components=Components(database, clock, Cursors(settings.sealing_keys), auth.authenticate),
-        routers=_routers(feed_routes(feed, auth.authenticate)),
+        routes=ROUTES,
+        routers=[feed_routes(feed, auth.authenticate, PREFIX)],
         background=[
             feed.wakeup.run,
             queue.run,
@@ -120,10 +123,3 @@ def _user(
 
 def _product(settings: NotificationSettings) -> Product:
     return Product(settings.product_name, settings.app_url, settings.support_url)
-
-
-def _routers(feed_router: APIRouter) -> list[APIRouter]:
-    router = APIRouter(prefix=PREFIX)
-    for part in (erasures.router, notifications.router, feed_router):
-        router.include_router(part)
-    return [router]

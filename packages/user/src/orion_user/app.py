@@ -3,7 +3,7 @@
 from functools import partial
 
 import httpx
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
-from orion_core.http.application import create_application
+from orion_core.http.application import create_application, routes_of
 from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.problems import problem_response
@@ -64,6 +64,31 @@ from orion_user.users import routes as users
 
 PREFIX = "/user/v1"
 
+ROUTES = (
+    *routes_of(
+        decisions.router,  # first, since it is asked most, and routes are tried in their order
+        erasures.router,
+        imports.router,
+        me.router,
+        preferences.router,
+        profiles.router,
+        sessions.router,
+        users.router,
+        catalog.router,
+        roles.router,
+        assignments.router,
+        separation.router,
+        elevations.router,
+        api_keys.router,
+        audit_logs.router,
+        audit_streams.router,
+        plans.router,
+        organizations.router,
+        prefix=PREFIX,
+    ),
+    *routes_of(decisions.metadata_router),
+)
+
 
 def create_app() -> FastAPI:
     """The service as its environment describes it; raises `SettingsError`."""
@@ -110,7 +135,8 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             IdempotencyKeys(database, settings.sealing_keys, clock),
             activity.note,
         ),
-        routers=_routers(feed_routes(feed, authenticate)),
+        routes=ROUTES,
+        routers=[feed_routes(feed, authenticate, PREFIX)],
         background=[
             feed.wakeup.run,
             activity.run,
@@ -155,30 +181,3 @@ def _notifications(
     url = f"{settings.notifications_url}/notifications/v1/events"
     client = FeedClient("notifications", url, tokens, http)
     return Follower(client, database, clock, handlers_of_notifications(clock))
-
-
-def _routers(feed_router: APIRouter) -> list[APIRouter]:
-    router = APIRouter(prefix=PREFIX)
-    for part in (
-        decisions.router,  # first, since it is asked most, and routes are tried in their order
-        erasures.router,
-        imports.router,
-        me.router,
-        preferences.router,
-        profiles.router,
-        sessions.router,
-        users.router,
-        catalog.router,
-        roles.router,
-        assignments.router,
-        separation.router,
-        elevations.router,
-        api_keys.router,
-        audit_logs.router,
-        audit_streams.router,
-        plans.router,
-        organizations.router,
-        feed_router,
-    ):
-        router.include_router(part)
-    return [router, decisions.metadata_router]

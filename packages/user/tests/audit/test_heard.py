@@ -3,8 +3,6 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.events import EmailVerified, SessionEnded, SessionStarted
 from orion_core.database import Database
@@ -12,7 +10,7 @@ from orion_core.events.client import FeedClient
 from orion_core.events.follow import Follower
 from orion_core.ids import uuid7
 from orion_core.service_token import ServiceTokens
-from orion_core.testing import MovableClock
+from orion_core.testing import MovableClock, client_of_nobody
 from orion_user.audit import rules
 from orion_user.events import handlers_of_notifications
 
@@ -134,7 +132,7 @@ async def test_an_entry_of_notifications(
     database: Database, auth: "AuthFeed", query: "Query", clock: MovableClock
 ) -> None:
     event = NotificationsAuditRecorded.model_validate(recorded(clock, action="notification.update").model_dump())
-    http = httpx.AsyncClient()
+    http = client_of_nobody()
     tokens = ServiceTokens(http, "http://auth", "user", "", clock, audience="notifications")
     client = FeedClient("notifications", "http://notifications", tokens, http)
     follower = Follower(client, database, clock, handlers_of_notifications(clock))

@@ -23,7 +23,7 @@ from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.ids import uuid7
 from orion_core.service_token import ServiceTokens
-from orion_core.testing import MovableClock
+from orion_core.testing import MovableClock, client_of_nobody
 from orion_core.wakeup import Wakeup
 from orion_user.base import Table
 from orion_user.erasures.purging import purge
@@ -41,7 +41,7 @@ class Notifications:
     """Notifications' feed."""
 
     def __init__(self, database: Database, clock: MovableClock) -> None:
-        http = httpx.AsyncClient()
+        http = client_of_nobody()
         tokens = ServiceTokens(http, "http://auth", "user", "", clock)
         client = FeedClient("notifications", "http://notifications", tokens, http)
         self.follower = Follower(client, database, clock, handlers_of_notifications(clock))

@@ -5,7 +5,6 @@ How an address that leads inside is kept from being asked stands in `orion_core.
 
 import asyncio
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from urllib.parse import urlencode
 import httpcore
 
 from orion_auth.providers.rules import ProviderError, url_fault
-from orion_core.outbound import ForbiddenAddressError, GuardedNetwork
+from orion_core.outbound import ForbiddenAddressError, GuardedNetwork, trusting_the_system
 
 LARGEST_ANSWER = 262_144
 """Bytes. Key sets and discovery documents of large providers take 20 KiB."""
@@ -59,7 +58,7 @@ class ProviderHttp:
         self._seconds = seconds
         self._extensions = {"timeout": {"connect": min(CONNECT_SECONDS, seconds)}}
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=trusting_the_system(),
             max_connections=50,
             max_keepalive_connections=10,
             keepalive_expiry=30,

@@ -17,14 +17,14 @@ from orion_core.http.openapi import BEARER, refusals
 SCOPE = "events:read"
 
 
-def feed_routes(feed: Feed, authenticate: Authenticate) -> APIRouter:
+def feed_routes(feed: Feed, authenticate: Authenticate, prefix: str = "") -> APIRouter:
     """`GET /events`, for services that hold the scope `events:read`."""
 
     async def may_read(request: Request) -> None:
         """Before anything is said of what was asked."""
         require_scope(await authenticate(request), SCOPE)
 
-    router = APIRouter(tags=["events"], dependencies=[Depends(BEARER), Depends(may_read)])
+    router = APIRouter(prefix=prefix, tags=["events"], dependencies=[Depends(BEARER), Depends(may_read)])
 
     @router.get(
         "/events",

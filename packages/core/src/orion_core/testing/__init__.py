@@ -2,5 +2,6 @@
 
 from orion_core.testing.clock import MovableClock
 from orion_core.testing.databases import TestDatabase
+from orion_core.testing.nobody import client_of_nobody
 
-__all__ = ["MovableClock", "TestDatabase"]
+__all__ = ["MovableClock", "TestDatabase", "client_of_nobody"]

@@ -1,4 +1,7 @@
-"""Databases for tests: one migrated template per service and run, cloned in some 30 ms for each test that asks."""
+"""Databases for tests: templates of each service, made once a run, cloned in some 30 ms for each test that asks.
+
+One is as migrations leave it, the other has the reference rows too.
+"""
 
 import secrets
 from collections.abc import AsyncGenerator
@@ -9,6 +12,7 @@ from importlib.metadata import entry_points
 import asyncpg
 from sqlalchemy import make_url
 
+from orion_core.database import Database
 from orion_core.service import Service, installed_services
 
 TEMPLATE_LOCK = 0x6F72696F6E02
@@ -33,17 +37,18 @@ class Databases:
     def __init__(self, admin_url: str) -> None:
         self._admin_url = admin_url
         self._ready: set[str] = set()
+        self._services = installed_services()
 
     @asynccontextmanager
-    async def clone(self, service_name: str) -> AsyncGenerator[TestDatabase]:
-        """A fresh database of the service, migrated, without seeds; dropped at the end."""
-        service = installed_services()[service_name]
+    async def clone(self, service_name: str, *, seeded: bool = False) -> AsyncGenerator[TestDatabase]:
+        """A fresh database of the service, migrated, with its reference rows or without; dropped at the end."""
+        service = self._services[service_name]
         name = f"test_{service.name}_{secrets.token_hex(6)}"
-        template = _template(service)
+        template = _template(service, seeded=seeded)
         async with self._admin() as connection:
-            if service.name not in self._ready:
-                await self._ensure_template(connection, service, template)
-                self._ready.add(service.name)
+            if template not in self._ready:
+                await self._ensure_templates(connection, service, template, seeded=seeded)
+                self._ready.add(template)
             # The files are copied as they are: to log every page takes longer, and nobody replays the log.
             create = f"CREATE DATABASE {name} TEMPLATE {template} OWNER {service.owner_role} STRATEGY file_copy"
             await connection.execute(create)
@@ -55,16 +60,22 @@ class Databases:
             async with self._admin() as connection:
                 await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    async def _ensure_template(self, connection: asyncpg.Connection, service: Service, template: str) -> None:
-        """Build the template unless another worker of this run has; they take turns."""
+    async def _ensure_templates(
+        self, connection: asyncpg.Connection, service: Service, template: str, *, seeded: bool
+    ) -> None:
+        """Build the template, and the one it is made from, unless another worker of this run has; they take turns."""
         await connection.execute("SELECT pg_advisory_lock($1)", TEMPLATE_LOCK)
         try:
-            query = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate)"
-            if await connection.fetchval(query, template):
-                return
-            await connection.execute(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")
-            await _build_template(service, self._login_url(service, template), self._url(template))
-            await connection.execute(f"ALTER DATABASE {template} IS_TEMPLATE true")
+            migrated = _template(service, seeded=False)
+            if not await _is_there(connection, migrated):
+                await connection.execute(f"DROP DATABASE IF EXISTS {migrated} WITH (FORCE)")
+                await _build_template(service, self._login_url(service, migrated), self._url(migrated))
+                await connection.execute(f"ALTER DATABASE {migrated} IS_TEMPLATE true")
+            if seeded and not await _is_there(connection, template):
+                await connection.execute(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")
+                await connection.execute(f"CREATE DATABASE {template} TEMPLATE {migrated} OWNER {service.owner_role}")
+                await _seed(service, self._url(template))
+                await connection.execute(f"ALTER DATABASE {template} IS_TEMPLATE true")
         finally:
             await connection.execute("SELECT pg_advisory_unlock($1)", TEMPLATE_LOCK)
 
@@ -92,5 +103,17 @@ async def _build_template(service: Service, url: str, owner_url: str) -> None:
     await build.load()(service, url, owner_url)
 
 
-def _template(service: Service) -> str:
-    return f"orion_template_{service.name}"
+async def _seed(service: Service, owner_url: str) -> None:
+    database = Database.connect(owner_url, role=service.owner_role, application="test seed")
+    async with database.transaction() as transaction:
+        await service.seed(transaction.connection, "reference")
+    await database.close()
+
+
+async def _is_there(connection: asyncpg.Connection, template: str) -> bool:
+    query = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1 AND datistemplate)"
+    return bool(await connection.fetchval(query, template))
+
+
+def _template(service: Service, *, seeded: bool) -> str:
+    return f"orion_template_{service.name}{'_seeded' if seeded else ''}"

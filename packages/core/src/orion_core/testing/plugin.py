@@ -81,6 +81,17 @@ async def make_database(databases: Databases) -> AsyncGenerator[MakeDatabase]:
 
 
 @pytest.fixture
+async def make_seeded_database(databases: Databases) -> AsyncGenerator[MakeDatabase]:
+    """The same, with the service's reference rows."""
+    async with AsyncExitStack() as stack:
+
+        async def make(service: str) -> TestDatabase:
+            return await stack.enter_async_context(databases.clone(service, seeded=True))
+
+        yield make
+
+
+@pytest.fixture
 def clock() -> MovableClock:
     """A clock that the test moves."""
     return MovableClock()
