@@ -265,6 +265,41 @@ async def test_erasing_a_person_leaves_the_proof_as_it_was(
     ]
 
 
+async def test_an_address_that_the_trail_once_named_goes_with_its_owner(
+    database: Database, as_owner: AsOwner, clock: MovableClock, query: "Query"
+) -> None:
+    inviter, ada, ids = Actor(ActorType.USER, uuid7()), uuid7(), [str(uuid7()) for _ in range(3)]
+
+    async def write(membership: str, **values: Any) -> None:
+        async with database.transaction() as transaction:
+            await record(
+                transaction, inviter, Change("membership.invited", "membership", membership, **values), clock()
+            )
+
+    await write(ids[0], new={"email": "ada@example.com", "status": "INVITED"})
+    await write(ids[0], old={"email": "ada@example.com"}, new={"status": "ENDED"})
+    await write(ids[1], new={"email": "eve@example.com"})
+    await cover(database, clock)
+    clock.advance(seconds=1)
+    async with database.transaction() as transaction:
+        await erase(transaction, ada, clock(), email="ada@example.com")
+    await cover(database, clock)
+    findings = await proofs.verify_database(database, clock())
+    assert findings.is_intact, findings
+    assert findings.erased == 2
+    left = str(await query("SELECT a::text FROM audit_logs a"))
+    assert ("ada@example.com" in left, "eve@example.com" in left) == (False, True)
+    of_erasures = (
+        "SELECT resource_type, resource_id FROM audit_logs WHERE action = 'audit.erase' ORDER BY resource_type"
+    )
+    assert await query(of_erasures) == [("membership", ids[0]), ("user", str(ada))]
+    await as_owner(
+        "UPDATE audit_logs AS a SET erased_at = e.at, updated_at = e.at, salt = NULL, new_values = NULL"
+        f" FROM (SELECT max(erased_at) AS at FROM audit_logs) AS e WHERE resource_id = '{ids[1]}'"
+    )
+    assert codes(await proofs.verify_database(database, clock())) == {"erased"}, "of that one nobody has told"
+
+
 async def test_months_that_retention_takes_leave_the_proof_as_it_was(
     database: Database, write: Write, as_owner: AsOwner, clock: MovableClock
 ) -> None:

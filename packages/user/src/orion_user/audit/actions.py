@@ -158,15 +158,21 @@ def entry(actor: Actor, change: Change, now: datetime, origin: Origin | None = N
     }
 
 
-async def erase(transaction: Transaction, user_id: UUID, now: datetime, actor: Actor = SYSTEM) -> int:
-    """Empty what entries tell of a person (GDPR Art. 17); returns how many entries it were.
+async def erase(
+    transaction: Transaction, user_id: UUID, now: datetime, actor: Actor = SYSTEM, email: str | None = None
+) -> int:
+    """Empty what entries tell of a person (GDPR Art. 17); returns how many entries were about the id.
 
     Ids, actions and times stay, and every proof stays valid. The erasure itself is an entry: one that nobody wrote down
-    is found by `orion audit verify`.
+    is found by `orion audit verify`. So is that of each membership to which the person was invited by the address
+    alone, in the days when the trail named it.
     """
     erased = await store.erase(transaction.connection, user_id, now)
     change = Change(ERASED, "user", str(user_id), user_id=user_id)
     await record(transaction, actor, change, now)
+    if email is not None:
+        for membership_id in await store.erase_address(transaction.connection, email, now):
+            await record(transaction, actor, Change(ERASED, MEMBERSHIP, membership_id), now)
     return erased
 
 
@@ -227,6 +233,7 @@ async def pages(database: Database, wanted: Wanted, now: datetime) -> AsyncGener
 
 ERASED = "audit.erase"
 """The action of an entry about an erasure."""
+MEMBERSHIP = "membership"
 
 
 def _json(values: dict[str, Any] | None) -> str | None:

@@ -1,6 +1,6 @@
 """Every statement on `audit_logs`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +25,7 @@ INSERT = text("""
 """).bindparams(bindparam("changed_fields", type_=ARRAY(String(100))))
 
 ERASE = text("SELECT erase_audit_logs(:user_id, :at)")
+ERASE_ADDRESS = text("SELECT erase_audit_logs_of_address(:email, :at)")
 
 
 async def insert(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
@@ -38,3 +39,11 @@ async def erase(connection: AsyncConnection, user_id: UUID, at: object) -> int:
     By ix_audit_logs_user_id_action_timestamp and ix_audit_logs_actor_id_timestamp.
     """
     return int((await connection.execute(ERASE, {"user_id": user_id, "at": at})).scalar_one())
+
+
+async def erase_address(connection: AsyncConnection, email: str, at: object) -> Sequence[str]:
+    """Empty what names an address that was invited; the memberships.
+
+    By ix_audit_logs_resource_type_resource_id_timestamp it reads what was ever done to memberships.
+    """
+    return (await connection.execute(ERASE_ADDRESS, {"email": email, "at": at})).scalars().all()

@@ -137,6 +137,26 @@ $$
 """
 """Runs with its owner's rights: the service may change no row of the trail but by this."""
 ERASE_SIGNATURE = "erase_audit_logs(uuid, timestamp with time zone)"
+ERASE_ADDRESS = """
+CREATE FUNCTION erase_audit_logs_of_address(address text, at timestamptz) RETURNS SETOF text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  RETURN QUERY
+  WITH emptied AS (
+    UPDATE audit_logs
+    SET erased_at = at, salt = NULL, old_values = NULL, new_values = NULL, error = NULL, ip_address = NULL,
+        user_agent = NULL
+    WHERE erased_at IS NULL
+      AND resource_type = 'membership'
+      AND address IN (old_values ->> 'email', new_values ->> 'email')
+    RETURNING resource_id
+  )
+  SELECT DISTINCT emptied.resource_id::text FROM emptied;
+END
+$$
+"""
+"""The same for entries that once named an address which was invited, whose owner was not known; the memberships'."""
+ERASE_ADDRESS_SIGNATURE = "erase_audit_logs_of_address(text, timestamp with time zone)"
 REFUSE_TRUNCATE = """
 CREATE FUNCTION refuse_audit_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -159,6 +179,9 @@ after_create(
     ERASE,
     f"REVOKE EXECUTE ON FUNCTION {ERASE_SIGNATURE} FROM PUBLIC",
     f"GRANT EXECUTE ON FUNCTION {ERASE_SIGNATURE} TO {service_role('user')}",
+    ERASE_ADDRESS,
+    f"REVOKE EXECUTE ON FUNCTION {ERASE_ADDRESS_SIGNATURE} FROM PUBLIC",
+    f"GRANT EXECUTE ON FUNCTION {ERASE_ADDRESS_SIGNATURE} TO {service_role('user')}",
 )
 
 

@@ -130,7 +130,7 @@ class Verifier:
             self.findings.add(Fault("tail", detail, number))
         for entry_id, erased_at, persons in self._erased:
             if not any((erased_at, person) in self._erasures for person in persons):
-                detail = "The entry was emptied, and no entry tells of an erasure of that person at that time."
+                detail = "The entry was emptied, and no entry tells of such an erasure at that time."
                 self.findings.add(Fault("erased", detail, None, entry_id))
         self.findings.gone_months = sorted(self._gone)
         for month in self._present & self._gone.keys():
@@ -181,8 +181,8 @@ class Verifier:
         fault = self._fault_of(entry)
         if fault is not None:
             self.findings.add(Fault("edited", fault, number, entry_id))
-        elif entry["action"] == ERASED and entry["user_id"] is not None:
-            self._erasures.add((entry["timestamp"], entry["user_id"]))
+        elif entry["action"] == ERASED:
+            self._erasures |= {(entry["timestamp"], named) for named in (entry["user_id"], _membership(entry)) if named}
         try:
             return rules.leaf_hash(entry["transaction_id"], rules.leaf_body(entry, bytes.fromhex(entry["commitment"])))
         except (TypeError, ValueError, KeyError, OverflowError, AttributeError):
@@ -207,12 +207,17 @@ class Verifier:
             return "It is said to be erased, and something personal is there."
         self.findings.erased += 1
         of_user = {entry["resource_id"]} if entry["resource_type"] == "user" else set[str | None]()
-        persons = {entry["user_id"], entry["actor_id"], entry["on_behalf_of"]} | of_user
+        persons = {entry["user_id"], entry["actor_id"], entry["on_behalf_of"], _membership(entry)} | of_user
         self._erased.append((entry["id"], entry["erased_at"], frozenset(each for each in persons if each)))
         return None if entry["updated_at"] == entry["erased_at"] else "It was changed after it was erased."
 
     def _may_be_gone(self, leaf_ids: Sequence[str]) -> bool:
         return all(_month_of(leaf_id) < self._gone_before for leaf_id in leaf_ids)
+
+
+def _membership(entry: Told) -> str | None:
+    """The membership that an entry is about, which once could name a person by an address alone."""
+    return f"membership {entry['resource_id']}" if entry["resource_type"] == "membership" else None
 
 
 def _digest(told: Told) -> bytes | None:

@@ -94,7 +94,7 @@ async def erase_here(transaction: Transaction, outbox: Outbox, erasure_id: UUID,
             counts["outbox"] = len(events)
             for told in _forgotten(user_id, events, now):
                 await outbox.record(transaction, told, now)
-            await audit.erase(transaction, user_id, now)
+            await audit.erase(transaction, user_id, now, email=email)
     except IntegrityError:
         obstacle = "The user is held, or owns an organization: lift the hold, or hand the organization over."
         await store.set_obstacle(connection, erasure_id, obstacle)
