@@ -1,14 +1,16 @@
 # ruff: noqa: S608 - the statements are put together from constants of this file
 """The SQL of decisions, put together once from the parts that all of it shares.
 
-The joins follow a user's grants: from `user_roles` to what the roles come to (`role_rights`, which triggers keep). Each
-step is a probe of an index, so what a decision costs depends on how many grants the user has, never on how many there
-are, how deep roles inherit or how many of them there are.
+They follow a user's grants: from `user_roles`, or `user_grants`, to what the roles come to (`role_rights`). Each step
+is a probe of an index, so what a decision costs depends on how many grants the user has, never on how many there are,
+how deep roles inherit or how many of them there are.
 """
 
 from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
+
+from orion_core.statement import Statement
 
 LIVE = "held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expires_at)"
 NOT_ENDED = "(held.expires_at IS NULL OR :now < held.expires_at)"
@@ -71,8 +73,8 @@ def grounds(users: str, *further: str, roles: str = OF_ROLES, of_role: str = "tr
 class Statements:
     """The questions about one kind of moment."""
 
-    decide: TextClause
-    """What speaks of one permission here."""
+    decide: Statement
+    """What speaks of one permission here: `denies`, `condition`, `role_condition`."""
     all_about: TextClause
     """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first."""
     anywhere: TextClause
@@ -86,37 +88,25 @@ class Statements:
 
 
 DECIDE = f"""
-    SELECT spoken.*
-    FROM permissions AS permission                                       -- uq_permissions_name
-    CROSS JOIN LATERAL (
-      SELECT
-        held.id, held.user_id, permission.name AS permission, granted.effect = 'DENY' AS denies,
-        held.scope::text AS scope, held.scope_id, held.condition, granted.condition AS role_condition,
-        NULL AS role, NULL AS through,
-        held.starts_at, held.expires_at, held.assigned_by, held.reason, true AS is_active
-      FROM user_roles AS held                                            -- ix_user_roles_user_id_role_id
-      CROSS JOIN LATERAL (
-        SELECT granted.effect, granted.condition
-        FROM role_rights AS granted                                      -- uq_role_rights_present
-        WHERE granted.role_id = held.role_id AND granted.permission_id = permission.id AND {PRESENT}
-        OFFSET 0
-      ) AS granted
-      WHERE {OF_USER} AND {LIVE} AND {AROUND}
-      UNION ALL
-      SELECT
-        held.id, held.user_id, permission.name AS permission, held.effect = 'DENY' AS denies,
-        held.scope::text AS scope, held.scope_id, held.condition, NULL, NULL, NULL,
-        held.starts_at, held.expires_at, held.assigned_by, held.reason, true
-      FROM user_permissions AS held                                      -- ix_user_permissions_user_id_permission_id
-      WHERE held.user_id = ANY (ARRAY[CAST(:user_id AS uuid)]) AND held.permission_id = permission.id
-        AND {LIVE} AND {AROUND}
-    ) AS spoken
-    WHERE permission.name = :permission AND {STANDING}
+    SELECT
+      coalesce(held.effect, granted.effect) = 'DENY' AS denies,
+      CASE WHEN held.is_conditional THEN (
+        SELECT own.condition FROM user_grants AS own                     -- pk_user_grants
+        WHERE own.grant_id = held.grant_id
+      ) END AS condition,
+      granted.condition AS role_condition
+    FROM user_grants AS held                                             -- ix_user_grants_user_id, which has it all
+    LEFT JOIN LATERAL (
+      SELECT granted.effect, granted.condition
+      FROM role_rights AS granted                                        -- ix_role_rights_role_id_permission
+      WHERE granted.role_id = held.role_id AND granted.permission = :permission AND {PRESENT}
+      OFFSET 0
+    ) AS granted ON true
+    WHERE {OF_USER} AND {LIVE} AND {AROUND} AND (granted.effect IS NOT NULL OR held.permission = :permission)
 """
-"""The decision itself: no names of roles, and the permission and the user's standing are looked up once, before all.
+"""The decision itself: what allows or denies, and under which conditions; two tables, which triggers keep for it.
 
-OFFSET 0 has each of the user's roles probed; a join might begin with all roles that have the permission. ANY keeps the
-planner from the GiST index of the constraint against overlaps, which it takes for as good as the one that is named.
+OFFSET 0 has each of the user's roles probed; a join might begin with all roles that have the permission.
 """
 
 
@@ -124,8 +114,9 @@ def _statements(*, past: bool) -> Statements:
     """Of a moment that is over the user's standing is not known, and is passed over."""
     granted, standing = (THEN, "true") if past else (PRESENT, STANDING)
     about = grounds(OF_USER, of_role=granted) if past else grounds(OF_USER, roles=OF_INACTIVE_ROLES_TOO)
+    decide = grounds(OF_USER, LIVE, AROUND, of_role=granted) if past else DECIDE
     return Statements(
-        decide=text(grounds(OF_USER, LIVE, AROUND, of_role=granted) if past else DECIDE),
+        decide=Statement(text(decide)),
         all_about=text(f"{about} ORDER BY expires_at DESC NULLS FIRST, starts_at DESC LIMIT 200"),
         anywhere=text(grounds(OF_USER, LIVE, standing, of_role=granted)),
         actions=text(
