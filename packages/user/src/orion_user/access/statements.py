@@ -75,13 +75,13 @@ class Statements:
 
     decide: Statement
     """What speaks of one permission here: `denies`, `condition`, `role_condition`."""
-    all_about: TextClause
+    all_about: Statement
     """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first."""
-    anywhere: TextClause
+    anywhere: Statement
     """What speaks of one permission in any place."""
-    actions: TextClause
+    actions: Statement
     """What speaks of any action on one kind of resource here. uq_permissions_resource_action."""
-    of_several: TextClause
+    of_several: Statement
     """What speaks of one permission here, for several users."""
     subjects: TextClause
     """Users whom something allows it here, whether or not it is denied to them: a page of them, in order."""
@@ -117,12 +117,14 @@ def _statements(*, past: bool) -> Statements:
     decide = grounds(OF_USER, LIVE, AROUND, of_role=granted) if past else DECIDE
     return Statements(
         decide=Statement(text(decide)),
-        all_about=text(f"{about} ORDER BY expires_at DESC NULLS FIRST, starts_at DESC LIMIT 200"),
-        anywhere=text(grounds(OF_USER, LIVE, standing, of_role=granted)),
-        actions=text(
-            grounds(OF_USER, LIVE, AROUND, standing, "permission.resource = :resource", of_role=granted, one=False)
+        all_about=Statement(text(f"{about} ORDER BY expires_at DESC NULLS FIRST, starts_at DESC LIMIT 200")),
+        anywhere=Statement(text(grounds(OF_USER, LIVE, standing, of_role=granted))),
+        actions=Statement(
+            text(
+                grounds(OF_USER, LIVE, AROUND, standing, "permission.resource = :resource", of_role=granted, one=False)
+            )
         ),
-        of_several=text(grounds(OF_SEVERAL, LIVE, AROUND, of_role=granted)),
+        of_several=Statement(text(grounds(OF_SEVERAL, LIVE, AROUND, of_role=granted))),
         subjects=text(_subjects(granted)),
     )
 
@@ -183,7 +185,7 @@ TEAMS_AROUND = text("""
     SELECT id, organization_id FROM above                                -- pk_teams
 """)
 
-IS_ACTIVE = text(f"SELECT {STANDING}")
+IS_ACTIVE = Statement(text(f"SELECT {STANDING} AS is_active"))
 
 PATH = text("""
     WITH RECURSIVE way (role_id, names, steps) AS (

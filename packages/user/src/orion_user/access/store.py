@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Ground, Saying
+from orion_core.statement import Statement
 from orion_user.access import statements
 from orion_user.access.rules import Grant, HeldRole, Place, Source
 from orion_user.access.statements import Statements
@@ -211,7 +212,7 @@ async def around_team(connection: AsyncConnection, team_id: UUID) -> tuple[froze
 
 async def is_active(connection: AsyncConnection, user_id: UUID) -> bool:
     """Whether there is such a user, neither suspended nor deleted."""
-    return bool((await connection.execute(statements.IS_ACTIVE, {"user_id": user_id})).scalar())
+    return (await statements.IS_ACTIVE.one(connection, {"user_id": user_id})).is_active
 
 
 async def path(connection: AsyncConnection, grant_id: UUID, role: str) -> list[str]:
@@ -219,8 +220,8 @@ async def path(connection: AsyncConnection, grant_id: UUID, role: str) -> list[s
     return list((await connection.execute(statements.PATH, {"grant_id": grant_id, "role": role})).scalars())
 
 
-async def _grounds(connection: AsyncConnection, statement: TextClause, **values: Any) -> list[Ground]:
-    return [_ground(row) for row in await connection.execute(statement, values)]
+async def _grounds(connection: AsyncConnection, statement: Statement, **values: Any) -> list[Ground]:
+    return [_ground(row) for row in await statement.all(connection, values)]
 
 
 def _conditions(row: Any) -> tuple[str, ...]:
