@@ -140,7 +140,7 @@ def _subjects(granted: str) -> str:
       FROM able CROSS JOIN LATERAL (
         SELECT held.user_id FROM user_roles AS held                      -- ix_user_roles_role_id_scope_id_user_id
         WHERE held.role_id = able.role_id AND held.scope_id IS NULL AND held.user_id > :after AND {LIVE}
-        ORDER BY held.user_id LIMIT :limit
+        ORDER BY held.scope_id, held.user_id LIMIT :limit
       ) AS found
       UNION ALL
       SELECT found.user_id
@@ -154,7 +154,7 @@ def _subjects(granted: str) -> str:
         SELECT held.user_id FROM user_permissions AS held         -- ix_user_permissions_permission_id_scope_id_user_id
         WHERE held.permission_id = {PERMISSION_ID} AND held.effect = 'ALLOW' AND held.scope_id IS NULL
           AND held.user_id > :after AND {LIVE}
-        ORDER BY held.user_id LIMIT :limit
+        ORDER BY held.scope_id, held.user_id LIMIT :limit
       )
       UNION ALL
       SELECT found.user_id
