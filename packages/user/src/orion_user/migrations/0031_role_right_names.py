@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0030_role_right_names"
-down_revision = "0029_membership_email"
+revision = "0031_role_right_names"
+down_revision = "0030_audit_search"
 phase = "pre"
 
 NAME_ROLE_RIGHT = """

@@ -6,8 +6,8 @@ ends or suspends meanwhile comes before or after it.
 
 from alembic import op
 
-revision = "0031_user_grants"
-down_revision = "0030_role_right_names"
+revision = "0032_user_grants"
+down_revision = "0031_role_right_names"
 phase = "pre"
 
 KEEP_USER_GRANTS = """
