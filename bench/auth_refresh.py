@@ -1,9 +1,10 @@
 """Refreshes and token checks per second over HTTP, and what PostgreSQL alone does with the same statement. Prints JSON.
 
 `orion serve auth` as it is deployed, with as many workers as there are processors, and beside it on the same processors
-the database and the clients: bare protocols that do no more than check each answer and send its token next. Then
-pgbench with the statement of a refresh itself (`refresh_tokens/store.py`), over lines of tokens of its own. The limit
-of ten refreshes a minute and user is on in both: there are users enough.
+the database and the clients: bare protocols that do no more than check each answer and send its token next. Then the
+same with next to nothing around the statement (`refresh_floor.py`), and pgbench with the statement of a refresh itself
+(`refresh_tokens/store.py`), over lines of tokens of its own. The limit of ten refreshes a minute and user is on in all
+of them: there are users enough.
 
     python bench/auth_refresh.py [seconds [clients]]
 """
@@ -75,6 +76,9 @@ IN_PGBENCH = {
     "user_agent": "'pgbench'",
 }
 """What stands in the place of each parameter: the tokens of a line are numbered, so that pgbench can reckon them."""
+
+HERE = Path(__file__).parent
+FLOOR = "granian", "--interface=asgi", "--http=1", "--no-ws", "--loop=uvloop", "refresh_floor:application"
 
 Sent = tuple[bytes, Callable[[int, bytes], None]]
 """A request, and what is done with its answer."""
@@ -177,15 +181,17 @@ def reading(path: str, access_tokens: list[str], seconds: float) -> Callable[[],
 
 
 @contextmanager
-def served(running: Platform, name: str) -> Generator[tuple[str, psutil.Process]]:
-    """A service with as many workers as there are processors, on a port of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    workers = os.cpu_count() or 1
-    command = [sys.executable, "-m", "orion_cli", "serve", name, "--port", str(port), "--workers", str(workers)]
-    environment = psutil.Process(running.pids[name]).environ()
+def served(
+    running: Platform, name: str, *, port: int | None = None, workers: int | None = None
+) -> Generator[tuple[str, psutil.Process]]:
+    """A service with as many workers as there are processors, on a port of its own; `floor` is `refresh_floor.py`."""
+    port, workers = port or free_port(), workers or os.cpu_count() or 1
+    environment = psutil.Process(running.pids[name if name in running.pids else "auth"]).environ()
     environment.pop("ORION_SUPERVISED", None)  # its standard input is no pipe of ours
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+    environment["FLOOR_DATABASE_URL"] = running.database_url
+    command = [sys.executable, "-m", *(FLOOR if name == "floor" else ("orion_cli", "serve", name))]
+    bound = ["--port", str(port), "--workers", str(workers)]
+    with subprocess.Popen([*command, *bound], env=environment, stdout=subprocess.DEVNULL, cwd=HERE) as process:
         try:
             url = f"http://127.0.0.1:{port}"
             for _ in range(4 * workers):  # so that each of the workers has answered
@@ -195,6 +201,12 @@ def served(running: Platform, name: str) -> Generator[tuple[str, psutil.Process]
             yield url, psutil.Process(process.pid)
         finally:
             process.send_signal(signal.SIGINT)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
 
 def is_ready(url: str) -> bool:
@@ -277,6 +289,9 @@ async def run(running: Platform, seconds: float, clients: int) -> dict[str, Any]
         await load(url, 1, own.refresh)
         read = reading("/auth/v1/sessions/current", tabs.access_tokens, seconds)
         figures["checks_by_auth"] = await measured(url, clients, read, server, database)
+    with served(running, "floor") as (url, server):
+        await load(url, clients, Tabs(tokens, 1).refresh)
+        figures["refreshes_at_most"] = await measured(url, clients, Tabs(tokens, seconds).refresh, server, database)
     with served(running, "user") as (url, server):
         await load(url, clients, reading("/user/v1/me", own.access_tokens, 1))
         read = reading("/user/v1/me", own.access_tokens, seconds)

@@ -27,13 +27,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import TextClause
 
 from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.local import cluster, postgres
 from orion_core.rights.decider import Decider, Rights
 from orion_core.service import installed_services
+from orion_core.statement import Statement
 from orion_core.testing.databases import Databases
 from orion_user.access import statements, store
 
@@ -137,10 +137,10 @@ async def in_database(admin_url: str, sizes: Sequence[int], seconds: float) -> N
         await raw.close()
 
 
-def in_pgbench(statement: TextClause) -> str:
+def in_pgbench(statement: Statement) -> str:
     """A statement of ours with what pgbench knows in the place of its parameters."""
-    text = re.sub(r"--[^\n]*", "", str(statement))
-    return re.sub(r"(?<!:):([a-z_]+)", lambda found: IN_PGBENCH[found[1]], text)
+    text, names = re.sub(r"--[^\n]*", "", statement.sql), [name for name, _ in statement.parameters]
+    return re.sub(r"\$(\d+)", lambda found: IN_PGBENCH[names[int(found[1]) - 1]], text)
 
 
 def pgbench(url: str, statement: str, users: int, seconds: float) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.databases.conftest import Platform
 
 SERVICES = sorted(installed_services())
+DROPS = "require-concurrent-index-deletion"
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -29,8 +30,12 @@ async def test_nothing_is_said_of_any_revision(platform: "Platform", service: st
     for found in traces:
         accepted = read_file(found.revision.name, found.revision.file).accepted()
         left_out = [*EXCLUDED, *(rule for rule, ours in REPLACED.items() if ours in accepted)]
-        told = await run_squawk(script(found).sql, platform.server.version * 10000, exclude=tuple(left_out))
-        assert told == [], found.revision.name
+        written = script(found)
+        told = await run_squawk(written.sql, platform.server.version * 10000, exclude=tuple(left_out))
+        # The index of a partitioned table cannot be dropped CONCURRENTLY; a deploy drops it in a step of its own.
+        said = [(entry["rule_name"], written.statement_at(int(entry["line"]))) for entry in told]
+        left = [each for each in said if each[0] != DROPS or each[1] is None or each[1].kind != "concurrent index"]
+        assert left == [], found.revision.name
     linting = await judge(target, revisions, traces)
     assert [str(entry) for entry in linting.findings] == []
     assert linting.not_tried == ()

@@ -94,7 +94,7 @@ def test_their_order_does_not_matter(grounds: list[Ground], chance: object) -> N
 
 def test_a_text_that_is_no_condition_fails_like_one_that_fails() -> None:
     def with_text(*, denies: bool) -> Ground:
-        return Ground(uuid7(), SUBJECT, "a:b", denies, "GLOBAL", None, ("no condition",), None, None, NOON, None)
+        return Ground(denies, ("no condition",), uuid7(), SUBJECT, "a:b", "GLOBAL", None, None, None, NOON, None)
 
     assert decide([with_text(denies=False)], FACTS).reason is Reason.CONDITION
     assert decide([with_text(denies=True)], FACTS).reason is Reason.DENIED
@@ -135,6 +135,6 @@ async def test_only_so_many_subjects_are_kept() -> None:
 def test_rights_in_memory_follow_the_clock(offset: int) -> None:
     """A grant that begins or ends while its rights are kept counts from its start, until its end."""
     instant = timedelta(microseconds=offset)
-    ground = Ground(uuid7(), SUBJECT, "a:b", False, "GLOBAL", None, (), None, None, NOON, NOON + HOUR)
+    ground = Ground(False, (), uuid7(), SUBJECT, "a:b", "GLOBAL", None, None, None, NOON, NOON + HOUR)
     assert held([ground]).allows("a:b", NOON + instant) is (offset >= 0)
     assert held([ground]).allows("a:b", NOON + HOUR + instant) is (offset < 0)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Literal
 
 import structlog
@@ -34,7 +35,7 @@ class SigningKey:
     kid: str
     key: PrivateKey
 
-    @property
+    @cached_property
     def header(self) -> str:
         """The first part of every token that it signs."""
         header = {"alg": self.key.algorithm, "typ": TYPE, "kid": self.kid}

@@ -1,6 +1,7 @@
 """`orion serve`: one service under Granian, or all of them under the supervisor."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import threading
@@ -69,10 +70,13 @@ def create_application() -> Any:
     """Made by Granian in each of its worker processes: the service's application."""
     _end_with_granian()
     try:
-        return load(os.environ[_APPLICATION])()
+        application = load(os.environ[_APPLICATION])()
     except SettingsError as error:
         log.error("settings.wrong", faults=str(error).splitlines())
         raise SystemExit(FAILED) from None
+    gc.collect()
+    gc.freeze()  # the modules stay; a request that makes many objects need not have them looked through each time
+    return application
 
 
 def _serve_one(service: Service, host: str, port: int | None, workers: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from enum import IntEnum
@@ -19,10 +20,12 @@ from orion_core.database import Database
 from orion_core.errors import Problem
 from orion_core.service import service_role
 from orion_core.settings import SettingsError
+from orion_user.audit.actions import Actor
 from orion_user.imports.rules import ImportFormat
 from orion_user.imports.running import AT_ONCE, Runner
 from orion_user.imports.shapes import ChunkShape, ImportShape
 from orion_user.other_services import OtherServices
+from orion_user.preferences.resending import resend
 from orion_user.settings import UserSettings
 
 Result = TypeVar("Result")
@@ -41,16 +44,11 @@ class Exit(IntEnum):
 
 
 commands = typer.Typer(
-    help="Bring over the users of another system.",
+    help="Bring over the users of another system; tell the other services again what users have chosen.",
     no_args_is_help=True,
     epilog="Exit codes: 0 done, 1 some lines were refused, 3 wrong settings, 4 no database, 5 refused, "
     "130 interrupted; docs/users.md explains them.",
 )
-
-
-@commands.callback()
-def _words() -> None:
-    """Makes one command a word of its own, as there will be others."""
 
 
 @commands.command("import")
@@ -87,6 +85,21 @@ def import_file(
     else:
         typer.echo(f"Import {done.id}: {done.created} created, {done.existing} there already, {done.refused} refused.")
     raise typer.Exit(Exit.FOUND if done.refused else Exit.OK)
+
+
+@commands.command("resend-preferences")
+def resend_preferences(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    operator: Annotated[str | None, typer.Option(help="Who does it, for the audit trail.")] = None,
+) -> None:
+    """Tell notifications and auth again what users have chosen. Can be done at any time, and again."""
+    actor = Actor.service(operator or getpass.getuser())
+
+    async def work(database: Database, _: OtherServices) -> int:
+        return await resend(database, actor, system_clock)
+
+    users = _run(work)
+    typer.echo(json.dumps({"users": users}) if as_json else f"What {users} users have chosen is in the feed again.")
 
 
 def _run(work: Callable[[Database, OtherServices], Awaitable[Result]]) -> Result:

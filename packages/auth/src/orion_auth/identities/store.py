@@ -43,9 +43,17 @@ async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
 
 RELEASE_USERNAMES = text("""
     UPDATE identities SET username = NULL
-    WHERE username = ANY(CAST(:usernames AS text[])) AND deleted_at IS NULL   -- uq_identities_username
-      AND email_verified_at IS NULL AND id <> ALL(CAST(:ids AS uuid[]))       -- sent again, it takes nothing away
+    FROM unnest(CAST(:usernames AS text[])) AS given (username)
+    CROSS JOIN LATERAL (
+      SELECT id, email_verified_at FROM identities
+      WHERE username = given.username AND deleted_at IS NULL                  -- uq_identities_username
+      LIMIT 1
+    ) AS holder
+    WHERE identities.id = holder.id AND holder.email_verified_at IS NULL      -- pk_identities
+      AND identities.email_verified_at IS NULL                                -- whoever verifies it meanwhile keeps it
+      AND identities.id <> ALL(CAST(:ids AS uuid[]))                          -- sent again, it takes nothing away
 """)
+"""One probe for each name. By `= ANY` a table that is being filled, with no statistics yet, is read from end to end."""
 
 INSERT_MANY = text("""
     INSERT INTO identities (id, email, username, locale, status, email_verified_at)
@@ -63,8 +71,13 @@ INSERT_MANY = text("""
 """)
 
 FIND_MANY = text("""
-    SELECT id, email FROM identities
-    WHERE email = ANY(CAST(:emails AS text[])) AND deleted_at IS NULL         -- uq_identities_email
+    SELECT found.id, found.email
+    FROM unnest(CAST(:emails AS text[])) AS given (email)
+    CROSS JOIN LATERAL (
+      SELECT id, email FROM identities
+      WHERE email = given.email AND deleted_at IS NULL                        -- uq_identities_email
+      LIMIT 1
+    ) AS found
 """)
 
 

@@ -56,7 +56,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": TokenError} for st
 
 
 @router.post("/token", response_model=TokenResponse, responses=_ERRORS, openapi_extra=_TOKEN_FORM)
-async def grant(request: Request, wired: Wired, context: Context) -> JSONResponse:
+async def grant(request: Request, wired: Wired, context: Context) -> Response:
     """Get an access token: for a service key or an API key (client_credentials), or with a refresh token."""
     try:
         form = read_form(request.headers.get("content-type", ""), await request.body())
@@ -71,7 +71,8 @@ async def grant(request: Request, wired: Wired, context: Context) -> JSONRespons
         # RFC 6749 has no word for this; RFC 8628 §3.5 has.
         return _error("slow_down", problem.detail, problem.status, problem.headers)
     headers = granted.limit.headers() if granted.limit else None
-    return JSONResponse(granted.response.model_dump(exclude_none=True), headers=headers)
+    body = granted.response.model_dump_json(exclude_none=True)
+    return Response(body, media_type="application/json", headers=headers)
 
 
 @router.post("/revoke", response_class=Response, responses=_ERRORS, openapi_extra=_ANY_TOKEN_FORM)

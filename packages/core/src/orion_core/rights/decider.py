@@ -49,7 +49,7 @@ class Rights:
 
     def decide(
         self, permission: str, now: datetime, within: frozenset[UUID] = EVERYWHERE, facts: Facts | None = None
-    ) -> Decision:
+    ) -> Decision[Ground]:
         """The decision with its reason."""
         if not self.is_active:
             return Decision(allowed=False, reason=Reason.INACTIVE_SUBJECT)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from orion_core.conditions.condition import Facts, Outcome, compile_condition
@@ -17,19 +18,25 @@ EVERYWHERE: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Saying:
+    """That something allows or denies a permission; it holds only where all `conditions` do."""
+
+    denies: bool
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground(Saying):
     """A grant that speaks of one permission: it allows or denies it to a user, in a place, for a time.
 
-    `scope_id` is the organization, the team or the user that it is limited to. It holds only where all `conditions` do.
+    `scope_id` is the organization, the team or the user that it is limited to.
     """
 
     id: UUID
     user_id: UUID
     permission: str
-    denies: bool
     scope: str
     scope_id: UUID | None
-    conditions: tuple[str, ...]
     role: str | None
     """The role that says so; None for a permission given directly."""
     through: str | None
@@ -50,6 +57,9 @@ class Ground:
         return self.scope_id is None or self.scope_id in within
 
 
+Said_co = TypeVar("Said_co", bound=Saying, covariant=True)
+
+
 class Reason(Enum):
     """Why a decision is what it is."""
 
@@ -65,10 +75,10 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
-    """A grant, and what each of its conditions came to."""
+class Weighed(Generic[Said_co]):
+    """A grant, or what is needed of it to decide, and what each of its conditions came to."""
 
-    ground: Ground
+    ground: Said_co
     outcomes: tuple[Outcome, ...]
 
     @property
@@ -80,16 +90,16 @@ class Weighed:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Generic[Said_co]):
     """What was decided, by which grant, and what all the others came to."""
 
     allowed: bool
     reason: Reason
-    decisive: Ground | None = None
-    weighed: tuple[Weighed, ...] = ()
+    decisive: Said_co | None = None
+    weighed: tuple[Weighed[Said_co], ...] = ()
 
 
-def decide(grounds: Iterable[Ground], facts: Facts) -> Decision:
+def decide(grounds: Iterable[Said_co], facts: Facts) -> Decision[Said_co]:
     """Decide by the grants that speak of the permission at the place and at the time."""
     weighed = tuple(weigh(ground, facts) for ground in grounds)
     counting = [each.ground for each in weighed if each.counts]
@@ -103,7 +113,7 @@ def decide(grounds: Iterable[Ground], facts: Facts) -> Decision:
     return Decision(allowed=False, reason=reason, decisive=allowing, weighed=weighed)
 
 
-def weigh(ground: Ground, facts: Facts) -> Weighed:
+def weigh(ground: Said_co, facts: Facts) -> Weighed[Said_co]:
     """A grant with what its conditions come to."""
     return Weighed(ground, tuple(_outcome(text, facts) for text in ground.conditions))
 

@@ -1,14 +1,16 @@
 # ruff: noqa: S608 - the statements are put together from constants of this file
 """The SQL of decisions, put together once from the parts that all of it shares.
 
-The joins follow a user's grants: from `user_roles` to what the roles come to (`role_rights`, which triggers keep). Each
-step is a probe of an index, so what a decision costs depends on how many grants the user has, never on how many there
-are, how deep roles inherit or how many of them there are.
+They follow a user's grants: from `user_roles`, or `user_grants`, to what the roles come to (`role_rights`). Each step
+is a probe of an index, so what a decision costs depends on how many grants the user has, never on how many there are,
+how deep roles inherit or how many of them there are.
 """
 
 from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
+
+from orion_core.statement import Statement
 
 LIVE = "held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expires_at)"
 NOT_ENDED = "(held.expires_at IS NULL OR :now < held.expires_at)"
@@ -71,52 +73,40 @@ def grounds(users: str, *further: str, roles: str = OF_ROLES, of_role: str = "tr
 class Statements:
     """The questions about one kind of moment."""
 
-    decide: TextClause
-    """What speaks of one permission here."""
-    all_about: TextClause
+    decide: Statement
+    """What speaks of one permission here: `denies`, `condition`, `role_condition`."""
+    all_about: Statement
     """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first."""
-    anywhere: TextClause
+    anywhere: Statement
     """What speaks of one permission in any place."""
-    actions: TextClause
+    actions: Statement
     """What speaks of any action on one kind of resource here. uq_permissions_resource_action."""
-    of_several: TextClause
+    of_several: Statement
     """What speaks of one permission here, for several users."""
     subjects: TextClause
     """Users whom something allows it here, whether or not it is denied to them: a page of them, in order."""
 
 
 DECIDE = f"""
-    SELECT spoken.*
-    FROM permissions AS permission                                       -- uq_permissions_name
-    CROSS JOIN LATERAL (
-      SELECT
-        held.id, held.user_id, permission.name AS permission, granted.effect = 'DENY' AS denies,
-        held.scope::text AS scope, held.scope_id, held.condition, granted.condition AS role_condition,
-        NULL AS role, NULL AS through,
-        held.starts_at, held.expires_at, held.assigned_by, held.reason, true AS is_active
-      FROM user_roles AS held                                            -- ix_user_roles_user_id_role_id
-      CROSS JOIN LATERAL (
-        SELECT granted.effect, granted.condition
-        FROM role_rights AS granted                                      -- uq_role_rights_present
-        WHERE granted.role_id = held.role_id AND granted.permission_id = permission.id AND {PRESENT}
-        OFFSET 0
-      ) AS granted
-      WHERE {OF_USER} AND {LIVE} AND {AROUND}
-      UNION ALL
-      SELECT
-        held.id, held.user_id, permission.name AS permission, held.effect = 'DENY' AS denies,
-        held.scope::text AS scope, held.scope_id, held.condition, NULL, NULL, NULL,
-        held.starts_at, held.expires_at, held.assigned_by, held.reason, true
-      FROM user_permissions AS held                                      -- ix_user_permissions_user_id_permission_id
-      WHERE held.user_id = ANY (ARRAY[CAST(:user_id AS uuid)]) AND held.permission_id = permission.id
-        AND {LIVE} AND {AROUND}
-    ) AS spoken
-    WHERE permission.name = :permission AND {STANDING}
+    SELECT
+      coalesce(held.effect, granted.effect) = 'DENY' AS denies,
+      CASE WHEN held.is_conditional THEN (
+        SELECT own.condition FROM user_grants AS own                     -- pk_user_grants
+        WHERE own.grant_id = held.grant_id
+      ) END AS condition,
+      granted.condition AS role_condition
+    FROM user_grants AS held                                             -- ix_user_grants_user_id, which has it all
+    LEFT JOIN LATERAL (
+      SELECT granted.effect, granted.condition
+      FROM role_rights AS granted                                        -- ix_role_rights_role_id_permission
+      WHERE granted.role_id = held.role_id AND granted.permission = :permission AND {PRESENT}
+      OFFSET 0
+    ) AS granted ON true
+    WHERE {OF_USER} AND {LIVE} AND {AROUND} AND (granted.effect IS NOT NULL OR held.permission = :permission)
 """
-"""The decision itself: no names of roles, and the permission and the user's standing are looked up once, before all.
+"""The decision itself: what allows or denies, and under which conditions; two tables, which triggers keep for it.
 
-OFFSET 0 has each of the user's roles probed; a join might begin with all roles that have the permission. ANY keeps the
-planner from the GiST index of the constraint against overlaps, which it takes for as good as the one that is named.
+OFFSET 0 has each of the user's roles probed; a join might begin with all roles that have the permission.
 """
 
 
@@ -124,14 +114,17 @@ def _statements(*, past: bool) -> Statements:
     """Of a moment that is over the user's standing is not known, and is passed over."""
     granted, standing = (THEN, "true") if past else (PRESENT, STANDING)
     about = grounds(OF_USER, of_role=granted) if past else grounds(OF_USER, roles=OF_INACTIVE_ROLES_TOO)
+    decide = grounds(OF_USER, LIVE, AROUND, of_role=granted) if past else DECIDE
     return Statements(
-        decide=text(grounds(OF_USER, LIVE, AROUND, of_role=granted) if past else DECIDE),
-        all_about=text(f"{about} ORDER BY expires_at DESC NULLS FIRST, starts_at DESC LIMIT 200"),
-        anywhere=text(grounds(OF_USER, LIVE, standing, of_role=granted)),
-        actions=text(
-            grounds(OF_USER, LIVE, AROUND, standing, "permission.resource = :resource", of_role=granted, one=False)
+        decide=Statement(text(decide)),
+        all_about=Statement(text(f"{about} ORDER BY expires_at DESC NULLS FIRST, starts_at DESC LIMIT 200")),
+        anywhere=Statement(text(grounds(OF_USER, LIVE, standing, of_role=granted))),
+        actions=Statement(
+            text(
+                grounds(OF_USER, LIVE, AROUND, standing, "permission.resource = :resource", of_role=granted, one=False)
+            )
         ),
-        of_several=text(grounds(OF_SEVERAL, LIVE, AROUND, of_role=granted)),
+        of_several=Statement(text(grounds(OF_SEVERAL, LIVE, AROUND, of_role=granted))),
         subjects=text(_subjects(granted)),
     )
 
@@ -147,7 +140,7 @@ def _subjects(granted: str) -> str:
       FROM able CROSS JOIN LATERAL (
         SELECT held.user_id FROM user_roles AS held                      -- ix_user_roles_role_id_scope_id_user_id
         WHERE held.role_id = able.role_id AND held.scope_id IS NULL AND held.user_id > :after AND {LIVE}
-        ORDER BY held.user_id LIMIT :limit
+        ORDER BY held.scope_id, held.user_id LIMIT :limit
       ) AS found
       UNION ALL
       SELECT found.user_id
@@ -161,7 +154,7 @@ def _subjects(granted: str) -> str:
         SELECT held.user_id FROM user_permissions AS held         -- ix_user_permissions_permission_id_scope_id_user_id
         WHERE held.permission_id = {PERMISSION_ID} AND held.effect = 'ALLOW' AND held.scope_id IS NULL
           AND held.user_id > :after AND {LIVE}
-        ORDER BY held.user_id LIMIT :limit
+        ORDER BY held.scope_id, held.user_id LIMIT :limit
       )
       UNION ALL
       SELECT found.user_id
@@ -192,7 +185,7 @@ TEAMS_AROUND = text("""
     SELECT id, organization_id FROM above                                -- pk_teams
 """)
 
-IS_ACTIVE = text(f"SELECT {STANDING}")
+IS_ACTIVE = Statement(text(f"SELECT {STANDING} AS is_active"))
 
 PATH = text("""
     WITH RECURSIVE way (role_id, names, steps) AS (

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.rights.decider import Rights
-from orion_core.rights.decisions import Ground
+from orion_core.rights.decisions import Ground, Saying
+from orion_core.statement import Statement
 from orion_user.access import statements
 from orion_user.access.rules import Grant, HeldRole, Place, Source
 from orion_user.access.statements import Statements
@@ -134,13 +135,14 @@ async def decide(
     within: Collection[UUID],
     *,
     is_past: bool = False,
-) -> list[Ground]:
-    """What speaks of a permission here and now, roles not named; nothing for a user who may nothing at all.
+) -> list[Saying]:
+    """What speaks of a permission here and now; nothing for a user who may nothing at all.
 
     Of a moment that is over the user's standing is passed over.
     """
     values = {"user_id": user_id, "permission": permission, "now": now, "within": list(within)}
-    return await _grounds(connection, _of(is_past=is_past).decide, **values)
+    rows = await _of(is_past=is_past).decide.all(connection, values)
+    return [Saying(row.denies, _conditions(row)) for row in rows]
 
 
 async def all_about(
@@ -210,7 +212,7 @@ async def around_team(connection: AsyncConnection, team_id: UUID) -> tuple[froze
 
 async def is_active(connection: AsyncConnection, user_id: UUID) -> bool:
     """Whether there is such a user, neither suspended nor deleted."""
-    return bool((await connection.execute(statements.IS_ACTIVE, {"user_id": user_id})).scalar())
+    return (await statements.IS_ACTIVE.one(connection, {"user_id": user_id})).is_active
 
 
 async def path(connection: AsyncConnection, grant_id: UUID, role: str) -> list[str]:
@@ -218,20 +220,23 @@ async def path(connection: AsyncConnection, grant_id: UUID, role: str) -> list[s
     return list((await connection.execute(statements.PATH, {"grant_id": grant_id, "role": role})).scalars())
 
 
-async def _grounds(connection: AsyncConnection, statement: TextClause, **values: Any) -> list[Ground]:
-    return [_ground(row) for row in await connection.execute(statement, values)]
+async def _grounds(connection: AsyncConnection, statement: Statement, **values: Any) -> list[Ground]:
+    return [_ground(row) for row in await statement.all(connection, values)]
+
+
+def _conditions(row: Any) -> tuple[str, ...]:
+    return tuple(condition for condition in (row.condition, row.role_condition) if condition is not None)
 
 
 def _ground(row: Any) -> Ground:
-    conditions = tuple(condition for condition in (row.condition, row.role_condition) if condition is not None)
     return Ground(
+        row.denies,
+        _conditions(row),
         row.id,
         row.user_id,
         row.permission,
-        row.denies,
         row.scope,
         row.scope_id,
-        conditions,
         row.role,
         row.through,
         row.starts_at,

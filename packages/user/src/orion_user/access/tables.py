@@ -1,14 +1,24 @@
-"""What roles come to, now and at any time before, and how often that has changed. Written by triggers alone."""
+"""What roles come to and users were given, in the form in which decisions read it. Written by triggers alone."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import DDL, BigInteger, CheckConstraint, ForeignKey, Index, String, event, text
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Index,
+    String,
+    event,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Identified, Timestamped, after_create, native_enum
-from orion_user.base import Table
+from orion_user.base import Table, trigger
 from orion_user.permissions.rules import PermissionEffect
 
 
@@ -23,6 +33,7 @@ class RoleRight(Identified, Timestamped, Table):
 
     role_id: Mapped[UUID] = mapped_column(ForeignKey("roles.id", ondelete="CASCADE"))
     permission_id: Mapped[UUID] = mapped_column(ForeignKey("permissions.id", ondelete="CASCADE"))
+    permission: Mapped[str | None] = mapped_column(String(121), comment="Its name, which stays; filled in by a trigger")
     source_role_id: Mapped[UUID] = mapped_column(ForeignKey("roles.id", ondelete="CASCADE"), index=True)
     effect: Mapped[PermissionEffect] = mapped_column(native_enum(PermissionEffect))
     condition: Mapped[str | None] = mapped_column(String(2000))
@@ -33,6 +44,12 @@ class RoleRight(Identified, Timestamped, Table):
         CheckConstraint("began_at < ended_at", name="period"),
         Index("ix_role_rights_role_id_permission_id", "role_id", "permission_id"),
         Index("ix_role_rights_permission_id", "permission_id"),
+        Index(
+            "ix_role_rights_role_id_permission",
+            "role_id",
+            "permission",
+            postgresql_where=text("ended_at IS NULL"),
+        ),
         Index(
             "uq_role_rights_present",
             "role_id",
@@ -47,6 +64,49 @@ class RoleRight(Identified, Timestamped, Table):
                 "grants": "SELECT",
             }
         },
+    )
+
+
+class UserGrant(Timestamped, Table):
+    """A role or a permission that was given to a user who may come in, for whatever time and place.
+
+    The grants of a user who is suspended or deleted are not here, so a decision asks nothing about the user. What it
+    reads of a grant is in the index, all of a user's side by side.
+    """
+
+    __tablename__ = "user_grants"
+
+    grant_id: Mapped[UUID] = mapped_column(primary_key=True, comment="Of the row of user_roles or user_permissions")
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    role_id: Mapped[UUID | None]
+    permission: Mapped[str | None] = mapped_column(String(121), comment="Name of one that was given directly")
+    effect: Mapped[PermissionEffect | None] = mapped_column(
+        native_enum(PermissionEffect), comment="Of one that was given directly"
+    )
+    scope_id: Mapped[UUID | None]
+    starts_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    condition: Mapped[str | None] = mapped_column(String(2000))
+    is_conditional: Mapped[bool] = mapped_column(Computed("condition IS NOT NULL", persisted=True))
+
+    __table_args__ = (
+        Index(
+            "ix_user_grants_user_id",
+            "user_id",
+            # Not the condition itself, which can be longer than what fits into an index.
+            postgresql_include=[
+                "grant_id",
+                "role_id",
+                "permission",
+                "effect",
+                "scope_id",
+                "starts_at",
+                "expires_at",
+                "is_conditional",
+            ],
+        ),
+        CheckConstraint("(role_id IS NULL) = (permission IS NOT NULL AND effect IS NOT NULL)", name="given"),
+        {"info": {"retention": Follows("users", "kept by triggers"), "grants": "SELECT"}},
     )
 
 
@@ -81,11 +141,11 @@ $$
 """
 after_create(RightsVersion, COUNT_RIGHTS_VERSION)
 for changed in ("permissions", "role_inheritance", "role_permissions", "roles"):
-    trigger = (
+    counting = (
         f"CREATE TRIGGER count_rights_version BEFORE INSERT OR UPDATE OR DELETE ON {changed}"
         " FOR EACH STATEMENT EXECUTE FUNCTION count_rights_version()"
     )
-    event.listen(Table.metadata, "after_create", DDL(trigger))
+    event.listen(Table.metadata, "after_create", DDL(counting))
 
 KEEP_ROLE_RIGHTS = """
 CREATE FUNCTION keep_role_rights() RETURNS trigger LANGUAGE plpgsql
@@ -146,8 +206,105 @@ for changed, operation, rows in (
     ("role_permissions", "DELETE", "OLD"),
     ("roles", "UPDATE", "NEW"),
 ):
-    trigger = (
+    keeping = (
         f"CREATE TRIGGER keep_role_rights_{operation.lower()} AFTER {operation} ON {changed}"
         f" REFERENCING {rows} TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION keep_role_rights()"
     )
-    event.listen(Table.metadata, "after_create", DDL(trigger))
+    event.listen(Table.metadata, "after_create", DDL(keeping))
+
+NAME_ROLE_RIGHT = """
+CREATE FUNCTION name_role_right() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  NEW.permission := (SELECT name FROM permissions WHERE id = NEW.permission_id);
+  RETURN NEW;
+END
+$$
+"""
+KEEP_PERMISSION_NAME = """
+CREATE FUNCTION keep_permission_name() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  RAISE EXCEPTION 'permission % keeps its name', OLD.name
+    USING ERRCODE = 'check_violation', TABLE = 'permissions', CONSTRAINT = 'ck_permissions_name_stays';
+END
+$$
+"""
+after_create(RoleRight, NAME_ROLE_RIGHT, trigger("name_role_right", "BEFORE INSERT", "role_rights", "name_role_right"))
+
+KEEP_USER_GRANTS = """
+CREATE FUNCTION keep_user_grants() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  -- Whoever suspends or restores one of these users at the same time waits for us, or we for him (see below); each
+  -- statement from here on sees what he has committed.
+  IF TG_OP <> 'INSERT' THEN
+    PERFORM FROM users WHERE id IN (SELECT user_id FROM gone) ORDER BY id FOR KEY SHARE;
+    DELETE FROM user_grants AS known USING gone WHERE known.grant_id = gone.id;
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    PERFORM FROM users WHERE id IN (SELECT user_id FROM given) ORDER BY id FOR KEY SHARE;
+    IF TG_TABLE_NAME = 'user_roles' THEN
+      INSERT INTO user_grants (user_id, grant_id, role_id, scope_id, starts_at, expires_at, condition)
+      SELECT given.user_id, given.id, given.role_id, given.scope_id, given.starts_at, given.expires_at, given.condition
+      FROM given JOIN users AS holder ON holder.id = given.user_id
+      WHERE holder.deleted_at IS NULL AND holder.status <> 'SUSPENDED';
+    ELSE
+      INSERT INTO user_grants (user_id, grant_id, permission, effect, scope_id, starts_at, expires_at, condition)
+      SELECT
+        given.user_id, given.id, permission.name, given.effect, given.scope_id, given.starts_at, given.expires_at,
+        given.condition
+      FROM given
+      JOIN permissions AS permission ON permission.id = given.permission_id
+      JOIN users AS holder ON holder.id = given.user_id
+      WHERE holder.deleted_at IS NULL AND holder.status <> 'SUSPENDED';
+    END IF;
+  END IF;
+  RETURN NULL;
+END
+$$
+"""
+KEEP_USER_GRANTS_OF_STANDING = """
+CREATE FUNCTION keep_user_grants_of_standing() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  -- Waits for all who are changing grants of this user, and has others wait until this is committed.
+  PERFORM FROM users WHERE id = NEW.id FOR UPDATE;
+  DELETE FROM user_grants WHERE user_id = NEW.id;
+  IF NEW.deleted_at IS NULL AND NEW.status <> 'SUSPENDED' THEN
+    INSERT INTO user_grants (user_id, grant_id, role_id, scope_id, starts_at, expires_at, condition)
+    SELECT user_id, id, role_id, scope_id, starts_at, expires_at, condition FROM user_roles WHERE user_id = NEW.id;
+    INSERT INTO user_grants (user_id, grant_id, permission, effect, scope_id, starts_at, expires_at, condition)
+    SELECT held.user_id, held.id, permission.name, held.effect, held.scope_id, held.starts_at, held.expires_at,
+      held.condition
+    FROM user_permissions AS held JOIN permissions AS permission ON permission.id = held.permission_id
+    WHERE held.user_id = NEW.id;
+  END IF;
+  RETURN NULL;
+END
+$$
+"""
+USER_GRANTS_TRIGGERS = (
+    *(
+        f"CREATE TRIGGER keep_user_grants_{operation.lower()} AFTER {operation} ON {given}"
+        f" REFERENCING {rows} FOR EACH STATEMENT EXECUTE FUNCTION keep_user_grants()"
+        for given in ("user_roles", "user_permissions")
+        for operation, rows in (
+            ("INSERT", "NEW TABLE AS given"),
+            ("UPDATE", "OLD TABLE AS gone NEW TABLE AS given"),
+            ("DELETE", "OLD TABLE AS gone"),
+        )
+    ),
+    (
+        "CREATE TRIGGER keep_user_grants AFTER UPDATE ON users FOR EACH ROW"
+        " WHEN ((OLD.deleted_at IS NULL AND OLD.status <> 'SUSPENDED')"
+        " IS DISTINCT FROM (NEW.deleted_at IS NULL AND NEW.status <> 'SUSPENDED'))"
+        " EXECUTE FUNCTION keep_user_grants_of_standing()"
+    ),
+    (
+        "CREATE TRIGGER keep_permission_name BEFORE UPDATE OF name ON permissions FOR EACH ROW"
+        " WHEN (OLD.name IS DISTINCT FROM NEW.name) EXECUTE FUNCTION keep_permission_name()"
+    ),
+)
+for statement in (KEEP_PERMISSION_NAME, KEEP_USER_GRANTS, KEEP_USER_GRANTS_OF_STANDING, *USER_GRANTS_TRIGGERS):
+    event.listen(Table.metadata, "after_create", DDL(statement.replace("%", "%%")))

@@ -18,9 +18,9 @@ C = LOGS.c
 async def search(connection: AsyncConnection, wanted: Wanted, before: UUID | None, limit: int) -> Sequence[RowMapping]:
     """Entries that are wanted, the latest first, going on before an id.
 
-    Backwards along pk_audit_logs where much is wanted; where little is, by ix_audit_logs_user_id_action_timestamp,
-    ix_audit_logs_actor_id_timestamp or ix_audit_logs_resource_type_resource_id_timestamp. Ids tell the time, so of the
-    months only those are opened that are asked for.
+    Backwards along ix_audit_logs_user_id_id, ix_audit_logs_actor_id_id, ix_audit_logs_action_id or
+    ix_audit_logs_resource_type_resource_id_id, so a page costs the same wherever it lies; along pk_audit_logs where
+    none of these is asked for. Ids tell the time, so of the months only those are opened that are asked for.
     """
     conditions = [*_conditions(wanted), *([] if before is None else [C.id < before])]
     statement = select(LOGS).where(*conditions).order_by(C.id.desc()).limit(limit)

@@ -9,7 +9,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import String
 
-INSERT = text("""
+from orion_core.statement import Statement
+
+INSERT = Statement(
+    text("""
     INSERT INTO audit_logs (
       id, service, actor_type, actor_id, actor_name, on_behalf_of, user_id, action, resource_type, resource_id,
       old_values, new_values, changed_fields, session_id, request_id, ip_address, user_agent, status, error,
@@ -23,6 +26,7 @@ INSERT = text("""
       sha256(decode('00', 'hex') || int8send(pg_current_xact_id()::text::bigint) || :body)
     ON CONFLICT (id) DO NOTHING                                                                       -- pk_audit_logs
 """).bindparams(bindparam("changed_fields", type_=ARRAY(String(100))))
+)
 
 ERASE = text("SELECT erase_audit_logs(:user_id, :at)")
 ERASE_ADDRESS = text("SELECT erase_audit_logs_of_address(:email, :at)")
@@ -30,13 +34,13 @@ ERASE_ADDRESS = text("SELECT erase_audit_logs_of_address(:email, :at)")
 
 async def insert(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
     """Add an entry, unless its id is there already. `body` is the leaf as far as it is known (`rules.leaf_body`)."""
-    await connection.execute(INSERT, values)
+    await INSERT.execute(connection, values)
 
 
 async def erase(connection: AsyncConnection, user_id: UUID, at: object) -> int:
     """Empty what tells of a person; how many entries it were.
 
-    By ix_audit_logs_user_id_action_timestamp and ix_audit_logs_actor_id_timestamp.
+    By ix_audit_logs_user_id_id, ix_audit_logs_actor_id_id and their like.
     """
     return int((await connection.execute(ERASE, {"user_id": user_id, "at": at})).scalar_one())
 

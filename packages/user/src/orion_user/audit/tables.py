@@ -73,9 +73,12 @@ class AuditLog(Identified, Timestamped, Table):
         CheckConstraint(f"erased_at IS NULL OR num_nonnulls(salt, {', '.join(PERSONAL)}) = 0", name="erased"),
         CheckConstraint("erased_at IS NOT NULL OR salt IS NOT NULL", name="salted"),
         Index(None, "user_id", "action", "timestamp"),
-        Index(None, "actor_id", "timestamp"),
+        # Behind what is asked for stands the id, by which pages go.
+        Index("ix_audit_logs_user_id_id", "user_id", "id", postgresql_where=text("user_id IS NOT NULL")),
+        Index(None, "actor_id", "id"),
+        Index(None, "action", "id"),
+        Index(None, "resource_type", "resource_id", "id"),
         Index("ix_audit_logs_on_behalf_of", "on_behalf_of", postgresql_where=text("on_behalf_of IS NOT NULL")),
-        Index(None, "resource_type", "resource_id", "timestamp"),
         # A row's place in the table follows both, so a few pages of summary stand for an index of the whole.
         Index("ix_audit_logs_brin", "timestamp", "transaction_id", postgresql_using="brin"),
         {

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_contracts.claims import AccessClaims
 from orion_core.errors import Problem
 from orion_core.rights.decider import Rights
-from orion_core.rights.decisions import Decision, Ground, Reason, decide
+from orion_core.rights.decisions import Decision, Ground, Reason, Saying, decide
 from orion_user.access import actions as access
 from orion_user.access import guard
 from orion_user.access.rules import caller
@@ -37,13 +37,13 @@ class Moment:
 class Explained:
     """A decision, all that could have led to it, and what would have to change for another."""
 
-    decision: Decision
+    decision: Decision[Ground]
     nearest: Nearest | None
     paths: dict[UUID, list[str]]
     roles: list[str]
 
 
-UNKNOWN = Decision(allowed=False, reason=Reason.INACTIVE_SUBJECT)
+UNKNOWN: Decision[Ground] = Decision(allowed=False, reason=Reason.INACTIVE_SUBJECT)
 
 
 async def require_asking(
@@ -73,7 +73,7 @@ async def around(connection: AsyncConnection, resource: Resource) -> frozenset[U
     return within | around_team
 
 
-async def evaluate(connection: AsyncConnection, question: Question, moment: Moment) -> Decision:
+async def evaluate(connection: AsyncConnection, question: Question, moment: Moment) -> Decision[Saying]:
     """May they? One statement, and one more where the resource lies in a team."""
     user_id = question.subject.user_id
     if user_id is None:
@@ -85,7 +85,7 @@ async def evaluate(connection: AsyncConnection, question: Question, moment: Mome
 
 async def evaluate_one_of_several(
     connection: AsyncConnection, question: Question, moment: Moment, kept: dict[UUID, Rights]
-) -> Decision:
+) -> Decision[Saying]:
     """The same for one of several questions: a subject's rights are read once, into `kept`, and decided by there."""
     user_id = question.subject.user_id
     if moment.is_past or user_id is None:

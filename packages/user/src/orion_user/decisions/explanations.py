@@ -61,7 +61,7 @@ def _iso(moment: datetime | None) -> str:
     return "" if moment is None else moment.isoformat()
 
 
-def _ground(weighed: Weighed, facts: Facts, paths: Mapping[UUID, list[str]], *, counts: bool) -> GroundShape:
+def _ground(weighed: Weighed[Ground], facts: Facts, paths: Mapping[UUID, list[str]], *, counts: bool) -> GroundShape:
     ground = weighed.ground
     conditions = [
         ConditionShape(text=text, holds=outcome.holds, fault=outcome.fault, values=_values(text, facts))

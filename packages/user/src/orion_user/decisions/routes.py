@@ -16,7 +16,7 @@ from orion_core.http.openapi import refusals
 from orion_core.http.shapes import Moment as MomentShape
 from orion_core.rights.client import RightsDocument
 from orion_core.rights.decider import Rights
-from orion_core.rights.decisions import Decision
+from orion_core.rights.decisions import Decision, Saying
 from orion_user.components import Claims, Components, Wired
 from orion_user.decisions import actions, shapes
 from orion_user.decisions.actions import Moment
@@ -166,7 +166,7 @@ async def metadata(request: Request, wired: Wired) -> shapes.Metadata:
     )
 
 
-def _shown(decision: Decision) -> shapes.DecisionShape:
+def _shown(decision: Decision[Saying]) -> shapes.DecisionShape:
     return shapes.DecisionShape(decision=decision.allowed, context={"reason": decision.reason.value})
 
 

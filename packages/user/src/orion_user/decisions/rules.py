@@ -112,7 +112,7 @@ def speaking(grounds: Sequence[Ground], now: datetime, within: frozenset[UUID]) 
 
 
 def nearest(
-    decision: Decision, grounds: Sequence[Ground], now: datetime, within: frozenset[UUID], *, is_active: bool
+    decision: Decision[Ground], grounds: Sequence[Ground], now: datetime, within: frozenset[UUID], *, is_active: bool
 ) -> Nearest:
     """What would have to change for a denied question to be allowed, of all that was granted to the subject."""
     if not is_active:
@@ -136,7 +136,7 @@ def nearest(
     return Nearest(Nearness.NOTHING)
 
 
-def _unmet(weighed: Weighed) -> int:
+def _unmet(weighed: Weighed[Ground]) -> int:
     return sum(outcome.holds is not True for outcome in weighed.outcomes)
 
 

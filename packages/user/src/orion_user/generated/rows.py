@@ -782,6 +782,9 @@ class RoleRight(TypedDict):
     permission_id: UUID
     """uuid NOT NULL."""
 
+    permission: str | None
+    """varchar(121). Its name, which stays; filled in by a trigger"""
+
     source_role_id: UUID
     """uuid NOT NULL."""
 
@@ -963,6 +966,46 @@ class Team(TypedDict):
 
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class UserGrant(TypedDict):
+    """A role or a permission that was given to a user who may come in, for whatever time and place."""
+
+    grant_id: UUID
+    """uuid NOT NULL. Of the row of user_roles or user_permissions"""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    role_id: UUID | None
+    """uuid."""
+
+    permission: str | None
+    """varchar(121). Name of one that was given directly"""
+
+    effect: PermissionEffect | None
+    """permission_effect. Of one that was given directly"""
+
+    scope_id: UUID | None
+    """uuid."""
+
+    starts_at: datetime
+    """timestamptz NOT NULL."""
+
+    expires_at: datetime | None
+    """timestamptz."""
+
+    condition: str | None
+    """varchar(2000)."""
+
+    is_conditional: bool
+    """boolean NOT NULL GENERATED AS (condition IS NOT NULL)."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""

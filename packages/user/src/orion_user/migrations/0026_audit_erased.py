@@ -67,8 +67,35 @@ TRIGGER = (
 )
 
 backfill = """
+WITH RECURSIVE ranges (above, upto) AS (
+  SELECT start.id, (SELECT id FROM audit_logs WHERE id > start.id ORDER BY id OFFSET 4999 LIMIT 1)
+  FROM (
+    SELECT coalesce(nullif(current_setting('orion.audit_erased', true), ''), '00000000-0000-0000-0000-000000000000')::uuid
+  ) AS start (id)
+  UNION ALL
+  SELECT upto, (SELECT id FROM audit_logs WHERE id > ranges.upto ORDER BY id OFFSET 4999 LIMIT 1)
+  FROM ranges
+  WHERE upto IS NOT NULL
+), batch AS MATERIALIZED (
+  SELECT above, coalesce(upto, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AS upto
+  FROM ranges CROSS JOIN LATERAL (
+    SELECT FROM audit_logs
+    WHERE id > above AND id <= coalesce(upto, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+      AND erased_at IS NOT NULL AND updated_at <> erased_at
+    ORDER BY id
+    LIMIT 1
+  ) AS found
+  LIMIT 1
+)
 UPDATE audit_logs SET updated_at = erased_at
-WHERE id IN (SELECT id FROM audit_logs WHERE erased_at IS NOT NULL AND updated_at <> erased_at LIMIT 1000)
+WHERE id > (SELECT above FROM batch)
+  AND id <= (SELECT set_config('orion.audit_erased', upto::text, false)::uuid FROM batch)
+  AND erased_at IS NOT NULL AND updated_at <> erased_at
+"""
+"""By ranges of ids, each batch the next one in which there is something to do; the session knows how far it has got.
+
+So the trail is gone over once, however many batches it takes; a deploy that goes on with what another began goes over
+it once more.
 """
 
 

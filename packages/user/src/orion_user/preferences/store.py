@@ -1,6 +1,7 @@
 """Every statement on `user_preferences`. Whoever changes some looks whether the user is there in `users`."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -58,3 +59,36 @@ async def documents(connection: AsyncConnection, user_id: UUID, *, lock: bool = 
 async def change_preferences(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:
     """Set columns of a user's row. By uq_user_preferences_user_id."""
     await connection.execute(update(PREFERENCES).where(UserPreferences.user_id == user_id).values(values))
+
+
+CHOOSERS = text("""
+    SELECT users.id
+    FROM user_preferences AS chosen
+    JOIN users ON users.id = chosen.user_id                                                             -- pk_users
+    WHERE chosen.user_id > :after                                                    -- uq_user_preferences_user_id
+      AND (chosen.notifications <> '{}' OR chosen.security <> '{}')
+      AND (users.deleted_at IS NULL OR users.purge_after > :now)
+    ORDER BY chosen.user_id
+    LIMIT :limit
+    FOR SHARE OF users
+""")
+
+
+async def hold_choosers(connection: AsyncConnection, after: UUID, limit: int, now: datetime) -> Sequence[UUID]:
+    """The next users who have chosen what others heed, kept from being erased until the transaction ends.
+
+    Whoever can still be restored is among them, whoever is about to be forgotten not.
+    """
+    found = await connection.execute(CHOOSERS, {"after": after, "limit": limit, "now": now})
+    return found.scalars().all()
+
+
+async def hold_choices(connection: AsyncConnection, user_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """What these users have chosen, which nobody changes until the transaction ends. By uq_user_preferences_user_id."""
+    statement = (
+        select(UserPreferences.user_id, UserPreferences.notifications, UserPreferences.security)
+        .where(UserPreferences.user_id.in_(user_ids))
+        .order_by(UserPreferences.user_id)
+        .with_for_update()
+    )
+    return (await connection.execute(statement)).mappings().all()

@@ -1,0 +1,128 @@
+"""What decisions read is what was given: `user_grants` beside the tables that it is kept of."""
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from orion_core.ids import uuid7
+from orion_core.testing import TestDatabase
+
+if TYPE_CHECKING:
+    from packages.user.tests.conftest import Query
+
+GIVEN = """
+SELECT held.user_id, held.id, held.role_id, NULL, NULL, held.scope_id, held.starts_at, held.expires_at, held.condition
+FROM user_roles AS held JOIN users ON users.id = held.user_id
+WHERE users.deleted_at IS NULL AND users.status <> 'SUSPENDED'
+UNION ALL
+SELECT
+  held.user_id, held.id, NULL, permissions.name, held.effect, held.scope_id, held.starts_at, held.expires_at,
+  held.condition
+FROM user_permissions AS held JOIN users ON users.id = held.user_id
+JOIN permissions ON permissions.id = held.permission_id
+WHERE users.deleted_at IS NULL AND users.status <> 'SUSPENDED'
+"""
+KEPT = """
+SELECT user_id, grant_id, role_id, permission, effect, scope_id, starts_at, expires_at, condition FROM user_grants
+"""
+CHANGES = (
+    "INSERT INTO user_roles (user_id, role_id) SELECT $1, id FROM roles ORDER BY random() LIMIT 2",
+    (
+        "INSERT INTO user_permissions (user_id, permission_id, effect)"
+        " SELECT $1, id, 'DENY' FROM permissions ORDER BY random() LIMIT 2"
+    ),
+    "UPDATE user_roles SET expires_at = starts_at + interval '1 day' * random() WHERE user_id = $1",
+    "UPDATE user_permissions SET condition = 'context.level > ' || (9 * random())::int WHERE user_id = $1",
+    "DELETE FROM user_roles WHERE user_id = $1 AND random() < 0.5",
+    "DELETE FROM user_permissions WHERE user_id = $1 AND random() < 0.5",
+    "UPDATE users SET status = 'SUSPENDED', deleted_at = NULL WHERE id = $1",
+    "UPDATE users SET status = 'ACTIVE', deleted_at = NULL WHERE id = $1",
+    "UPDATE users SET status = 'ACTIVE', deleted_at = NULL WHERE id = $1",
+    "UPDATE users SET status = 'DELETED', deleted_at = now() WHERE id = $1",
+)
+RENAME = "UPDATE permissions SET action = :action, name = :name WHERE name = 'user:read'"
+USERS, WRITERS, TURNS, ROUNDS = 3, 6, 40, 3
+REFUSED = {"40P01", "23P01", "23514"}
+"""A deadlock, the same grant twice at a time, a period that ends before it begins."""
+
+
+async def write(connection: asyncpg.Connection, users: list[UUID], chance: Random) -> int:
+    """Changes of grants and of who may come in, some of them slow to commit; how many were made."""
+    made = 0
+    for _ in range(TURNS):
+        try:
+            async with connection.transaction():
+                await connection.execute(chance.choice(CHANGES), chance.choice(users))
+                await asyncio.sleep(chance.choice((0, 0, 0.002, 0.005)))
+            made += 1
+        except asyncpg.PostgresError as refused:
+            if refused.sqlstate not in REFUSED:
+                raise
+    return made
+
+
+async def test_whoever_changes_grants_and_users_at_once_leaves_what_was_given(test_database: TestDatabase) -> None:
+    connections = [await asyncpg.connect(test_database.owner_url) for _ in range(WRITERS)]
+    first, users = connections[0], [uuid7() for _ in range(USERS)]
+    insert = "INSERT INTO users (id, email, status) VALUES ($1, $2, 'ACTIVE')"
+    await first.executemany(insert, [(each, f"{each}@example.com") for each in users])
+    await first.execute("DELETE FROM separation_rules")
+    for turn in range(ROUNDS):
+        writers = (write(one, users, Random(10 * turn + seed)) for seed, one in enumerate(connections))
+        made = await asyncio.gather(*writers)
+        assert sum(made) > WRITERS * TURNS / 2
+        given, kept = set(await first.fetch(GIVEN)), set(await first.fetch(KEPT))
+        assert kept == given
+    assert await first.fetchval("SELECT count(*) FROM user_roles") > 0
+    await first.execute("DELETE FROM users")
+    assert await first.fetch(KEPT) == []
+    for connection in connections:
+        await connection.close()
+
+
+GRANT_CHANGES = (
+    "INSERT INTO user_roles (user_id, role_id) SELECT $1, id FROM roles WHERE name = 'admin'",
+    "INSERT INTO user_permissions (user_id, permission_id) SELECT $1, id FROM permissions WHERE name = 'user:delete'",
+    "UPDATE user_roles SET expires_at = now() + interval '1 second' WHERE user_id = $1",
+    "UPDATE user_permissions SET expires_at = now() + interval '1 second' WHERE user_id = $1",
+    "DELETE FROM user_roles WHERE user_id = $1",
+    "DELETE FROM user_permissions WHERE user_id = $1",
+)
+STANDING = "UPDATE users SET status = CAST($2 AS user_status) WHERE id = $1"
+
+
+@pytest.mark.parametrize("status", ["SUSPENDED", "ACTIVE"])
+async def test_a_grant_and_its_user_that_change_at_once_come_after_each_other(
+    test_database: TestDatabase, status: str
+) -> None:
+    """Each of the two is made while the other is not committed yet, whichever was first."""
+    one, two = [await asyncpg.connect(test_database.owner_url) for _ in range(2)]
+    for change in GRANT_CHANGES:
+        for standing_first in (True, False):
+            user_id = uuid7()
+            insert = "INSERT INTO users (id, email, status) VALUES ($1, $2, CAST($3 AS user_status))"
+            await one.execute(
+                insert, user_id, f"{user_id}@example.com", "ACTIVE" if status == "SUSPENDED" else "SUSPENDED"
+            )
+            await one.execute(GRANT_CHANGES[0].replace("admin", "moderator"), user_id)
+            await one.execute(GRANT_CHANGES[1].replace("delete", "read"), user_id)
+            ways = [(STANDING, (user_id, status)), (change, (user_id,))]
+            (first, of_first), (second, of_second) = ways if standing_first else reversed(ways)
+            async with one.transaction():
+                await one.execute(first, *of_first)
+                following = asyncio.create_task(two.execute(second, *of_second))
+                await asyncio.wait({following}, timeout=0.05)
+            await following
+            assert set(await one.fetch(KEPT)) == set(await one.fetch(GIVEN)), (change, standing_first)
+    await one.close()
+    await two.close()
+
+
+async def test_a_permission_keeps_its_name(query: "Query") -> None:
+    with pytest.raises(IntegrityError, match="keeps its name"):
+        await query(RENAME, action="look", name="user:look")
