@@ -5,8 +5,8 @@ None is written any more, but those that were stay for seven years.
 
 from alembic import op
 
-revision = "0030_audit_addresses"
-down_revision = "0029_membership_email"
+revision = "0033_audit_addresses"
+down_revision = "0032_user_grants"
 phase = "pre"
 
 ERASE = """
