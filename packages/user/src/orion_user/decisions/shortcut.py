@@ -11,49 +11,40 @@ from http import HTTPStatus
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
 
+from orion_core.http.shortcut import Shortcut
 from orion_user.components import Components
 from orion_user.decisions import routes
 from orion_user.decisions.shapes import EvaluationShape
 
 
-class Shortcut(BaseRoute):
+def shortcut() -> Shortcut:
     """`POST /user/v1/access/evaluation`, for an application's list of routes."""
+    return Shortcut(f"{routes.PREFIX}/evaluation", _evaluate, _is_usual)
 
-    path = f"{routes.PREFIX}/evaluation"
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether this is a check as almost all are."""
-        is_usual = scope["type"] == "http" and scope["path"] == self.path and scope["method"] == "POST"
-        if is_usual and not scope["query_string"] and (b"content-type", b"application/json") in scope["headers"]:
-            return Match.FULL, {"route": self}
-        return Match.NONE, {}
+def _is_usual(scope: Scope) -> bool:
+    return not scope["query_string"] and (b"content-type", b"application/json") in scope["headers"]
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer it as the route would."""
-        request = Request(scope, receive)
-        wired: Components = request.app.state.components
-        try:
-            sent = await request.body()
-        except ClientDisconnect:  # nobody is there to read it
-            raise HTTPException(HTTPStatus.BAD_REQUEST) from None
-        body = _json(sent) if sent else None
-        claims = await wired.authenticate(request)
-        wired.note_activity(claims, wired.clock())
-        if not sent:
-            raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
-        try:
-            asked = EvaluationShape.model_validate(body, from_attributes=True)
-        except ValidationError as error:
-            faults = error.errors(include_url=False)
-            raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
-        decision = await routes.evaluate(wired, claims, asked)
-        answer = Response(decision.model_dump_json(), media_type="application/json")
-        await answer(scope, receive, send)
+
+async def _evaluate(request: Request) -> Response:
+    wired: Components = request.app.state.components
+    sent = await request.body()
+    body = _json(sent) if sent else None
+    claims = await wired.authenticate(request)
+    wired.note_activity(claims, wired.clock())
+    if not sent:
+        raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
+    try:
+        asked = EvaluationShape.model_validate(body, from_attributes=True)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+    decision = await routes.evaluate(wired, claims, asked)
+    return Response(decision.model_dump_json(), media_type="application/json")
 
 
 def _json(body: bytes) -> object:
