@@ -12,10 +12,13 @@ _NEVER = (
     IPv4Network("168.63.129.16/32"),  # Azure
     IPv4Network("100.100.100.200/32"),  # Alibaba
     IPv4Network("192.0.0.192/32"),  # Oracle; public to a Python before 3.11.10 and 3.12.4
-    IPv6Network(
-        "fd00:ec2::/32"
-    ),  # Amazon: EC2 at ::254, EKS at ::23; the prefix is its own in every network of its customers
+    # Amazon: EC2 at ::254, EKS at ::23; the prefix is its own in every network of its customers
+    IPv6Network("fd00:ec2::/32"),
     IPv6Network("fd20:ce::/64"),  # Google, at ::254
+    IPv6Network("fd00:c1::a9fe:a9fe/128"),  # Oracle
+    IPv6Network("fd00:100::100:200/128"),  # Alibaba
+    IPv6Network("fd00:42::42/128"),  # Scaleway
+    IPv6Network("fd00:a9fe:a9fe::1/128"),  # Linode
 )
 """Where clouds' metadata services are, which give credentials away; some addresses look public, shared or private."""
 _LOCAL = (

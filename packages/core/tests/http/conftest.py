@@ -74,6 +74,12 @@ def routes(database: Database) -> APIRouter:
         async with database.autocommit() as connection:
             await connection.execute(text("SELECT 1 / 0"))
 
+    @router.get("/collision/{sqlstate}")
+    async def collision(sqlstate: str) -> None:
+        async with database.autocommit() as connection:
+            collide = f"DO $$ BEGIN RAISE EXCEPTION 'who collided' USING ERRCODE = '{sqlstate}'; END $$"
+            await connection.execute(text(collide))
+
     @router.get("/row")
     async def row() -> int:
         async with database.transaction() as transaction:

@@ -163,6 +163,13 @@ async def test_a_database_that_goes_and_comes_back_is_a_503_at_most(
     assert (await http.get("/sample/v1/row")).status_code == 200
 
 
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
+async def test_who_collides_with_another_change_is_asked_to_try_again(http: httpx.AsyncClient, sqlstate: str) -> None:
+    answer = await http.get(f"/sample/v1/collision/{sqlstate}")
+    problem_of(answer, 503, "changed_at_once")
+    assert answer.headers["retry-after"] == "1" and "who collided" not in answer.text
+
+
 async def test_a_login_that_the_database_refuses_is_a_503(
     make_application: MakeApplication, own_database: TestDatabase
 ) -> None:

@@ -41,7 +41,7 @@ from orion_user.audit_streams.delivery import Courier
 from orion_user.catalog import routes as catalog
 from orion_user.components import Components
 from orion_user.decisions import routes as decisions
-from orion_user.decisions.shortcut import shortcut
+from orion_user.decisions.shortcut import shortcuts
 from orion_user.elevations import routes as elevations
 from orion_user.elevations.ending import keep_ended
 from orion_user.erasures import routes as erasures
@@ -66,7 +66,7 @@ from orion_user.users import routes as users
 PREFIX = "/user/v1"
 
 ROUTES = (
-    shortcut(),
+    *shortcuts(),
     *routes_of(
         decisions.router,  # first, since it is asked most, and routes are tried in their order
         erasures.router,

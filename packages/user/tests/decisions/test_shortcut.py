@@ -1,4 +1,4 @@
-"""A check is answered alike by the documented route and past it."""
+"""Checks and explanations are answered alike by the documented routes and past them."""
 
 import json
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from packages.user.tests.decisions.conftest import AskAs, Bearer
 
-PATH = "/user/v1/access/evaluation"
+PATHS = [f"/user/v1/access/{name}" for name in ("evaluation", "explanation")]
 USUAL, OTHER = "application/json", "application/json; charset=utf-8"
 """The second is taken by the route alone."""
 
@@ -25,27 +25,34 @@ BODIES = [
     b'{"subject": ',
     b'"\xff"',
     b"[" * 100_000,
+    b'{"number": ' + b"1" * 5000 + b"}",
     b"null",
     b"[]",
     b"",
 ]
 
 
-async def answer(http: httpx.AsyncClient, headers: dict[str, str], body: bytes, kind: str) -> tuple[int, object]:
-    answered = await http.post(PATH, content=body, headers={**headers, "Content-Type": kind})
+async def answer(
+    http: httpx.AsyncClient, path: str, headers: dict[str, str], body: bytes, kind: str
+) -> tuple[int, object]:
+    answered = await http.post(path, content=body, headers={**headers, "Content-Type": kind})
     told = answered.json()
     told.pop("instance", None)
     return answered.status_code, told
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-async def test_both_say_the_same(http: httpx.AsyncClient, ask_as: "AskAs", bearer: "Bearer", body: bytes) -> None:
+@pytest.mark.parametrize("path", PATHS)
+async def test_both_say_the_same(
+    http: httpx.AsyncClient, ask_as: "AskAs", bearer: "Bearer", path: str, body: bytes
+) -> None:
     asker = await ask_as("ada@example.com")
     headers = bearer(asker.user_id)
     body = body.replace(b'"id": "x"', b'"id": "%s"' % str(asker.user_id).encode())
-    assert await answer(http, headers, body, USUAL) == await answer(http, headers, body, OTHER)
+    assert await answer(http, path, headers, body, USUAL) == await answer(http, path, headers, body, OTHER)
 
 
-async def test_another_method_is_refused_with_the_one_that_is_meant(http: httpx.AsyncClient) -> None:
-    answered = await http.get(PATH, headers={"Content-Type": USUAL})
+@pytest.mark.parametrize("path", PATHS)
+async def test_another_method_is_refused_with_the_one_that_is_meant(http: httpx.AsyncClient, path: str) -> None:
+    answered = await http.get(path, headers={"Content-Type": USUAL})
     assert (answered.status_code, answered.headers["Allow"]) == (405, "POST")

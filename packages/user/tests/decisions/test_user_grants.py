@@ -85,6 +85,17 @@ async def test_whoever_changes_grants_and_users_at_once_leaves_what_was_given(te
         await connection.close()
 
 
+async def test_a_table_that_is_emptied_leaves_no_grant(test_database: TestDatabase) -> None:
+    owner, user_id = await asyncpg.connect(test_database.owner_url), uuid7()
+    await owner.execute("INSERT INTO users (id, email, status) VALUES ($1, 'ada@example.com', 'ACTIVE')", user_id)
+    for grant in GRANT_CHANGES[:2]:
+        await owner.execute(grant, user_id)
+    for table, left in (("user_roles", 1), ("user_permissions", 0)):
+        await owner.execute(f"TRUNCATE {table}")
+        assert len(await owner.fetch(KEPT)) == left
+    await owner.close()
+
+
 GRANT_CHANGES = (
     "INSERT INTO user_roles (user_id, role_id) SELECT $1, id FROM roles WHERE name = 'admin'",
     "INSERT INTO user_permissions (user_id, permission_id) SELECT $1, id FROM permissions WHERE name = 'user:delete'",

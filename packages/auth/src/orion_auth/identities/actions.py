@@ -71,7 +71,7 @@ def by_email(email: str | None, now: datetime) -> Look[KnownIdentity | None]:
 
 async def find_by_email(connection: AsyncConnection, email: str | None, now: datetime) -> KnownIdentity | None:
     """The same, when nothing else is looked for."""
-    return await by_email(email, now).alone(connection)
+    return _known(await store.find_by_email(connection, email or ""), now)
 
 
 async def find(connection: AsyncConnection, identity_id: UUID, now: datetime) -> KnownIdentity | None:

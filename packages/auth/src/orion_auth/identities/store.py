@@ -36,6 +36,11 @@ FIND_BY_EMAIL = Statement(_LIVING.where(Identity.email == bindparam("email")))
 _HOLD = Statement(_LIVING.where(Identity.id == bindparam("id")).with_for_update(key_share=True))
 
 
+async def find_by_email(connection: AsyncConnection, email: str) -> AnyRow | None:
+    """The same, when nothing else is looked for."""
+    return await FIND_BY_EMAIL.one_or_none(connection, {"email": email})
+
+
 async def find(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
     """The living identity of that id (primary key)."""
     return (await connection.execute(_LIVING.where(Identity.id == identity_id))).one_or_none()

@@ -93,6 +93,9 @@ async def _database(request: Request, error: Exception) -> Response:
     if isinstance(error, DBAPIError) and _sqlstate(error) in UNSTORABLE_TEXT:
         detail = "Text must not contain NUL characters or lone surrogates."
         return _answer(request, Problem(400, "invalid_request", "Invalid request", detail))
+    if isinstance(error, DBAPIError) and _sqlstate(error) in COLLISIONS:
+        detail = "Somebody else was changing the same at the same moment. Nothing was changed; try again."
+        return _answer(request, unavailable("changed_at_once", detail, 1))
     if isinstance(error, DBAPIError) and not (error.connection_invalidated or _connection_failed(error)):
         raise error
     log.warning("database.unreachable", reason=type(error).__name__)
@@ -101,6 +104,9 @@ async def _database(request: Request, error: Exception) -> Response:
 
 CONNECTION_FAILURES = ("08", "28", "3D", "53", "57P")
 """SQLSTATE classes: connection exception, sign-in refused, no such database, insufficient resources, shutdown."""
+
+COLLISIONS = ("40001", "40P01")
+"""Serialization failure, deadlock detected: of two that collide PostgreSQL ends one (PostgreSQL 18, 13.3.4)."""
 
 UNSTORABLE_TEXT = ("22021", "22P05")
 """Character not in repertoire, untranslatable character. Shapes refuse these earlier; a form has no shape."""

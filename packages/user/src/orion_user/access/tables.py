@@ -284,7 +284,21 @@ BEGIN
 END
 $$
 """
+TRUNCATE_USER_GRANTS = """
+CREATE FUNCTION truncate_user_grants() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  DELETE FROM user_grants WHERE (role_id IS NOT NULL) = (TG_TABLE_NAME = 'user_roles');
+  RETURN NULL;
+END
+$$
+"""
 USER_GRANTS_TRIGGERS = (
+    *(
+        f"CREATE TRIGGER keep_user_grants_truncate AFTER TRUNCATE ON {given}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION truncate_user_grants()"
+        for given in ("user_roles", "user_permissions")
+    ),
     *(
         f"CREATE TRIGGER keep_user_grants_{operation.lower()} AFTER {operation} ON {given}"
         f" REFERENCING {rows} FOR EACH STATEMENT EXECUTE FUNCTION keep_user_grants()"
@@ -306,5 +320,11 @@ USER_GRANTS_TRIGGERS = (
         " WHEN (OLD.name IS DISTINCT FROM NEW.name) EXECUTE FUNCTION keep_permission_name()"
     ),
 )
-for statement in (KEEP_PERMISSION_NAME, KEEP_USER_GRANTS, KEEP_USER_GRANTS_OF_STANDING, *USER_GRANTS_TRIGGERS):
+for statement in (
+    KEEP_PERMISSION_NAME,
+    KEEP_USER_GRANTS,
+    KEEP_USER_GRANTS_OF_STANDING,
+    TRUNCATE_USER_GRANTS,
+    *USER_GRANTS_TRIGGERS,
+):
     event.listen(Table.metadata, "after_create", DDL(statement.replace("%", "%%")))

@@ -48,6 +48,6 @@ async def erase(connection: AsyncConnection, user_id: UUID, at: object) -> int:
 async def erase_address(connection: AsyncConnection, email: str, at: object) -> Sequence[str]:
     """Empty what names an address that was invited; the memberships.
 
-    By ix_audit_logs_resource_type_resource_id_timestamp it reads what was ever done to memberships.
+    By the first column of ix_audit_logs_resource_type_resource_id_id it reads what was ever done to memberships.
     """
     return (await connection.execute(ERASE_ADDRESS, {"email": email, "at": at})).scalars().all()

@@ -138,7 +138,7 @@ BEGIN
 END
 $$
 """
-"""Runs with its owner's rights: the service may change no row of the trail but by this."""
+"""Runs with its owner's rights: the service may change no row of the trail but by this and the next."""
 ERASE_SIGNATURE = "erase_audit_logs(uuid, timestamp with time zone)"
 ERASE_ADDRESS = """
 CREATE FUNCTION erase_audit_logs_of_address(address text, at timestamptz) RETURNS SETOF text

@@ -1,7 +1,6 @@
 """A whole file brought over, a few chunks at a time; cut off anywhere, it is gone on with from there."""
 
 import asyncio
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -46,7 +45,6 @@ class Runner:
 
         Raises the first Problem of a chunk, once the others under way are done.
         """
-        gc.freeze()  # what is there now stays, and to look through it with every other chunk took half of the time
         _, chunks = chunks_of(format_, file)
         async with self.database.autocommit() as connection:
             await actions.find(connection, import_id)

@@ -1,6 +1,7 @@
 """Have all that a decision reads in two tables: what a user was given, and what roles come to, by names.
 
-What there is already is filled in by the backfill. It holds each grant and its user until it has committed, so what
+The service may read the table when what there is already is in it (0034): a decision by half of it could miss a
+refusal, so until then there is none. It is filled in by the backfill. It holds each grant and its user until it has committed, so what
 ends or suspends meanwhile comes before or after it.
 """
 
@@ -136,7 +137,6 @@ def upgrade() -> None:
     op.execute(
         "CREATE TRIGGER set_updated_at BEFORE UPDATE ON user_grants FOR EACH ROW EXECUTE FUNCTION set_updated_at()"
     )
-    op.execute("GRANT SELECT ON user_grants TO orion_user_service")
     op.execute(KEEP_USER_GRANTS)
     op.execute(KEEP_USER_GRANTS_OF_STANDING)
     for name, operation, given, rows in TRIGGERS:

@@ -29,7 +29,7 @@ async def resend(database: Database, actor: Actor, clock: Clock) -> int:
     told, after = 0, NOBODY
     while True:
         async with database.transaction() as transaction:
-            users = await store.hold_choosers(transaction.connection, after, AT_ONCE, clock())
+            users = await store.hold_choosers(transaction.connection, after, AT_ONCE)
             if not users:
                 return told
             await _tell(transaction, users, clock)

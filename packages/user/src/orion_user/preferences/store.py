@@ -1,7 +1,6 @@
 """Every statement on `user_preferences`. Whoever changes some looks whether the user is there in `users`."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -67,19 +66,19 @@ CHOOSERS = text("""
     JOIN users ON users.id = chosen.user_id                                                             -- pk_users
     WHERE chosen.user_id > :after                                                    -- uq_user_preferences_user_id
       AND (chosen.notifications <> '{}' OR chosen.security <> '{}')
-      AND (users.deleted_at IS NULL OR users.purge_after > :now)
+      AND NOT EXISTS (SELECT FROM erasures WHERE erasures.user_id = users.id)
     ORDER BY chosen.user_id
     LIMIT :limit
     FOR SHARE OF users
 """)
 
 
-async def hold_choosers(connection: AsyncConnection, after: UUID, limit: int, now: datetime) -> Sequence[UUID]:
+async def hold_choosers(connection: AsyncConnection, after: UUID, limit: int) -> Sequence[UUID]:
     """The next users who have chosen what others heed, kept from being erased until the transaction ends.
 
     Whoever can still be restored is among them, whoever is about to be forgotten not.
     """
-    found = await connection.execute(CHOOSERS, {"after": after, "limit": limit, "now": now})
+    found = await connection.execute(CHOOSERS, {"after": after, "limit": limit})
     return found.scalars().all()
 
 
