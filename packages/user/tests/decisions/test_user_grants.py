@@ -91,7 +91,7 @@ async def test_a_table_that_is_emptied_leaves_no_grant(test_database: TestDataba
     for grant in GRANT_CHANGES[:2]:
         await owner.execute(grant, user_id)
     for table, left in (("user_roles", 1), ("user_permissions", 0)):
-        await owner.execute(f"TRUNCATE {table}")
+        await owner.execute(f"TRUNCATE {table} CASCADE")
         assert len(await owner.fetch(KEPT)) == left
     await owner.close()
 
