@@ -7,7 +7,7 @@ SQLAlchemy's expression or text with its types, compiled by its dialect, and sen
 
 import collections
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -87,11 +87,12 @@ class Statement:
 
     def read(self, record: asyncpg.Record) -> Any:
         """A record of the driver, its columns as attributes, with Python's values."""
-        return self.row(list(record.keys()), list(record.values()))
+        return self.row(record.keys(), record.values())
 
-    def row(self, names: Sequence[str], values: Sequence[Any]) -> Any:
+    def row(self, names: Iterable[str], values: Iterable[Any]) -> Any:
         """The same of its names and values, which have the order of the statement's columns."""
         if self._row is None:
+            names = list(names)
             self._row = collections.namedtuple("Row", names, rename=True)  # pyright: ignore[reportUntypedNamedTuple]
             if self._converts:
                 self._results = [self._converts.get(name) for name in names]

@@ -32,7 +32,10 @@ FIND_BY_EMAIL = Statement(
     )
 """).columns(*_KNOWN_BY)
 )
-"""One device of whoever has an address; where nobody has it, `nobody` is looked for, so that it costs the same."""
+"""One device of whoever has an address; where nobody has it, `nobody` is looked for, so that it costs the same.
+
+It reads across slices, so that it need not wait for who that is.
+"""
 
 
 async def list_names(connection: AsyncConnection, user_id: UUID, device_ids: Sequence[str]) -> Sequence[AnyRow]:

@@ -76,7 +76,8 @@ CHOOSERS = text("""
 async def hold_choosers(connection: AsyncConnection, after: UUID, limit: int) -> Sequence[UUID]:
     """The next users who have chosen what others heed, kept from being erased until the transaction ends.
 
-    Whoever can still be restored is among them, whoever is about to be forgotten not.
+    Whoever can still be restored is among them, whoever is about to be forgotten not. It reads across slices, since
+    that has to hold at the moment of the lock.
     """
     found = await connection.execute(CHOOSERS, {"after": after, "limit": limit})
     return found.scalars().all()
