@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from listening import Said, listening
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.local.postgres import start
 from orion_core.service import installed_services
@@ -60,7 +60,7 @@ SEARCHES: list[tuple[str, Wanted]] = [
 class Lister:
     """Asks for pages, and can say how PostgreSQL carries them out."""
 
-    def __init__(self, connection: AsyncConnection, said: list[tuple[str, Any]]) -> None:
+    def __init__(self, connection: AsyncConnection, said: Said) -> None:
         self.connection = connection
         self.said = said
 
@@ -117,15 +117,7 @@ async def main(users: int, *, plans: bool) -> bool:
             base = server.admin_url.rpartition("/")[0]
             url = f"{base}/orion_users"
             await initialize(Target(USER, url, url), seeds=False)
-            engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"), pool_size=1)
-            said: list[tuple[str, Any]] = []
-            event.listen(
-                engine.sync_engine,
-                "before_cursor_execute",
-                lambda _, __, words, values, *___: said.append((words, values)),
-            )
-            async with engine.connect() as opened:
-                connection = await opened.execution_options(isolation_level="AUTOCOMMIT")
+            async with listening(url) as (connection, said):
                 for first in range(1, users + 1, 100_000):
                     last = min(first + 99_999, users)
                     await connection.exec_driver_sql(FILL.format(first=first, last=last))

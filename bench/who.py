@@ -24,8 +24,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from listening import Said, listening
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.local.postgres import start
 from orion_core.service import installed_services
@@ -124,7 +124,7 @@ async def ask(connection: AsyncConnection, permission: str, organization: str | 
     return page, following, (time.perf_counter() - began) * 1000
 
 
-async def measure(connection: AsyncConnection, users: int, said: list[tuple[str, Any]], *, plans: bool) -> float:
+async def measure(connection: AsyncConnection, users: int, said: Said, *, plans: bool) -> float:
     """Print a line for each question; the longest median."""
     middle = UUID(f"00000000-0000-7000-9000-{users // 2:012x}")
     almost_last = UUID(f"00000000-0000-7000-9000-{users - 50_000:012x}")
@@ -159,15 +159,7 @@ async def main(users: int, ended: int, *, plans: bool) -> bool:
             began = time.perf_counter()
             await fill(url, users, ended)
             print(json.dumps({"users": users, "filled_in_seconds": round(time.perf_counter() - began, 1)}), flush=True)
-            engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"), pool_size=1)
-            said: list[tuple[str, Any]] = []
-            event.listen(
-                engine.sync_engine,
-                "before_cursor_execute",
-                lambda _, __, words, values, *___: said.append((words, values)),
-            )
-            async with engine.connect() as opened:
-                connection = await opened.execution_options(isolation_level="AUTOCOMMIT")
+            async with listening(url) as (connection, said):
                 return await measure(connection, users, said, plans=plans) <= LONGEST
         finally:
             server.stop("immediate")
