@@ -18,7 +18,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from orion_core.local import postgres
+from orion_core.local.accounts import account_for
 from orion_core.local.cluster import ClusterError
+from orion_core.local.ports import free_port
 from orion_core.local.postgres import PortInUseError, PostgresInUseError, PostgresServer
 
 
@@ -154,6 +156,20 @@ def test_a_pid_file_that_now_names_a_stranger_is_no_obstacle(data: Path) -> None
     server = postgres.start(data, durable=False)
     assert ask(server, "SELECT 1") == 1
     server.stop()
+
+
+def test_a_killed_server_that_nobody_has_waited_for_is_no_obstacle(data: Path) -> None:
+    """Its number is still taken, as it is for a while in a container whose first process is slow to wait."""
+    port = free_port()
+    postgres.start(data, port, durable=False).stop()
+    account = account_for(data)  # PostgreSQL minds only processes that it could signal
+    with subprocess.Popen(["/bin/true"], user=account and account.uid) as unwaited:
+        wait_until_gone(unwaited.pid)
+        (data / "postmaster.pid").write_text(f"{unwaited.pid}\n{data}\n1\n{port}\n\n\n\nready\n")
+        (data / f".s.PGSQL.{port}.lock").write_text(f"{unwaited.pid}\n{data}\n1\n{port}\n{data}\n")
+        server = postgres.start(data, port, durable=False)
+        assert ask(server, "SELECT 1") == 1
+        server.stop()
 
 
 def test_data_of_another_version_are_left_alone(data: Path) -> None:

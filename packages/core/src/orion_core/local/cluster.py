@@ -111,22 +111,21 @@ def initialize(cluster: Cluster, account: Account | None, *, durable: bool) -> N
 
 
 def running_postmaster(cluster: Cluster) -> psutil.Process | None:
-    """The server that runs on this data directory now, or None; a pid file left behind by a dead one is removed.
+    """The server that runs on this data directory now, or None; lock files left behind by a dead one are removed.
 
-    After a restart of the machine or container its number often belongs to a stranger, and PostgreSQL
-    would then refuse to start. Two servers still cannot meet: PostgreSQL's shared-memory interlock is independent
-    of this file.
+    After a restart of the machine or container its number often belongs to a stranger, and a dead server that nobody
+    has waited for still has its own: PostgreSQL would then refuse to start, for the pid file's sake or the socket's.
+    Two servers still cannot meet: PostgreSQL's shared-memory interlock is independent of these files.
     """
     pid = read_status(cluster)[0]
-    if pid is None:
-        return None
     try:
-        process = psutil.Process(pid)
-        if process.status() != psutil.STATUS_ZOMBIE and str(cluster.data) in process.cmdline():
+        process = None if pid is None else psutil.Process(pid)
+        if process and process.status() != psutil.STATUS_ZOMBIE and str(cluster.data) in process.cmdline():
             return process
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         pass  # gone, or somebody else's: macOS tells nobody the command line of a stranger's process
-    cluster.pid_file.unlink(missing_ok=True)
+    for left in [*cluster.data.glob(".s.PGSQL.*.lock"), cluster.pid_file]:
+        left.unlink(missing_ok=True)
     return None
 
 
