@@ -63,17 +63,17 @@ PGBENCH = r"""
 {statement};
 """
 IN_PGBENCH = {
-    "selector": "CAST(:selector AS text)",
-    "token_hash": "sha256(convert_to(CAST(:selector AS text), 'UTF8'))",
-    "new_selector": "CAST(:next AS text)",
-    "new_hash": "sha256(convert_to(CAST(:next AS text), 'UTF8'))",
-    "id": "gen_random_uuid()",
+    "selector": "ARRAY[CAST(:selector AS text)]",
+    "token_hash": "ARRAY[sha256(convert_to(CAST(:selector AS text), 'UTF8'))]",
+    "client": "ARRAY[sha256('pgbench')]",
+    "key": "ARRAY[NULL]",
+    "scopes": "ARRAY['']",
+    "address": "ARRAY[inet '127.0.0.1']",
+    "agent": "ARRAY['pgbench']",
+    "new_id": "ARRAY[gen_random_uuid()]",
+    "new_selector": "ARRAY[CAST(:next AS text)]",
+    "new_hash": "ARRAY[sha256(convert_to(CAST(:next AS text), 'UTF8'))]",
     "now": "now()",
-    "client": "sha256('pgbench')",
-    "jkt": "NULL",
-    "scopes": "'{}'",
-    "ip_address": "inet '127.0.0.1'",
-    "user_agent": "'pgbench'",
 }
 """What stands in the place of each parameter: the tokens of a line are numbered, so that pgbench can reckon them."""
 

@@ -15,6 +15,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from orion_auth.refresh_tokens import store
+from orion_auth.refresh_tokens.store import Asked
 from orion_core.ids import uuid7
 from orion_core.secrets import hash_secret, new_secret, new_selector
 from orion_core.service import service_role
@@ -51,19 +52,19 @@ async def _refresh(receive: Receive) -> bytes:
     form = dict(parse_qsl((await receive())["body"].decode()))
     selector, _, secret = form["refresh_token"].partition(".")
     following = new_selector(), new_secret()
-    values = {
-        "selector": selector,
-        "token_hash": hash_secret(secret),
-        "id": uuid7(),
-        "new_selector": following[0],
-        "new_hash": hash_secret(following[1]),
-        "client": hash_secret("bench"),
-        "jkt": None,
-        "scopes": [],
-        "ip_address": ip_address("127.0.0.1"),
-        "user_agent": "bench",
-        "now": datetime.now(UTC),
-    }
+    asked = Asked(
+        selector=selector,
+        token_hash=hash_secret(secret),
+        client=hash_secret("bench"),
+        key=None,
+        scopes="",
+        address=ip_address("127.0.0.1"),
+        agent="bench",
+        new_id=uuid7(),
+        new_selector=following[0],
+        new_hash=hash_secret(following[1]),
+    )
+    values = {name: [value] for name, value in vars(asked).items()} | {"now": datetime.now(UTC)}
     async with pool.acquire() as connection:
         [row] = await connection.fetch(store.ROTATE.sql, *store.ROTATE.arguments(values))
     claims = encode(orjson.dumps({"sub": str(row["user_id"]), "sid": str(row["session_id"]), "jti": str(uuid7())}))

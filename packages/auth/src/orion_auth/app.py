@@ -43,6 +43,7 @@ from orion_auth.providers.http import ProviderHttp
 from orion_auth.rate_limits import routes as rate_limits
 from orion_auth.recoveries import routes as recoveries
 from orion_auth.recovery_contacts import routes as recovery_contacts
+from orion_auth.refresh_tokens.actions import Rotations
 from orion_auth.registrations import routes as registrations
 from orion_auth.risk import routes as risk
 from orion_auth.security_events import routes as security_events
@@ -234,7 +235,7 @@ def _components(
             places,
             anonymising,
         ),
-        successors=Successors(settings.sealing_keys),
+        rotations=Rotations.make(database, Successors(settings.sealing_keys), clock),
         providers=Providers(http, Directory(http, clock)),
         relying_party=settings.relying_party,
         authenticate=Authenticator(verifier, Blacklist(database, clock), proofs, clock, bound_only=bound_only),

@@ -13,11 +13,11 @@ from orion_auth.key_desk import KeyDesk
 from orion_auth.mailing import Mailing
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.providers.actions import Providers
+from orion_auth.refresh_tokens.actions import Rotations
 from orion_auth.relying_party import RelyingParty
 from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
-from orion_auth.successors import Successors
 from orion_auth.taking_back import TakeBack
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
@@ -47,7 +47,7 @@ class Components:
     address_policy: AddressPolicy
     signer: AccessTokenSigner
     gate: Gate
-    successors: Successors
+    rotations: Rotations
     providers: Providers
     relying_party: RelyingParty | None
     authenticate: Authenticator

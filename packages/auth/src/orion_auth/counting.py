@@ -8,6 +8,7 @@ _COUNT = """
         + 2 * make_interval(secs => policy.window_seconds)
     FROM {sources} CROSS JOIN rate_limit_policies AS policy     -- uq_rate_limit_policies_endpoint_key_type
     WHERE {condition}
+    ORDER BY 1                                                  -- so that none waits for one that waits for it
     ON CONFLICT (key) DO UPDATE SET                             -- uq_rate_limits_key
       ("limit", window_seconds, passes, count, reset_at, blocked_until) = (
         SELECT
@@ -40,7 +41,7 @@ _COUNT = """
         ) AS room
       )
     RETURNING
-      endpoint, "limit", window_seconds, count, count <= "limit" AS has_passed,
+      key, endpoint, "limit", window_seconds, count, count <= "limit" AS has_passed,
       greatest(
         blocked_until,
         passes[greatest(1, cardinality(passes) - "limit" + 1)] + make_interval(secs => window_seconds)

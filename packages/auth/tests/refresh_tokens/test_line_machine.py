@@ -95,8 +95,8 @@ class World:
         """What each of them gets who shows the token at the same moment."""
 
         async def refresh(client: str) -> str | None:
-            gate, successors = self.parts.gate, self.parts.successors
-            grant = await sessions.refresh(gate, successors, token, CLIENTS[client], self.now)
+            gate, rotations = self.parts.gate, self.parts.rotations
+            grant = await sessions.refresh(gate, rotations, token, CLIENTS[client], self.now)
             return grant.refresh_token if grant is not None else None
 
         async def together() -> list[str | None]:

@@ -1,13 +1,18 @@
 """Ending a session while it is being carried on: whoever comes second, the session must not live on."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orion_auth.refresh_tokens import actions as refresh_tokens
+from orion_auth.refresh_tokens import store
 from orion_auth.refresh_tokens.actions import Refreshed, Replayed
+from orion_auth.refresh_tokens.store import Asked
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Database, Transaction
+from orion_core.gathering import Gathering
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -25,8 +30,12 @@ async def somebody_waits(auth: "Auth") -> None:
 
 async def rotating(auth: "Auth", transaction: Transaction, token: str) -> Refreshed | Replayed | None:
     """A refresh that has not come to its end yet."""
-    successors = auth.application.state.components.successors
-    return await refresh_tokens.rotate(transaction.connection, successors, token, BEARER, auth.clock())
+
+    async def rotate(asked: Sequence[Asked]) -> list[Any]:
+        return await store.rotate(transaction.connection, asked, auth.clock())
+
+    rotations = replace(auth.application.state.components.rotations, together=Gathering(rotate))
+    return await refresh_tokens.rotate(rotations, token, BEARER, auth.clock())
 
 
 def database_of(auth: "Auth") -> Database:

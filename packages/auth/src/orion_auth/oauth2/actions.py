@@ -15,10 +15,9 @@ from orion_auth.oauth2.rules import (
 )
 from orion_auth.oauth2.shapes import Introspection, TokenResponse
 from orion_auth.refresh_tokens import actions as refresh_tokens
-from orion_auth.refresh_tokens.actions import Known
+from orion_auth.refresh_tokens.actions import Known, Rotations
 from orion_auth.sessions import actions as sessions
 from orion_auth.signer import AccessToken
-from orion_auth.successors import Successors
 from orion_auth.tokens.actions import Bearer
 from orion_contracts.claims import AccessClaims, Confirmation
 from orion_core.database import Database
@@ -57,13 +56,13 @@ async def grant_to_service(gate: Gate, service: str, wanted: Wanted, proof: Proo
 
 
 async def grant_by_refresh(
-    gate: Gate, successors: Successors, refresh_token: str | None, wanted: Wanted, bearer: Bearer, now: datetime
+    gate: Gate, rotations: Rotations, refresh_token: str | None, wanted: Wanted, bearer: Bearer, now: datetime
 ) -> Granted:
     """The next access token of a session, and the next refresh token (RFC 6749 §6)."""
     if refresh_token is None:
         raise TokenRequestError("invalid_request", "refresh_token is missing.")
     scopes, audience = requested_scopes(wanted.scope), granted_audience(wanted.resource)
-    grant = await sessions.refresh(gate, successors, refresh_token, bearer, now, scopes, audience)
+    grant = await sessions.refresh(gate, rotations, refresh_token, bearer, now, scopes, audience)
     if grant is None:
         raise TokenRequestError("invalid_grant", "The refresh token has ended, was used or was revoked; sign in again.")
     return Granted(response_of(grant.access_token, refresh_token=grant.refresh_token), grant.limit)

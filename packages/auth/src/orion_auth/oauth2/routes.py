@@ -151,7 +151,7 @@ async def _grant(request: Request, form: dict[str, str], wired: Components, cont
         case "refresh_token":
             bearer = Bearer(context.ip_address, context.user_agent, device_id(form), proof)
             return await actions.grant_by_refresh(
-                wired.gate, wired.successors, form.get("refresh_token"), wanted, bearer, now
+                wired.gate, wired.rotations, form.get("refresh_token"), wanted, bearer, now
             )
         case None:
             raise TokenRequestError("invalid_request", "grant_type is missing.")

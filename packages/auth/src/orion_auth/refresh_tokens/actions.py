@@ -1,8 +1,9 @@
 """Rotating refresh tokens: each is good for one successor, and one that comes back from elsewhere ends its session."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Self
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,10 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.identities.rules import IdentityStatus, standing
 from orion_auth.refresh_tokens import store
+from orion_auth.refresh_tokens.store import Asked
 from orion_auth.successors import Successors
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, Rotated, TokenStatus, client_digest, parse, shown_again
 from orion_core import metrics
+from orion_core.clock import Clock
+from orion_core.database import Database
+from orion_core.gathering import Gathering
 from orion_core.http.rate_limit import RateLimitState, seconds_until, too_many_requests
 from orion_core.ids import uuid7
 from orion_core.secrets import hash_secret
@@ -44,45 +49,58 @@ class Replayed:
     session_id: UUID
 
 
+@dataclass(frozen=True)
+class Rotations:
+    """What rotating needs: tokens that are shown while a round trip is under way share the next."""
+
+    database: Database
+    successors: Successors
+    together: Gathering[Asked, AnyRow | None]
+
+    @classmethod
+    def make(cls, database: Database, successors: Successors, clock: Clock) -> Self:
+        """The rotations of one running auth."""
+
+        async def rotate_all(asked: Sequence[Asked]) -> list[AnyRow | None]:
+            async with database.autocommit() as connection:
+                return await store.rotate(connection, asked, clock())
+
+        return cls(database, successors, Gathering(rotate_all))
+
+
 async def rotate(
-    connection: AsyncConnection,
-    successors: Successors,
-    text: str,
-    bearer: Bearer,
-    now: datetime,
-    scopes: tuple[str, ...] = (),
+    rotations: Rotations, text: str, bearer: Bearer, now: datetime, scopes: tuple[str, ...] = ()
 ) -> Refreshed | Replayed | None:
     """Replace a refresh token by its successor, in one round trip; None when it is no good, or has not all of `scopes`.
 
-    The connection commits each statement by itself. A 429 Problem when the user refreshes too often; then nothing is
-    rotated.
+    A 429 Problem when the user refreshes too often; then nothing is rotated.
     """
     shown = parse(text)
     if shown is None:
         return None
     client = client_digest(bearer.jkt, bearer.device_id, bearer.user_agent, bearer.ip_address)
-    made = successors.new(shown)
-    values: dict[str, Any] = {
-        "selector": shown.selector,
-        "token_hash": hash_secret(shown.secret),
-        "id": uuid7(),
-        "new_selector": made.selector,
-        "new_hash": hash_secret(made.secret),
-        "client": client,
-        "jkt": bearer.jkt,
-        "scopes": list(scopes),
-        "ip_address": bearer.ip_address,
-        "user_agent": bearer.user_agent,
-        "now": now,
-    }
-    row = await store.rotate(connection, values)
+    made = rotations.successors.new(shown)
+    asked = Asked(
+        selector=shown.selector,
+        token_hash=hash_secret(shown.secret),
+        client=client,
+        key=bearer.jkt,
+        scopes=" ".join(scopes),
+        address=bearer.ip_address,
+        agent=bearer.user_agent,
+        new_id=uuid7(),
+        new_selector=made.selector,
+        new_hash=hash_secret(made.secret),
+    )
+    row = await rotations.together.ask(asked)
     if row is None:
         return None
     limit = _limit(row, now)
     if row.user_id is not None:
         return _refreshed(made, row, row.user_id, row.session_id, limit)
-    found = await store.find_again(connection, shown.selector, values["token_hash"])
-    return _judge(successors, shown, found, client, limit, now) if found is not None else None
+    async with rotations.database.autocommit() as connection:
+        found = await store.find_again(connection, shown.selector, asked.token_hash)
+    return _judge(rotations.successors, shown, found, client, limit, now) if found is not None else None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.refresh_tokens import actions as refresh_tokens
-from orion_auth.refresh_tokens.actions import Refreshed, Replayed
+from orion_auth.refresh_tokens.actions import Refreshed, Replayed, Rotations
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TOKEN_REUSED
@@ -20,7 +20,6 @@ from orion_auth.session_policy import SessionPolicy
 from orion_auth.sessions import store
 from orion_auth.sessions.rules import REFUSAL_MARGIN, too_many
 from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSigner
-from orion_auth.successors import Successors
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession
 from orion_contracts.api_keys import ApiKeyEnded
@@ -129,7 +128,7 @@ async def grant(signer: AccessTokenSigner, started: Started, limit: RateLimitSta
 
 async def refresh(
     gate: Gate,
-    successors: Successors,
+    rotations: Rotations,
     token: str,
     bearer: Bearer,
     now: datetime,
@@ -142,9 +141,9 @@ async def refresh(
     whoever came second, one of the two is not the owner. One round trip to the database, unless something is wrong or
     a key is proved. A proof that was used before raises InvalidProofError; its key's holder gets the successor again.
     """
-    async with gate.database.autocommit() as connection:
-        rotated = await refresh_tokens.rotate(connection, successors, token, bearer, now, scopes)
-        if isinstance(rotated, Refreshed):
+    rotated = await refresh_tokens.rotate(rotations, token, bearer, now, scopes)
+    if isinstance(rotated, Refreshed) and bearer.proof is not None:
+        async with gate.database.autocommit() as connection:
             await dpop.use(connection, bearer.proof, now)
     if isinstance(rotated, Replayed):
         async with gate.database.transaction() as transaction:
