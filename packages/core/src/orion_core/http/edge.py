@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
@@ -76,9 +77,11 @@ class Edge:
             await self._application(scope, receive, send)
             return
         door = self._doors.get((scope["method"], scope["path"]))
-        exchange = _Exchange(scope, receive, send, self._body_limit, self._trusted_proxies, door)
+        exchange = _Exchange(scope, receive, send, self._body_limit, self._trusted_proxies)
         refusal = exchange.refusal()
         try:
+            if door is not None and refusal is None:
+                await exchange.wait_at(door)
             await (refusal or self._application)(scope, exchange.receive, exchange.send)
         except Exception as error:
             await exchange.failed(error)
@@ -95,17 +98,15 @@ def _times(method: str, route: str, status: int) -> Histogram:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, body_limit: int, trusted: Networks, door: Door | None
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, body_limit: int, trusted: Networks) -> None:
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else ""
         self._scope = scope
         self._receive = receive
         self._send = send
         self._body_limit = body_limit
-        self._door = door
         self._received = 0
+        self._in_hand: deque[Message] = deque()
         self._body_until = asyncio.get_running_loop().time() + BODY_SECONDS
         self._body_ended = False
         self._status = 0
@@ -151,30 +152,33 @@ class _Exchange:
             raise error
         await self._problem(problem)(self._scope, self.receive, self.send)
 
-    async def receive(self) -> Message:
-        """Hand on the body, counting and by the clock. What comes after it, the end of the connection, has time."""
-        try:
-            async with asyncio.timeout_at(None if self._body_ended else self._body_until):
-                message = await self._receive()
-        except TimeoutError:
-            raise ProblemDuringBody(_too_slow()) from None
-        if message["type"] == "http.request":
-            self._received += len(message.get("body", b""))
-            self._body_ended = not message.get("more_body", False)
-            if self._received > self._body_limit:
-                raise ProblemDuringBody(self._too_large())
-            if self._body_ended:
-                await self._enter()
-        return message
-
-    async def _enter(self) -> None:
-        door, self._door = self._door, None
-        if door is None:
+    async def wait_at(self, door: Door) -> None:
+        """Take the whole body and wait for a place: until there is one, the request costs next to nothing."""
+        while not self._body_ended:
+            self._in_hand.append(await self._next())
+        if self._in_hand[-1]["type"] == "http.disconnect":
             return
         try:
             self._exchange.place = await door.enter()
         except Problem as problem:
             raise ProblemDuringBody(problem) from None
+
+    async def receive(self) -> Message:
+        """Hand on the body."""
+        return self._in_hand.popleft() if self._in_hand else await self._next()
+
+    async def _next(self) -> Message:
+        """The next part, counting and by the clock. What comes after the body, the end of the connection, has time."""
+        try:
+            async with asyncio.timeout_at(None if self._body_ended else self._body_until):
+                message = await self._receive()
+        except TimeoutError:
+            raise ProblemDuringBody(_too_slow()) from None
+        self._body_ended = not message.get("more_body", False)
+        self._received += len(message.get("body", b""))
+        if self._received > self._body_limit:
+            raise ProblemDuringBody(self._too_large())
+        return message
 
     async def send(self, message: Message) -> None:
         """Hand on the answer, with the headers that every answer has."""
