@@ -81,15 +81,20 @@ Party = Annotated[RelyingParty, Depends(_relying_party)]
 """Who we are to authenticators; 403 where no page may use passkeys."""
 
 
-async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:
+async def claims_of(request: Request, wired: Wired) -> AccessClaims:
+    """The claims of the caller's access token; the request is refused without a good one, and with one of an API key:
+    accounts are somebody's in person."""
     claims = await wired.authenticate(request)
     refuse_api_key(claims)
     return claims
 
 
+async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:
+    return await claims_of(request, wired)
+
+
 Claims = Annotated[AccessClaims, Depends(_claims)]
-"""The claims of the caller's access token; the request is refused without a good one, and with one of an API key:
-accounts are somebody's in person."""
+"""`claims_of`, as a parameter of a route."""
 
 
 async def read_proof(request: Request, wired: Wired) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, text, update
+from sqlalchemy import ARRAY, String, any_, bindparam, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -38,12 +38,16 @@ It reads across slices, so that it need not wait for who that is.
 """
 
 
+_NAMES = Statement(
+    select(Device.device_id, Device.name, Device.type).where(
+        Device.user_id == bindparam("user_id"), Device.device_id == any_(bindparam("device_ids", type_=ARRAY(String)))
+    )
+)
+
+
 async def list_names(connection: AsyncConnection, user_id: UUID, device_ids: Sequence[str]) -> Sequence[AnyRow]:
     """Some devices of one user (uq_devices_user_id_device_id)."""
-    statement = select(Device.device_id, Device.name, Device.type).where(
-        Device.user_id == user_id, Device.device_id.in_(device_ids)
-    )
-    return (await connection.execute(statement)).all()
+    return await _NAMES.all(connection, {"user_id": user_id, "device_ids": device_ids})
 
 
 FORGET_OLDEST = Statement(

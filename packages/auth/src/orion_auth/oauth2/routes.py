@@ -82,7 +82,7 @@ def shortcut() -> Shortcut:
     async def answer(request: Request) -> Response:
         return await grant(request, request.app.state.components, request.scope["orion.context"])
 
-    return Shortcut(f"{router.prefix}/token", answer)
+    return Shortcut("POST", f"{router.prefix}/token", answer)
 
 
 @router.post("/revoke", response_class=Response, responses=_ERRORS, openapi_extra=_ANY_TOKEN_FORM)

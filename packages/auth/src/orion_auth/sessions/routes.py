@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orion_auth.components import Claims, Wired
+from orion_auth.components import Claims, Components, Wired, claims_of
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.sessions import actions, listings
 from orion_auth.sessions.listings import Located
@@ -16,6 +16,7 @@ from orion_core.http.authentication import require_recent, require_scope, user_i
 from orion_core.http.context import Context
 from orion_core.http.feed import SCOPE
 from orion_core.http.openapi import refusals
+from orion_core.http.shortcut import Shortcut
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from orion_core.revocations import RevocationSnapshot
 
@@ -73,6 +74,17 @@ async def end_others(
 async def read_current_session(claims: Claims, wired: Wired) -> SessionShape:
     """The session that this request belongs to."""
     return _shape(await listings.one(wired.database, user_id(claims), UUID(claims.sid), wired.clock()), claims)
+
+
+def shortcut() -> Shortcut:
+    """`GET /auth/v1/sessions/current` past FastAPI: by it others ask whether a token is good."""
+
+    async def answer(request: Request) -> Response:
+        wired: Components = request.app.state.components
+        session = await read_current_session(await claims_of(request, wired), wired)
+        return Response(session.model_dump_json(by_alias=True), media_type="application/json")
+
+    return Shortcut("GET", f"{router.prefix}/sessions/current", answer)
 
 
 @router.get("/sessions/{session_id}", responses=refusals(HTTPStatus.NOT_FOUND))

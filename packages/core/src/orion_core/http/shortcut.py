@@ -18,18 +18,23 @@ def _always(_: Scope) -> bool:
 
 
 class Shortcut(BaseRoute):
-    """`POST` of one path, for an application's list of routes; `is_usual` leaves some requests to the route behind."""
+    """One method of one path, for an application's routes; `is_usual` leaves some requests to the route behind."""
 
     def __init__(
-        self, path: str, answer: Callable[[Request], Awaitable[Response]], is_usual: Callable[[Scope], bool] = _always
+        self,
+        method: str,
+        path: str,
+        answer: Callable[[Request], Awaitable[Response]],
+        is_usual: Callable[[Scope], bool] = _always,
     ) -> None:
         self.path = path
+        self._method = method
         self._answer = answer
         self._is_usual = is_usual
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether this is a request to answer here."""
-        is_ours = scope["type"] == "http" and scope["path"] == self.path and scope["method"] == "POST"
+        is_ours = scope["type"] == "http" and scope["path"] == self.path and scope["method"] == self._method
         return (Match.FULL, {"route": self}) if is_ours and self._is_usual(scope) else (Match.NONE, {})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
