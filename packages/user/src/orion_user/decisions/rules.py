@@ -43,6 +43,11 @@ class Resource:
             return _uuid(self.id)
         return _uuid(str(self.properties.get(f"{kind}_id") or ""))
 
+    @property
+    def places(self) -> frozenset[UUID]:
+        """All that it says of where it lies, which for a team is not all that it lies in."""
+        return frozenset(place for place in map(self.place, PLACES) if place is not None)
+
 
 @dataclass(frozen=True)
 class Question:
