@@ -18,12 +18,22 @@ def _always(_: Scope) -> bool:
 
 
 class Shortcut(BaseRoute):
-    """`POST` of one path, for an application's list of routes; `is_usual` leaves some requests to the route behind."""
+    """`POST` of one path, for an application's list of routes.
+
+    `is_usual` leaves some requests to the route behind. `is_quiet`: what is answered is counted, and not logged; what
+    is refused is.
+    """
 
     def __init__(
-        self, path: str, answer: Callable[[Request], Awaitable[Response]], is_usual: Callable[[Scope], bool] = _always
+        self,
+        path: str,
+        answer: Callable[[Request], Awaitable[Response]],
+        is_usual: Callable[[Scope], bool] = _always,
+        *,
+        is_quiet: bool = False,
     ) -> None:
         self.path = path
+        self.is_quiet = is_quiet
         self._answer = answer
         self._is_usual = is_usual
 

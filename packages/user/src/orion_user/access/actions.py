@@ -45,5 +45,5 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
 
 async def sayings(database: Database, questions: Sequence[Asked]) -> list[list[Saying]]:
     """What speaks of each permission there and then, all at one moment; to be gathered."""
-    async with database.autocommit() as connection:
+    async with database.kept() as connection:
         return await store.decide(connection, questions)

@@ -159,8 +159,9 @@ async def decide(connection: AsyncConnection, questions: Sequence[Asked]) -> lis
         "moments": [asked.now for asked in questions],
         "places": [f"{{{','.join(map(str, asked.within))}}}" for asked in questions],
     }
-    found = [list[Saying]([]) for _ in questions]
+    found = [list[Saying]() for _ in questions]
     for row in await DECIDE.all(connection, values):
         conditions = tuple(condition for condition in (row.condition, row.role_condition) if condition is not None)
-        found[row.number - 1].append(Saying(row.denies, conditions))
+        number: int = row.number
+        found[number - 1].append(Saying(row.denies, conditions))
     return found
