@@ -2,7 +2,7 @@
 
 A PostgreSQL of its own, migrated and seeded, with 1,000, then 100,000, then 1,000,000 grants over that many users, 500
 roles in a hierarchy five deep, and for one in ten users a permission of their own. On it pgbench runs, with eight
-clients and prepared statements, the statement of a decision itself (`access/statements.py`), and as the bare round trip
+clients and prepared statements, the statement of a decision itself (`access/store.py`), and as the bare round trip
 one indexed row of the same tables. Then the same questions in process, from rights in memory; and the pages of who may
 do something. The peers get the rules of `peer_rules` (in the sizes given), in a process of their own each.
 
@@ -35,7 +35,8 @@ from orion_core.rights.decider import Decider, Rights
 from orion_core.service import installed_services
 from orion_core.statement import Statement
 from orion_core.testing.databases import Databases
-from orion_user.access import statements, store
+from orion_user.access.store import DECIDE
+from orion_user.decisions import store
 
 FILL = """
 INSERT INTO permissions (name, resource, action, category)
@@ -73,10 +74,10 @@ JOIN permissions AS permission ON permission.name = 'bench:p' || 1 + n % 1000
 USER_ID = "CAST('00000000-0000-7000-9000-' || lpad(to_hex(CAST(:user AS int)), 12, '0') AS uuid)"
 BARE = f"SELECT status FROM users WHERE id = {USER_ID}"
 IN_PGBENCH = {
-    "user_id": USER_ID,
-    "permission": "'bench' || chr(58) || 'p' || CAST(:p AS text)",  # pgbench looks into quotes
-    "now": "now()",
-    "within": "'{}'",
+    "users": f"ARRAY[{USER_ID}]",
+    "permissions": "ARRAY['bench' || chr(58) || 'p' || CAST(:p AS text)]",  # pgbench looks into quotes
+    "moments": "ARRAY[now()]",
+    "places": "ARRAY['{}']",
 }
 GRANTS_OF_EACH = 5
 
@@ -131,7 +132,7 @@ async def in_database(admin_url: str, sizes: Sequence[int], seconds: float) -> N
             filled = size
             facts = {"grants": size, "users": users}
             bare = pgbench(made.owner_url, BARE, users, seconds)
-            decided = pgbench(made.owner_url, in_pgbench(statements.AT_PRESENT.decide), users, seconds)
+            decided = pgbench(made.owner_url, in_pgbench(DECIDE), users, seconds)
             say("database", **facts, bare_per_second=bare, decisions_per_second=decided, ratio=round(bare / decided, 2))
             await in_process(made.url, users, facts)
         await raw.close()

@@ -4,7 +4,7 @@ A million of them, unless told otherwise. Each world is made at random in a migr
 are sometimes inactive, that allow, deny and have conditions; grants of roles and of permissions, everywhere and in
 places, of every time, some under conditions; users who are suspended. The model is told of the same things in plain
 Python. Then everything is asked of both: each user, permission, place and moment, of rights in memory; and one question
-in fifty of the statement of a decision too.
+in fifty of the statement of decisions too, all of a world at once.
 
     python bench/authz_model.py [decisions]
 
@@ -34,7 +34,9 @@ from orion_core.local import postgres
 from orion_core.rights.decisions import decide
 from orion_core.service import installed_services
 from orion_core.testing.databases import Databases
-from orion_user.access import store
+from orion_user.access import store as access_store
+from orion_user.access.rules import Asked
+from orion_user.decisions import store
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 CONDITIONS: dict[str | None, bool | None] = {
@@ -187,7 +189,7 @@ async def make_grants(
 
 async def compare(database: Database, model: Model, users: list[UUID], asked: list[frozenset[UUID]]) -> tuple[int, int]:
     """How many decisions there were in this world, and how many differed."""
-    decisions = differences = 0
+    decisions, differences, together = 0, 0, list[tuple[Asked, Facts, bool]]()
     async with database.autocommit() as connection:
         for number, user in enumerate(users):
             rights = await store.rights(connection, user, None, NOON - timedelta(days=1))
@@ -195,12 +197,13 @@ async def compare(database: Database, model: Model, users: list[UUID], asked: li
             for permission, within, now in product(PERMISSIONS, asked, MOMENTS):
                 facts = Facts(now, {}, {}, {"level": 4}, {})
                 expected = model.allows(number, permission, within, now)
-                answers = [rights.allows(permission, now, within, facts)]
+                differences += rights.allows(permission, now, within, facts) is not expected
                 if decisions % 50 == 0:
-                    grounds = await store.decide(connection, user, permission, now, within)
-                    answers.append(decide(grounds, facts).allowed)
+                    together.append((Asked(user, permission, now, within), facts, expected))
                 decisions += 1
-                differences += any(answer is not expected for answer in answers)
+        said = await access_store.decide(connection, [asked for asked, _, _ in together])
+        for sayings, (_, facts, expected) in zip(said, together, strict=True):
+            differences += decide(sayings, facts).allowed is not expected
     return decisions, differences
 
 

@@ -2,8 +2,9 @@
 
 One process revokes users' grants one by one and notes each, in memory that all share, once its commit was confirmed.
 The others check those users meanwhile, each from rights in its own memory (`core/rights/decider.py`) and by the
-statement of a decision in turn: they look at the note first, so an allow after a note is one too many. The revokes
-are, in turn, a deletion, an end, a denial, and a suspension of the user. Prints JSON; ends with 1 when any was stale.
+statement of decisions, several at once (`core/gathering.py`): they look at the note first, so an allow after a note is
+one too many. The revokes are, in turn, a deletion, an end, a denial, and a suspension of the user. Prints JSON; ends
+with 1 when any was stale.
 
     python bench/authz_races.py [races [processes]]
 
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,12 +28,15 @@ import asyncpg
 
 from orion_core.conditions.condition import Facts
 from orion_core.database import Database
+from orion_core.gathering import Gathering
 from orion_core.local import postgres
 from orion_core.rights.decider import Decider, Rights
 from orion_core.rights.decisions import decide
 from orion_core.service import installed_services
 from orion_core.testing.databases import Databases
-from orion_user.access import store
+from orion_user.access.actions import sayings
+from orion_user.access.rules import Asked
+from orion_user.decisions import store
 
 USERS = """
 INSERT INTO users (id, email, status)
@@ -89,21 +94,28 @@ async def check(url: str, races: int, turn: Turn, notes: Notes, found: Notes, re
         async with database.autocommit() as connection:
             return await store.rights(connection, user_id, known, datetime.now(UTC))
 
-    decider, checks, allowed, stale = Decider(refresh), 0, 0, 0
+    decider, gathering, checks, allowed, stale = Decider(refresh), Gathering(partial(sayings, database)), 0, 0, 0
+
+    async def kept(number: int) -> tuple[bool, bool]:
+        was_revoked = bool(notes[number])
+        return was_revoked, (await decider.rights(user(number))).allows(PERMISSION, datetime.now(UTC))
+
+    async def gathered(number: int) -> tuple[bool, bool]:
+        was_revoked, now = bool(notes[number]), datetime.now(UTC)
+        said = await gathering.ask(Asked(user(number), PERMISSION, now, frozenset()))
+        return was_revoked, decide(said, bare(now)).allowed
+
     await decider.rights(user(races))  # connected
     await asyncio.to_thread(ready.wait)
     while (at := turn.value) < races:
-        for number in range(max(0, at - 1), min(races, at + 3)):
-            was_revoked = notes[number]
-            if checks % 2:
-                may = (await decider.rights(user(number))).allows(PERMISSION, datetime.now(UTC))
-            else:
-                async with database.autocommit() as connection:
-                    now = datetime.now(UTC)
-                    may = decide(await store.decide(connection, user(number), PERMISSION, now, ()), bare(now)).allowed
+        numbers = range(max(0, at - 1), min(races, at + 3))
+        for was_revoked, may in [
+            *[await kept(number) for number in numbers],
+            *await asyncio.gather(*map(gathered, numbers)),
+        ]:
             checks += 1
             allowed += may
-            stale += may and bool(was_revoked)
+            stale += may and was_revoked
     await database.close()
     for position, count in enumerate((checks, allowed, stale)):
         with found.get_lock():

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Database, DatabaseUnreachableError, asyncpg_arguments
 from orion_core.service import service_role
+from orion_core.statement import Statement
 from orion_core.testing import TestDatabase
 
 ADD_CURSOR = text("INSERT INTO inbox_cursors (source, position) VALUES (:source, 1)")
@@ -270,6 +271,39 @@ async def test_connections_that_the_server_closed_meanwhile_are_replaced_unnotic
         await asyncio.sleep(0.01)
     async with database.autocommit() as connection:
         assert await scalar(connection, "SELECT pg_backend_pid()") != pid
+
+
+async def pid_of_kept(database: Database) -> int:
+    async with database.kept() as connection:
+        return await scalar(connection, "SELECT pg_backend_pid()")
+
+
+async def test_a_connection_that_is_kept_back_is_there_again_and_nobody_elses(database: Database) -> None:
+    pid = await pid_of_kept(database)
+    async with database.autocommit() as connection:
+        assert await scalar(connection, "SELECT pg_backend_pid()") != pid
+    assert await pid_of_kept(database) == pid
+    async with database.kept():
+        assert await pid_of_kept(database) != pid, "it is in use"
+    async with database.autocommit() as connection:
+        assert await scalar(connection, "SELECT 1") == 1
+
+
+async def test_a_connection_that_is_kept_back_is_replaced_when_it_is_lost(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    pid = await pid_of_kept(database)
+    async with database.kept() as connection:
+        await owner.execute("SELECT pg_terminate_backend($1)", pid)
+        with pytest.raises(DBAPIError):
+            await Statement(text("SELECT pg_sleep(5)")).all(connection, {})
+    assert await pid_of_kept(database) != pid
+
+
+async def test_a_pool_of_one_keeps_nothing_back(single: Database) -> None:
+    pid = await pid_of_kept(single)
+    async with single.autocommit() as connection:
+        assert await scalar(connection, "SELECT pg_backend_pid()") == pid
 
 
 async def test_an_error_does_not_carry_the_values_of_its_statement(database: Database) -> None:

@@ -76,8 +76,10 @@ class DatabaseUnreachableError(ConnectionError):
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, may_keep: bool = False) -> None:
         self._engine = engine
+        self._may_keep = may_keep
+        self._kept: AsyncConnection | None = None
 
     @classmethod
     def connect(cls, url: str, *, role: str | None, application: str, pool_size: int = 10) -> Self:
@@ -113,7 +115,7 @@ class Database:
             },
         )
         event.listen(engine.sync_engine, "checkout", _refuse_closed)
-        return cls(engine)
+        return cls(engine, may_keep=pool_size > 1)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:
@@ -137,8 +139,29 @@ class Database:
         async with _connection(self._engine) as connection:
             yield connection
 
+    @asynccontextmanager
+    async def kept(self) -> AsyncGenerator[AsyncConnection]:
+        """As `autocommit`, on a connection that is kept back from the pool for this: taking one takes long.
+
+        For what is asked all the time, one after the other. Who comes while it is in use gets one of the pool. A pool
+        of one keeps nothing back.
+        """
+        connection, self._kept = self._kept, None
+        if connection is None or (await driver_of(connection)).is_closed():
+            await _give_back(connection)
+            connection = await _connected(self._engine)
+        try:
+            yield connection
+        finally:
+            if self._kept is None and self._may_keep:
+                self._kept = connection
+            else:
+                await _give_back(connection)
+
     async def close(self) -> None:
         """Close every connection."""
+        await _give_back(self._kept)
+        self._kept = None
         await self._engine.dispose()
 
 
@@ -172,11 +195,21 @@ def _refuse_closed(connection: Any, *_: object) -> None:
 @asynccontextmanager
 async def _connection(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     async with AsyncExitStack() as stack:
-        try:
-            connection = await stack.enter_async_context(engine.connect())
-        except OSError as error:
-            raise DatabaseUnreachableError(f"the database cannot be reached ({type(error).__name__})") from error
+        connection = await _connected(engine)
+        stack.push_async_exit(connection)
         yield connection
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    try:
+        return await engine.connect().start()
+    except OSError as error:
+        raise DatabaseUnreachableError(f"the database cannot be reached ({type(error).__name__})") from error
+
+
+async def _give_back(connection: AsyncConnection | None) -> None:
+    if connection is not None:
+        await connection.__aexit__(None, None, None)  # which ends although we may be cancelled
 
 
 def asyncpg_arguments(url: str) -> tuple[URL, dict[str, Any]]:

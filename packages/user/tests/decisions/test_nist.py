@@ -18,7 +18,10 @@ from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.rights.decisions import decide
 from orion_user.access import actions as access
+from orion_user.access import store as access_store
 from orion_user.access.guard import PermissionDeniedError, require
+from orion_user.access.rules import Asked
+from orion_user.decisions import store
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
@@ -63,8 +66,8 @@ class Rbac:
     async def check(self, user_id: UUID, permission: str = "content:read") -> bool:
         now = self.auth.clock()
         async with self.database.autocommit() as connection:
-            grounds = await access.decide(connection, user_id, permission, now, HERE)
-        return decide(grounds, Facts(now, {}, {}, {}, {})).allowed
+            (sayings,) = await access_store.decide(connection, [Asked(user_id, permission, now, frozenset(HERE))])
+        return decide(sayings, Facts(now, {}, {}, {}, {})).allowed
 
     async def assigned(self, user_id: UUID, role: str) -> None:
         await self.giver.role(user_id, role, self.auth.clock())
@@ -82,7 +85,7 @@ class Rbac:
 
     async def users_with(self, permission: str) -> list[UUID]:
         async with self.database.autocommit() as connection:
-            found = await access.subjects(connection, permission, self.auth.clock(), (), UUID(int=0), 100)
+            found = await store.subjects(connection, permission, self.auth.clock(), (), UUID(int=0), 100)
         return [user_id for user_id, _ in found]
 
 
@@ -199,7 +202,7 @@ async def test_user_operations_on_object(rbac: Rbac) -> None:
     await rbac.assigned(ada, "junior")
     await rbac.giver.permission(ada, "user:read", rbac.auth.clock())
     async with rbac.database.autocommit() as connection:
-        found = await access.on_resource(connection, ada, "content", rbac.auth.clock(), HERE, is_past=False)
+        found = await store.on_resource(connection, ada, "content", rbac.auth.clock(), HERE, is_past=False)
     assert [each.permission for each in found] == ["content:read"]
 
 

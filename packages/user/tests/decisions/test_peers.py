@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import product
 from random import Random
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.rights.decisions import decide
 from orion_user.access import actions as access
+from orion_user.access.rules import Asked
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
@@ -102,13 +104,10 @@ async def world(request: pytest.FixtureRequest, auth: "AuthFeed", giver: "Giver"
 
 async def ours(database: Database, world: World, auth: "AuthFeed") -> dict[tuple[str, str], bool]:
     now, found = auth.clock(), dict[tuple[str, str], bool]()
-    async with database.autocommit() as connection:
-        for user in world.users:
-            for place in (None, *world.places):
-                within = frozenset({place} if place else ())
-                for permission in PERMISSIONS:
-                    grounds = await access.decide(connection, user, permission, now, within)
-                    found[node(user, place), permission] = decide(grounds, Facts(now, {}, {}, {}, {})).allowed
+    asked = list(product(world.users, (None, *world.places), PERMISSIONS))
+    questions = [Asked(user, permission, now, frozenset([place] if place else [])) for user, place, permission in asked]
+    for (user, place, permission), sayings in zip(asked, await access.sayings(database, questions), strict=True):
+        found[node(user, place), permission] = decide(sayings, Facts(now, {}, {}, {}, {})).allowed
     return found
 
 

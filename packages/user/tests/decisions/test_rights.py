@@ -9,7 +9,7 @@ import pytest
 from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.rights.decider import Decider, Rights
-from orion_user.access import actions as access
+from orion_user.decisions import actions
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
@@ -21,8 +21,7 @@ UPDATE = "content:update"
 @pytest.fixture
 def decider(database: Database, auth: "AuthFeed") -> Decider:
     async def refresh(user_id: UUID, known: str | None) -> Rights | None:
-        async with database.autocommit() as connection:
-            return await access.rights(connection, user_id, known, auth.clock())
+        return await actions.rights(database, user_id, known, auth.clock())
 
     return Decider(refresh)
 

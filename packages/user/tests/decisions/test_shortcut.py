@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import structlog
 
 if TYPE_CHECKING:
     from packages.user.tests.decisions.conftest import AskAs, Bearer
@@ -50,6 +51,17 @@ async def test_both_say_the_same(
     headers = bearer(asker.user_id)
     body = body.replace(b'"id": "x"', b'"id": "%s"' % str(asker.user_id).encode())
     assert await answer(http, path, headers, body, USUAL) == await answer(http, path, headers, body, OTHER)
+
+
+async def test_what_is_answered_is_not_logged_and_what_is_refused_is(
+    http: httpx.AsyncClient, ask_as: "AskAs", bearer: "Bearer"
+) -> None:
+    asker = await ask_as("ada@example.com")
+    body = BODIES[0].replace(b'"id": "x"', b'"id": "%s"' % str(asker.user_id).encode())
+    with structlog.testing.capture_logs() as lines:
+        await answer(http, PATHS[0], bearer(asker.user_id), body, USUAL)
+        await answer(http, PATHS[0], bearer(asker.user_id), b"null", USUAL)
+    assert [line["status_code"] for line in lines if line["event"] == "request"] == [422]
 
 
 @pytest.mark.parametrize("path", PATHS)

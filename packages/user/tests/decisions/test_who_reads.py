@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from orion_core.database import Database
 from orion_core.testing import MovableClock
-from orion_user.access import statements
+from orion_user.decisions import statements
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import Query

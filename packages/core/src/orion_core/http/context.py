@@ -2,6 +2,7 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -76,6 +77,7 @@ def client_address(peer: str, forwarded_for: list[str], trusted: Networks) -> Ip
     return address
 
 
+@lru_cache(4096)
 def _parse(text: str) -> IpAddress | None:
     try:
         address = ip_address(text.strip("[]"))

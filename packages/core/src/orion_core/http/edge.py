@@ -5,11 +5,12 @@ import time
 from collections import deque
 from collections.abc import Collection
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from prometheus_client import Histogram
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,6 +40,9 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
 }
 """OWASP ASVS 5.0, chapter 3. A route that answers a page sets its own policy; these fill in what is not set."""
+
+_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+"""As ASGI has them."""
 
 QUIET_PATHS = ("/livez", "/readyz", "/metrics", "/events")
 """Ends of paths that are asked for all the time by machines: counted, not logged."""
@@ -184,11 +188,12 @@ class _Exchange:
         """Hand on the answer, with the headers that every answer has."""
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self._context.request_id
-            headers["traceparent"] = self._traceparent
-            for name, value in SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
+            own = {b"x-request-id": self._context.request_id.encode(), b"traceparent": self._traceparent.encode()}
+            headers = [header for header in message["headers"] if header[0] not in own]
+            set_before = {name for name, _ in headers}
+            headers += own.items()
+            headers += [header for header in _SECURITY_HEADERS if header[0] not in set_before]
+            message["headers"] = headers
         await self._send(message)
 
     def finish(self) -> None:
@@ -198,7 +203,7 @@ class _Exchange:
         seconds = time.perf_counter() - self._started
         method = self._scope["method"] if self._scope["method"] in METHODS else "OTHER"
         _times(method, self._route(), self._status).observe(seconds)
-        if not self._scope["path"].endswith(QUIET_PATHS):
+        if not self._is_quiet():
             log.info(
                 "request",
                 method=method,
@@ -207,6 +212,11 @@ class _Exchange:
                 milliseconds=round(seconds * 1000, 2),
                 ip=str(self._context.ip_address),
             )
+
+    def _is_quiet(self) -> bool:
+        if self._scope["path"].endswith(QUIET_PATHS):
+            return True
+        return self._status < HTTPStatus.BAD_REQUEST and getattr(self._scope.get("route"), "is_quiet", False)
 
     def _route(self) -> str:
         """The pattern of the path, never the path itself: a link in a mail has its secret there."""

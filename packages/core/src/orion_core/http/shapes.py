@@ -55,20 +55,25 @@ class ResponseShape(BaseModel):
 
 def _is_storable(value: Any) -> bool:
     """Whether PostgreSQL's text and jsonb can hold everything in `value`, and whoever reads it can follow."""
-    waiting: list[tuple[Any, int]] = [(value, 0)]  # a loop, since JSON may nest deeper than calls
-    while waiting:
-        part, depth = waiting.pop()
-        match part:
-            case str(text) if UNSTORABLE.search(text):
-                return False
-            case float(number) if not isfinite(number):
-                return False
-            case dict() | list() if depth == DEEPEST:
-                return False
-            case dict(items):  # pyright: ignore[reportUnknownVariableType]
-                waiting += [(item, depth + 1) for pair in items.items() for item in pair]  # pyright: ignore[reportUnknownVariableType]
-            case list(items):  # pyright: ignore[reportUnknownVariableType]
-                waiting += [(item, depth + 1) for item in items]  # pyright: ignore[reportUnknownVariableType]
-            case _:
-                pass
-    return True
+    level: list[Any] = [value]
+    for _ in range(DEEPEST + 1):  # level by level, since JSON may nest deeper than calls
+        inner: list[Any] = []
+        is_deeper = False
+        for part in level:
+            if isinstance(part, str):
+                if UNSTORABLE.search(part):
+                    return False
+            elif isinstance(part, float):
+                if not isfinite(part):
+                    return False
+            elif isinstance(part, dict):
+                is_deeper = True
+                inner += part
+                inner += part.values()
+            elif isinstance(part, list):
+                is_deeper = True
+                inner += part
+        if not is_deeper:
+            return True
+        level = inner
+    return False

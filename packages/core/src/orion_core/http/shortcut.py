@@ -18,7 +18,11 @@ def _always(_: Scope) -> bool:
 
 
 class Shortcut(BaseRoute):
-    """One method of one path, for an application's routes; `is_usual` leaves some requests to the route behind."""
+    """One method of one path, for an application's list of routes.
+
+    `is_usual` leaves some requests to the route behind. `is_quiet`: what is answered is counted, and not logged; what
+    is refused is.
+    """
 
     def __init__(
         self,
@@ -26,8 +30,11 @@ class Shortcut(BaseRoute):
         path: str,
         answer: Callable[[Request], Awaitable[Response]],
         is_usual: Callable[[Scope], bool] = _always,
+        *,
+        is_quiet: bool = False,
     ) -> None:
         self.path = path
+        self.is_quiet = is_quiet
         self._method = method
         self._answer = answer
         self._is_usual = is_usual

@@ -1,15 +1,17 @@
 """What can be asked about rights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.database import Database
 from orion_core.errors import Problem
-from orion_core.rights.decisions import Ground
+from orion_core.rights.decisions import Saying
 from orion_user.access import store
-from orion_user.access.rules import Caller, EffectivePermission, HeldRole, effective_permissions, may_as_much
+from orion_user.access.rules import Asked, Caller, EffectivePermission, HeldRole, effective_permissions, may_as_much
 
 
 @dataclass(frozen=True)
@@ -41,23 +43,7 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
         raise Problem(403, "outranked", "Not allowed", detail)
 
 
-async def path(connection: AsyncConnection, ground: Ground) -> list[str]:
-    """Names of roles, from the one assigned over what it inherits to the one that says so; none of a direct grant."""
-    if ground.role is None or ground.through is None:
-        return []
-    if ground.role == ground.through:
-        return [ground.role]
-    return await store.path(connection, ground.id, ground.role) or [ground.through, ground.role]
-
-
-all_about = store.all_about
-anywhere = store.anywhere
-decide = store.decide
-around_team = store.around_team
-is_active = store.is_active
-of_several = store.of_several
-on_resource = store.on_resource
-places = store.places
-rights = store.rights
-roles_with = store.roles_with
-subjects = store.subjects
+async def sayings(database: Database, questions: Sequence[Asked]) -> list[list[Saying]]:
+    """What speaks of each permission there and then, all at one moment; to be gathered."""
+    async with database.kept() as connection:
+        return await store.decide(connection, questions)

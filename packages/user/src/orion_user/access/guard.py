@@ -14,7 +14,7 @@ from orion_core.errors import Problem
 from orion_core.rights.decider import NOTHING
 from orion_core.rights.decisions import decide
 from orion_user.access import rules, store
-from orion_user.access.rules import EVERYWHERE, Place
+from orion_user.access.rules import EVERYWHERE, Asked, Place
 from orion_user.permissions.rules import PermissionScope
 
 
@@ -40,7 +40,7 @@ async def require(
     if not rules.caller(claims).carries(permission):
         detail = f"This access token was not given {permission}; ask for one with that scope."
         raise PermissionDeniedError(claims, permission, place, detail)
-    givers = await store.roles_with(connection, permission)
+    givers = await roles_with(connection, permission)
     raise PermissionDeniedError(claims, permission, place, _explanation(permission, place, givers))
 
 
@@ -59,9 +59,14 @@ async def holds(
 
 
 async def _decide(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
-    grounds = await store.decide(connection, user_id, permission, now, place.within)
+    (grounds,) = await store.decide(connection, [Asked(user_id, permission, now, place.within)])
     subject = {"type": "user", "id": str(user_id)}
     return decide(grounds, Facts(now, subject, NOTHING, NOTHING, NOTHING)).allowed
+
+
+async def roles_with(connection: AsyncConnection, permission: str) -> list[str]:
+    """Names of the roles of no organization that allow something, the least first, for telling who can be asked."""
+    return list((await connection.execute(store.ROLES_WITH, {"permission": permission})).scalars())
 
 
 def _explanation(permission: str, place: Place, roles: list[str]) -> str:

@@ -33,6 +33,16 @@ class Place:
 EVERYWHERE = Place(PermissionScope.GLOBAL)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """May a user do it, in a place that lies in all of these, at this moment?"""
+
+    user_id: UUID
+    permission: str
+    now: datetime
+    within: frozenset[UUID]
+
+
 @dataclass(frozen=True)
 class HeldRole:
     """A role that a user has now, by an assignment of it or of one that inherits from it."""

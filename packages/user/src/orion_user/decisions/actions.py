@@ -9,13 +9,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
+from orion_core.database import Database
 from orion_core.errors import Problem
+from orion_core.gathering import Gathering
 from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Decision, Ground, Reason, Saying, decide
-from orion_user.access import actions as access
 from orion_user.access import guard
-from orion_user.access.rules import caller
-from orion_user.decisions import rules
+from orion_user.access.rules import Asked, caller
+from orion_user.decisions import rules, store
 from orion_user.decisions.rules import Nearest, Question, Resource, Subject
 
 ROUNDS = 5
@@ -47,7 +48,7 @@ UNKNOWN: Decision[Ground] = Decision(allowed=False, reason=Reason.INACTIVE_SUBJE
 
 
 async def require_asking(
-    connection: AsyncConnection, claims: AccessClaims, subjects: Sequence[Subject] | None, now: datetime
+    database: Database, claims: AccessClaims, subjects: Sequence[Subject] | None, now: datetime
 ) -> None:
     """403 unless the caller may know this: of oneself in person always, else (or of all: None) with `permission:read`.
 
@@ -57,30 +58,45 @@ async def require_asking(
     if asker is None and claims.sid is None and SERVICE_SCOPE in claims.scopes:
         return
     if subjects is None or asker is None or any(subject.user_id != asker for subject in subjects):
-        await guard.require(connection, claims, "permission:read", now)
+        async with database.autocommit() as connection:
+            await guard.require(connection, claims, "permission:read", now)
 
 
 async def around(connection: AsyncConnection, resource: Resource) -> frozenset[UUID]:
     """Everything that a resource lies in; 422 for a team that is of another organization than the resource."""
-    organization, team, user = (resource.place(kind) for kind in rules.PLACES)
-    within = frozenset(place for place in (organization, team, user) if place is not None)
+    organization, team = resource.place("organization"), resource.place("team")
     if team is None:
-        return within
-    around_team, of_team = await access.around_team(connection, team)
+        return resource.places
+    around_team, of_team = await store.around_team(connection, team)
     if organization is not None and of_team is not None and of_team != organization:
         detail = f"The team {team} is not of the organization {organization}: a resource lies in one organization."
         raise Problem(422, "other_organization", "Contradiction", detail)
-    return within | around_team
+    return resource.places | around_team
 
 
-async def evaluate(connection: AsyncConnection, question: Question, moment: Moment) -> Decision[Saying]:
-    """May they? One statement, and one more where the resource lies in a team."""
-    user_id = question.subject.user_id
+async def evaluate(
+    database: Database, checks: Gathering[Asked, list[Saying]], question: Question, moment: Moment
+) -> Decision[Saying]:
+    """May they? One statement, together with who asks meanwhile, and one before where the resource lies in a team."""
+    user_id, within = question.subject.user_id, question.resource.places
     if user_id is None:
         return UNKNOWN
+    if moment.is_past:
+        async with database.autocommit() as connection:
+            return await _evaluate_then(connection, user_id, question, moment.at)
+    if question.resource.place("team") is not None:
+        async with database.autocommit() as connection:
+            within = await around(connection, question.resource)
+    sayings = await checks.ask(Asked(user_id, question.permission, moment.at, within))
+    return decide(sayings, question.facts(moment.at))
+
+
+async def _evaluate_then(
+    connection: AsyncConnection, user_id: UUID, question: Question, at: datetime
+) -> Decision[Saying]:
     within = await around(connection, question.resource)
-    grounds = await access.decide(connection, user_id, question.permission, moment.at, within, is_past=moment.is_past)
-    return decide(grounds, question.facts(moment.at))
+    grounds = await store.decide_then(connection, user_id, question.permission, at, within)
+    return decide(grounds, question.facts(at))
 
 
 async def evaluate_one_of_several(
@@ -88,12 +104,20 @@ async def evaluate_one_of_several(
 ) -> Decision[Saying]:
     """The same for one of several questions: a subject's rights are read once, into `kept`, and decided by there."""
     user_id = question.subject.user_id
-    if moment.is_past or user_id is None:
-        return await evaluate(connection, question, moment)
-    if user_id not in kept and (read := await access.rights(connection, user_id, None, moment.at)) is not None:
+    if user_id is None:
+        return UNKNOWN
+    if moment.is_past:
+        return await _evaluate_then(connection, user_id, question, moment.at)
+    if user_id not in kept and (read := await store.rights(connection, user_id, None, moment.at)) is not None:
         kept[user_id] = read
     within = await around(connection, question.resource)
     return kept[user_id].decide(question.permission, moment.at, within, question.facts(moment.at))
+
+
+async def rights(database: Database, user_id: UUID, known: str | None, now: datetime) -> Rights | None:
+    """All that was granted to a user and has not ended; None when it is still that of the version `known`."""
+    async with database.autocommit() as connection:
+        return await store.rights(connection, user_id, known, now)
 
 
 async def explain(connection: AsyncConnection, question: Question, moment: Moment) -> Explained:
@@ -102,16 +126,16 @@ async def explain(connection: AsyncConnection, question: Question, moment: Momen
     if user_id is None:
         return Explained(UNKNOWN, Nearest(rules.Nearness.INACTIVE_SUBJECT), {}, [])
     within = await around(connection, question.resource)
-    everything = await access.all_about(connection, user_id, question.permission, at, is_past=moment.is_past)
-    is_active = moment.is_past or await access.is_active(connection, user_id)
+    everything = await store.all_about(connection, user_id, question.permission, at, is_past=moment.is_past)
+    is_active = moment.is_past or await store.is_active(connection, user_id)
     speaking = rules.speaking(everything, at, within) if is_active else []
     decision = decide(speaking, question.facts(at)) if is_active else UNKNOWN
     nearest = None
     if not decision.allowed:
         nearest = rules.nearest(decision, everything, at, within, is_active=is_active)
     shown = [*(each.ground for each in decision.weighed), *([nearest.ground] if nearest and nearest.ground else [])]
-    paths = {ground.id: await access.path(connection, ground) for ground in shown}
-    roles = await access.roles_with(connection, question.permission) if nearest is not None else []
+    paths = {ground.id: await _path(connection, ground) for ground in shown}
+    roles = await guard.roles_with(connection, question.permission) if nearest is not None else []
     return Explained(decision, nearest, paths, roles)
 
 
@@ -122,7 +146,7 @@ async def actions_on(
     if subject.user_id is None:
         return []
     within = await around(connection, resource)
-    grounds = await access.on_resource(
+    grounds = await store.on_resource(
         connection, subject.user_id, resource.type, moment.at, within, is_past=moment.is_past
     )
     facts = Question(subject, "", resource, context).facts(moment.at)
@@ -138,13 +162,13 @@ async def subjects_who(
     found: list[UUID] = []
     position = after or FIRST
     for _ in range(ROUNDS):
-        candidates = await access.subjects(
+        candidates = await store.subjects(
             connection, question.permission, moment.at, within, position, limit + 1, is_past=moment.is_past
         )
         page = candidates[:limit]
         active = [user_id for user_id, is_active in page if is_active or moment.is_past]
         grounds: dict[UUID, list[Ground]] = defaultdict(list)
-        for ground in await access.of_several(
+        for ground in await store.of_several(
             connection, active, question.permission, moment.at, within, is_past=moment.is_past
         ):
             grounds[ground.user_id].append(ground)
@@ -169,7 +193,7 @@ async def resources_where(
         raise Problem(422, "unsearchable_resource", "Not searchable", detail)
     if user_id is None:
         return [], None
-    grounds = await access.anywhere(connection, user_id, question.permission, moment.at, is_past=moment.is_past)
+    grounds = await store.anywhere(connection, user_id, question.permission, moment.at, is_past=moment.is_past)
     allowing = [ground for ground in grounds if not ground.denies]
     if not allowing:
         return [], None
@@ -180,7 +204,7 @@ async def resources_where(
     found: list[UUID] = []
     position = after or FIRST
     for _ in range(ROUNDS):
-        candidates = await access.places(connection, kind, only, position, limit + 1)
+        candidates = await store.places(connection, kind, only, position, limit + 1)
         for place, within in candidates[:limit]:
             if organization is not None and organization not in within:
                 continue
@@ -212,4 +236,10 @@ def _by_permission(grounds: Sequence[Ground]) -> list[tuple[str, list[Ground]]]:
     return list(found.items())
 
 
-rights = access.rights
+async def _path(connection: AsyncConnection, ground: Ground) -> list[str]:
+    """Names of roles, from the one assigned over what it inherits to the one that says so; none of a direct grant."""
+    if ground.role is None or ground.through is None:
+        return []
+    if ground.role == ground.through:
+        return [ground.role]
+    return await store.path(connection, ground.id, ground.role) or [ground.through, ground.role]

@@ -41,9 +41,8 @@ def _moment(wired: Components, at: datetime | None) -> Moment:
 async def evaluate(wired: Wired, claims: Claims, asked: shapes.EvaluationShape, at: At = None) -> shapes.DecisionShape:
     """May the subject do that to the resource? About others than oneself, this needs `permission:read`."""
     question, moment = asked.question(), _moment(wired, at)
-    async with wired.database.autocommit() as connection:
-        await actions.require_asking(connection, claims, [question.subject], wired.clock())
-        return _shown(await actions.evaluate(connection, question, moment))
+    await actions.require_asking(wired.database, claims, [question.subject], wired.clock())
+    return _shown(await actions.evaluate(wired.database, wired.checks, question, moment))
 
 
 @router.post("/evaluations", response_model=shapes.DecisionsShape | shapes.DecisionShape)
@@ -56,11 +55,11 @@ async def evaluate_several(
     except ValidationError:
         raise invalid_field("/evaluations", "missing", "Each needs subject, action and resource.") from None
     moment = _moment(wired, at)
+    await actions.require_asking(wired.database, claims, [each.subject for each in questions], wired.clock())
+    if not asked.evaluations:
+        return _shown(await actions.evaluate(wired.database, wired.checks, questions[0], moment))
+    answers, kept = list[shapes.DecisionShape](), dict[UUID, Rights]()
     async with wired.database.autocommit() as connection:
-        await actions.require_asking(connection, claims, [each.subject for each in questions], wired.clock())
-        if not asked.evaluations:
-            return _shown(await actions.evaluate(connection, questions[0], moment))
-        answers, kept = list[shapes.DecisionShape](), dict[UUID, Rights]()
         for question in questions:
             answers.append(await _answered(connection, question, moment, kept))
             if _is_enough(asked.options.evaluations_semantic, answers[-1]):
@@ -78,8 +77,8 @@ async def search_subjects(
     moment = _moment(wired, at)
 
     async def find(after: UUID | None) -> tuple[list[UUID], UUID | None]:
+        await actions.require_asking(wired.database, claims, None, wired.clock())
         async with wired.database.autocommit() as connection:
-            await actions.require_asking(connection, claims, None, wired.clock())
             return await actions.subjects_who(connection, question, moment, after, asked.page.limit)
 
     return await _paged(wired, asked, at, asked.subject.type, find)
@@ -96,8 +95,8 @@ async def search_resources(
     moment = _moment(wired, at)
 
     async def find(after: UUID | None) -> tuple[list[UUID], UUID | None]:
+        await actions.require_asking(wired.database, claims, [subject], wired.clock())
         async with wired.database.autocommit() as connection:
-            await actions.require_asking(connection, claims, [subject], wired.clock())
             return await actions.resources_where(connection, question, moment, after, asked.page.limit)
 
     return await _paged(wired, asked, at, asked.resource.type, find)
@@ -110,9 +109,9 @@ async def search_actions(
     """What may the subject do to the resource?"""
     subject, listing = asked.subject.subject(), _listing(asked, at)
     after: str = wired.cursors.read(listing, asked.page.token)[0] if asked.page.token else ""
+    moment = _moment(wired, at)
+    await actions.require_asking(wired.database, claims, [subject], wired.clock())
     async with wired.database.autocommit() as connection:
-        await actions.require_asking(connection, claims, [subject], wired.clock())
-        moment = _moment(wired, at)
         names = await actions.actions_on(connection, subject, asked.resource.resource(), asked.context, moment)
     rest = [name for name in names if name > after]
     page = rest[: asked.page.limit]
@@ -127,8 +126,8 @@ async def explain(
 ) -> shapes.ExplanationShape:
     """Why may they, or why not: each grant that speaks of it, its conditions, and what comes nearest to allowing it."""
     question, moment = asked.question(), _moment(wired, at)
+    await actions.require_asking(wired.database, claims, [question.subject], wired.clock())
     async with wired.database.autocommit() as connection:
-        await actions.require_asking(connection, claims, [question.subject], wired.clock())
         explained = await actions.explain(connection, question, moment)
     return explanation(explained, question, moment.at)
 
@@ -143,9 +142,8 @@ async def rights(
     """
     subject = Subject(SUBJECT_TYPE, str(user_id), {})
     known = request.headers.get("if-none-match", "").strip('"') or None
-    async with wired.database.autocommit() as connection:
-        await actions.require_asking(connection, claims, [subject], wired.clock())
-        found = await actions.rights(connection, user_id, known, wired.clock())
+    await actions.require_asking(wired.database, claims, [subject], wired.clock())
+    found = await actions.rights(wired.database, user_id, known, wired.clock())
     if found is None:
         return Response(status_code=304, headers={"ETag": f'"{known}"'})
     response.headers["ETag"] = f'"{found.version}"'

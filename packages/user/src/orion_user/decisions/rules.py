@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,7 @@ class Subject:
     id: str
     properties: Mapping[str, Any]
 
-    @property
+    @cached_property
     def user_id(self) -> UUID | None:
         """The user; None for whoever is none of ours."""
         return _uuid(self.id) if self.type == SUBJECT_TYPE else None
@@ -42,6 +43,11 @@ class Resource:
         if self.type == kind:
             return _uuid(self.id)
         return _uuid(str(self.properties.get(f"{kind}_id") or ""))
+
+    @cached_property
+    def places(self) -> frozenset[UUID]:
+        """All that it says of where it lies, which for a team is not all that it lies in."""
+        return frozenset(place for place in map(self.place, PLACES) if place is not None)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class Question:
 
 
 def _uuid(text: str) -> UUID | None:
+    if not text:
+        return None
     try:
         return UUID(text)
     except ValueError:

@@ -42,7 +42,7 @@ def _shortcut(name: str, answer: Answer) -> Shortcut:
         told = await answer(wired, claims, _question(body))
         return Response(told.model_dump_json(by_alias=True), media_type="application/json")
 
-    return Shortcut("POST", f"{routes.PREFIX}/{name}", respond, _is_usual)
+    return Shortcut("POST", f"{routes.PREFIX}/{name}", respond, _is_usual, is_quiet=True)
 
 
 def _is_usual(scope: Scope) -> bool:

@@ -27,8 +27,11 @@ class Activity:
 
     def note(self, claims: AccessClaims, now: datetime) -> None:
         """A request came with a token of this session."""
-        if claims.sid is not None and (len(self._seen) < MOST or UUID(claims.sid) in self._seen):
-            self._seen[UUID(claims.sid)] = now
+        if claims.sid is None:
+            return
+        session_id = UUID(claims.sid)
+        if len(self._seen) < MOST or session_id in self._seen:
+            self._seen[session_id] = now
 
     async def write(self) -> None:
         """Write down what was gathered."""

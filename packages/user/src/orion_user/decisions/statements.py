@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - the statements are put together from constants of this file
 """The SQL of decisions, put together once from the parts that all of it shares.
 
-They follow a user's grants: from `user_roles`, or `user_grants`, to what the roles come to (`role_rights`). Each step
+They follow a user's grants: from `user_roles` to what the roles come to (`role_rights`). Each step
 is a probe of an index, so what a decision costs depends on how many grants the user has, never on how many there are,
 how deep roles inherit or how many of them there are.
 """
@@ -73,8 +73,6 @@ def grounds(users: str, *further: str, roles: str = OF_ROLES, of_role: str = "tr
 class Statements:
     """The questions about one kind of moment."""
 
-    decide: Statement
-    """What speaks of one permission here: `denies`, `condition`, `role_condition`."""
     all_about: Statement
     """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first."""
     anywhere: Statement
@@ -87,36 +85,11 @@ class Statements:
     """Users whom something allows it here, whether or not it is denied to them: a page of them, in order."""
 
 
-DECIDE = f"""
-    SELECT
-      coalesce(held.effect, granted.effect) = 'DENY' AS denies,
-      CASE WHEN held.is_conditional THEN (
-        SELECT own.condition FROM user_grants AS own                     -- pk_user_grants
-        WHERE own.grant_id = held.grant_id
-      ) END AS condition,
-      granted.condition AS role_condition
-    FROM user_grants AS held                                             -- ix_user_grants_user_id, which has it all
-    LEFT JOIN LATERAL (
-      SELECT granted.effect, granted.condition
-      FROM role_rights AS granted                                        -- ix_role_rights_role_id_permission
-      WHERE granted.role_id = held.role_id AND granted.permission = :permission AND {PRESENT}
-      OFFSET 0
-    ) AS granted ON true
-    WHERE {OF_USER} AND {LIVE} AND {AROUND} AND (granted.effect IS NOT NULL OR held.permission = :permission)
-"""
-"""The decision itself: what allows or denies, and under which conditions; two tables, which triggers keep for it.
-
-OFFSET 0 has each of the user's roles probed; a join might begin with all roles that have the permission.
-"""
-
-
 def _statements(*, past: bool) -> Statements:
     """Of a moment that is over the user's standing is not known, and is passed over."""
     granted, standing = (THEN, "true") if past else (PRESENT, STANDING)
     about = grounds(OF_USER, of_role=granted) if past else grounds(OF_USER, roles=OF_INACTIVE_ROLES_TOO)
-    decide = grounds(OF_USER, LIVE, AROUND, of_role=granted) if past else DECIDE
     return Statements(
-        decide=Statement(text(decide)),
         all_about=Statement(text(f"{about} ORDER BY expires_at DESC NULLS FIRST, starts_at DESC LIMIT 200")),
         anywhere=Statement(text(grounds(OF_USER, LIVE, standing, of_role=granted))),
         actions=Statement(
@@ -174,6 +147,9 @@ def _subjects(granted: str) -> str:
 
 
 AT_PRESENT, IN_THE_PAST = _statements(past=False), _statements(past=True)
+
+DECIDE_THEN = Statement(text(grounds(OF_USER, LIVE, AROUND, of_role=THEN)))
+"""What spoke of one permission here, at a moment that is over."""
 
 TEAMS_AROUND = text("""
     WITH RECURSIVE above (id, parent_team_id, organization_id) AS (
