@@ -102,6 +102,7 @@ def _ways_in(*routers: APIRouter) -> APIRouter:
 ROUTES = (
     oauth2.shortcut(),
     sessions.shortcut(),
+    admission.shortcut(),
     *routes_of(
         oauth2.router,  # first, since it is asked most, and routes are tried in their order
         registrations.router,

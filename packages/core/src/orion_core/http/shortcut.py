@@ -3,14 +3,48 @@
 The documented route stays in the application, behind it. Errors become answers as everywhere.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeVar
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
+
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+def is_plain_json(scope: Scope) -> bool:
+    """Whether a request has no query and a body that is called JSON and nothing else: `is_usual` of many."""
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    return not scope["query_string"] and kinds == [b"application/json"]
+
+
+def parse_json(body: bytes) -> object:
+    """What a body says, None where there is none; refused as FastAPI does when it is no JSON."""
+    try:
+        return json.loads(body) if body else None
+    except json.JSONDecodeError as error:
+        fault = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
+        raise RequestValidationError([fault]) from None
+    except (ValueError, RecursionError):  # not in UTF-8, a number of too many digits, too deep
+        raise HTTPException(HTTPStatus.BAD_REQUEST) from None
+
+
+def validate(shape: type[Shape], said: object, body: bytes) -> Shape:
+    """What a body says as its shape; refused as FastAPI does when it is not of that shape, or missing."""
+    if not body:
+        raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "Field required"}])
+    try:
+        return shape.model_validate(said, from_attributes=True)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
 
 
 def _always(_: Scope) -> bool:
