@@ -1,7 +1,7 @@
 """The queue: who gets what in which order, and what becomes of it when its worker does not come back."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -9,11 +9,12 @@ from sqlalchemy import RowMapping, text
 
 from orion_core.database import Database
 from orion_core.ids import uuid7
+from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import store
-from orion_notifications.delivery.actions import fault
-from orion_notifications.delivery.messages import Outcome
-from orion_notifications.delivery.rules import AttemptStatus, Next
-from orion_notifications.kinds import Priority
+from orion_notifications.delivery.actions import enqueue_many, fault, report, reschedule, withdraw
+from orion_notifications.delivery.messages import Outcome, Report, Told, Waiting
+from orion_notifications.delivery.rules import AttemptStatus, Next, Reported
+from orion_notifications.kinds import Channel, Priority
 from orion_notifications.templates.rules import Content
 
 if TYPE_CHECKING:
@@ -159,3 +160,69 @@ async def test_readiness_tells_of_a_broken_queue(database: Database, owner: Data
     assert "a lease ran out 90 s ago" in str(await fault(database))
     await query("DELETE FROM notification_queue")
     assert "1 unqueued" in str(await fault(database))
+
+
+async def test_many_are_queued_at_once(database: Database, queue: Wakeup, query: "Query") -> None:
+    ids = [await add(database) for _ in range(3)]
+    await query("DELETE FROM notification_queue")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    rows = [
+        Waiting(ids[0], Channel.EMAIL, Priority.LOW),
+        Waiting(ids[1], Channel.EMAIL, Priority.URGENT, ordering_key="ada"),
+        Waiting(ids[2], Channel.EMAIL, Priority.URGENT, due_at=later),
+    ]
+    async with database.transaction() as transaction:
+        await enqueue_many(transaction, queue, rows)
+    assert {row["id"] for row in await claim(database)} == {ids[0], ids[1]}
+    assert await query("SELECT due_at FROM notification_queue WHERE lease_until IS NULL") == [(later,)]
+
+
+async def test_what_a_worker_has_cannot_be_withdrawn_or_moved(database: Database, query: "Query") -> None:
+    notification_id = await add(database)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    async with database.transaction() as transaction:
+        assert await reschedule(transaction, notification_id, later)
+    assert await claim(database) == []
+    async with database.transaction() as transaction:
+        assert await reschedule(transaction, notification_id, datetime.now(UTC))
+    assert len(await claim(database)) == 1
+    async with database.transaction() as transaction:
+        assert not await withdraw(transaction, notification_id)
+        assert not await reschedule(transaction, notification_id, later)
+    other = await add(database)
+    async with database.transaction() as transaction:
+        assert await withdraw(transaction, other)
+        assert not await withdraw(transaction, other)
+    assert await query("SELECT notification_id FROM notification_queue") == [(notification_id,)]
+
+
+async def test_reports_move_forward_only(database: Database, query: "Query") -> None:
+    notification_id = await add(database)
+    (row,) = await claim(database)
+
+    async def tell(status: Reported, message_id: str = "m-1", provider: str = "sink") -> Told | None:
+        async with database.transaction() as transaction:
+            return await report(transaction, provider, message_id, Report(status, "code", "words"))
+
+    assert await tell(Reported.DELIVERED) is None, "the worker has not written yet that it has left"
+    await finish(database, row, provider="sink", provider_message_id="m-1")
+    assert await tell(Reported.DELIVERED, "m-2") is None
+    assert await tell(Reported.DELIVERED, provider="other") is None
+    answers = [await tell(status) for status in (Reported.DELIVERED, Reported.DELIVERED, Reported.BOUNCED)]
+    assert answers == [Told(notification_id, is_news) for is_news in (True, False, False)]
+    record = "SELECT status, delivered_at IS NOT NULL, error_code, failed_at FROM notifications"
+    assert await query(record) == [("DELIVERED", True, None, None)]
+
+
+async def test_of_reports_at_the_same_moment_one_is_news(database: Database) -> None:
+    await add(database)
+    (row,) = await claim(database)
+    await finish(database, row, provider="sink", provider_message_id="m-1")
+
+    async def tell(status: Reported) -> bool:
+        async with database.transaction() as transaction:
+            told = await report(transaction, "sink", "m-1", Report(status))
+            return told is not None and told.is_news
+
+    statuses = [*Reported, *Reported]
+    assert sorted(await asyncio.gather(*(tell(status) for status in statuses))) == [False] * 7 + [True]

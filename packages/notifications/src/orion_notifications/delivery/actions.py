@@ -1,5 +1,6 @@
 """What can be done with the queue."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from orion_core.database import Database, Transaction
 from orion_core.sealing import Keyring, place
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import store
+from orion_notifications.delivery.messages import Report, Told, Waiting
 from orion_notifications.delivery.rules import SECRETS_COLUMN
 from orion_notifications.kinds import Priority
 
@@ -39,6 +41,33 @@ async def enqueue(
     """Have a notification sent, in the transaction that records it; workers are woken once it is committed."""
     await store.enqueue(transaction.connection, notification_id, priority, due_at, ordering_key)
     transaction.after_commit(queue.ring)
+
+
+async def enqueue_many(transaction: Transaction, queue: Wakeup, rows: Sequence[Waiting]) -> None:
+    """Have many notifications sent, in the transaction that records them."""
+    await store.enqueue_many(transaction.connection, rows)
+    transaction.after_commit(queue.ring)
+
+
+async def withdraw(transaction: Transaction, notification_id: UUID) -> bool:
+    """Take a notification out of the queue, unless a worker has it or it has left.
+
+    Whoever does so says in the record, in the same transaction, what has become of it.
+    """
+    return await store.withdraw(transaction.connection, notification_id)
+
+
+async def reschedule(transaction: Transaction, notification_id: UUID, due_at: datetime) -> bool:
+    """Have a notification sent at another time, unless a worker has it or it has left."""
+    return await store.reschedule(transaction.connection, notification_id, due_at)
+
+
+async def report(transaction: Transaction, provider: str, provider_message_id: str, what: Report) -> Told | None:
+    """Take down what a provider tells of a message later; None when it is about none that is known to have left.
+
+    It may come before the worker has written that the provider has the message: who asks again is answered then.
+    """
+    return await store.report(transaction.connection, provider, provider_message_id, what)
 
 
 async def fault(database: Database) -> str | None:

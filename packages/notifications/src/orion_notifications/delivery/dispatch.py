@@ -7,10 +7,12 @@ runs out and another worker takes over.
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,9 +22,18 @@ from orion_core.database import Database
 from orion_core.sealing import Keyring
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import store
-from orion_notifications.delivery.messages import Claimed, Message, NotDeliveredError, Outcome, Receipt, Send
+from orion_notifications.delivery.messages import (
+    Admit,
+    Claimed,
+    Message,
+    NotDeliveredError,
+    Outcome,
+    Receipt,
+    Ruling,
+    Send,
+)
 from orion_notifications.delivery.prepare import prepare
-from orion_notifications.delivery.rules import AttemptStatus, Failure, after_failure
+from orion_notifications.delivery.rules import AttemptStatus, Failure, Next, after_failure
 from orion_notifications.kinds import Category, Channel
 from orion_notifications.templates.actions import Library
 from orion_notifications.templates.rules import Content
@@ -38,9 +49,21 @@ NOT_TRIED = Failure(AttemptStatus.NOT_TRIED, "worker_stopped", "the worker was s
 INTERRUPTED = Failure(
     AttemptStatus.UNKNOWN, "worker_stopped", "the worker was stopped meanwhile; it may have left", is_permanent=False
 )
+UNDECIDED = Failure(
+    AttemptStatus.NOT_TRIED,
+    "undecided",
+    "whether it may go out could not be decided",
+    is_permanent=False,
+    retry_after=timedelta(seconds=5),
+)
 SEND_TIMEOUT = Failure(AttemptStatus.TIMEOUT, "send_timeout", "the provider took too long", is_permanent=False)
 
 log = structlog.get_logger()
+
+
+async def admit_all(_: Sequence[Claimed]) -> Mapping[UUID, Ruling]:
+    """Nothing is held back."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -74,6 +97,7 @@ class Dispatcher:
         channels: Mapping[Channel, Send],
         clock: Clock,
         pace: Pace,
+        admit: Admit = admit_all,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -81,6 +105,7 @@ class Dispatcher:
         self._channels = channels
         self._clock = clock
         self._pace = pace
+        self._admit = admit
         self._library = Library(database)
         self._sending: set[asyncio.Task[None]] = set()
         self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
@@ -126,8 +151,8 @@ class Dispatcher:
             return
         news = asyncio.create_task(self._queue.wait(self._pace.poll_seconds))  # before looking, so no ring is missed
         claimed = await self._claim(room)
-        for notification in claimed:
-            self._in_hand += 1
+        self._in_hand += len(claimed)
+        for notification in await self._admitted(claimed):
             task = asyncio.create_task(self._work(notification))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
@@ -144,6 +169,24 @@ class Dispatcher:
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
             return []
         return [_claimed(dict(row)) for row in rows]
+
+    async def _admitted(self, claimed: list[Claimed]) -> list[Claimed]:
+        """Those that go out now; of the others it is written why not. If that cannot be decided, none goes out."""
+        try:
+            rulings = await self._admit(claimed) if claimed else {}
+        except asyncio.CancelledError:  # the worker stops: what it has in hand goes back
+            for each in claimed:
+                self._outcomes.put_nowait(self._failed(each, NOT_TRIED))
+            raise
+        except Exception:
+            log.exception("delivery.undecided", notifications=len(claimed))
+            rulings = None
+        for each in claimed:
+            if rulings is None:
+                self._outcomes.put_nowait(self._failed(each, UNDECIDED))
+            elif each.id in rulings:
+                self._outcomes.put_nowait(_ruled(each, rulings[each.id]))
+        return [] if rulings is None else [each for each in claimed if each.id not in rulings]
 
     async def _work(self, claimed: Claimed) -> None:
         began: float | None = None
@@ -280,6 +323,21 @@ def _sent(claimed: Claimed, receipt: Receipt, content: Content | None) -> Outcom
         status_code=receipt.status_code,
         response=receipt.response,
         content=content,
+    )
+
+
+def _ruled(claimed: Claimed, ruling: Ruling) -> Outcome:
+    is_put_off = ruling.next is Next.QUEUED
+    return Outcome(
+        claimed.id,
+        claimed.attempt,
+        claimed.attempt_id,
+        AttemptStatus.NOT_TRIED,
+        ruling.next,
+        due_at=ruling.due_at if is_put_off else None,
+        deferred_reason=ruling.words if is_put_off else None,
+        error_code=ruling.code,
+        error_message=ruling.words,
     )
 
 

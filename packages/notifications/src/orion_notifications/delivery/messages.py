@@ -1,14 +1,43 @@
 """What passes between the queue and the channels."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from orion_notifications.delivery.rules import AttemptStatus, Failure, Next
-from orion_notifications.kinds import Category, Channel
+from orion_notifications.delivery.rules import AttemptStatus, Failure, Next, Reported
+from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.templates.rules import Content
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A notification that is to be sent, as the queue has it."""
+
+    notification_id: UUID
+    channel: Channel
+    priority: Priority
+    due_at: datetime | None = None
+    """Null: at once."""
+    ordering_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a provider says later of a message that it has taken. `code` is stable, for programs; `words` for people."""
+
+    status: Reported
+    code: str | None = None
+    words: str | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whom a report was about, and whether it is news: one that is late or repeated changes nothing."""
+
+    notification_id: UUID
+    is_news: bool
 
 
 @dataclass(frozen=True)
@@ -38,6 +67,24 @@ class Claimed:
     sealed_variables: bytes | None = field(repr=False)
     max_attempts: int
     expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """Why a claimed notification does not go out now: decided at the last moment, so it is no try of it.
+
+    QUEUED puts it off until `due_at`; REJECTED, EXPIRED and CANCELLED end it. `code` is stable, for programs; `words`
+    are for people, and stand in the record.
+    """
+
+    next: Next
+    due_at: datetime | None
+    code: str
+    words: str
+
+
+Admit = Callable[[Sequence[Claimed]], Awaitable[Mapping[UUID, Ruling]]]
+"""Asked once for each batch that was claimed; what is not in the answer goes out."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +134,10 @@ class Outcome:
     next: Next
     delay: timedelta = timedelta()
     """Until the next try, when it goes back into the queue."""
+    due_at: datetime | None = None
+    """The same as a moment, of what was put off."""
+    deferred_reason: str | None = None
+    """Why it was put off."""
     response_time_ms: int | None = None
     """What the channel took; null when it was never asked."""
     provider: str | None = None

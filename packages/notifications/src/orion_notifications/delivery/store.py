@@ -7,6 +7,7 @@ asking would be a round trip per message.
 Times are the database's (`now()`): leases compare clocks of several machines otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,12 +17,49 @@ import orjson
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_notifications.delivery.messages import Outcome
+from orion_notifications.delivery.messages import Outcome, Report, Told, Waiting
+from orion_notifications.delivery.rules import Reported
 from orion_notifications.kinds import Priority
 
 ENQUEUE = text("""
 INSERT INTO notification_queue (notification_id, priority, due_at, ordering_key)
 VALUES (:notification_id, CAST(:priority AS priority), coalesce(:due_at, now()), :ordering_key)
+""")
+
+# Of one batch, in one round trip.
+ENQUEUE_MANY = text("""
+INSERT INTO notification_queue (notification_id, priority, due_at, ordering_key)
+SELECT id, priority, coalesce(due_at, now()), ordering_key
+FROM unnest(
+  CAST(:ids AS uuid[]), CAST(:priorities AS priority[]), CAST(:due_at AS timestamptz[]), CAST(:keys AS varchar[])
+) AS waiting (id, priority, due_at, ordering_key)
+""")
+
+# What a worker has is not touched: it waits for a claim that is under way, and then looks again (READ COMMITTED).
+WITHDRAW = text("""
+DELETE FROM notification_queue WHERE notification_id = :id AND lease_until IS NULL RETURNING notification_id
+""")
+
+RESCHEDULE = text("""
+UPDATE notification_queue SET due_at = :due_at WHERE notification_id = :id AND lease_until IS NULL
+RETURNING notification_id
+""")
+
+# SENT alone has something that may follow by a report. The row is found by ix_notifications_provider_message_id, and
+# once more after an UPDATE that had to wait for another report of the same message.
+REPORT = text("""
+WITH moved AS (
+  UPDATE notifications
+  SET status = CAST(:status AS notification_status),
+    delivered_at = CASE WHEN :status = 'DELIVERED' THEN now() ELSE delivered_at END,
+    failed_at = CASE WHEN :status <> 'DELIVERED' THEN now() ELSE failed_at END,
+    error_code = :code, error_message = :words
+  WHERE provider_message_id = :message_id AND provider = :provider AND status = 'SENT'
+  RETURNING id
+)
+SELECT n.id, EXISTS (SELECT FROM moved WHERE moved.id = n.id) AS is_news
+FROM notifications n WHERE n.provider_message_id = :message_id AND n.provider = :provider
+ORDER BY n.id DESC LIMIT 1
 """)
 
 # One index range per priority (ix_notification_queue_due), the most urgent first; rows that others hold are skipped.
@@ -66,14 +104,15 @@ FINISH = text("""
 WITH outcome AS (
   SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS o (
     id uuid, attempt smallint, attempt_id uuid, attempt_status attempt_status, next notification_status,
-    delay_seconds float8, response_time_ms integer, provider text, provider_message_id text, status_code integer,
+    delay_seconds float8, due_at timestamptz, deferred_reason text,
+    response_time_ms integer, provider text, provider_message_id text, status_code integer,
     response text, error_code text, error_message text, subject text, content text, html_content text
   )
 ), again AS MATERIALIZED (
-  SELECT id, attempt, delay_seconds FROM outcome WHERE next = 'QUEUED'
+  SELECT id, attempt, delay_seconds, due_at FROM outcome WHERE next = 'QUEUED'
 ), retried AS (
   UPDATE notification_queue q
-  SET lease_until = NULL, due_at = now() + make_interval(secs => again.delay_seconds)
+  SET lease_until = NULL, due_at = coalesce(again.due_at, now() + make_interval(secs => again.delay_seconds))
   FROM again
   WHERE q.notification_id = again.id AND q.attempt = again.attempt AND q.lease_until IS NOT NULL
   RETURNING q.notification_id, q.due_at
@@ -96,6 +135,7 @@ SET status = o.next, next_attempt_at = held.due_at,
   sent_at = CASE WHEN o.next IN ('SENT', 'DELIVERED') THEN now() END,
   delivered_at = CASE WHEN o.next = 'DELIVERED' THEN now() END,
   failed_at = CASE WHEN o.next = 'FAILED' THEN now() END,
+  cancelled_at = CASE WHEN o.next = 'CANCELLED' THEN now() END, deferred_reason = o.deferred_reason,
   provider = coalesce(o.provider, n.provider), provider_message_id = o.provider_message_id,
   provider_response = CASE WHEN o.response IS NOT NULL
     THEN jsonb_build_object('status_code', o.status_code, 'response', o.response) END,
@@ -179,6 +219,42 @@ async def enqueue(
     await connection.execute(ENQUEUE, values)
 
 
+async def enqueue_many(connection: AsyncConnection, rows: Sequence[Waiting]) -> None:
+    """Add the rows of many."""
+    values = {
+        "ids": [row.notification_id for row in rows],
+        "priorities": [row.priority.name for row in rows],
+        "due_at": [row.due_at for row in rows],
+        "keys": [row.ordering_key for row in rows],
+    }
+    await connection.execute(ENQUEUE_MANY, values)
+
+
+async def withdraw(connection: AsyncConnection, notification_id: UUID) -> bool:
+    """Remove the row, unless it is leased (pk_notification_queue)."""
+    return (await connection.execute(WITHDRAW, {"id": notification_id})).scalar_one_or_none() is not None
+
+
+async def reschedule(connection: AsyncConnection, notification_id: UUID, due_at: datetime) -> bool:
+    """Have it due at another time, unless it is leased (pk_notification_queue)."""
+    values = {"id": notification_id, "due_at": due_at}
+    return (await connection.execute(RESCHEDULE, values)).scalar_one_or_none() is not None
+
+
+async def report(connection: AsyncConnection, provider: str, message_id: str, what: Report) -> Told | None:
+    """Move the record, where that is forward (ix_notifications_provider_message_id)."""
+    is_bad = what.status is not Reported.DELIVERED
+    values = {
+        "provider": provider,
+        "message_id": message_id,
+        "status": what.status.name,
+        "code": (what.code or what.status.name.lower()) if is_bad else None,
+        "words": _storable(what.words, 2000) if is_bad else None,
+    }
+    row = (await connection.execute(REPORT, values)).one_or_none()
+    return None if row is None else Told(row.id, row.is_news)
+
+
 async def claim(connection: AsyncConnection, batch: int, lease_seconds: float) -> list[RowMapping]:
     """Lease up to `batch` due notifications for `lease_seconds`, the most urgent and then the oldest first."""
     parameters = {"batch": batch, "lease_seconds": lease_seconds}
@@ -216,6 +292,8 @@ def _as_row(outcome: Outcome) -> dict[str, Any]:
         "attempt_status": outcome.attempt_status.name,
         "next": outcome.next.name,
         "delay_seconds": outcome.delay.total_seconds(),
+        "due_at": outcome.due_at and outcome.due_at.isoformat(),
+        "deferred_reason": _storable(outcome.deferred_reason, 200),
         "response_time_ms": outcome.response_time_ms,
         "provider": outcome.provider,
         "provider_message_id": _storable(outcome.provider_message_id, 255),
