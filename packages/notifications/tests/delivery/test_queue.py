@@ -5,20 +5,28 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, text
+import pytest
+from sqlalchemy import text
 
 from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.wakeup import Wakeup
-from orion_notifications.delivery import store
-from orion_notifications.delivery.actions import enqueue_many, fault, report, reschedule, withdraw
-from orion_notifications.delivery.messages import Outcome, Report, Told, Waiting
+from orion_notifications.delivery import invariants, lease_store, store
+from orion_notifications.delivery.actions import enqueue_many, fault, pause, report, reschedule, resume, withdraw
+from orion_notifications.delivery.invariants import broken
+from orion_notifications.delivery.lanes import Lane
+from orion_notifications.delivery.lease_store import Ask
+from orion_notifications.delivery.messages import Claimed, Outcome, Report, Ruling, Told, Waiting
+from orion_notifications.delivery.outcomes import ruled
 from orion_notifications.delivery.rules import AttemptStatus, Next, Reported
 from orion_notifications.kinds import Channel, Priority
 from orion_notifications.templates.rules import Content
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query
+
+
+MINUTE = timedelta(minutes=1)
 
 
 async def add(database: Database, priority: Priority = Priority.NORMAL, key: str | None = None, **other: Any) -> UUID:
@@ -34,58 +42,61 @@ async def add(database: Database, priority: Priority = Priority.NORMAL, key: str
     return notification_id
 
 
-async def claim(database: Database, batch: int = 10, lease_seconds: float = 60) -> list[RowMapping]:
+async def claim(database: Database, batch: int = 10, lease_seconds: float = 60, **asked: Any) -> list[Claimed]:
+    """As a worker does that has room for this many of each channel."""
+    asks = [Ask(channel, batch, batch, **asked) for channel in Channel]
     async with database.autocommit() as connection:
-        return await store.claim(connection, batch, lease_seconds)
+        return await lease_store.claim(connection, asks, timedelta(seconds=lease_seconds), MINUTE, [Channel.IN_APP])
 
 
-async def finish(database: Database, row: RowMapping, next_: Next = Next.SENT, **other: Any) -> bool:
+async def finish(database: Database, claimed: Claimed, next_: Next = Next.SENT, **other: Any) -> bool:
     status = AttemptStatus.SUCCESS if next_ in (Next.SENT, Next.DELIVERED) else AttemptStatus.FAILURE
-    outcome = Outcome(row["id"], row["attempt"], row["attempt_id"], status, next_, **other)
+    outcome = Outcome(claimed.id, claimed.attempt, status, next_, ordering_key=claimed.ordering_key, **other)
     async with database.autocommit() as connection:
-        return row["id"] in await store.finish(connection, [outcome])
+        return claimed.id in await lease_store.finish(connection, [outcome])
 
 
 async def give_back(database: Database) -> list[UUID]:
     async with database.autocommit() as connection:
-        return await store.give_back(connection, 100)
+        return await lease_store.give_back(connection, 100)
 
 
 async def test_the_most_urgent_and_then_the_oldest_goes_first(database: Database) -> None:
     order = [Priority.LOW, Priority.URGENT, Priority.NORMAL, Priority.HIGH, Priority.URGENT]
     added = [(priority, await add(database, priority)) for priority in order]
     expected = [each for _, each in sorted(added, key=lambda pair: (-pair[0].value, pair[1]))]
-    claimed = [(await claim(database, 1))[0]["id"] for _ in order]
+    claimed = [(await claim(database, 1))[0].id for _ in order]
     assert claimed == expected
     assert await claim(database) == []
 
 
-async def test_claiming_starts_an_attempt_and_finishing_ends_it(database: Database, query: "Query") -> None:
+async def test_finishing_writes_record_and_attempt(database: Database, query: "Query") -> None:
     await add(database)
     (row,) = await claim(database)
-    assert await query("SELECT status, attempts FROM notifications") == [("PROCESSING", 1)]
-    assert await query("SELECT status, completed_at FROM delivery_attempts") == [("PENDING", None)]
+    assert (row.attempt, row.attempts) == (1, 1)
+    assert await query("SELECT status, attempts FROM notifications") == [("PROCESSING", 0)]
+    assert await query("SELECT * FROM delivery_attempts") == []
     content = Content("s", "sent", "<p>")
     assert await finish(
         database, row, provider="smtp", response="OK", response_time_ms=7, status_code=250, content=content
     )
     record = "SELECT status, sent_at IS NOT NULL, provider, subject, content, html_content FROM notifications"
     assert await query(record) == [("SENT", True, "smtp", "s", "sent", "<p>")]
-    attempt = "SELECT status, provider, response, response_time_ms, status_code FROM delivery_attempts"
-    assert await query(attempt) == [("SUCCESS", "smtp", "OK", 7, 250)]
+    attempt = "SELECT status, provider, response, response_time_ms, status_code, attempted_at FROM delivery_attempts"
+    assert await query(attempt) == [("SUCCESS", "smtp", "OK", 7, 250, row.leased_at)]
     assert await query("SELECT * FROM notification_queue") == []
 
 
 async def test_a_passing_failure_goes_back_and_is_due_later(database: Database, query: "Query") -> None:
     await add(database)
     (row,) = await claim(database)
-    assert await finish(database, row, Next.QUEUED, delay=timedelta(seconds=90), error_code="smtp_451")
+    assert await finish(database, row, Next.QUEUED, delay_seconds=90.0, error_code="smtp_451")
     assert await claim(database) == []
     state = "SELECT status, error_code, round(extract(epoch FROM next_attempt_at - now()) / 10) FROM notifications"
     assert await query(state) == [("QUEUED", "smtp_451", 9)]
     await query("UPDATE notification_queue SET due_at = now()")
     (again,) = await claim(database)
-    assert again["attempt"] == 2
+    assert again.attempt == 2
     assert await finish(database, again, Next.FAILED, error_code="smtp_550")
     assert await query("SELECT status, error_code, failed_at IS NOT NULL FROM notifications") == [
         ("FAILED", "smtp_550", True)
@@ -128,7 +139,7 @@ async def test_messages_of_one_ordering_key_leave_one_after_the_other(database: 
     ]
     other = await add(database)
     for expected in (first, second, third):
-        claimed = {row["id"]: row for row in await claim(database)}
+        claimed = {row.id: row for row in await claim(database)}
         assert set(claimed) - {other} == {expected}
         await finish(database, claimed[expected])
 
@@ -136,10 +147,10 @@ async def test_messages_of_one_ordering_key_leave_one_after_the_other(database: 
 async def test_many_workers_share_without_doubling(database: Database, query: "Query") -> None:
     added = {await add(database) for _ in range(60)}
     rounds = [await asyncio.gather(*(claim(database, 7) for _ in range(5))) for _ in range(4)]
-    claimed = [row["id"] for each in rounds for rows in each for row in rows]
+    claimed = [row.id for each in rounds for rows in each for row in rows]
     assert len(claimed) == len(added)
     assert set(claimed) == added
-    assert await query("SELECT count(*), count(DISTINCT notification_id) FROM delivery_attempts") == [(60, 60)]
+    assert await query("SELECT count(*), min(attempt), max(attempt) FROM notification_queue") == [(60, 1, 1)]
 
 
 async def test_words_that_postgresql_cannot_keep_do_no_harm(database: Database, query: "Query") -> None:
@@ -173,7 +184,7 @@ async def test_many_are_queued_at_once(database: Database, queue: Wakeup, query:
     ]
     async with database.transaction() as transaction:
         await enqueue_many(transaction, queue, rows)
-    assert {row["id"] for row in await claim(database)} == {ids[0], ids[1]}
+    assert {row.id for row in await claim(database)} == {ids[0], ids[1]}
     assert await query("SELECT due_at FROM notification_queue WHERE lease_until IS NULL") == [(later,)]
 
 
@@ -226,3 +237,120 @@ async def test_of_reports_at_the_same_moment_one_is_news(database: Database) -> 
 
     statuses = [*Reported, *Reported]
     assert sorted(await asyncio.gather(*(tell(status) for status in statuses))) == [False] * 7 + [True]
+
+
+async def test_urgent_ones_have_room_that_others_cannot_take(database: Database) -> None:
+    for _ in range(5):
+        await add(database)
+    lane = Lane(Channel.EMAIL, slots=4, reserved=2)
+    asked = lane.ask(everything=True)
+    assert asked is not None
+    async with database.autocommit() as connection:
+        ordinary = await lease_store.claim(connection, [asked], MINUTE, MINUTE, [])
+    lane.take(asked, ordinary)
+    assert len(ordinary) == 2
+    urgent = [await add(database, Priority.URGENT) for _ in range(3)]
+    asked = lane.ask(everything=True)
+    assert asked is not None
+    async with database.autocommit() as connection:
+        claimed = await lease_store.claim(connection, [asked], MINUTE, MINUTE, [])
+    assert {each.id for each in claimed} == set(urgent[:2])
+
+
+async def test_what_has_waited_for_long_gets_its_share(database: Database, query: "Query") -> None:
+    """However much there is of a higher priority, LOW moves."""
+    low = [await add(database, Priority.LOW) for _ in range(3)]
+    await query("UPDATE notification_queue SET due_at = now() - interval '2 minutes'")
+    for _ in range(10):
+        await add(database, Priority.HIGH)
+    claimed = [each.id for each in await claim(database, 4, aged=1)]
+    assert len(claimed) == 4
+    assert [each for each in low if each in claimed] == low[:1]
+
+
+async def test_a_paused_channel_waits_and_the_others_do_not(database: Database, queue: Wakeup) -> None:
+    mail, text_message = await add(database), await add(database, channel="SMS")
+    async with database.transaction() as transaction:
+        await pause(transaction, Channel.EMAIL, reason="their server is down", by="ada")
+    assert [each.id for each in await claim(database)] == [text_message]
+    assert await fault(database) is None
+    async with database.transaction() as transaction:
+        assert await resume(transaction, queue, Channel.EMAIL)
+        assert not await resume(transaction, queue, Channel.EMAIL)
+    assert [each.id for each in await claim(database)] == [mail]
+
+
+async def test_the_next_of_an_ordering_key_is_found_though_it_is_long_due(database: Database, query: "Query") -> None:
+    first, second = await add(database, key="ada"), await add(database, key="ada")
+    await query("UPDATE notification_queue SET due_at = now() - interval '1 hour'")
+    (claimed,) = await claim(database)
+    assert claimed.id == first
+    await finish(database, claimed)
+    moment = datetime.now(UTC) - MINUTE
+    since = dict.fromkeys(Priority, moment)
+    assert [each.id for each in await claim(database, since=since)] == [second]
+
+
+async def test_what_was_queued_without_its_channel_gets_it(database: Database, query: "Query") -> None:
+    """As the version before does, during a deploy."""
+    notification_id = await add(database)
+    await query("UPDATE notification_queue SET channel = NULL")
+    assert await claim(database) == []
+    async with database.autocommit() as connection:
+        assert await lease_store.adopt(connection, 10) == 1
+    assert [each.id for each in await claim(database)] == [notification_id]
+
+
+async def test_claims_are_counted_round(database: Database, query: "Query") -> None:
+    """What is put off for ever, twice a minute, does not stop the batch that it is claimed in."""
+    await add(database)
+    await query("UPDATE notification_queue SET attempt = 32767")
+    (claimed,) = await claim(database)
+    assert claimed.attempt == 1
+    assert await finish(database, claimed)
+
+
+async def test_no_attempt_is_written_of_what_is_put_off(database: Database, query: "Query") -> None:
+    await add(database)
+    (claimed,) = await claim(database)
+    later = datetime.now(UTC) + timedelta(hours=8)
+    outcome = ruled(claimed, Ruling(Next.QUEUED, later, "quiet_hours", "it is night there"))
+    async with database.autocommit() as connection:
+        await lease_store.finish(connection, [outcome])
+    record = "SELECT status, attempts, next_attempt_at, deferred_reason, error_code FROM notifications"
+    assert await query(record) == [("QUEUED", 0, later, "it is night there", "quiet_hours")]
+    assert await query("SELECT * FROM delivery_attempts") == []
+    await query("UPDATE notification_queue SET due_at = now()")
+    (claimed,) = await claim(database)
+    async with database.autocommit() as connection:
+        await lease_store.finish(connection, [ruled(claimed, Ruling(Next.CANCELLED, None, "gone", "no account"))])
+    assert await query("SELECT status, cancelled_at IS NOT NULL FROM notifications") == [("CANCELLED", True)]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("DELETE FROM notification_queue", "unqueued"),
+        ("UPDATE notifications SET status = 'CANCELLED', cancelled_at = now()", "finished_but_queued"),
+        ("UPDATE notifications SET status = 'PROCESSING', processing_at = now()", "processing_without_lease"),
+        ("UPDATE notification_queue SET channel = 'SMS'", "wrong_channel"),
+        ("UPDATE notification_queue SET lease_until = now() - interval '1 s'", "lease_overdue"),
+        (
+            "INSERT INTO delivery_attempts (notification_id, attempt_number) VALUES (uuidv7(), 1)",
+            "attempt_without_notification",
+        ),
+        (
+            """INSERT INTO delivery_attempts (notification_id, attempt_number, status, completed_at)
+            SELECT id, 1, 'SUCCESS', now() FROM notifications""",
+            "sent_without_status",
+        ),
+    ],
+)
+async def test_a_broken_invariant_is_named(database: Database, query: "Query", change: str, name: str) -> None:
+    await add(database)
+    async with database.autocommit() as connection:
+        assert await broken(connection, 100, 0) == {}
+    await query(change)
+    async with database.autocommit() as connection:
+        assert await broken(connection, 100, 0) == {name: 1}
+    assert name in invariants.RULES
