@@ -5,8 +5,8 @@
 Notifications come at a steady rate, for a channel that waits for nobody and for one that takes some milliseconds. Both
 write down each message as it leaves, in a file that no kill takes back. Workers are killed by SIGKILL at any moment,
 and others begin in their place; PostgreSQL is stopped as by a power cut (SIGQUIT) and started again. Then all is left
-to come to its end and is counted. Ends with 1 if a message was lost, is stuck, broke an invariant, or left twice without
-an attempt whose outcome is unknown.
+to come to its end and is counted. Ends with 1 if a message was lost, is stuck, broke an invariant, or left twice and
+has no attempt whose outcome is unknown.
 """
 
 import argparse
@@ -112,6 +112,7 @@ def fork(run: Callable[[], Coroutine[Any, Any, None]]) -> int:
     """A process that has everything imported already: a thousand of them are begun in a second or two."""
     pid = os.fork()
     if pid == 0:
+        os.closerange(3, 1024)  # among them the lock on the data of PostgreSQL, which is the parent's
         code = 1
         try:
             structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))

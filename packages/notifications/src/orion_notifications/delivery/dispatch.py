@@ -117,6 +117,7 @@ class Dispatcher:
         self._outcomes: asyncio.Queue[tuple[Claimed, Outcome]] = asyncio.Queue()
         self._room_made = asyncio.Event()
         self._suspect: UUID | None = None
+        self._has_more_suspects = False
         self._next_sweep = 0.0
         self._is_stopping = False
 
@@ -172,7 +173,8 @@ class Dispatcher:
             if lane.is_at_once and batch:
                 await self._deliver(lane, batch)
         if not any(lane.is_worth_a_claim for lane in self._lanes.values()):
-            await _first(self._queue.wait(self._pace.poll_seconds, ring), self._room_made.wait(), stop.wait())
+            pause = outcomes.SUSPECT_SECONDS if self._has_more_suspects else self._pace.poll_seconds
+            await _first(self._queue.wait(pause, ring), self._room_made.wait(), stop.wait())
 
     async def _claim(self) -> list[Claimed]:
         began = _now()
@@ -205,11 +207,13 @@ class Dispatcher:
         """
         suspects = [each for each in claimed if each.last_error == LEASE_EXPIRED]
         if not suspects:
+            self._has_more_suspects = False
             return claimed
         chosen = None
         if self._suspect is None:
             chosen, *suspects = suspects
             self._suspect = chosen.id
+        self._has_more_suspects = True
         for place, each in enumerate(suspects, 1):
             self._settle(each, outcomes.suspected(each, place))
         unsuspected = [each for each in claimed if each.last_error != LEASE_EXPIRED]

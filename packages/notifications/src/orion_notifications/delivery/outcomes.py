@@ -25,6 +25,9 @@ UNDECIDED = Failure(
 SEND_TIMEOUT = Failure(AttemptStatus.TIMEOUT, "send_timeout", "the provider took too long", is_permanent=False)
 OUT_OF_TIME = Failure(AttemptStatus.NOT_TRIED, "out_of_time", "its turn had not come in time", is_permanent=False)
 
+SUSPECT_SECONDS = 0.02
+"""Between two of those that are tried alone."""
+
 log = structlog.get_logger()
 
 
@@ -102,7 +105,7 @@ def suspected(claimed: Claimed, place: int) -> Outcome:
         claimed.attempt,
         None,
         Next.QUEUED,
-        delay_seconds=0.02 * place,
+        delay_seconds=SUSPECT_SECONDS * place,
         error_code=LEASE_EXPIRED,
         error_message="the worker did not report back; it is tried alone",
     )
