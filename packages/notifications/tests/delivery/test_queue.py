@@ -46,7 +46,9 @@ async def claim(database: Database, batch: int = 10, lease_seconds: float = 60, 
     """As a worker does that has room for this many of each channel."""
     asks = [Ask(channel, batch, batch, **asked) for channel in Channel]
     async with database.autocommit() as connection:
-        return await lease_store.claim(connection, asks, timedelta(seconds=lease_seconds), MINUTE, [Channel.IN_APP])
+        return await lease_store.claim(
+            connection, asks, timedelta(seconds=lease_seconds), MINUTE, at_once=[Channel.IN_APP], lost=1
+        )
 
 
 async def finish(database: Database, claimed: Claimed, next_: Next = Next.SENT, **other: Any) -> bool:
@@ -246,14 +248,14 @@ async def test_urgent_ones_have_room_that_others_cannot_take(database: Database)
     asked = lane.ask(everything=True)
     assert asked is not None
     async with database.autocommit() as connection:
-        ordinary = await lease_store.claim(connection, [asked], MINUTE, MINUTE, [])
+        ordinary = await lease_store.claim(connection, [asked], MINUTE, MINUTE, at_once=[], lost=0)
     lane.take(asked, ordinary)
     assert len(ordinary) == 2
     urgent = [await add(database, Priority.URGENT) for _ in range(3)]
     asked = lane.ask(everything=True)
     assert asked is not None
     async with database.autocommit() as connection:
-        claimed = await lease_store.claim(connection, [asked], MINUTE, MINUTE, [])
+        claimed = await lease_store.claim(connection, [asked], MINUTE, MINUTE, at_once=[], lost=0)
     assert {each.id for each in claimed} == set(urgent[:2])
 
 
@@ -289,6 +291,17 @@ async def test_the_next_of_an_ordering_key_is_found_though_it_is_long_due(databa
     moment = datetime.now(UTC) - MINUTE
     since = dict.fromkeys(Priority, moment)
     assert [each.id for each in await claim(database, since=since)] == [second]
+
+
+async def test_what_lost_its_worker_is_claimed_by_itself(database: Database) -> None:
+    """So that a kill counts against one message, and not once more against all that a dead worker had in hand."""
+    lost = [await add(database) for _ in range(3)]
+    assert len(await claim(database, lease_seconds=-1)) == 3
+    await give_back(database)
+    fresh = await add(database)
+    claimed = await claim(database)
+    assert [each.id for each in claimed if not each.lost_leases] == [fresh]
+    assert [each.id in lost for each in claimed if each.lost_leases] == [True]
 
 
 async def test_what_was_queued_without_its_channel_gets_it(database: Database, query: "Query") -> None:

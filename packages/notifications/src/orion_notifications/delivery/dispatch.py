@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +38,7 @@ from orion_notifications.delivery.messages import (
     Send,
 )
 from orion_notifications.delivery.prepare import prepare
-from orion_notifications.delivery.rules import LEASE_EXPIRED, AttemptStatus, Failure
+from orion_notifications.delivery.rules import AttemptStatus, Failure
 from orion_notifications.kinds import Channel
 from orion_notifications.templates.actions import Library
 from orion_notifications.templates.rules import Content, TemplateFaultError
@@ -117,7 +118,7 @@ class Dispatcher:
         self._outcomes: asyncio.Queue[tuple[Claimed, Outcome]] = asyncio.Queue()
         self._room_made = asyncio.Event()
         self._suspect: UUID | None = None
-        self._has_more_suspects = False
+        """In hand, one at a time: its last worker did not come back, and it may be why."""
         self._next_sweep = 0.0
         self._is_stopping = False
 
@@ -160,7 +161,7 @@ class Dispatcher:
         """Claim as much as there is room for; wait when there is no room, or nothing to do."""
         ring = self._queue.next_ring()  # before looking, so no ring is missed
         self._room_made.clear()
-        claimed = await self._admitted(self._set_apart(await self._claim()))
+        claimed = await self._admitted(await self._claim())
         batches = [
             (lane, [each for each in claimed if each.channel is channel]) for channel, lane in self._lanes.items()
         ]
@@ -173,8 +174,7 @@ class Dispatcher:
             if lane.is_at_once and batch:
                 await self._deliver(lane, batch)
         if not any(lane.is_worth_a_claim for lane in self._lanes.values()):
-            pause = outcomes.SUSPECT_SECONDS if self._has_more_suspects else self._pace.poll_seconds
-            await _first(self._queue.wait(pause, ring), self._room_made.wait(), stop.wait())
+            await _first(self._queue.wait(self._pace.poll_seconds, ring), self._room_made.wait(), stop.wait())
 
     async def _claim(self) -> list[Claimed]:
         began = _now()
@@ -186,7 +186,8 @@ class Dispatcher:
         at_once = [lane.channel for lane in self._lanes.values() if lane.is_at_once]
         try:
             async with self._database.autocommit() as connection:
-                claimed = await store.claim(connection, asks, lease, ageing, at_once)
+                lost = 0 if self._suspect else 1
+                claimed = await store.claim(connection, asks, lease, ageing, at_once=at_once, lost=lost)
         except (SQLAlchemyError, OSError) as error:
             log.warning("queue.unreachable", reason=type(error).__name__)
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
@@ -198,26 +199,10 @@ class Dispatcher:
             self._lanes[ask.channel].take(ask, of_channel)
             if of_channel:
                 metrics.tell_claimed(ask.channel, of_channel)
+        claimed.sort(key=attrgetter("lost_leases"))
+        if claimed and claimed[-1].lost_leases:
+            self._suspect = claimed[-1].id
         return claimed
-
-    def _set_apart(self, claimed: list[Claimed]) -> list[Claimed]:
-        """Let in one at most of those whose worker did not come back: it may be why, and the others are not to suffer.
-
-        It comes last, and by itself; the rest of its kind wait, and are not counted as tried.
-        """
-        suspects = [each for each in claimed if each.last_error == LEASE_EXPIRED]
-        if not suspects:
-            self._has_more_suspects = False
-            return claimed
-        chosen = None
-        if self._suspect is None:
-            chosen, *suspects = suspects
-            self._suspect = chosen.id
-        self._has_more_suspects = True
-        for place, each in enumerate(suspects, 1):
-            self._settle(each, outcomes.suspected(each, place))
-        unsuspected = [each for each in claimed if each.last_error != LEASE_EXPIRED]
-        return unsuspected if chosen is None else [*unsuspected, chosen]
 
     async def _admitted(self, claimed: list[Claimed]) -> list[Claimed]:
         """Those that go out now; of the others it is written why not. If that cannot be decided, none goes out."""
@@ -358,8 +343,9 @@ class Dispatcher:
             log.exception("delivery.unwritable", notifications=[str(claimed.id) for claimed, _ in done[:20]])
         for claimed, _ in done:
             self._lanes[claimed.channel].release(claimed)
-            if claimed.id == self._suspect:
+            if claimed.id == self._suspect:  # it has come through, and the next one's turn is here
                 self._suspect = None
+                self._room_made.set()
         if self._is_stopping or any(lane.is_worth_a_claim for lane in self._lanes.values()):
             self._room_made.set()
 

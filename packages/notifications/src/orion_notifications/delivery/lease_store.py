@@ -36,6 +36,9 @@ LONGEST_CLAIM_NUMBER = 32_767
 # `since` spares the walk over index entries of rows that have left and that VACUUM may not remove, while somebody holds
 # an old snapshot; without it a claim costs more with every message that was ever sent meanwhile.
 #
+# What has lost a lease before is not claimed with others: it may be what killed the worker, and another kill would be
+# counted as a try of all that was claimed with it.
+#
 # By ctid, because a join on the key would be planned as a scan of the whole queue; the rows are locked, so they stay.
 CLAIM = """
 WITH lane AS (
@@ -52,7 +55,7 @@ WITH lane AS (
         SELECT urgent.row_id FROM (
           SELECT q.ctid AS row_id FROM notification_queue q
           WHERE q.channel = lane.channel AND q.priority = 'URGENT' AND q.lease_until IS NULL
-            AND q.due_at >= lane.urgent_since AND q.due_at <= now()
+            AND q.lost_leases = 0 AND q.due_at >= lane.urgent_since AND q.due_at <= now()
             AND (q.ordering_key IS NULL OR NOT EXISTS (
               SELECT FROM notification_queue earlier
               WHERE earlier.ordering_key = q.ordering_key AND earlier.notification_id < q.notification_id
@@ -71,7 +74,7 @@ WITH lane AS (
         CROSS JOIN LATERAL (
           SELECT q.ctid AS row_id FROM notification_queue q
           WHERE q.channel = lane.channel AND q.priority = step.priority AND q.lease_until IS NULL
-            AND q.due_at >= step.since AND q.due_at <= now() - step.age
+            AND q.lost_leases = 0 AND q.due_at >= step.since AND q.due_at <= now() - step.age
             AND (q.ordering_key IS NULL OR NOT EXISTS (
               SELECT FROM notification_queue earlier
               WHERE earlier.ordering_key = q.ordering_key AND earlier.notification_id < q.notification_id
@@ -83,25 +86,37 @@ WITH lane AS (
     ) AS found
     LIMIT lane.room
   ) AS taken
+  UNION ALL
+  SELECT lost.row_id FROM (
+    SELECT q.ctid AS row_id FROM notification_queue q                      -- ix_notification_queue_lost
+    WHERE q.lost_leases > 0 AND q.lease_until IS NULL AND q.due_at <= now()
+      AND q.channel = ANY (ARRAY(SELECT channel FROM lane))
+      AND (q.ordering_key IS NULL OR NOT EXISTS (
+        SELECT FROM notification_queue earlier
+        WHERE earlier.ordering_key = q.ordering_key AND earlier.notification_id < q.notification_id
+      ))
+    ORDER BY q.due_at LIMIT $11 FOR UPDATE OF q SKIP LOCKED
+  ) AS lost
 ), leased AS (
   UPDATE notification_queue q
   SET leased_at = now(), lease_until = now() + $10::interval, attempt = q.attempt % 32767 + 1
   WHERE q.ctid = ANY (ARRAY(SELECT row_id FROM due)) AND q.lease_until IS NULL
-  RETURNING q.notification_id, q.attempt, q.channel, q.priority, q.due_at, q.leased_at, q.ordering_key
+  RETURNING q.notification_id, q.attempt, q.channel, q.priority, q.due_at, q.leased_at, q.ordering_key,
+    q.lost_leases
 )"""
 
 # Before anything is handed over to somebody who takes his time, the record says so.
 STARTED = """, started AS (
   UPDATE notifications n
   SET status = 'PROCESSING', processing_at = now(), next_attempt_at = NULL, updated_at = now()
-  FROM leased WHERE n.id = leased.notification_id AND leased.channel <> ALL (CAST($11::text[] AS channel[]))
+  FROM leased WHERE n.id = leased.notification_id AND leased.channel <> ALL (CAST($12::text[] AS channel[]))
 )"""
 
 CLAIMED = """
 SELECT l.channel::text, n.category::text, l.priority::text, n.variables::text, n.id, l.attempt, n.attempts + 1,
   n.user_id, n.type, n.recipient, n.recipient_name, n.template_id, n.template_version, n.locale, n.timezone,
   n.subject, n.content, n.html_content, n.sealed_variables, n.max_attempts, n.expires_at, l.due_at, l.leased_at,
-  l.ordering_key, n.error_code
+  l.ordering_key, l.lost_leases
 FROM leased l JOIN notifications n ON n.id = l.notification_id
 """
 
@@ -122,7 +137,8 @@ WITH outcome AS MATERIALIZED (
   )
 ), retried AS (
   UPDATE notification_queue q
-  SET lease_until = NULL, due_at = coalesce(o.due_at, now() + make_interval(secs => coalesce(o.delay_seconds, 0)))
+  SET lease_until = NULL, lost_leases = 0,
+    due_at = coalesce(o.due_at, now() + make_interval(secs => coalesce(o.delay_seconds, 0)))
   FROM outcome o
   WHERE q.notification_id = o.id AND q.attempt = o.attempt AND o.next = 'QUEUED'
     AND coalesce(q.lease_until, '-infinity') > '-infinity'
@@ -202,7 +218,8 @@ WITH overdue AS (
   FROM overdue o WHERE n.id = o.notification_id
   RETURNING n.id, n.status
 ), again AS (
-  UPDATE notification_queue q SET lease_until = NULL, leased_at = NULL, due_at = now()
+  UPDATE notification_queue q SET lease_until = NULL, leased_at = NULL, due_at = now(),
+    lost_leases = q.lost_leases % 32767 + 1
   FROM returned r WHERE q.notification_id = r.id AND r.status = 'QUEUED'
 ), given_up AS (
   DELETE FROM notification_queue q USING returned r WHERE q.notification_id = r.id AND r.status = 'FAILED'
@@ -210,13 +227,13 @@ WITH overdue AS (
 SELECT id FROM returned
 """
 
-# Whoever queued it did not name its channel: the version before this one, during a deploy. ix_notification_queue_lane
-# finds NULL too.
+# Whoever queued it did not name its channel: the version before this one, during a deploy. NULL is found by
+# ix_notification_queue_lane too.
 ADOPT = """
 UPDATE notification_queue q SET channel = n.channel FROM notifications n
 WHERE n.id = q.notification_id AND q.notification_id = ANY (ARRAY(
   SELECT notification_id FROM notification_queue
-  WHERE channel IS NULL AND lease_until IS NULL LIMIT $1 FOR UPDATE SKIP LOCKED
+  WHERE channel IS NULL AND lease_until IS NULL AND lost_leases = 0 LIMIT $1 FOR UPDATE SKIP LOCKED
 ))
 RETURNING q.notification_id
 """
@@ -237,9 +254,17 @@ class Ask:
 
 
 async def claim(
-    connection: AsyncConnection, asks: Sequence[Ask], lease: timedelta, ageing: timedelta, at_once: Sequence[Channel]
+    connection: AsyncConnection,
+    asks: Sequence[Ask],
+    lease: timedelta,
+    ageing: timedelta,
+    *,
+    at_once: Sequence[Channel],
+    lost: int,
 ) -> list[Claimed]:
     """Lease due notifications, of each channel the most urgent and then the oldest first.
+
+    Besides, `lost` of those whose worker did not come back, whatever their channel: they come in no other way.
 
     Those of the channels `at_once` stay QUEUED in the record until they are finished; of the others it says PROCESSING.
     """
@@ -254,6 +279,7 @@ async def claim(
         ),
         ageing,
         lease,
+        lost,
     ]
     if all(ask.channel in at_once for ask in asks):
         records = await fetch(connection, CLAIM_AT_ONCE, arguments)

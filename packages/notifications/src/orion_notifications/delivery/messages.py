@@ -69,8 +69,8 @@ class Claimed(NamedTuple):
     due_at: datetime
     leased_at: datetime
     ordering_key: str | None
-    last_error: str | None
-    """The code of what went wrong with it last."""
+    lost_leases: int
+    """How often a worker did not come back with it."""
 
     def __repr__(self) -> str:
         return f"<notification {self.id}, claim {self.attempt}>"

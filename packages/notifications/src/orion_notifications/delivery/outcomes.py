@@ -7,7 +7,7 @@ import structlog
 
 from orion_core.clock import Clock
 from orion_notifications.delivery.messages import Claimed, NotDeliveredError, Outcome, Receipt, Ruling
-from orion_notifications.delivery.rules import LEASE_EXPIRED, AttemptStatus, Failure, Next, after_failure
+from orion_notifications.delivery.rules import AttemptStatus, Failure, Next, after_failure
 from orion_notifications.templates.rules import Content
 
 NOT_PREPARED = Failure(AttemptStatus.FAILURE, "not_prepared", "its template was not to be had", is_permanent=False)
@@ -24,9 +24,6 @@ UNDECIDED = Failure(
 )
 SEND_TIMEOUT = Failure(AttemptStatus.TIMEOUT, "send_timeout", "the provider took too long", is_permanent=False)
 OUT_OF_TIME = Failure(AttemptStatus.NOT_TRIED, "out_of_time", "its turn had not come in time", is_permanent=False)
-
-SUSPECT_SECONDS = 0.02
-"""Between two of those that are tried alone."""
 
 log = structlog.get_logger()
 
@@ -95,19 +92,6 @@ def ruled(claimed: Claimed, ruling: Ruling) -> Outcome:
         error_code=ruling.code,
         error_message=ruling.words,
         ordering_key=claimed.ordering_key,
-    )
-
-
-def suspected(claimed: Claimed, place: int) -> Outcome:
-    """It has to wait until another one, which may kill its worker as well, is through; the `place`th that does."""
-    return Outcome(
-        claimed.id,
-        claimed.attempt,
-        None,
-        Next.QUEUED,
-        delay_seconds=SUSPECT_SECONDS * place,
-        error_code=LEASE_EXPIRED,
-        error_message="the worker did not report back; it is tried alone",
     )
 
 

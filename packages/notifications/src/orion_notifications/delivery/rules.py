@@ -10,9 +10,6 @@ SHORTEST_DELAY = timedelta(seconds=1)
 LONGEST_RETRY_AFTER = timedelta(days=1)
 """A provider that asks for more is asked again after this."""
 
-LEASE_EXPIRED = "lease_expired"
-"""The code of what no worker came back with."""
-
 SECRETS_COLUMN = ("notifications", "sealed_variables")
 """Table and column that secret variables are sealed for."""
 

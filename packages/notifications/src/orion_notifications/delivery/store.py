@@ -74,7 +74,8 @@ SELECT
    CROSS JOIN unnest(enum_range(NULL::priority)) AS level (priority)
    CROSS JOIN LATERAL (
      SELECT q.due_at FROM notification_queue q                                       -- ix_notification_queue_lane
-     WHERE q.channel = lane.channel AND q.priority = level.priority AND q.lease_until IS NULL AND q.due_at <= now()
+     WHERE q.channel = lane.channel AND q.priority = level.priority AND q.lease_until IS NULL AND q.lost_leases = 0
+       AND q.due_at <= now()
      ORDER BY q.due_at LIMIT 1
    ) AS head
    WHERE NOT EXISTS (SELECT FROM channel_pauses p WHERE p.channel = lane.channel)) AS waiting_seconds,

@@ -36,6 +36,8 @@ class QueuedNotification(Table):
     channel: Mapped[Channel | None]
     """The record's. Null: whoever queued it did not say; a worker looks it up before it can be claimed."""
     leased_at: Mapped[datetime | None]
+    lost_leases: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    """How often a worker did not come back with it. Such a row is claimed by itself."""
 
     __table_args__ = (
         CheckConstraint("attempt >= 0", "attempt"),
@@ -44,8 +46,9 @@ class QueuedNotification(Table):
             "channel",
             "priority",
             "due_at",
-            postgresql_where=text("lease_until IS NULL"),
+            postgresql_where=text("lease_until IS NULL AND lost_leases = 0"),
         ),
+        Index("ix_notification_queue_lost", "due_at", postgresql_where=text("lease_until IS NULL AND lost_leases > 0")),
         Index("ix_notification_queue_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
         Index(
             "ix_notification_queue_ordering_key",

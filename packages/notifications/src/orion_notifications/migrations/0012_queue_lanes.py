@@ -31,16 +31,25 @@ def upgrade() -> None:
     # notification_queue
     op.execute("ALTER TABLE notification_queue ADD COLUMN channel channel")
     op.execute("ALTER TABLE notification_queue ADD COLUMN leased_at timestamptz")
+    op.execute("ALTER TABLE notification_queue ADD COLUMN lost_leases smallint NOT NULL DEFAULT 0")
     op.execute(
         """
         CREATE INDEX ix_notification_queue_lane
-            ON notification_queue (channel, priority, due_at) WHERE lease_until IS NULL
+            ON notification_queue (channel, priority, due_at) WHERE lease_until IS NULL AND lost_leases = 0
+        """
+    )
+    op.execute(
+        """
+        CREATE INDEX ix_notification_queue_lost
+            ON notification_queue (due_at) WHERE lease_until IS NULL AND lost_leases > 0
         """
     )
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX ix_notification_queue_lost")
     op.execute("DROP INDEX ix_notification_queue_lane")
+    op.execute("ALTER TABLE notification_queue DROP COLUMN lost_leases")
     op.execute("ALTER TABLE notification_queue DROP COLUMN leased_at")
     op.execute("ALTER TABLE notification_queue DROP COLUMN channel")
     op.execute("DROP TABLE channel_pauses")
