@@ -49,7 +49,7 @@ class Sender:
         began = time.perf_counter()
         for n in range(int(seconds * 20)):
             await asyncio.sleep(max(0.0, began + n / 20 - time.perf_counter()))
-            rows = [(*row[:5], self.priority.name, *row[6:]) for row in records(max(1, rate // 20), n, None)]
+            rows: list[Any] = [(*row[:5], self.priority.name, *row[6:]) for row in records(max(1, rate // 20), n, None)]
             moment = time.perf_counter()
             self.began |= {row[0]: moment for row in rows}
             async with self.database.transaction() as transaction:

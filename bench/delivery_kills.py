@@ -95,7 +95,7 @@ async def load(url: str, folder: Path, rate: int) -> None:
     while not stop.is_set():
         began = time.monotonic()
         channel = Channel.SMS if random.random() < 0.2 else Channel.WEBHOOK
-        rows = [(*row[:4], channel.name, *row[5:]) for row in records(size, 0, None)]
+        rows: list[Any] = [(*row[:4], channel.name, *row[5:]) for row in records(size, 0, None)]
         with suppress(SQLAlchemyError, OSError):  # then it is not known whether they are there: they are not counted
             async with database.transaction() as transaction:
                 driver: Any = await driver_of(transaction.connection)
@@ -161,10 +161,10 @@ async def count(url: str, folder: Path) -> dict[str, Any]:
         broken = dict(await invariants.broken(connection, EVERYTHING, 0))
     await database.close()
     connection = await asyncpg.connect(url)
-    status = dict(await connection.fetch("SELECT id::text, status::text FROM notifications"))
+    status = {row[0]: row[1] for row in await connection.fetch("SELECT id::text, status::text FROM notifications")}
     unknown = {row[0] for row in await connection.fetch(UNKNOWN)}
     by_status = Counter(status.values())
-    attempts = dict(await connection.fetch("SELECT status::text, count(*) FROM delivery_attempts GROUP BY 1"))
+    tried = await connection.fetch("SELECT status::text, count(*) FROM delivery_attempts GROUP BY 1")
     await connection.close()
     doubled = [id for id, times in left.items() if times > 1]
     return {
@@ -174,7 +174,7 @@ async def count(url: str, folder: Path) -> dict[str, Any]:
         "broken_invariants": broken,
         "left_twice_or_more": len(doubled),
         "of_these_without_an_unknown_attempt": sum(id not in unknown for id in doubled),
-        "attempts": attempts,
+        "attempts": {row[0]: row[1] for row in tried},
     }
 
 
