@@ -291,6 +291,9 @@ class QueuedNotification(TypedDict):
     leased_at: datetime | None
     """timestamptz."""
 
+    lost_leases: int
+    """smallint NOT NULL DEFAULT 0."""
+
 
 class Notification(TypedDict):
     """One message to one recipient through one channel."""
