@@ -14,7 +14,7 @@ from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import invariants, lease_store, store
 from orion_notifications.delivery.actions import enqueue_many, fault, pause, report, reschedule, resume, withdraw
 from orion_notifications.delivery.invariants import broken
-from orion_notifications.delivery.lanes import Lane
+from orion_notifications.delivery.lanes import AGED_SHARE, Lane
 from orion_notifications.delivery.lease_store import Ask
 from orion_notifications.delivery.messages import Claimed, Outcome, Report, Ruling, Told, Waiting
 from orion_notifications.delivery.outcomes import ruled
@@ -42,9 +42,17 @@ async def add(database: Database, priority: Priority = Priority.NORMAL, key: str
     return notification_id
 
 
+def claimed_of(priority: Priority) -> Claimed:
+    """What a claim may bring."""
+    now = datetime.now(UTC)
+    fields: dict[str, Any] = dict.fromkeys(Claimed._fields)
+    fields |= {"id": uuid7(), "channel": Channel.EMAIL, "priority": priority, "due_at": now, "leased_at": now}
+    return Claimed(**fields)
+
+
 async def claim(database: Database, batch: int = 10, lease_seconds: float = 60, **asked: Any) -> list[Claimed]:
     """As a worker does that has room for this many of each channel."""
-    asks = [Ask(channel, batch, batch, **asked) for channel in Channel]
+    asks = [Ask(channel, batch, batch, batch, **asked) for channel in Channel]
     async with database.autocommit() as connection:
         return await lease_store.claim(
             connection, asks, timedelta(seconds=lease_seconds), MINUTE, at_once=[Channel.IN_APP], lost=1
@@ -268,6 +276,43 @@ async def test_what_has_waited_for_long_gets_its_share(database: Database, query
     claimed = [each.id for each in await claim(database, 4, aged=1)]
     assert len(claimed) == 4
     assert [each for each in low if each in claimed] == low[:1]
+
+
+async def test_a_flood_of_urgent_ones_does_not_starve_the_others(database: Database, query: "Query") -> None:
+    low = await add(database, Priority.LOW)
+    await query("UPDATE notification_queue SET due_at = now() - interval '2 minutes'")
+    for _ in range(20):
+        await add(database, Priority.URGENT)
+    lane = Lane(Channel.EMAIL, slots=2)
+    seen: list[UUID] = []
+    for _ in range(AGED_SHARE):
+        asked = lane.ask(everything=True)
+        assert asked is not None
+        async with database.autocommit() as connection:
+            claimed = await lease_store.claim(connection, [asked], MINUTE, MINUTE, at_once=[], lost=0)
+        lane.take(asked, claimed)
+        for each in claimed:
+            seen.append(each.id)
+            lane.release(each)
+    assert low in seen
+
+
+def test_a_lane_whose_ordinary_slots_are_taken_asks_again_when_one_is_free() -> None:
+    """And does not ask again and again before."""
+    lane = Lane(Channel.EMAIL, slots=4, reserved=2)
+    full = [claimed_of(Priority.NORMAL) for _ in range(2)]
+    asked = lane.ask(everything=True)
+    assert asked is not None
+    assert (asked.urgent, asked.ordinary) == (4, 2)
+    lane.take(asked, full)
+    assert not lane.is_worth_a_claim
+    asked = lane.ask(everything=False)
+    assert asked is not None
+    assert (asked.urgent, asked.ordinary) == (2, 0)
+    lane.take(asked, [])
+    assert not lane.is_worth_a_claim
+    lane.release(full[0])
+    assert lane.is_worth_a_claim
 
 
 async def test_a_paused_channel_waits_and_the_others_do_not(database: Database, queue: Wakeup) -> None:

@@ -30,8 +30,9 @@ class Lane:
     """Nothing is set up to send by it."""
     in_hand: int = 0
     ordinary_in_hand: int = 0
-    has_more: bool = False
-    """The last claim took all that there was room for: there may be more."""
+    more_urgent: bool = False
+    more_ordinary: bool = False
+    """The last claim took all that it had asked for: there may be more."""
     turn: int = 0
     since: dict[Priority, datetime] = field(default_factory=dict[Priority, datetime])
 
@@ -41,22 +42,36 @@ class Lane:
         return self.slots - self.in_hand
 
     @property
+    def ordinary_room(self) -> int:
+        """Free slots that need not be kept for URGENT."""
+        return max(0, min(self.room, self.slots - self.reserved - self.ordinary_in_hand))
+
+    @property
     def is_worth_a_claim(self) -> bool:
         """Whether it is time to ask for more: small claims cost as much as large ones."""
-        return self.has_more and self.room >= max(1, self.slots // 4)
+        is_enough = self.ordinary_room >= max(1, self.slots // 4)
+        return (self.more_ordinary and is_enough) or (self.more_urgent and self.room > 0)
 
     def ask(self, *, everything: bool) -> Ask | None:
-        """What to claim; with `everything` from the oldest on, and not from where the last claim began."""
+        """What to claim; with `everything` from the oldest on, and not from where the last claim began.
+
+        Places for what has waited longest are kept from URGENT too, or a flood of that would starve all others; where
+        there are too few to share, in every `AGED_SHARE`th claim.
+        """
         if self.room <= 0:
             return None
         self.turn += 1
-        ordinary = max(0, min(self.room, self.slots - self.reserved - self.ordinary_in_hand))
-        aged = ordinary // AGED_SHARE or min(ordinary, self.turn % AGED_SHARE == 0)
-        return Ask(self.channel, self.room, ordinary, int(aged), {} if everything else self.since)
+        ordinary = self.ordinary_room
+        aged = ordinary // AGED_SHARE or int(ordinary > 0 and self.turn % AGED_SHARE == 0)
+        urgent = max(0, self.room - 2 * aged)
+        return Ask(self.channel, self.room, urgent, ordinary, aged, {} if everything else self.since)
 
     def take(self, asked: Ask, claimed: Sequence[Claimed]) -> None:
         """Note what a claim has brought."""
-        self.has_more = len(claimed) >= asked.room or (asked.ordinary < asked.room and len(claimed) >= asked.ordinary)
+        urgent = sum(each.priority is Priority.URGENT for each in claimed)
+        self.more_urgent = urgent >= asked.urgent
+        if asked.ordinary:
+            self.more_ordinary = len(claimed) - urgent >= asked.ordinary or len(claimed) >= asked.room
         self.in_hand += len(claimed)
         for priority in Priority:
             due = [each.due_at for each in claimed if each.priority is priority]

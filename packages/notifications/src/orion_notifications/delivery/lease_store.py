@@ -45,8 +45,8 @@ WITH lane AS (
   SELECT asked.*
   FROM unnest(
     CAST($1::text[] AS channel[]), $2::integer[], $3::integer[], $4::integer[],
-    $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[]
-  ) AS asked (channel, room, ordinary, aged, urgent_since, high_since, normal_since, low_since)
+    $5::timestamptz[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $12::integer[]
+  ) AS asked (channel, room, ordinary, aged, urgent_since, high_since, normal_since, low_since, urgent)
   WHERE NOT EXISTS (SELECT FROM channel_pauses p WHERE p.channel = asked.channel)
 ), due AS (
   SELECT taken.row_id FROM lane CROSS JOIN LATERAL (
@@ -60,7 +60,7 @@ WITH lane AS (
               SELECT FROM notification_queue earlier
               WHERE earlier.ordering_key = q.ordering_key AND earlier.notification_id < q.notification_id
             ))
-          ORDER BY q.due_at LIMIT lane.room FOR UPDATE OF q SKIP LOCKED
+          ORDER BY q.due_at LIMIT lane.urgent FOR UPDATE OF q SKIP LOCKED
         ) AS urgent
       ) UNION ALL (
         SELECT waiting.row_id
@@ -109,7 +109,7 @@ WITH lane AS (
 STARTED = """, started AS (
   UPDATE notifications n
   SET status = 'PROCESSING', processing_at = now(), next_attempt_at = NULL, updated_at = now()
-  FROM leased WHERE n.id = leased.notification_id AND leased.channel <> ALL (CAST($12::text[] AS channel[]))
+  FROM leased WHERE n.id = leased.notification_id AND leased.channel <> ALL (CAST($13::text[] AS channel[]))
 )"""
 
 CLAIMED = """
@@ -245,8 +245,10 @@ class Ask:
 
     channel: Channel
     room: int
+    urgent: int
+    """Of these, how many may be URGENT."""
     ordinary: int
-    """Of these, how many may be of another priority than URGENT."""
+    """Of these, how many may be of another priority."""
     aged: int = 0
     """Of these, how many of each lower priority go first if they have waited for long."""
     since: dict[Priority, datetime] = field(default_factory=dict[Priority, datetime])
@@ -280,6 +282,7 @@ async def claim(
         ageing,
         lease,
         lost,
+        [ask.urgent for ask in asks],
     ]
     if all(ask.channel in at_once for ask in asks):
         records = await fetch(connection, CLAIM_AT_ONCE, arguments)
