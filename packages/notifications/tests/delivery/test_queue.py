@@ -394,10 +394,6 @@ async def test_no_attempt_is_written_of_what_is_put_off(database: Database, quer
         ("UPDATE notification_queue SET channel = 'SMS'", "wrong_channel"),
         ("UPDATE notification_queue SET lease_until = now() - interval '1 s'", "lease_overdue"),
         (
-            "INSERT INTO delivery_attempts (notification_id, attempt_number) VALUES (uuidv7(), 1)",
-            "attempt_without_notification",
-        ),
-        (
             """INSERT INTO delivery_attempts (notification_id, attempt_number, status, completed_at)
             SELECT id, 1, 'SUCCESS', now() FROM notifications""",
             "sent_without_status",

@@ -11,7 +11,6 @@ RULES = (
     "processing_without_lease",
     "wrong_channel",
     "lease_overdue",
-    "attempt_without_notification",
     "sent_without_status",
 )
 
@@ -38,11 +37,11 @@ UNION ALL
 SELECT 'lease_overdue', notification_id                               -- ix_notification_queue_leased
 FROM notification_queue WHERE lease_until < now() - make_interval(secs => :overdue_seconds)
 UNION ALL
-SELECT CASE WHEN n.id IS NULL THEN 'attempt_without_notification' ELSE 'sent_without_status' END, tried.notification_id
+SELECT 'sent_without_status', tried.notification_id
 FROM (                                                                -- pk_delivery_attempts, the latest first
   SELECT notification_id, attempt_number, status FROM delivery_attempts ORDER BY id DESC LIMIT :sample
-) AS tried LEFT JOIN notifications n ON n.id = tried.notification_id
-WHERE n.id IS NULL OR (tried.status = 'SUCCESS' AND n.status IN ('QUEUED', 'PROCESSING'))
+) AS tried JOIN notifications n ON n.id = tried.notification_id
+WHERE tried.status = 'SUCCESS' AND n.status IN ('QUEUED', 'PROCESSING')
 """)
 
 

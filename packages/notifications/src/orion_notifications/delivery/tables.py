@@ -88,16 +88,13 @@ class ChannelPause(Timestamped, Table):
 class DeliveryAttempt(Identified, Timestamped, Table):
     """One try at handing a notification to a provider, written when the answer is in, or when nobody brought one.
 
-    There is no foreign key to the record: its check took a tenth of a delivery. Attempts are written from rows of the
-    queue alone, which has one, and `delivery.invariants` looks for others.
-
     `attempt_number` is that of the claim. A claim whose worker was stopped before it began is NOT_TRIED, and does not
     count among the notification's `attempts`.
     """
 
     __tablename__ = "delivery_attempts"
 
-    notification_id: Mapped[UUID]
+    notification_id: Mapped[UUID] = mapped_column(ForeignKey("notifications.id", ondelete="CASCADE"))
     attempt_number: Mapped[int] = mapped_column(SmallInteger)
     status: Mapped[AttemptStatus] = mapped_column(native_enum(AttemptStatus), server_default=text("'PENDING'"))
     provider: Mapped[str | None] = mapped_column(String(60))

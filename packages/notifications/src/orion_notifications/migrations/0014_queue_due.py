@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0015_queue_due"
-down_revision = "0014_attempts_alone"
+revision = "0014_queue_due"
+down_revision = "0013_sent_at_once"
 phase = "post"
 
 
