@@ -5,15 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 
 from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.wakeup import Wakeup
-from orion_notifications.delivery import invariants, lease_store, store
+from orion_notifications.delivery import lease_store, store
 from orion_notifications.delivery.actions import enqueue_many, fault, pause, report, reschedule, resume, withdraw
-from orion_notifications.delivery.invariants import broken
 from orion_notifications.delivery.lanes import AGED_SHARE, Lane
 from orion_notifications.delivery.lease_store import Ask
 from orion_notifications.delivery.messages import Claimed, Outcome, Report, Ruling, Told, Waiting
@@ -383,28 +381,3 @@ async def test_no_attempt_is_written_of_what_is_put_off(database: Database, quer
     async with database.autocommit() as connection:
         await lease_store.finish(connection, [ruled(claimed, Ruling(Next.CANCELLED, None, "gone", "no account"))])
     assert await query("SELECT status, cancelled_at IS NOT NULL FROM notifications") == [("CANCELLED", True)]
-
-
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ("DELETE FROM notification_queue", "unqueued"),
-        ("UPDATE notifications SET status = 'CANCELLED', cancelled_at = now()", "finished_but_queued"),
-        ("UPDATE notifications SET status = 'PROCESSING', processing_at = now()", "processing_without_lease"),
-        ("UPDATE notification_queue SET channel = 'SMS'", "wrong_channel"),
-        ("UPDATE notification_queue SET lease_until = now() - interval '1 s'", "lease_overdue"),
-        (
-            """INSERT INTO delivery_attempts (notification_id, attempt_number, status, completed_at)
-            SELECT id, 1, 'SUCCESS', now() FROM notifications""",
-            "sent_without_status",
-        ),
-    ],
-)
-async def test_a_broken_invariant_is_named(database: Database, query: "Query", change: str, name: str) -> None:
-    await add(database)
-    async with database.autocommit() as connection:
-        assert await broken(connection, 100, 0) == {}
-    await query(change)
-    async with database.autocommit() as connection:
-        assert await broken(connection, 100, 0) == {name: 1}
-    assert name in invariants.RULES

@@ -10,10 +10,8 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from operator import attrgetter
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -25,7 +23,7 @@ from orion_core.sealing import Keyring
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import lease_store as store
 from orion_notifications.delivery import metrics, outcomes
-from orion_notifications.delivery.lanes import LARGEST_BATCH, Lane
+from orion_notifications.delivery.lanes import Lane
 from orion_notifications.delivery.messages import (
     Admit,
     AtOnce,
@@ -37,6 +35,7 @@ from orion_notifications.delivery.messages import (
     Ruling,
     Send,
 )
+from orion_notifications.delivery.pace import Pace, cancel, first_of
 from orion_notifications.delivery.prepare import prepare
 from orion_notifications.delivery.rules import AttemptStatus, Failure
 from orion_notifications.kinds import Channel
@@ -45,7 +44,6 @@ from orion_notifications.templates.rules import Content, TemplateFaultError
 
 LARGEST_WRITE = 500
 DATABASE_PAUSE_SECONDS = 1.0
-CANCEL_SECONDS = 0.5
 WRITE_SECONDS = 1.5
 """For the last results to be written when the worker stops; what is not is left to its lease."""
 SLICE_SECONDS = 0.01
@@ -61,32 +59,6 @@ log = structlog.get_logger()
 async def admit_all(_: Sequence[Claimed]) -> Mapping[UUID, Ruling]:
     """Nothing is held back."""
     return {}
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How a worker goes about it. A try is cut off well before its lease ends."""
-
-    slots: int = 8
-    """Messages of one channel in hand at once, and so connections to a provider at most. None waits for another: one
-    that did would be late through no fault of its provider, could outlive its lease unsent, and would be in doubt if
-    the worker died."""
-    urgent_slots: int = 2
-    """Of these, those that only URGENT may take."""
-    batch: int = LARGEST_BATCH
-    """Messages at once of a channel that waits for nobody."""
-    ageing_seconds: float = 60.0
-    """Who has waited for longer gets a share of every claim, whatever else there is."""
-    lease_seconds: float = 60.0
-    prepare_seconds: float = 10.0
-    """For looking up its template and rendering it."""
-    send_seconds: float = 40.0
-    """For the provider to take it, from when it is ready to be handed over."""
-    poll_seconds: float = 1.0
-    """How late a message is at most when a wake-up was lost, or a retry has become due."""
-    give_back_seconds: float = 5.0
-    stop_seconds: float = 6.0
-    """For messages that are on their way when the worker is to stop. Who stops processes kills them after ten."""
 
 
 class Dispatcher:
@@ -137,7 +109,7 @@ class Dispatcher:
             await asyncio.wait([taking, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._wind_up(taking)
-            await _cancel(stopped, *others)
+            await cancel(stopped, *others)
         if not taking.cancelled():
             taking.result()
 
@@ -149,8 +121,8 @@ class Dispatcher:
         """Let what is on its way arrive, and hand the rest back rather than leave it to its lease."""
         self._is_stopping = True
         await asyncio.wait([taking, *self._sending], timeout=self._pace.stop_seconds)
-        await _cancel(taking)
-        await _cancel(*self._sending)
+        await cancel(taking)
+        await cancel(*self._sending)
         with suppress(TimeoutError):
             async with asyncio.timeout(WRITE_SECONDS):
                 while any(lane.in_hand for lane in self._lanes.values()):
@@ -174,7 +146,7 @@ class Dispatcher:
             if lane.is_at_once and batch:
                 await self._deliver(lane, batch)
         if not any(lane.is_worth_a_claim for lane in self._lanes.values()):
-            await _first(self._queue.wait(self._pace.poll_seconds, ring), self._room_made.wait(), stop.wait())
+            await first_of(self._queue.wait(self._pace.poll_seconds, ring), self._room_made.wait(), stop.wait())
 
     async def _claim(self) -> list[Claimed]:
         began = _now()
@@ -424,21 +396,3 @@ def _milliseconds(began: float | None) -> int | None:
 
 def _now() -> float:
     return time.monotonic()
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    """End these; again, if need be: before Python 3.12 `wait_for` loses a cancellation that comes with its result."""
-    while alive := [task for task in tasks if not task.done()]:
-        for task in alive:
-            task.cancel()
-        await asyncio.wait(alive, timeout=CANCEL_SECONDS)
-
-
-async def _first(*waiting: Any) -> None:
-    """Return when the first of them is done; the others are cancelled."""
-    tasks = [asyncio.ensure_future(each) for each in waiting]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

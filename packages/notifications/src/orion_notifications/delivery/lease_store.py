@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -342,6 +341,6 @@ _CATEGORIES = dict(Category.__members__)
 _PRIORITIES = dict(Priority.__members__)
 
 
-def _claimed(record: asyncpg.Record) -> Claimed:
+def _claimed(record: Any) -> Claimed:
     channel, category, priority, variables, *others = record.values()
     return Claimed(_CHANNELS[channel], _CATEGORIES[category], _PRIORITIES[priority], orjson.loads(variables), *others)
