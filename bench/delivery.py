@@ -247,13 +247,18 @@ async def measure(url: str, wanted: list[str], messages: int, workers: int) -> d
         rendered = messages // 4
         await fill(url, rendered, template)
         figures["render_per_second"] = round(rendered / await drain(url, workers))
+        connection = await asyncpg.connect(url)
+        figures["not_rendered"] = await connection.fetchval(
+            "SELECT count(*) FROM notifications WHERE status = 'FAILED'"
+        )
+        await connection.close()
     if "latency" in wanted:
         figures["pick_up"] = await latency(url)
     return figures
 
 
 TEMPLATE = """
-SELECT t.id, t.published_version AS version, '{}' AS sample FROM templates t
+SELECT t.id, t.published_version AS version, '{"name": "Ada", "product_name": "Orion"}' AS sample FROM templates t
 WHERE t.name = 'welcome_in_app'
 """
 
