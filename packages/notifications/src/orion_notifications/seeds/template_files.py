@@ -15,12 +15,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import mrml
 from liquid.exceptions import LiquidError
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from orion_notifications.templates.composing import to_html
 from orion_notifications.templates.engine import PLAIN
-from orion_notifications.templates.rules import SUPPLIED
+from orion_notifications.templates.rules import SUPPLIED, TemplateFaultError
 
 TEMPLATES = Path(__file__).parent / "templates"
 _WORD = re.compile(r"\[\[ (\w+) \]\]")
@@ -170,14 +170,10 @@ def _compose(folder: Path, words: _Words, shared: _Shared, *, channel: str) -> L
 
 
 def _compile(mjml: str, source: str) -> str:
-    """MJML to HTML. Without fonts: each mail would fetch them from a third party, and so tell it who reads when."""
     try:
-        output = mrml.to_html(mjml, render_options=mrml.RenderOptions(disable_comments=True, fonts={}))
-    except OSError as error:  # what mrml raises for markup that it cannot parse
-        raise TemplateFileError(f"{source}: MJML: {error}") from error
-    if output.warnings:
-        raise TemplateFileError(f"{source}: MJML: {_listed({warning.kind for warning in output.warnings})}")
-    return output.content
+        return to_html(mjml)
+    except TemplateFaultError as error:
+        raise TemplateFileError(f"{source}: {str(error).replace('mjml: ', 'MJML: ')}") from error
 
 
 def _variables_in(content: LocalizedContent, source: str) -> set[str]:

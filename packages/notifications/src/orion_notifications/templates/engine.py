@@ -12,13 +12,12 @@ from typing import Any, TextIO, cast
 
 from liquid import BoundTemplate, Environment, RenderContext, StrictUndefined
 from liquid.ast import Node
-from liquid.builtin import content, illegal, output
+from liquid.builtin import illegal
 from liquid.builtin.expressions import LoopExpression
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags import (
     assign_tag,
     capture_tag,
-    case_tag,
     comment_tag,
     cycle_tag,
     decrement_tag,
@@ -41,6 +40,7 @@ from liquid.token import Token
 from liquid.undefined import UNDEFINED
 
 from orion_notifications.templates.filters import FILTERS, weigh
+from orion_notifications.templates.nodes import Case, Scope, Value, Words
 
 CPU_SECONDS = 0.1
 """What rendering one message may take of a processor; an ordinary one takes a thousandth."""
@@ -55,7 +55,7 @@ DEEPEST_NESTING = 20
 TAGS = (
     assign_tag.AssignTag,
     capture_tag.CaptureTag,
-    case_tag.CaseTag,
+    Case,
     comment_tag.CommentTag,
     cycle_tag.CycleTag,
     decrement_tag.DecrementTag,
@@ -117,6 +117,7 @@ class _Context(RenderContext):
         parent: _Context | None = more.get("parent_context")
         self.meter = meter or (Meter() if parent is None else parent.meter)
         super().__init__(template, **more)
+        self.scope = Scope(*self.scope._maps)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
     @property
     def disabled_tags(self) -> list[str]:
@@ -130,6 +131,8 @@ class _Context(RenderContext):
 
     def get(self, path: list[object], *, token: Token | None, default: object = UNDEFINED) -> object:
         self.meter.spend()
+        if len(path) == 1 and type(name := path[0]) is str and name in self.scope:
+            return self.scope[name]
         return super().get(path, token=token, default=default)
 
     def assign(self, key: str, val: Any) -> None:
@@ -156,6 +159,10 @@ class Template(BoundTemplate):
         self.render_with_context(_Context(self, globals=variables, meter=meter), sheet)
         return sheet.getvalue()
 
+    def names(self) -> frozenset[str]:
+        """The variables that it and its partials use, of those that they do not make themselves."""
+        return frozenset(self.global_variables())
+
 
 class Liquid(Environment):
     """How one kind of part is parsed and rendered."""
@@ -171,7 +178,7 @@ class Liquid(Environment):
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         """Only what is listed here."""
-        for tag in (content.Literal, illegal.Illegal, output.Output, *TAGS):
+        for tag in (Words, illegal.Illegal, Value, *TAGS):
             self.add_tag(tag)
         self.filters = dict(FILTERS)
 
