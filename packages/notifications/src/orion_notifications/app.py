@@ -25,6 +25,8 @@ from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_notifications.account_orders import Product
+from orion_notifications.authoring import routes as authoring
+from orion_notifications.authoring import version_routes as versions_of_templates
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.erasures import routes as erasures
@@ -38,7 +40,7 @@ from orion_notifications.user_events import UserConsumer
 
 PREFIX = "/notifications/v1"
 
-ROUTES = routes_of(erasures.router, notifications.router, prefix=PREFIX)
+ROUTES = routes_of(erasures.router, notifications.router, authoring.router, versions_of_templates.router, prefix=PREFIX)
 
 
 def create_app() -> FastAPI:
@@ -74,7 +76,14 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         title="Orion notifications",
         settings=settings,
         database=database,
-        components=Components(database, clock, Cursors(settings.sealing_keys), auth.authenticate, guard.require),
+        components=Components(
+            database,
+            clock,
+            Cursors(settings.sealing_keys),
+            auth.authenticate,
+            guard.require,
+            Desk(settings.sealing_keys, queue),
+        ),
         routes=ROUTES,
         routers=[feed_routes(feed, auth.authenticate, PREFIX)],
         background=[

@@ -64,7 +64,10 @@ class Linted:
     channel: Channel
     default_locale: str
     variables: Mapping[str, Any]
-    compiled: Mapping[str, Mapping[str, Any]]
+    compiled: Mapping[str, Mapping[str, Any] | TemplateFaultError]
+    """What each language is rendered from, or why it cannot be composed."""
+    is_part: bool = False
+    """A layout or a partial: its variables are those of the templates that it becomes a part of."""
 
 
 def lint(linted: Linted) -> list[Finding]:
@@ -79,15 +82,19 @@ def lint(linted: Linted) -> list[Finding]:
             detail = "a language is named as en, pt-BR or zh-Hant"
             found.append(Finding(Level.ERROR, "unknown_locale", locale, None, detail))
         try:
+            if isinstance(source, TemplateFaultError):
+                raise source
             parsed = compile_content(source, linted.channel)
         except TemplateFaultError as error:
             part, _, detail = str(error).partition(": ")
             found.append(Finding(Level.ERROR, "syntax", locale, part, detail))
             continue
         used[locale] = names_in(parsed)
-        found += _variables(linted, locale, parsed)
-        found += _rendered(linted, locale, parsed)
-    found += _unused(linted, used)
+        if not linted.is_part:
+            found += _variables(linted, locale, parsed)
+            found += _rendered(linted, locale, parsed)
+    if not linted.is_part:
+        found += _unused(linted, used)
     found += _unlike(used)
     return sorted(found, key=lambda finding: (finding.level.value, finding.locale or "", finding.part or ""))
 
@@ -245,7 +252,9 @@ class _Page(HTMLParser):
 
     def _image(self, attributes: Mapping[str, str]) -> None:
         if "alt" not in attributes:
-            self._add(Level.ERROR, "image_without_alt", f"{attributes.get('src', '')[:80]} says nothing to who sees none")
+            self._add(
+                Level.ERROR, "image_without_alt", f"{attributes.get('src', '')[:80]} says nothing to who sees none"
+            )
         source = attributes.get("src", "")
         if not source.startswith("data:image/"):
             self.found += _link(source, "html")

@@ -1,4 +1,4 @@
-"""From what a writer writes to what is rendered: layout and partials put in, MJML made HTML, text read out of HTML. Pure.
+"""From what is written to what is rendered: layout and partials put in, MJML made HTML, text read out of HTML. Pure.
 
 Liquid in MJML is set aside while MJML is read, so that `<` and quotes in it disturb nothing, and put back afterwards.
 """

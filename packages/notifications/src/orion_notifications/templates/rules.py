@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 from liquid.exceptions import LiquidError
@@ -21,6 +22,14 @@ LONGEST_HTML = LONGEST_OUTPUT
 SUPPLIED = frozenset({"locale", "lang", "timezone", "unsubscribe_url", "preferences_url"})
 """What every template is given besides the variables it declares: the language as Babel spells it (`pt_BR`) and as HTML
 does (`pt-BR`), the reader's zone, and where they can be rid of such messages."""
+
+
+class TemplateKind(Enum):
+    """What a template is for: messages, or to be part of others."""
+
+    MESSAGE = auto()
+    LAYOUT = auto()
+    PARTIAL = auto()
 
 
 class TemplateFaultError(Exception):

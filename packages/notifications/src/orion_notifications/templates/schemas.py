@@ -1,12 +1,12 @@
 """The JSON Schema of a template's variables: what may be one, and what is wrong with values. Pure.
 
-A schema comes from whoever writes templates, and values from whoever sends: neither may keep the service busy. So patterns
-are matched in linear time, nothing is referred to, and depth and size are bounded before either is looked at.
+A schema comes from whoever writes templates, and values from whoever sends: neither may keep the service busy. So
+patterns are matched in linear time, nothing is referred to, and depth and size are bounded before either is looked at.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
@@ -107,7 +107,7 @@ def description_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     properties: Mapping[str, Any] = schema.get("properties", {})
-    return {name: part if isinstance(part, dict) else {} for name, part in properties.items()}
+    return {name: cast("dict[str, Any]", part) if isinstance(part, dict) else {} for name, part in properties.items()}
 
 
 def _validator(schema: Mapping[str, Any]) -> Draft202012Validator:
@@ -154,12 +154,10 @@ def _parts(value: Any) -> Iterator[tuple[str, Any, int]]:
         yield pointer, part, depth
         match part:
             case dict():
-                waiting += [(_under(pointer, key), item, depth + 1) for key, item in part.items()]  # pyright: ignore[reportUnknownVariableType]
+                items = cast("dict[str, Any]", part).items()
+                waiting += [(f"{pointer}{_pointer([key])}", item, depth + 1) for key, item in items]
             case list():
-                waiting += [(f"{pointer}/{place}", item, depth + 1) for place, item in enumerate(part)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+                places = enumerate(cast("list[Any]", part))
+                waiting += [(f"{pointer}/{place}", item, depth + 1) for place, item in places]
             case _:
                 pass
-
-
-def _under(pointer: str, key: object) -> str:
-    return f"{pointer}{_pointer([str(key)])}"
