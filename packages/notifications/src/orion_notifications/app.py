@@ -82,7 +82,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             Cursors(settings.sealing_keys),
             auth.authenticate,
             guard.require,
-            Desk(settings.sealing_keys, queue),
+            queue,
         ),
         routes=ROUTES,
         routers=[feed_routes(feed, auth.authenticate, PREFIX)],

@@ -12,8 +12,8 @@ from orion_core.database import Database
 from orion_core.http.authentication import Authenticate
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
+from orion_core.wakeup import Wakeup
 from orion_notifications.guard import Require
-from orion_notifications.notifications.actions import Desk
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Components:
     authenticate: Authenticate
     require: Require
     """What an administrator's route asks first: `await wired.require(claims, "notification:read")`."""
-    desk: Desk
-    """What queueing a message takes."""
+    queue: Wakeup
+    """Wakes workers."""
 
 
 async def _components(request: Request) -> Components:

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orion_notifications.kinds import Channel
-from orion_notifications.templates import engine
-from orion_notifications.templates.engine import CPU_SECONDS, LONGEST_SOURCE, LONGEST_TAG, MOST_TAGS
+from orion_notifications.rendering import engine
+from orion_notifications.rendering.engine import CPU_SECONDS, LONGEST_SOURCE, LONGEST_TAG, MOST_TAGS
 from orion_notifications.templates.rules import TemplateFaultError, compile_content, render
 
 LONGEST_SECONDS = 5 * CPU_SECONDS

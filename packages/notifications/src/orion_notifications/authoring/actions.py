@@ -22,9 +22,9 @@ from orion_notifications.authoring.composition import Composed, composed, findin
 from orion_notifications.authoring.diffs import Difference, differences
 from orion_notifications.authoring.lint import Finding, Level
 from orion_notifications.kinds import Category, Channel, Priority
-from orion_notifications.templates import editing
-from orion_notifications.templates.composing import Composer
-from orion_notifications.templates.editing import Filters
+from orion_notifications.rendering.composing import Composer
+from orion_notifications.templates import actions as templates
+from orion_notifications.templates.actions import Filters
 from orion_notifications.templates.rules import TemplateFaultError, TemplateKind
 
 ENUMS = {"category": Category, "channel": Channel, "kind": TemplateKind, "priority": Priority}
@@ -61,19 +61,19 @@ class Looked:
 async def page(database: Database, filters: Filters, after: Sequence[Any] | None, limit: int) -> Sequence[RowMapping]:
     """Templates by name."""
     async with database.autocommit() as connection:
-        return await editing.page(connection, filters, after, limit)
+        return await templates.page(connection, filters, after, limit)
 
 
 async def read(database: Database, template_id: UUID) -> RowMapping:
     """One template; 404 for none."""
     async with database.autocommit() as connection:
-        return await editing.template(connection, template_id)
+        return await templates.template(connection, template_id)
 
 
 async def create(writer: Writer, values: Mapping[str, Any]) -> RowMapping:
     """Make a template; 409 when its name is taken."""
     async with writer.database.transaction() as transaction:
-        row = await editing.create(transaction.connection, _typed(values))
+        row = await templates.create(transaction.connection, _typed(values))
         await _tell(transaction, writer, "template.create", row, {}, _kept(row))
         return row
 
@@ -83,12 +83,12 @@ async def change(
 ) -> RowMapping:
     """Change what is known of a template; 422 when the version in force would not fit it any more."""
     async with writer.database.transaction() as transaction:
-        before = await editing.template(transaction.connection, template_id, lock=True)
+        before = await templates.template(transaction.connection, template_id, lock=True)
         require_match(before)
         typed = _typed(values)
         if SETTLED_BY_VERSION & typed.keys() and before["published_version"] is not None:
             await _require_fit(transaction.connection, {**before, **typed})
-        row = await editing.change(transaction.connection, template_id, typed) if typed else before
+        row = await templates.change(transaction.connection, template_id, typed) if typed else before
         await _tell(transaction, writer, "template.update", row, _kept(before), _kept(row))
         return row
 
@@ -96,29 +96,29 @@ async def change(
 async def remove(writer: Writer, template_id: UUID) -> None:
     """Put a template away; 404 for none."""
     async with writer.database.transaction() as transaction:
-        row = await editing.template(transaction.connection, template_id, lock=True)
-        await editing.remove(transaction.connection, template_id, writer.now)
+        row = await templates.template(transaction.connection, template_id, lock=True)
+        await templates.remove(transaction.connection, template_id, writer.now)
         await _tell(transaction, writer, "template.delete", row, _kept(row), {})
 
 
 async def versions(database: Database, template_id: UUID, before: int | None, limit: int) -> Sequence[RowMapping]:
     """Versions of a template, newest first; 404 for no template."""
     async with database.autocommit() as connection:
-        return await editing.versions(connection, template_id, before, limit)
+        return await templates.versions(connection, template_id, before, limit)
 
 
 async def version(database: Database, template_id: UUID, number: int) -> RowMapping:
     """One version; 404 for none."""
     async with database.autocommit() as connection:
-        await editing.template(connection, template_id)
-        return await editing.version(connection, template_id, number)
+        await templates.template(connection, template_id)
+        return await templates.version(connection, template_id, number)
 
 
 async def draft(writer: Writer, template_id: UUID, values: Mapping[str, Any]) -> RowMapping:
     """Add a draft; 422 for a schema that is none."""
     async with writer.database.transaction() as transaction:
-        template = await editing.template(transaction.connection, template_id, lock=True)
-        row = await editing.draft(transaction.connection, template_id, {**values, "created_by": writer.user_id})
+        template = await templates.template(transaction.connection, template_id, lock=True)
+        row = await templates.draft(transaction.connection, template_id, {**values, "created_by": writer.user_id})
         await _tell(transaction, writer, "template.draft", template, {}, {"version": row["version"]})
         return row
 
@@ -132,14 +132,14 @@ async def edit(
 ) -> RowMapping:
     """Change a draft; 409 when it is published."""
     async with writer.database.transaction() as transaction:
-        template = await editing.template(transaction.connection, template_id, lock=True)
-        before = await editing.version(transaction.connection, template_id, number)
+        template = await templates.template(transaction.connection, template_id, lock=True)
+        before = await templates.version(transaction.connection, template_id, number)
         if before["published_at"] is not None:
-            raise editing.published_already(number)
+            raise templates.published_already(number)
         require_match(before)
         if not values:
             return before
-        row = await editing.edit(transaction.connection, template_id, number, values)
+        row = await templates.edit(transaction.connection, template_id, number, values)
         new = {"version": number, "changed": sorted(values)}
         await _tell(transaction, writer, "template.draft", template, {"version": number}, new)
         return row
@@ -148,26 +148,26 @@ async def edit(
 async def discard(writer: Writer, template_id: UUID, number: int) -> None:
     """Throw a draft away; 409 when it is published."""
     async with writer.database.transaction() as transaction:
-        template = await editing.template(transaction.connection, template_id, lock=True)
-        await editing.discard(transaction.connection, template_id, number)
+        template = await templates.template(transaction.connection, template_id, lock=True)
+        await templates.discard(transaction.connection, template_id, number)
         await _tell(transaction, writer, "template.discard", template, {"version": number}, {})
 
 
 async def diff(database: Database, template_id: UUID, number: int, against: int) -> list[Difference]:
     """What version `number` says otherwise than version `against`."""
     async with database.autocommit() as connection:
-        await editing.template(connection, template_id)
-        new = await editing.version(connection, template_id, number)
-        old = await editing.version(connection, template_id, against)
+        await templates.template(connection, template_id)
+        new = await templates.version(connection, template_id, number)
+        old = await templates.version(connection, template_id, against)
     return await asyncio.to_thread(differences, old, new)
 
 
 async def look(database: Database, template_id: UUID, number: int) -> Looked:
     """A version with what it would be rendered from; 404 for none."""
     async with database.autocommit() as connection:
-        template = await editing.template(connection, template_id)
-        found = await editing.version(connection, template_id, number)
-        parts = await editing.parts(connection, template["channel"])
+        template = await templates.template(connection, template_id)
+        found = await templates.version(connection, template_id, number)
+        parts = await templates.parts(connection, template["channel"])
     return await _composed(template, found, parts)
 
 
@@ -188,11 +188,13 @@ async def put_in_force(writer: Writer, template_id: UUID, number: int) -> RowMap
     is_message = looked.template["kind"] is TemplateKind.MESSAGE
     compiled = looked.composed.compiled if is_message else None
     async with writer.database.transaction() as transaction:
-        before = await editing.template(transaction.connection, template_id, lock=True)
+        before = await templates.template(transaction.connection, template_id, lock=True)
         if any(before[name] != looked.template[name] for name in SETTLED_BY_VERSION):
             detail = "The template was changed while a version of it was being published. Repeat it."
             raise Problem(409, "changed_meanwhile", "Changed meanwhile", detail)
-        row = await editing.publish(transaction.connection, looked.version, compiled, looked.composed.taken, writer.now)
+        row = await templates.publish(
+            transaction.connection, looked.version, compiled, looked.composed.taken, writer.now
+        )
         action = "template.publish" if looked.version["published_at"] is None else "template.rollback"
         old, new = {"version": before["published_version"]}, {"version": number}
         await _tell(transaction, writer, action, row, old, new)
@@ -206,8 +208,8 @@ async def _composed(template: RowMapping, version: RowMapping, parts: Composer) 
 async def _require_fit(connection: AsyncConnection, template: Mapping[str, Any]) -> None:
     """422 when the version in force has errors under what the template is to become."""
     number: int = template["published_version"]
-    found = await editing.version(connection, template["id"], number)
-    parts = await editing.parts(connection, template["channel"])
+    found = await templates.version(connection, template["id"], number)
+    parts = await templates.parts(connection, template["channel"])
     looked = await asyncio.to_thread(composed, template, found, parts)
     _refuse_errors(await asyncio.to_thread(findings, template, found, looked))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orion_notifications.authoring.lint import Finding, Linted, lint
-from orion_notifications.templates.composing import Composer, Part
+from orion_notifications.rendering.composing import Composer, Part
 from orion_notifications.templates.rules import TemplateFaultError, TemplateKind
 
 Compiled = Mapping[str, dict[str, Any] | TemplateFaultError]

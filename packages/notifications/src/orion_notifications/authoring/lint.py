@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlsplit
 
-from orion_notifications.delivery.segments import segments
 from orion_notifications.kinds import Category, Channel
-from orion_notifications.templates import schemas
+from orion_notifications.rendering import schemas
+from orion_notifications.segments import segments
 from orion_notifications.templates.rules import (
     SUPPLIED,
     Compiled,

@@ -1,11 +1,11 @@
 """`/templates`: for administrators and programs that were given the right."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import RowMapping
 
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
@@ -24,7 +24,7 @@ from orion_notifications.authoring.shapes import (
 )
 from orion_notifications.components import Claims, Wired
 from orion_notifications.kinds import Category, Channel
-from orion_notifications.templates.editing import Filters
+from orion_notifications.templates.actions import Filters
 from orion_notifications.templates.rules import TemplateKind
 
 router = APIRouter(prefix="/templates", tags=["templates"])
@@ -132,11 +132,11 @@ async def put_version_in_force(
     return _shown(response, await actions.put_in_force(writer(wired, claims), template_id, body.version))
 
 
-def _shape(row: RowMapping) -> TemplateShape:
+def _shape(row: Mapping[Any, Any]) -> TemplateShape:
     return TemplateShape.model_validate(dict(row))
 
 
-def _shown(response: Response, row: RowMapping) -> TemplateShape:
+def _shown(response: Response, row: Mapping[Any, Any]) -> TemplateShape:
     shown = _shape(row)
     response.headers["ETag"] = etag(shown)
     return shown

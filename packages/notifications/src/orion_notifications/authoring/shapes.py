@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from orion_core.http.shapes import RequestShape, ResponseShape
 from orion_notifications.authoring.lint import LOCALE
-from orion_notifications.templates.engine import LONGEST_SOURCE
+from orion_notifications.rendering.engine import LONGEST_SOURCE
 
 ChannelLabel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
 CategoryLabel = Literal["TRANSACTIONAL", "MARKETING", "SECURITY", "SYSTEM", "ACCOUNT", "SOCIAL"]

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from orion_core.errors import Problem
+from orion_core.wakeup import Wakeup
 from orion_notifications.authoring.actions import Looked, Writer, fault_problem, look
 from orion_notifications.authoring.lint import SAMPLE_LINKS
-from orion_notifications.delivery.segments import segments
 from orion_notifications.kinds import Channel
-from orion_notifications.notifications.actions import Desk
-from orion_notifications.notifications.ready_made import ReadyMade, queue_ready_made
+from orion_notifications.notifications.actions import ReadyMade, queue_ready_made
 from orion_notifications.preferences.actions import contact as contact_of
+from orion_notifications.rendering.schemas import sample, value_errors
+from orion_notifications.segments import segments
 from orion_notifications.templates.rules import (
     Content,
     TemplateFaultError,
@@ -21,7 +22,6 @@ from orion_notifications.templates.rules import (
     compile_content,
     render,
 )
-from orion_notifications.templates.schemas import sample, value_errors
 
 TRIAL = "template.trial"
 
@@ -52,7 +52,7 @@ async def preview(writer: Writer, template_id: UUID, number: int, filled: Filled
     return await asyncio.to_thread(_shown, looked, locale, filled)
 
 
-async def send_trial(writer: Writer, desk: Desk, template_id: UUID, number: int, filled: Filled) -> tuple[UUID, str]:
+async def send_trial(writer: Writer, queue: Wakeup, template_id: UUID, number: int, filled: Filled) -> tuple[UUID, str]:
     """Send a version to whoever asks, as a preview shows it; returns the message and where it goes.
 
     409 when it is a part of others, or when nothing is known of where they can be reached by this channel.
@@ -73,7 +73,7 @@ async def send_trial(writer: Writer, desk: Desk, template_id: UUID, number: int,
         message = ReadyMade(
             TRIAL, looked.template["channel"], writer.user_id, recipient, name or None, shown.locale, shown.content
         )
-        return await queue_ready_made(transaction, desk, message, writer.now), recipient
+        return await queue_ready_made(transaction, queue, message, writer.now), recipient
 
 
 def _shown(looked: Looked, locale: str, filled: Filled) -> Shown:

@@ -1,11 +1,11 @@
 """`/templates/{template_id}/versions`: what templates say, written, looked at and tried."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from sqlalchemy import RowMapping
 
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
@@ -146,7 +146,7 @@ async def preview_version(wired: Wired, claims: Claims, template_id: UUID, versi
 async def try_version(wired: Wired, claims: Claims, template_id: UUID, version: Version, body: Sample) -> Trial:
     """Send it to yourself, through the queue, as a preview shows it. Needs `template:update`."""
     await wired.require(claims, "template:update")
-    made, recipient = await trying.send_trial(writer(wired, claims), wired.desk, template_id, version, _filled(body))
+    made, recipient = await trying.send_trial(writer(wired, claims), wired.queue, template_id, version, _filled(body))
     return Trial(notification_id=made, recipient=recipient)
 
 
@@ -159,15 +159,15 @@ def _filled(body: Sample) -> Filled:
     return Filled(body.locale, body.timezone, body.variables)
 
 
-def _summary(row: RowMapping) -> VersionSummary:
+def _summary(row: Mapping[Any, Any]) -> VersionSummary:
     return VersionSummary.model_validate({**row, "locales": row["locale_names"]})
 
 
-def _shape(row: RowMapping) -> VersionShape:
+def _shape(row: Mapping[Any, Any]) -> VersionShape:
     return VersionShape.model_validate(dict(row))
 
 
-def _shown(response: Response, row: RowMapping) -> VersionShape:
+def _shown(response: Response, row: Mapping[Any, Any]) -> VersionShape:
     shown = _shape(row)
     response.headers["ETag"] = etag(shown)
     return shown

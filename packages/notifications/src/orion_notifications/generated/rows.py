@@ -41,6 +41,9 @@ PushPlatform = Literal["WEB", "FCM", "APNS"]
 SuppressionReason = Literal["BOUNCE", "COMPLAINT", "UNSUBSCRIBE", "MANUAL"]
 
 
+TemplateKind = Literal["MESSAGE", "LAYOUT", "PARTIAL"]
+
+
 class DeliveryAttempt(TypedDict):
     """One try at handing a notification to a provider: written when it is claimed, finished when the answer is in."""
 
@@ -566,6 +569,18 @@ class TemplateVersion(TypedDict):
     locales: dict[str, Any]
     """jsonb NOT NULL."""
 
+    layout: str | None
+    """varchar(100)."""
+
+    variables: dict[str, Any] | None
+    """jsonb."""
+
+    compiled: dict[str, Any] | None
+    """jsonb."""
+
+    parts: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
     changelog: str
     """varchar(1000) NOT NULL DEFAULT ''."""
 
@@ -586,7 +601,7 @@ class TemplateVersion(TypedDict):
 
 
 class Template(TypedDict):
-    """What a kind of message says through one channel."""
+    """What a kind of message says through one channel; or a layout or a partial, of which such messages are made."""
 
     id: UUID
     """uuid NOT NULL DEFAULT uuidv7()."""
@@ -605,6 +620,9 @@ class Template(TypedDict):
 
     channel: Channel
     """channel NOT NULL."""
+
+    kind: TemplateKind
+    """template_kind NOT NULL DEFAULT 'MESSAGE'."""
 
     priority: Priority
     """priority NOT NULL DEFAULT 'NORMAL'."""

@@ -18,8 +18,8 @@ from typing import Any
 from liquid.exceptions import LiquidError
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from orion_notifications.templates.composing import to_html
-from orion_notifications.templates.engine import PLAIN
+from orion_notifications.rendering.composing import to_html
+from orion_notifications.rendering.engine import PLAIN
 from orion_notifications.templates.rules import SUPPLIED, TemplateFaultError
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -9,7 +9,24 @@ from typing import Any
 from liquid.exceptions import LiquidError
 
 from orion_notifications.kinds import Channel
-from orion_notifications.templates.engine import LONGEST_OUTPUT, MARKUP, PLAIN, Liquid, Meter, Template
+from orion_notifications.rendering.engine import LONGEST_OUTPUT, MARKUP, PLAIN, Liquid, Meter, Template
+from orion_notifications.rendering.faults import TemplateFaultError
+from orion_notifications.rendering.languages import choose_locale
+
+__all__ = [
+    "MASK",
+    "SUPPLIED",
+    "Compiled",
+    "Content",
+    "Links",
+    "TemplateFaultError",
+    "TemplateKind",
+    "choose_locale",
+    "compile_content",
+    "misfits",
+    "render",
+    "secret_names",
+]
 
 MASK = "••••••"
 """What stands in the record in place of a secret."""
@@ -30,10 +47,6 @@ class TemplateKind(Enum):
     MESSAGE = auto()
     LAYOUT = auto()
     PARTIAL = auto()
-
-
-class TemplateFaultError(Exception):
-    """A template cannot be rendered with what it was given. The message holds no value of a variable."""
 
 
 @dataclass(frozen=True)
@@ -213,13 +226,3 @@ def misfits(schema: Mapping[str, Any], given: Iterable[str]) -> frozenset[str]:
     properties: dict[str, Any] = schema.get("properties", {})
     names = frozenset(given)
     return (frozenset(required) - names) | (names - frozenset(properties))
-
-
-def choose_locale(wanted: str, available: Iterable[str], default: str) -> str:
-    """The best locale there is for `wanted`: itself, then with its last subtags taken off (RFC 4647 §3.4 Lookup)."""
-    by_lower = {locale.lower(): locale for locale in available}
-    subtags = wanted.lower().replace("_", "-").split("-")
-    for length in range(len(subtags), 0, -1):
-        if (candidate := "-".join(subtags[:length])) in by_lower:
-            return by_lower[candidate]
-    return by_lower.get(default.lower()) or min(by_lower.values())

@@ -39,8 +39,8 @@ from liquid.expression import Expression
 from liquid.token import Token
 from liquid.undefined import UNDEFINED
 
-from orion_notifications.templates.filters import FILTERS, weigh
-from orion_notifications.templates.nodes import Case, Scope, Value, Words
+from orion_notifications.rendering.filters import FILTERS, weigh
+from orion_notifications.rendering.nodes import Case, Scope, Value, Words
 
 CPU_SECONDS = 0.1
 """What rendering one message may take of a processor; an ordinary one takes a thousandth."""

@@ -40,7 +40,11 @@ def schema_fault(schema: Mapping[str, Any]) -> Fault | None:
             return pointer, f"it is nested deeper than {DEEPEST} levels"
         if isinstance(part, dict) and (found := REFERENCES & part.keys()):
             return pointer, f"{min(found)} is not allowed: write out what it would refer to"
-    if len(orjson.dumps(document)) > LARGEST_SCHEMA:
+    try:
+        size = len(orjson.dumps(document))
+    except TypeError:
+        return "", "a number in it is beyond 64 bits"
+    if size > LARGEST_SCHEMA:
         return "", f"it is larger than {LARGEST_SCHEMA:,} bytes"
     if document.get("$schema", DIALECT) != DIALECT:
         return "/$schema", f"it is {DIALECT}"
@@ -68,7 +72,7 @@ def value_errors(schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[F
     try:
         size = len(orjson.dumps(values))
     except TypeError:
-        return [FieldError(field="", code="not_json", detail="variables are JSON")]
+        return [FieldError(field="", code="not_json", detail="variables are JSON, and numbers of 64 bits")]
     if size > LARGEST_VALUES:
         detail = f"all variables together are larger than {LARGEST_VALUES:,} bytes"
         return [FieldError(field="", code="too_large", detail=detail)]

@@ -6,14 +6,16 @@ Liquid in MJML is set aside while MJML is read, so that `<` and quotes in it dis
 import re
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import mrml
 
-from orion_notifications.templates.engine import LONGEST_SOURCE
-from orion_notifications.templates.plain_text import text_of
-from orion_notifications.templates.rules import TemplateFaultError, choose_locale
+from orion_notifications.rendering.engine import LONGEST_SOURCE
+from orion_notifications.rendering.faults import TemplateFaultError
+from orion_notifications.rendering.languages import choose_locale
+from orion_notifications.rendering.plain_text import text_of
 
 MOST_INCLUDED = 200
 DEEPEST_PARTIALS = 5
@@ -156,13 +158,13 @@ def _html_of(mjml: str, aside: _Aside) -> str:
 
 def _in_wide_thread(mjml: str) -> str:
     """HTML, made where there is room for what is deeply nested. The default stack ends with two thousand levels."""
-    made: list[str | TemplateFaultError] = []
+    made: Future[str] = Future()
 
     def make() -> None:
         try:
-            made.append(to_html(mjml))
-        except TemplateFaultError as error:
-            made.append(error)
+            made.set_result(to_html(mjml))
+        except BaseException as error:
+            made.set_exception(error)
 
     before = threading.stack_size(MJML_STACK)
     try:
@@ -170,10 +172,7 @@ def _in_wide_thread(mjml: str) -> str:
         thread.start()
     finally:
         threading.stack_size(before)
-    thread.join()
-    if isinstance(made[0], TemplateFaultError):
-        raise made[0]
-    return made[0]
+    return made.result()
 
 
 def to_html(mjml: str) -> str:
@@ -183,7 +182,7 @@ def to_html(mjml: str) -> str:
     """
     try:
         output = mrml.to_html(mjml, render_options=mrml.RenderOptions(disable_comments=True, fonts={}))
-    except OSError as error:  # what mrml raises for markup that it cannot parse
+    except (OSError, UnicodeError) as error:  # what mrml raises for markup that it cannot parse
         raise TemplateFaultError(f"mjml: {error}") from error
     if output.warnings:
         kinds = sorted({warning.kind for warning in output.warnings})
