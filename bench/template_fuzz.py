@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -194,7 +194,7 @@ class Maker:
 
     def values(self) -> dict[str, Any]:
         """What is filled in."""
-        pick = self.random.choice
+        pick: Callable[[Any], Any] = self.random.choice
         return {
             "name": pick((EVIL, "", "x" * 20_000, EVIL * 50, "<" * 5_000, "1e999999999", "2026-07-12T12:05:00Z")),
             "text": pick((EVIL, "a,b,c" * 2_000, "\x00\r\n", "%3Cx-evil%3E", "PHgtZXZpbD4=")),

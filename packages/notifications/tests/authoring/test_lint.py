@@ -20,7 +20,8 @@ def codes(
     schema: dict[str, Any] = SCHEMA,
 ) -> set[tuple[str, str]]:
     """Level and code of what is found."""
-    compiled = dict(zip(("en", "de", "fr"), locales, strict=False))
+    compiled: dict[str, dict[str, Any]] = {}
+    compiled.update(zip(("en", "de", "fr"), locales, strict=False))
     found = lint(Linted(category, channel, "en", schema, compiled))
     return {(finding.level.name, finding.code) for finding in found}
 

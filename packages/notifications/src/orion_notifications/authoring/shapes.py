@@ -92,7 +92,7 @@ class TemplateShape(ResponseShape):
 class LocaleSource(RequestShape):
     """What is written in one language, in Liquid."""
 
-    subject: Annotated[str, StringConstraints(max_length=2_000)] = ""
+    subject: Annotated[str, StringConstraints(max_length=20_000)] = ""
     text: Source | None = Field(default=None, description="Null: it is read out of the HTML.")
     html: Source | None = None
     mjml: Source | None = Field(default=None, description="MJML for e-mail, instead of HTML.")
