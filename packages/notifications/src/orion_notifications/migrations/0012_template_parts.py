@@ -25,8 +25,9 @@ def upgrade() -> None:
           ADD CONSTRAINT ck_template_versions_compiled CHECK (jsonb_typeof(compiled) = 'object') NOT VALID
         """
     )
-    op.execute("ALTER TABLE template_versions VALIDATE CONSTRAINT ck_template_versions_variables")
-    op.execute("ALTER TABLE template_versions VALIDATE CONSTRAINT ck_template_versions_compiled")
+    with op.get_context().autocommit_block():
+        op.execute("ALTER TABLE template_versions VALIDATE CONSTRAINT ck_template_versions_variables")
+        op.execute("ALTER TABLE template_versions VALIDATE CONSTRAINT ck_template_versions_compiled")
 
 
 def downgrade() -> None:
