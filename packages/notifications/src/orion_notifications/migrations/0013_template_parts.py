@@ -1,4 +1,4 @@
-"""Layouts and partials beside templates, and what a published version is rendered from.
+"""What a published version is rendered from, and its own schema.
 
 A version keeps what was written apart from what it was compiled to, so that it says tomorrow what it says today whatever
 becomes of its layout; and its own schema of variables, so that going back to it brings that back too.
@@ -6,14 +6,12 @@ becomes of its layout; and its own schema of variables, so that going back to it
 
 from alembic import op
 
-revision = "0012_template_parts"
-down_revision = "0011_outbox_pruned"
+revision = "0013_template_parts"
+down_revision = "0012_template_kinds"
 phase = "pre"
 
 
 def upgrade() -> None:
-    op.execute("CREATE TYPE template_kind AS ENUM ('MESSAGE', 'LAYOUT', 'PARTIAL')")
-    op.execute("ALTER TABLE templates ADD COLUMN kind template_kind NOT NULL DEFAULT 'MESSAGE'")
     op.execute(
         """
         ALTER TABLE template_versions
@@ -37,5 +35,3 @@ def downgrade() -> None:
           DROP COLUMN layout, DROP COLUMN variables, DROP COLUMN compiled, DROP COLUMN parts
         """
     )
-    op.execute("ALTER TABLE templates DROP COLUMN kind")
-    op.execute("DROP TYPE template_kind")
