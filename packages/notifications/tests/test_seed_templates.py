@@ -1,6 +1,7 @@
 """The seeded templates, rendered as the worker renders them: strictly, with sample data, in all five languages."""
 
 import re
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from shutil import copytree
@@ -8,11 +9,10 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from liquid import Environment, StrictUndefined
 
 from orion_notifications.seeds import template_files
 from orion_notifications.seeds.template_files import SeedTemplate, load_templates
-from orion_notifications.templates.rules import FILTER_SETTINGS
+from orion_notifications.templates import rules
 
 TEMPLATES = {template.name: template for template in load_templates()}
 LOCALES = ("de", "en", "es", "fr", "ja")
@@ -46,9 +46,6 @@ GSM_7_BIT = set(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 HOSTILE = '<script>alert(1)</script>\r\nBcc: a@b "x" {{ code }} {% if %} [[ closing ]] &amp;'
-
-text_liquid = Environment(extra=True, undefined=StrictUndefined, globals=FILTER_SETTINGS)
-html_liquid = Environment(extra=True, undefined=StrictUndefined, globals=FILTER_SETTINGS, autoescape=True)
 
 
 def _case(value: SeedTemplate | str) -> str:
@@ -92,13 +89,9 @@ def sample(template: SeedTemplate, **other: object) -> dict[str, Any]:
 
 
 def render(template: SeedTemplate, locale: str, values: dict[str, Any]) -> tuple[str, str, str]:
-    content = template.locales[locale]
-    context = values | {"locale": locale, "timezone": "Europe/Berlin"}
-    return (
-        text_liquid.from_string(content.subject).render(**context),
-        text_liquid.from_string(content.text).render(**context),
-        html_liquid.from_string(content.html or "").render(**context),
-    )
+    compiled = rules.compile_content(asdict(template.locales[locale]))
+    content = rules.render(compiled, values, locale=locale, timezone="Europe/Berlin")
+    return content.subject, content.text.removesuffix("\n"), content.html or ""
 
 
 def test_the_templates_of_the_seed_document_and_our_own_exist_in_five_languages() -> None:

@@ -12,6 +12,8 @@ from orion_core.database import Database
 from orion_core.http.authentication import Authenticate
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
+from orion_core.wakeup import Wakeup
+from orion_notifications.guard import Require
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Components:
     clock: Clock
     cursors: Cursors
     authenticate: Authenticate
+    require: Require
+    """What an administrator's route asks first: `await wired.require(claims, "notification:read")`."""
+    queue: Wakeup
+    """Wakes workers."""
 
 
 async def _components(request: Request) -> Components:

@@ -33,4 +33,5 @@ service = Service(
     settings="orion_notifications.settings:NotificationSettings",
     worker="orion_notifications.worker:run",
     worker_port=7105,
+    commands="orion_notifications.commands:commands",
 )

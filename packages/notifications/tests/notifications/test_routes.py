@@ -143,7 +143,7 @@ async def test_who_reaches_what_of_all_that_is_served(
         f"{method} {path}"
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        if "security" in operation
+        if "security" in operation and "/templates" not in path  # authoring's test asks those
     ]
     assert sorted(secured) == sorted(FOR_STRANGERS)
     async with client(BOB) as bob:

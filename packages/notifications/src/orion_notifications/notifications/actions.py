@@ -18,13 +18,13 @@ from orion_core.wakeup import Wakeup
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
 from orion_notifications.delivery.actions import enqueue, seal_secrets
-from orion_notifications.kinds import Channel
+from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications import store
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact, wants
 from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, published
-from orion_notifications.templates.rules import choose_locale, misfits, secret_names
+from orion_notifications.templates.rules import Content, choose_locale, misfits, secret_names
 
 log = structlog.get_logger()
 
@@ -190,3 +190,39 @@ def _found(row: RowMapping | None) -> RowMapping:
     if row is None:
         raise not_found("notification")
     return row
+
+
+@dataclass(frozen=True)
+class ReadyMade:
+    """A message whose words are there already, to whoever asked for it. Nobody's switches are asked."""
+
+    type: str
+    channel: Channel
+    user_id: UUID
+    recipient: str | None
+    recipient_name: str | None
+    locale: str
+    content: Content = field(repr=False)
+
+
+async def queue_ready_made(transaction: Transaction, queue: Wakeup, message: ReadyMade, now: datetime) -> UUID:
+    """Record a message and have it sent soon; returns its id."""
+    notification_id = uuid7()
+    values = {
+        "id": notification_id,
+        "user_id": message.user_id,
+        "type": message.type,
+        "category": Category.TRANSACTIONAL,
+        "channel": message.channel,
+        "priority": Priority.HIGH,
+        "locale": message.locale,
+        "recipient": message.recipient,
+        "recipient_name": message.recipient_name,
+        "subject": message.content.subject,
+        "content": message.content.text,
+        "html_content": message.content.html,
+        "queued_at": now,
+    }
+    await store.add(transaction.connection, values)
+    await enqueue(transaction, queue, notification_id=notification_id, priority=Priority.HIGH)
+    return notification_id

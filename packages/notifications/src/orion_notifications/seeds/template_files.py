@@ -5,9 +5,7 @@ A template is a folder: `template.toml` says what it is, `body.mjml` and `body.t
 several templates use, and the meaning of every variable. `[[ word ]]` is replaced here, when the files are read; what
 is left is Liquid, stored as it is and rendered for each notification. Every locale of the result stands for itself.
 
-Rendering needs python-liquid's `datetime` and `unit` filters (`Environment(extra=True)` with the globals of
-`templates.rules`), the context variables `locale` (of the content, as Babel spells it: `de`, `pt_BR`) and `timezone`
-(IANA), and autoescape for the HTML only.
+What is left is rendered by `templates.rules`, which supplies `locale` and `timezone` besides the declared variables.
 """
 
 import re
@@ -17,19 +15,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import mrml
-from liquid import Environment
 from liquid.exceptions import LiquidError
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from orion_notifications.rendering.composing import to_html
+from orion_notifications.rendering.engine import PLAIN
+from orion_notifications.templates.rules import SUPPLIED, TemplateFaultError
+
 TEMPLATES = Path(__file__).parent / "templates"
-CONTEXT_VARIABLES = frozenset({"locale", "timezone"})
-"""What the renderer supplies to every template besides the declared variables."""
 _WORD = re.compile(r"\[\[ (\w+) \]\]")
 _LIQUID = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 _WORDS = TypeAdapter(dict[str, str])
 _SCHEMAS = TypeAdapter(dict[str, dict[str, Any]])
-_SYNTAX = Environment(extra=True)
 
 
 class TemplateFileError(ValueError):
@@ -173,23 +170,19 @@ def _compose(folder: Path, words: _Words, shared: _Shared, *, channel: str) -> L
 
 
 def _compile(mjml: str, source: str) -> str:
-    """MJML to HTML. Without fonts: each mail would fetch them from a third party, and so tell it who reads when."""
     try:
-        output = mrml.to_html(mjml, render_options=mrml.RenderOptions(disable_comments=True, fonts={}))
-    except OSError as error:  # what mrml raises for markup that it cannot parse
-        raise TemplateFileError(f"{source}: MJML: {error}") from error
-    if output.warnings:
-        raise TemplateFileError(f"{source}: MJML: {_listed({warning.kind for warning in output.warnings})}")
-    return output.content
+        return to_html(mjml)
+    except TemplateFaultError as error:
+        raise TemplateFileError(f"{source}: {str(error).replace('mjml: ', 'MJML: ')}") from error
 
 
 def _variables_in(content: LocalizedContent, source: str) -> set[str]:
     parts = (content.subject, content.text, content.html or "")
     try:
-        found = {name for part in parts for name in _SYNTAX.from_string(part).global_variables()}
+        found = {name for part in parts for name in PLAIN.read(part).global_variables()}
     except LiquidError as error:  # its str() is the whole template with a caret below
         raise TemplateFileError(f"{source}: Liquid: {error.message}") from error
-    return found - CONTEXT_VARIABLES
+    return found - SUPPLIED
 
 
 def _schema(manifest: _Manifest, shared: _Shared) -> dict[str, Any]:

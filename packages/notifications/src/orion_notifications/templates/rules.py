@@ -1,15 +1,32 @@
-"""Rendering: Liquid with every variable required and every loop counted.
+"""Rendering: what a template says to one reader, escaped as its channel asks; and the choice of a language."""
 
-What a template's writer types reaches no file, no network and no attribute of a Python object: python-liquid knows
-only mappings and filters, and there is no loader.
-"""
-
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
-from liquid import BoundTemplate, Environment, StrictUndefined
 from liquid.exceptions import LiquidError
+
+from orion_notifications.kinds import Channel
+from orion_notifications.rendering.engine import LONGEST_OUTPUT, MARKUP, PLAIN, Liquid, Meter, Template
+from orion_notifications.rendering.faults import TemplateFaultError
+from orion_notifications.rendering.languages import choose_locale
+
+__all__ = [
+    "MASK",
+    "SUPPLIED",
+    "Compiled",
+    "Content",
+    "Links",
+    "TemplateFaultError",
+    "TemplateKind",
+    "choose_locale",
+    "compile_content",
+    "misfits",
+    "render",
+    "secret_names",
+]
 
 MASK = "••••••"
 """What stands in the record in place of a secret."""
@@ -17,14 +34,19 @@ MASK = "••••••"
 LONGEST_SUBJECT = 998
 """RFC 5322 §2.1.1: no line of a mail is longer."""
 LONGEST_TEXT = 100_000
-LONGEST_HTML = 1_000_000
+LONGEST_HTML = LONGEST_OUTPUT
 
-FILTER_SETTINGS = {"input_timezone": "UTC", "input_locale": "en_US", "unit_length": "long", "unit_format": None}
-"""What the filters `datetime` and `unit` look up. They have defaults, but under StrictUndefined asking is an error."""
+SUPPLIED = frozenset({"locale", "lang", "timezone", "unsubscribe_url", "preferences_url"})
+"""What every template is given besides the variables it declares: the language as Babel spells it (`pt_BR`) and as HTML
+does (`pt-BR`), the reader's zone, and where they can be rid of such messages."""
 
 
-class TemplateFaultError(Exception):
-    """A template cannot be rendered with what it was given. The message holds no value of a variable."""
+class TemplateKind(Enum):
+    """What a template is for: messages, or to be part of others."""
+
+    MESSAGE = auto()
+    LAYOUT = auto()
+    PARTIAL = auto()
 
 
 @dataclass(frozen=True)
@@ -37,55 +59,159 @@ class Content:
 
 
 @dataclass(frozen=True)
+class Links:
+    """Where a reader can be rid of such messages; empty where there is no such place."""
+
+    unsubscribe_url: str = ""
+    preferences_url: str = ""
+
+
+NO_LINKS = Links()
+
+
+def _unescaped(text: str) -> str:
+    return text
+
+
+@dataclass(frozen=True)
 class Compiled:
     """One locale of one version, parsed."""
 
-    subject: BoundTemplate
-    text: BoundTemplate
-    html: BoundTemplate | None
+    subject: Template
+    text: Template
+    html: Template | None
+    escape: Callable[[str], str] = field(default=_unescaped)
+    """What is done to every value before it is put into subject and text."""
 
 
-class _Limited(Environment):
-    loop_iteration_limit = 10_000
-    local_namespace_limit = 1_000_000
-    output_stream_limit = 4 * LONGEST_HTML
-    block_nesting_limit = 20
-    context_depth_limit = 20
+def compile_content(source: Mapping[str, Any], channel: Channel | None = None) -> Compiled:
+    """Parse `{"subject": …, "text": …, "html": …, "partials": {name: {"text": …, "html": …}}}`.
+
+    Raises TemplateFaultError, which tells where the fault is.
+    """
+    partials: Mapping[str, Mapping[str, str]] = source.get("partials") or {}
+    html = source["html"]
+    return Compiled(
+        _parse(PLAIN, "subject", source["subject"], partials),
+        _parse(PLAIN, "text", source["text"], partials),
+        None if html is None else _parse(MARKUP, "html", html, partials),
+        ESCAPES.get(channel, _unescaped) if channel is not None else _unescaped,
+    )
 
 
-_plain = _Limited(extra=True, undefined=StrictUndefined, globals=FILTER_SETTINGS)
-_markup = _Limited(extra=True, undefined=StrictUndefined, globals=FILTER_SETTINGS, autoescape=True)
+def _parse(liquid: Liquid, part: str, source: str, partials: Mapping[str, Mapping[str, str]]) -> Template:
+    kind = "html" if part == "html" else "text"
+    parsed = {
+        name: read(liquid, f"partial {name}, {kind}", forms[kind]) for name, forms in partials.items() if kind in forms
+    }
+    for partial in parsed.values():
+        partial.partials = parsed
+    template = read(liquid, part, source)
+    template.partials = parsed
+    return template
 
 
-def compile_content(source: Mapping[str, Any]) -> Compiled:
-    """Parse `{"subject": …, "text": …, "html": …}`; raises TemplateFaultError."""
+def read(liquid: Liquid, part: str, source: str) -> Template:
+    """Parse one part; raises TemplateFaultError."""
     try:
-        html = source["html"]
-        return Compiled(
-            _plain.from_string(source["subject"]),
-            _plain.from_string(source["text"]),
-            None if html is None else _markup.from_string(html),
-        )
+        return liquid.read(source)
     except LiquidError as error:
-        raise TemplateFaultError(f"{type(error).__name__} in the source") from error
+        where = error.context()
+        line = "" if where is None else f", line {where[0]}"
+        raise TemplateFaultError(f"{part}{line}: {error.message}") from error
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise TemplateFaultError(f"{part}: it is nested too deeply, or a number in it is too large") from error
 
 
-def render(compiled: Compiled, variables: Mapping[str, Any], *, locale: str, timezone: str) -> Content:
-    """Fill in the variables; raises TemplateFaultError, also when the result is longer than can be kept."""
-    context = {**variables, "locale": locale.replace("-", "_"), "timezone": timezone}
+def render(
+    compiled: Compiled, variables: Mapping[str, Any], *, locale: str, timezone: str, links: Links = NO_LINKS
+) -> Content:
+    """Fill in the variables; raises TemplateFaultError, also when it takes longer or is longer than a message may."""
+    values: dict[str, Any] = {
+        **variables,
+        "locale": locale.replace("-", "_"),
+        "lang": locale,
+        "timezone": timezone,
+        "unsubscribe_url": links.unsubscribe_url,
+        "preferences_url": links.preferences_url,
+    }
+    meter = Meter()
+    texts = values if compiled.escape is _unescaped else _escaped(values, compiled.escape)
     try:
         content = Content(
-            subject=" ".join(compiled.subject.render(**context).split()),
-            text=compiled.text.render(**context).strip() + "\n",
-            html=None if compiled.html is None else compiled.html.render(**context),
+            subject=one_line(compiled.subject.fill(texts, meter)),
+            text=clean(compiled.text.fill(texts, meter)).strip() + "\n",
+            html=None if compiled.html is None else _storable(compiled.html.fill(values, meter)),
         )
-    except LiquidError as error:
-        # Its own message may quote the value that did not fit, and values may be secret.
+    except Exception as error:
+        # Whatever a filter raises on a value is the template's fault. Its message may quote the value, which may be
+        # secret.
         raise TemplateFaultError(type(error).__name__) from error
     sizes = ((content.subject, LONGEST_SUBJECT), (content.text, LONGEST_TEXT), (content.html or "", LONGEST_HTML))
     if any(len(part) > longest for part, longest in sizes):
         raise TemplateFaultError("the rendered message is too long")
     return content
+
+
+def _storable(html: str) -> str:
+    """Without what no database holds. Other control characters do nothing in HTML, and to look for them takes long."""
+    if "\0" not in html:
+        try:
+            html.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return html
+    return _CONTROL.sub("", html)
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""All control characters but tab and line feed; and what is half of a character and can be sent nowhere."""
+
+
+def clean(text: str) -> str:
+    """Text without control characters, its lines ended by a line feed alone."""
+    if text.isprintable():
+        return text
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+_BREAKS = re.compile(r"[ \t-\r\x1c-\x1f\x85\u2028\u2029]+")
+"""White space but what holds words together: French has one before a colon."""
+
+
+def one_line(text: str) -> str:
+    """A subject: no line in it could become a header of its own (RFC 5322 §2.2)."""
+    return clean(_BREAKS.sub(" ", text)).strip()
+
+
+def slack(text: str) -> str:
+    """A value in Slack's text, where `<` begins links and mentions (docs.slack.dev, Escaping text)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+_DISCORD = re.compile(r"[\\*`~|\[\]<>]")
+
+
+def discord(text: str) -> str:
+    """A value in Discord's Markdown. A space of no width after `@` keeps it from mentioning everyone."""
+    return _DISCORD.sub(r"\\\g<0>", text).replace("@", "@\u200b")
+
+
+ESCAPES: Mapping[Channel, Callable[[str], str]] = {Channel.SLACK: slack, Channel.DISCORD: discord}
+"""Channels whose text is neither plain nor HTML. Webhooks are JSON, which is written from the whole content."""
+
+
+def _escaped(value: Any, escape: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return escape(value)
+        case list():
+            return [_escaped(item, escape) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case dict():
+            return {key: _escaped(item, escape) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value
 
 
 def secret_names(schema: Mapping[str, Any]) -> frozenset[str]:
@@ -100,13 +226,3 @@ def misfits(schema: Mapping[str, Any], given: Iterable[str]) -> frozenset[str]:
     properties: dict[str, Any] = schema.get("properties", {})
     names = frozenset(given)
     return (frozenset(required) - names) | (names - frozenset(properties))
-
-
-def choose_locale(wanted: str, available: Iterable[str], default: str) -> str:
-    """The best locale there is for `wanted`: itself, then with its last subtags taken off (RFC 4647 §3.4 Lookup)."""
-    by_lower = {locale.lower(): locale for locale in available}
-    subtags = wanted.lower().replace("_", "-").split("-")
-    for length in range(len(subtags), 0, -1):
-        if (candidate := "-".join(subtags[:length])) in by_lower:
-            return by_lower[candidate]
-    return by_lower.get(default.lower()) or min(by_lower.values())

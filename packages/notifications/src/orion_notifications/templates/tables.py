@@ -5,17 +5,18 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Forever
-from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, after_create
+from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, after_create, native_enum
 from orion_notifications.base import Table
 from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.templates.rules import TemplateKind
 
 
 class Template(Identified, Annotated, Timestamped, SoftDeleted, Table):
-    """What a kind of message says through one channel.
+    """What a kind of message says through one channel; or a layout or a partial, of which such messages are made.
 
     `variables` is the JSON Schema of what rendering needs; a property with `"x-secret": true` is sealed and never kept
     in clear.
@@ -28,6 +29,7 @@ class Template(Identified, Annotated, Timestamped, SoftDeleted, Table):
     description: Mapped[str] = mapped_column(String(1000), server_default=text("''"))
     category: Mapped[Category]
     channel: Mapped[Channel]
+    kind: Mapped[TemplateKind] = mapped_column(native_enum(TemplateKind), server_default=text("'MESSAGE'"))
     priority: Mapped[Priority] = mapped_column(server_default=text("'NORMAL'"))
     default_locale: Mapped[str] = mapped_column(String(35), server_default=text("'en'"))
     variables: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -50,7 +52,9 @@ class Template(Identified, Annotated, Timestamped, SoftDeleted, Table):
 class TemplateVersion(Identified, Annotated, Timestamped, Table):
     """One edition of a template in all its languages; immutable once `published_at` is set.
 
-    `locales` maps a BCP 47 tag to `{"subject": …, "text": …, "html": …}`, each a Liquid source; `html` may be null.
+    `locales` maps a BCP 47 tag to what was written: `{"subject": …, "text": …, "html": …, "mjml": …}`, each a Liquid
+    source or null. `compiled` is what messages are rendered from, made of it, of `layout` and of partials when it was
+    published, in the versions that `parts` tells; where it is null, `locales` is that itself.
     """
 
     __tablename__ = "template_versions"
@@ -58,6 +62,11 @@ class TemplateVersion(Identified, Annotated, Timestamped, Table):
     template_id: Mapped[UUID] = mapped_column(ForeignKey("templates.id", ondelete="RESTRICT"))
     version: Mapped[int]
     locales: Mapped[dict[str, Any]]
+    layout: Mapped[str | None] = mapped_column(String(100))
+    variables: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """The schema that becomes the template's with this version; null: it stays as it is."""
+    compiled: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    parts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     changelog: Mapped[str] = mapped_column(String(1000), server_default=text("''"))
     created_by: Mapped[UUID | None]
     published_at: Mapped[datetime | None]
@@ -66,6 +75,8 @@ class TemplateVersion(Identified, Annotated, Timestamped, Table):
         UniqueConstraint("template_id", "version"),
         CheckConstraint("version >= 1", "version"),
         CheckConstraint("jsonb_typeof(locales) = 'object' AND locales <> '{}'", "locales"),
+        CheckConstraint("jsonb_typeof(variables) = 'object'", "variables"),
+        CheckConstraint("jsonb_typeof(compiled) = 'object'", "compiled"),
         {"info": {"retention": Forever("what a message said can be shown as long as there is the message")}},
     )
 

@@ -1,0 +1,1 @@
+"""Rendering: Liquid within limits, MJML, layouts and partials, and schemas of what is filled in. No slice, and pure."""
