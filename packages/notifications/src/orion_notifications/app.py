@@ -25,6 +25,8 @@ from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_notifications.account_orders import Product
+from orion_notifications.amazon_certificates import Certificates
+from orion_notifications.callbacks import routes as callbacks
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.erasures import routes as erasures
@@ -32,13 +34,26 @@ from orion_notifications.events import Consumer
 from orion_notifications.guard import Guard
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
+from orion_notifications.providers import routes as providers
+from orion_notifications.providers.actions import PROVIDERS_CHANNEL
+from orion_notifications.push import routes as push
 from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.user_events import UserConsumer
+from orion_notifications.webhooks import routes as webhooks
 
 PREFIX = "/notifications/v1"
 
-ROUTES = routes_of(erasures.router, notifications.router, prefix=PREFIX)
+ROUTES = routes_of(
+    callbacks.router,
+    erasures.router,
+    notifications.router,
+    providers.router,
+    push.router,
+    webhooks.mine,
+    webhooks.router,
+    prefix=PREFIX,
+)
 
 
 def create_app() -> FastAPI:
@@ -56,6 +71,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     database = Database.connect(url, role=role, application="orion notifications", pool_size=settings.pool_size)
     feed = Feed(database, Wakeup(url, "outbox"), source="notifications")
     queue = Wakeup(url, QUEUE_CHANNEL)
+    providers_bell = Wakeup(url, PROVIDERS_CHANNEL)
     jwk = settings.service_private_key
     key = settings.service_key.get_secret_value() if jwk is None else Signing(jwk, settings.issuer)
     auth = AuthClient(
@@ -74,12 +90,23 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         title="Orion notifications",
         settings=settings,
         database=database,
-        components=Components(database, clock, Cursors(settings.sealing_keys), auth.authenticate, guard.require),
+        components=Components(
+            database,
+            clock,
+            Cursors(settings.sealing_keys),
+            auth.authenticate,
+            guard.require,
+            settings.sealing_keys,
+            providers_bell,
+            Certificates(http),
+            settings.allows_local_targets,
+        ),
         routes=ROUTES,
         routers=[feed_routes(feed, auth.authenticate, PREFIX)],
         background=[
             feed.wakeup.run,
             queue.run,
+            providers_bell.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
             user.run,
