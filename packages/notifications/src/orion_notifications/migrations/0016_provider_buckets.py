@@ -17,7 +17,7 @@ def upgrade() -> None:
           full_at timestamptz NOT NULL,
           granted smallint NOT NULL,
           CONSTRAINT pk_provider_buckets PRIMARY KEY (account_id),
-          CONSTRAINT fk_provider_buckets_account_id_provider_accounts
+          CONSTRAINT fk_provider_buckets_account_id
             FOREIGN KEY (account_id) REFERENCES provider_accounts (id) ON DELETE CASCADE
         )
     """)
