@@ -91,6 +91,7 @@ def test_addresses_follow_the_ports() -> None:
         "NOTIFICATION_SMTP_HOST": "127.0.0.1",
         "NOTIFICATION_SMTP_PORT": "8125",
         "NOTIFICATION_SMS_URL": "http://127.0.0.1:7104/sms",
+        "NOTIFICATION_SINK_URL": "http://127.0.0.1:7104",
     }
     assert environment.addresses(SERVICES, ports)["mailbox"] == "http://127.0.0.1:7104"
 

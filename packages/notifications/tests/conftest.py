@@ -3,35 +3,45 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+from packages.notifications.tests.stand_ins import Provider
 from sqlalchemy import text
+from starlette.requests import Request
 
+from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.event import Event
 from orion_contracts.events import EmailVerificationRequested, IdentityRegistered, VerificationSecrets
 from orion_core.database import Database
+from orion_core.errors import Problem, unauthenticated
 from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower, Handler
 from orion_core.events.outbox import Outbox
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Mailbox
+from orion_core.outbound import GuardedTransport
 from orion_core.sealing import Keyring
 from orion_core.service_token import ServiceTokens
 from orion_core.testing import MovableClock, TestDatabase, client_of_nobody
 from orion_core.wakeup import Wakeup
-from orion_notifications.app import consumer, user_consumer
+from orion_notifications.app import build, consumer, user_consumer
 from orion_notifications.delivery.actions import QUEUE_CHANNEL
 from orion_notifications.delivery.dispatch import Pace
+from orion_notifications.delivery.exchange import new_client
+from orion_notifications.delivery.messages import Message
+from orion_notifications.kinds import Category
 from orion_notifications.notifications.actions import Desk
 from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
+from orion_notifications.templates.rules import Content
 from orion_notifications.worker import work
 
 KEYRING = Keyring.parse(Keyring.new_key("test"))
@@ -208,10 +218,12 @@ def working(make_settings: MakeSettings, mailbox: Mailbox, clock: MovableClock) 
     """`async with working():` a worker runs meanwhile, and has finished afterwards."""
 
     @asynccontextmanager
-    async def run(pace: Pace = PACE, smtp_port: int | None = None) -> AsyncGenerator[None]:
+    async def run(pace: Pace = PACE, smtp_port: int | None = None, sink_url: str | None = None) -> AsyncGenerator[None]:
         stop = asyncio.Event()
         settings = make_settings(
-            NOTIFICATION_SMTP_PORT=smtp_port or mailbox.smtp_port, NOTIFICATION_SMS_URL=f"{mailbox.url}/sms"
+            NOTIFICATION_SMTP_PORT=smtp_port or mailbox.smtp_port,
+            NOTIFICATION_SMS_URL=f"{mailbox.url}/sms",
+            NOTIFICATION_SINK_URL=sink_url,
         )
         worker = asyncio.create_task(work(settings, stop, clock=clock, pace=pace))
         try:
@@ -221,6 +233,83 @@ def working(make_settings: MakeSettings, mailbox: Mailbox, clock: MovableClock) 
             await asyncio.wait_for(worker, 10)
 
     return run
+
+
+@pytest.fixture
+async def provider() -> AsyncGenerator[Provider]:
+    """A provider as it behaves, and misbehaves."""
+    standing_in = Provider()
+    async with await asyncio.start_server(standing_in.serve, "127.0.0.1", 0) as server:
+        standing_in.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield standing_in
+
+
+@pytest.fixture
+async def http() -> AsyncGenerator[httpx.AsyncClient]:
+    """What drivers ask by."""
+    async with new_client(GuardedTransport(local=True)) as client:
+        yield client
+
+
+@pytest.fixture
+def message() -> Callable[..., Message]:
+    """`message("ada@example.com", text="…")`: one to be sent."""
+
+    def make(
+        recipient: str = "ada@example.com", subject: str = "Grüße", text: str = "Guten Tag\n", **other: Any
+    ) -> Message:
+        fields: dict[str, Any] = {
+            "category": Category.ACCOUNT,
+            "recipient_name": "Ada",
+            "locale": "de",
+            "type": "account.welcome",
+            "content": Content(subject, text, other.pop("html", None)),
+        }
+        return Message(id=uuid7(), recipient=recipient, **(fields | other))
+
+    return make
+
+
+async def as_named(request: Request) -> AccessClaims:
+    """In these tests the token is the user's id."""
+    user = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if not user:
+        raise unauthenticated("no token")
+    return AccessClaims(iss="i", aud="orion", sub=user, client_id="c", sid="s", exp=2, iat=1, jti="j")
+
+
+@dataclass
+class Served:
+    """The service as those see it who ask it, and what Amazon would answer."""
+
+    application: Any
+    allowed: set[str] = field(default_factory=set[str])
+    """The permissions that everybody has."""
+    amazon: dict[str, httpx.Response] = field(default_factory=dict[str, httpx.Response])
+
+    def client(self, user: UUID | None = None) -> httpx.AsyncClient:
+        """Somebody who asks."""
+        headers = {} if user is None else {"Authorization": f"Bearer {user}"}
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.application), base_url="http://n", headers=headers)
+
+    async def require(self, _: AccessClaims, permission: str) -> None:
+        if permission not in self.allowed:
+            raise Problem(403, "permission_denied", "Not allowed", permission)
+
+    def outside(self, request: httpx.Request) -> httpx.Response:
+        return self.amazon.get(str(request.url), httpx.Response(404))
+
+
+@pytest.fixture
+async def served(make_settings: MakeSettings, clock: MovableClock) -> AsyncGenerator[Served]:
+    """The service, which asks nobody else."""
+    standing = Served(None)
+    application = build(make_settings(), httpx.AsyncClient(transport=httpx.MockTransport(standing.outside)), clock)
+    components = application.state.components
+    application.state.components = replace(components, authenticate=as_named, require=standing.require)
+    standing.application = application
+    yield standing
+    await components.database.close()
 
 
 Until = Callable[..., Awaitable[None]]

@@ -106,6 +106,7 @@ def defaults(ports: Mapping[str, int]) -> dict[str, str]:
         "NOTIFICATION_SMTP_HOST": LOOPBACK,
         "NOTIFICATION_SMTP_PORT": str(ports["smtp"]),
         "NOTIFICATION_SMS_URL": f"http://{LOOPBACK}:{ports['mailbox']}/sms",
+        "NOTIFICATION_SINK_URL": f"http://{LOOPBACK}:{ports['mailbox']}",
     }
     return of_auth | of_mailbox
 

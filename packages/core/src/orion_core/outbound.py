@@ -108,8 +108,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     By http it asks near addresses alone.
     """
 
-    def __init__(self, *, local: bool) -> None:
-        self._encrypted = _pool(GuardedNetwork(local=local))
+    def __init__(self, *, local: bool, http2: bool = False) -> None:
+        self._encrypted = _pool(GuardedNetwork(local=local), http2=http2)
         self._in_clear = _pool(GuardedNetwork(local=local, in_clear=True))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -125,7 +125,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         try:
             answer = await (self._encrypted if url.scheme == "https" else self._in_clear).handle_async_request(sent)
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            raise httpx.TransportError(f"{type(error).__name__} {error}".strip()) from error
+            # By the same name: whether a connection came about tells whether anything can have been heard.
+            kind = getattr(httpx, type(error).__name__, httpx.TransportError)
+            raise kind(f"{type(error).__name__} {error}".strip()) from error
         return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
 
     async def aclose(self) -> None:
@@ -140,8 +142,9 @@ def trusting_the_system() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _pool(network: GuardedNetwork) -> httpcore.AsyncConnectionPool:
+def _pool(network: GuardedNetwork, *, http2: bool = False) -> httpcore.AsyncConnectionPool:
     return httpcore.AsyncConnectionPool(
+        http2=http2,
         ssl_context=trusting_the_system(),
         max_connections=50,
         max_keepalive_connections=10,

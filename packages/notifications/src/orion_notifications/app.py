@@ -25,8 +25,10 @@ from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_notifications.account_orders import Product
+from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.authoring import routes as authoring
 from orion_notifications.authoring import version_routes as versions_of_templates
+from orion_notifications.callbacks import routes as callbacks
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.erasures import routes as erasures
@@ -34,13 +36,28 @@ from orion_notifications.events import Consumer
 from orion_notifications.guard import Guard
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
+from orion_notifications.providers import routes as providers
+from orion_notifications.providers.actions import PROVIDERS_CHANNEL
+from orion_notifications.push import routes as push
 from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.user_events import UserConsumer
+from orion_notifications.webhooks import routes as webhooks
 
 PREFIX = "/notifications/v1"
 
-ROUTES = routes_of(erasures.router, notifications.router, authoring.router, versions_of_templates.router, prefix=PREFIX)
+ROUTES = routes_of(
+    authoring.router,
+    callbacks.router,
+    erasures.router,
+    notifications.router,
+    providers.router,
+    push.router,
+    versions_of_templates.router,
+    webhooks.mine,
+    webhooks.router,
+    prefix=PREFIX,
+)
 
 
 def create_app() -> FastAPI:
@@ -58,6 +75,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     database = Database.connect(url, role=role, application="orion notifications", pool_size=settings.pool_size)
     feed = Feed(database, Wakeup(url, "outbox"), source="notifications")
     queue = Wakeup(url, QUEUE_CHANNEL)
+    providers_bell = Wakeup(url, PROVIDERS_CHANNEL)
     jwk = settings.service_private_key
     key = settings.service_key.get_secret_value() if jwk is None else Signing(jwk, settings.issuer)
     auth = AuthClient(
@@ -83,12 +101,17 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             auth.authenticate,
             guard.require,
             queue,
+            settings.sealing_keys,
+            providers_bell,
+            Certificates(http),
+            settings.allows_local_targets,
         ),
         routes=ROUTES,
         routers=[feed_routes(feed, auth.authenticate, PREFIX)],
         background=[
             feed.wakeup.run,
             queue.run,
+            providers_bell.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
             user.run,

@@ -1,6 +1,6 @@
 """What the routes of notifications work with, put together once by `app`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -12,7 +12,9 @@ from orion_core.database import Database
 from orion_core.http.authentication import Authenticate
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
+from orion_core.sealing import Keyring
 from orion_core.wakeup import Wakeup
+from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.guard import Require
 
 
@@ -28,6 +30,13 @@ class Components:
     """What an administrator's route asks first: `await wired.require(claims, "notification:read")`."""
     queue: Wakeup
     """Wakes workers."""
+    keyring: Keyring = field(repr=False)
+    providers_bell: Wakeup
+    """Rung when accounts with providers have changed."""
+    certificates: Certificates
+    """Of Amazon, by which call-backs are checked."""
+    allows_local_targets: bool
+    """Whether messages may go to this machine and to private networks."""
 
 
 async def _components(request: Request) -> Components:

@@ -14,9 +14,10 @@ from orion_notifications.push import tables as push
 from orion_notifications.seeds.demo import DEMO
 from orion_notifications.suppressions import tables as suppressions
 from orion_notifications.templates import tables as templates
+from orion_notifications.webhooks import tables as webhooks
 
 # Importing a slice's tables declares them in the metadata.
-SLICES = (batches, delivery, notifications, preferences, providers, push, suppressions, templates)
+SLICES = (batches, delivery, notifications, preferences, providers, push, suppressions, templates, webhooks)
 
 service = Service(
     name="notifications",

@@ -1,7 +1,6 @@
 """What this service can be told."""
 
 from email.headerregistry import Address
-from email.utils import parseaddr
 from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
@@ -16,6 +15,7 @@ from orion_core.settings import (
     retention,
     service_private_key,
 )
+from orion_notifications.provider_settings import parse_sender
 
 
 class NotificationSettings(ServiceSettings):
@@ -73,6 +73,20 @@ class NotificationSettings(ServiceSettings):
     """Where SMS are handed over, as JSON; unset: none is sent."""
     sms_token: SecretStr | None = Field(None, validation_alias="NOTIFICATION_SMS_TOKEN", examples=["…"])
     """Shown to that URL as a bearer token."""
+    sink_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        max_length=2000,
+        validation_alias="NOTIFICATION_SINK_URL",
+        examples=["http://127.0.0.1:7104"],
+    )
+    """Where push, Slack and Discord messages go while these channels have no account: the mailbox of a developer."""
+    local_targets: bool | None = Field(None, validation_alias="NOTIFICATION_LOCAL_TARGETS", examples=["true"])
+    """Whether webhooks, push services and providers may be on this machine and in private networks (then also by
+    http).
+
+    Unset: not in production.
+    """
     retention: dict[str, str] = retention("NOTIFICATION_RETENTION")
     """How long tables keep their rows, where it is not what they declare (docs/retention.md)."""
 
@@ -91,11 +105,7 @@ class NotificationSettings(ServiceSettings):
         """`mail_from` as an address."""
         return parse_sender(self.mail_from)
 
-
-def parse_sender(text: str) -> Address:
-    """`Name <address>` or an address alone; raises ValueError."""
-    name, address = parseaddr(text)
-    local, at, domain = address.rpartition("@")
-    if not (local and at and domain):
-        raise ValueError("must be an address, or a name and an address in angle brackets")
-    return Address(name, addr_spec=address)
+    @property
+    def allows_local_targets(self) -> bool:
+        """Whether messages may go to addresses that are not public."""
+        return self.environment != "production" if self.local_targets is None else self.local_targets

@@ -10,9 +10,10 @@ from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import in_app
 from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault
+from orion_notifications.delivery.channels import Channels, Environment
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
-from orion_notifications.delivery.email import Server, SmtpChannel
-from orion_notifications.delivery.sms import SmsChannel
+from orion_notifications.delivery.email import Server
+from orion_notifications.delivery.messages import Message
 from orion_notifications.kinds import Channel
 from orion_notifications.settings import NotificationSettings
 
@@ -40,13 +41,12 @@ async def work(
         url, role=role, application="orion notifications worker", pool_size=4, server_settings=GENERIC_PLANS
     )
     queue = Wakeup(url, QUEUE_CHANNEL)
-    mail = SmtpChannel(_server(settings), settings.sender, clock)
-    sms = _sms(settings)
+    channels = Channels(database, url, settings.sealing_keys, clock, environment(settings), _unsubscribe_url)
     dispatcher = Dispatcher(
         database=database,
         queue=queue,
         keyring=settings.sealing_keys,
-        channels={Channel.EMAIL: mail.send} | ({Channel.SMS: sms.send} if sms else {}),
+        channels=channels.sends,
         at_once={Channel.IN_APP: in_app.deliver},
         clock=clock,
         pace=pace or Pace(),
@@ -55,24 +55,34 @@ async def work(
     async def queue_fault() -> str | None:
         return await fault(database)
 
-    listening = asyncio.create_task(queue.run(stop))
+    beside = [asyncio.create_task(each(stop)) for each in (queue.run, channels.bell.run, channels.roster.run)]
     try:
         async with serving_health(host, port, database, {"queue": queue_fault}):
+            await channels.roster.load(stop)  # nothing is claimed that nobody could carry yet
             await dispatcher.run(stop)
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        await mail.close()
-        if sms is not None:
-            await sms.close()
+        for each in beside:
+            each.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await channels.close()
         await database.close()
 
 
-def _sms(settings: NotificationSettings) -> SmsChannel | None:
-    if settings.sms_url is None:
-        return None
+def environment(settings: NotificationSettings) -> Environment:
+    """What the settings say of the ways out."""
     token = settings.sms_token
-    return SmsChannel(settings.sms_url, None if token is None else token.get_secret_value())
+    return Environment(
+        _server(settings),
+        settings.sender,
+        settings.sms_url,
+        None if token is None else token.get_secret_value(),
+        settings.sink_url,
+        settings.allows_local_targets,
+    )
+
+
+def _unsubscribe_url(_: Message) -> str | None:
+    return None
 
 
 def _server(settings: NotificationSettings) -> Server:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Mailbox
-from orion_notifications.delivery.email import Server, SmtpChannel, compose, explain
+from orion_notifications.delivery.email import Server, SmtpChannel, explain
+from orion_notifications.delivery.mail import compose
 from orion_notifications.delivery.messages import Message, NotDeliveredError
 from orion_notifications.delivery.rules import AttemptStatus, Next
 from orion_notifications.kinds import Category

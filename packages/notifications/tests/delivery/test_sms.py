@@ -14,7 +14,7 @@ from starlette.routing import Route
 from orion_core.http.embedded import serving
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Channel, Mailbox
-from orion_notifications.delivery import sms
+from orion_notifications.delivery import exchange
 from orion_notifications.delivery.messages import Message, NotDeliveredError
 from orion_notifications.delivery.rules import AttemptStatus, Failure, Next
 from orion_notifications.delivery.sms import SmsChannel
@@ -83,7 +83,7 @@ async def test_what_an_answer_means(status: int, is_permanent: bool, kind: Attem
 
 
 async def test_a_provider_that_is_away_or_silent_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sms, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(exchange, "REQUEST_SECONDS", 0.2)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -98,7 +98,7 @@ async def test_a_provider_that_is_away_or_silent_is_asked_again_later(monkeypatc
 
 
 async def test_a_host_that_does_not_even_connect_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sms, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(exchange, "CONNECT_SECONDS", 0.2)
     with ExitStack() as opened:
         host = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
         for _ in range(4):  # nobody accepts them: what comes after is left without an answer
@@ -106,7 +106,7 @@ async def test_a_host_that_does_not_even_connect_is_given_up_soon(monkeypatch: p
             waiting.setblocking(False)
             waiting.connect_ex(host.getsockname())
         channel = SmsChannel(f"http://127.0.0.1:{host.getsockname()[1]}/sms", None)
-        async with asyncio.timeout(sms.REQUEST_SECONDS / 2):
+        async with asyncio.timeout(exchange.REQUEST_SECONDS / 2):
             failure = await refused(channel, message())
     assert (failure.status, failure.code, failure.message) == (AttemptStatus.TIMEOUT, "sms_timeout", "ConnectTimeout")
 

@@ -12,7 +12,7 @@ from orion_core.database import Database, Transaction
 from orion_core.sealing import Keyring, place
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import invariants, metrics, store
-from orion_notifications.delivery.messages import Report, Told, Waiting
+from orion_notifications.delivery.messages import Carried, Report, Told, Waiting
 from orion_notifications.delivery.rules import SECRETS_COLUMN
 from orion_notifications.kinds import Channel, Priority
 
@@ -72,6 +72,19 @@ async def report(transaction: Transaction, provider: str, provider_message_id: s
     It may come before the worker has written that the provider has the message: who asks again is answered then.
     """
     return await store.report(transaction.connection, provider, provider_message_id, what)
+
+
+async def report_on(transaction: Transaction, notification_id: UUID, provider: str, what: Report) -> Told | None:
+    """The same of a notification by its own id, where the provider that tells of it is the one that carried it."""
+    carried = await store.carried(transaction.connection, notification_id)
+    if carried is None or carried.provider != provider or carried.provider_message_id is None:
+        return None
+    return await store.report(transaction.connection, provider, carried.provider_message_id, what)
+
+
+async def carried(transaction: Transaction, notification_id: UUID) -> Carried | None:
+    """How a notification left, and where to; None when there is none of that id."""
+    return await store.carried(transaction.connection, notification_id)
 
 
 async def pause(transaction: Transaction, channel: Channel, *, reason: str, by: str) -> None:

@@ -1,21 +1,20 @@
 """The channel EMAIL over SMTP (RFC 5321), with connections that are kept."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
-from urllib.parse import quote
+from uuid import UUID
 
 import aiosmtplib
 
 from orion_core.clock import Clock
-from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt
-from orion_notifications.delivery.rules import AttemptStatus, Failure, Next
-from orion_notifications.kinds import Category
+from orion_notifications.delivery.mail import compose, flatten, is_ascii
+from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Unsubscribing
+from orion_notifications.delivery.rules import AttemptStatus, Failure, Fault, Next
+from orion_notifications.provider_settings import Dkim
 
 PROVIDER = "smtp"
 COMMAND_SECONDS = 20.0
@@ -36,6 +35,8 @@ class Server:
     password: str | None = None
     starttls: bool | None = None
     """True demands it, False forbids it, None takes it when it is offered."""
+    tls: bool = False
+    """TLS from the first byte on (RFC 8314)."""
 
 
 @dataclass
@@ -48,28 +49,55 @@ class _Connection:
 class SmtpChannel:
     """Sends mail from one address through one server. A message being sent has a connection to itself."""
 
-    def __init__(self, server: Server, sender: Address, clock: Clock) -> None:
+    def __init__(
+        self,
+        server: Server,
+        sender: Address,
+        clock: Clock,
+        *,
+        keys: Sequence[Dkim] = (),
+        return_path: Callable[[UUID], str] | None = None,
+        unsubscribing: Unsubscribing | None = None,
+    ) -> None:
         self._server = server
         self._sender = sender
         self._clock = clock
+        self._keys = keys
+        self._return_path = return_path
+        self._unsubscribing = unsubscribing
         self._idle: list[_Connection] = []
+        self._is_closed = False
 
     async def send(self, message: Message) -> Receipt:
         """Hand the mail over; raises NotDeliveredError."""
+        is_under_way = False
         try:
-            mail = compose(message, self._sender, format_datetime(self._clock()))
+            url = self._unsubscribing(message) if self._unsubscribing else None
+            mail = compose(message, self._sender, format_datetime(self._clock()), url)
+            source = await asyncio.to_thread(flatten, mail, self._keys) if self._keys else flatten(mail)
             async with self._connection() as client:
-                _, response = await client.send_message(
-                    mail, sender=self._sender.addr_spec, recipients=[message.recipient]
-                )
+                is_under_way = True
+                response = await self._hand_over(client, message, source)
         except Exception as error:
             if (failure := explain(error)) is None:
                 raise
-            raise NotDeliveredError(failure, PROVIDER) from error
+            is_silent = isinstance(error, OSError | aiosmtplib.SMTPServerDisconnected)
+            raise NotDeliveredError(replace(failure, may_have_left=is_under_way and is_silent), PROVIDER) from error
         return Receipt(Next.SENT, PROVIDER, str(mail["Message-ID"]), 250, response[:LONGEST_RESPONSE])
 
+    async def _hand_over(self, client: aiosmtplib.SMTP, message: Message, source: bytes) -> str:
+        sender = self._sender.addr_spec if self._return_path is None else self._return_path(message.id)
+        options: list[str] = []
+        if not is_ascii(self._sender.addr_spec, sender, message.recipient):
+            if not client.supports_extension("smtputf8"):
+                raise aiosmtplib.SMTPNotSupported("the server takes no address beyond ASCII")
+            options = ["SMTPUTF8", "BODY=8BITMIME"]
+        _, response = await client.sendmail(sender, [message.recipient], source, mail_options=options)
+        return response
+
     async def close(self) -> None:
-        """Take leave of the server on every idle connection."""
+        """Take leave of the server on every connection, of those in use once their message is through."""
+        self._is_closed = True
         leaving, self._idle = self._idle, []
         await asyncio.gather(*(_quit(connection.client) for connection in leaving))
 
@@ -99,7 +127,8 @@ class SmtpChannel:
             port=self._server.port,
             username=self._server.user,
             password=self._server.password,
-            start_tls=self._server.starttls,
+            use_tls=self._server.tls,
+            start_tls=False if self._server.tls else self._server.starttls,
             # The default asks a resolver, which may be slow, for a name that is no business of the receiver's.
             local_hostname=self._sender.domain.encode("idna").decode(),
             timeout=COMMAND_SECONDS,
@@ -114,7 +143,8 @@ class SmtpChannel:
     async def _put_back(self, connection: _Connection) -> None:
         connection.messages += 1
         connection.used_at = asyncio.get_running_loop().time()
-        if connection.messages >= MESSAGES_PER_CONNECTION or not connection.client.is_connected:
+        is_worn = connection.messages >= MESSAGES_PER_CONNECTION or not connection.client.is_connected
+        if is_worn or self._is_closed:
             await _quit(connection.client)
         else:
             self._idle.append(connection)
@@ -127,40 +157,20 @@ async def _quit(client: aiosmtplib.SMTP) -> None:
         client.close()
 
 
-def compose(message: Message, sender: Address, date: str) -> EmailMessage:
-    """The mail. Its Message-ID is the same at every try, so a receiver can tell a repetition; raises ValueError."""
-    mail = EmailMessage(policy=SMTP_POLICY)
-    mail["From"] = sender
-    local_part, _, domain = message.recipient.rpartition("@")
-    if not local_part:
-        raise ValueError("the recipient is not an address")
-    mail["To"] = Address(message.recipient_name, local_part, domain)
-    mail["Subject"] = message.content.subject
-    mail["Date"] = date
-    mail["Message-ID"] = f"<{message.id}@{sender.domain}>"
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: holiday replies are not sent to it
-    if message.category is Category.MARKETING:
-        mail["List-Unsubscribe"] = f"<mailto:{sender.addr_spec}?subject={quote(f'unsubscribe {message.id}')}>"
-    mail.set_content(message.content.text)
-    if message.content.html is not None:
-        mail.add_alternative(message.content.html, subtype="html")
-    mail["Content-Language"] = message.locale  # after the content, which clears all Content-* headers
-    return mail
-
-
 def explain(error: Exception) -> Failure | None:
     """What an error of sending means for the message; None for a bug of ours."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         error = error.recipients[0]
     if isinstance(error, aiosmtplib.SMTPAuthenticationError | aiosmtplib.SMTPHeloError | aiosmtplib.SMTPConnectError):
         # Our access to the server is at fault and not the message: it waits until an operator has mended that.
-        return Failure(AttemptStatus.FAILURE, "smtp_unreachable", _words(error), is_permanent=False)
+        fault = Fault.ACCOUNT if isinstance(error, aiosmtplib.SMTPAuthenticationError) else Fault.PROVIDER
+        return Failure(AttemptStatus.FAILURE, "smtp_unreachable", _words(error), is_permanent=False, fault=fault)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         return _refusal(error.code, error.message)
     if isinstance(error, TimeoutError):
-        return Failure(AttemptStatus.TIMEOUT, "smtp_timeout", _words(error), is_permanent=False)
-    if isinstance(error, OSError):
-        return Failure(AttemptStatus.FAILURE, "smtp_unreachable", _words(error), is_permanent=False)
+        return _unreachable(AttemptStatus.TIMEOUT, "smtp_timeout", error)
+    if isinstance(error, OSError | aiosmtplib.SMTPServerDisconnected):
+        return _unreachable(AttemptStatus.FAILURE, "smtp_unreachable", error)
     if isinstance(error, aiosmtplib.SMTPNotSupported | ValueError | UnicodeError):
         return Failure(AttemptStatus.FAILURE, "invalid_mail", type(error).__name__, is_permanent=True)
     return None
@@ -170,7 +180,14 @@ def _refusal(code: int, words: str) -> Failure:
     """RFC 5321 §4.2.1: 4yz may pass, 5yz stays. RFC 3463: X.7.z is policy, which with 4yz means slow down."""
     is_slow_down = code == 421 or (code < 500 and words.startswith("4.7."))
     status = AttemptStatus.RATE_LIMITED if is_slow_down else AttemptStatus.FAILURE
-    return Failure(status, f"smtp_{code}", words[:LONGEST_RESPONSE], is_permanent=code >= 500, status_code=code)
+    # 421 is the server's, whoever the recipient; any other word may be about this recipient alone.
+    fault = Fault.PROVIDER if code == 421 else Fault.MESSAGE
+    words = words[:LONGEST_RESPONSE]
+    return Failure(status, f"smtp_{code}", words, is_permanent=code >= 500, status_code=code, fault=fault)
+
+
+def _unreachable(status: AttemptStatus, code: str, error: Exception) -> Failure:
+    return Failure(status, code, _words(error), is_permanent=False, fault=Fault.PROVIDER)
 
 
 def _words(error: Exception) -> str:

@@ -40,6 +40,16 @@ class Told:
     is_news: bool
 
 
+@dataclass(frozen=True)
+class Carried:
+    """How a notification left, and where to."""
+
+    channel: Channel
+    recipient: str | None
+    provider: str | None
+    provider_message_id: str | None
+
+
 class Claimed(NamedTuple):
     """A notification that this process holds the lease of. A tuple, since there are tens of thousands a second."""
 
@@ -104,6 +114,16 @@ class Message:
     recipient_name: str
     locale: str
     content: Content = field(repr=False)
+    type: str = ""
+    """What it is about (`security.new_device`), for receivers that are programs."""
+    user_id: UUID | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    """Those that are no secrets, for receivers that are programs."""
+    expires_at: datetime | None = None
+
+
+Unsubscribing = Callable[[Message], str | None]
+"""The URL by which whoever has this mail ends what he need not get (RFC 8058); None when he must get it."""
 
 
 @dataclass(frozen=True)

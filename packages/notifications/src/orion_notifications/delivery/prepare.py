@@ -30,6 +30,10 @@ async def prepare(claimed: Claimed, library: Library, keyring: Keyring) -> tuple
         recipient_name=claimed.recipient_name or "",
         locale=claimed.locale or "en",
         content=content,
+        type=claimed.type,
+        user_id=claimed.user_id,
+        variables=claimed.variables,
+        expires_at=claimed.expires_at,
     )
     return message, record
 

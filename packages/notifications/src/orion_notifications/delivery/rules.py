@@ -51,6 +51,19 @@ class Reported(Enum):
     REJECTED = auto()
 
 
+class Fault(Enum):
+    """Whose fault a failure is, and so whether another account could do better.
+
+    MESSAGE: the message's or its recipient's; every account would refuse it.
+    ACCOUNT: ours with this provider (credentials, balance, its limit on us).
+    PROVIDER: the provider's, or the way to it.
+    """
+
+    MESSAGE = auto()
+    ACCOUNT = auto()
+    PROVIDER = auto()
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a try did not succeed. `code` is stable, for programs; `is_permanent` means that trying again is no use."""
@@ -62,6 +75,9 @@ class Failure:
     status_code: int | None = None
     retry_after: timedelta | None = None
     """How long the provider wants to be left alone (Retry-After, RFC 9110 §10.2.3)."""
+    fault: Fault = Fault.MESSAGE
+    may_have_left: bool = False
+    """The provider may have taken it all the same: in this try nobody else is asked."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""The channel SMS through any provider that takes JSON over HTTP: `{"to": …, "text": …, "id": …}`.
+"""The channel SMS: numbers and texts, and a provider that takes JSON over HTTP: `{"to": …, "text": …, "id": …}`.
 
-What stands behind the URL is a gateway of the operator's choice, and the local mailbox under `orion up`. The `id` is
+What stands behind that URL is a gateway of the operator's choice, and the local mailbox under `orion up`. The `id` is
 the notification's, the same at every try, also as `Idempotency-Key`, so that a provider can tell a repetition.
+Twilio and Vonage stand in `drivers.texts`.
 """
 
 import re
@@ -9,75 +10,55 @@ import re
 import httpx
 import orjson
 
+from orion_notifications.delivery.exchange import new_client, post, refusal, refused, text_of
 from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt
-from orion_notifications.delivery.rules import AttemptStatus, Failure, Next
+from orion_notifications.delivery.rules import Next
+from orion_notifications.delivery.segments import Segments, segments
 
 PROVIDER = "http_sms"
-REQUEST_SECONDS = 15.0
-CONNECT_SECONDS = 4.0
-"""A host that says nothing at all holds a worker's place no longer; one that has answered may think about it."""
-LONGEST_ID = 255
 E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-
-RATE_LIMITED = 429
-OURS_TO_MEND = frozenset({401, 402, 403, 404, 405, 407})
-"""Our token, account or URL is at fault and not the message: it waits until an operator has mended that."""
-PASSING = frozenset({408, 409, 425, RATE_LIMITED}) | OURS_TO_MEND
+MOST_SEGMENTS = 10
+"""What Twilio takes; longer texts are cut off by carriers, and cost as much as they are long."""
 
 
 class SmsChannel:
     """Hands texts to one URL. Follows no redirect: the token is for that URL alone."""
 
-    def __init__(self, url: str, token: str | None) -> None:
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    def __init__(self, url: str, token: str | None, http: httpx.AsyncClient | None = None) -> None:
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
+            self._headers["Authorization"] = f"Bearer {token}"
         self._url = url
-        timeout = httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS)
-        self._http = httpx.AsyncClient(headers=headers, timeout=timeout, follow_redirects=False)
+        self._is_own = http is None
+        self._http = http or new_client()
 
     async def send(self, message: Message) -> Receipt:
         """Hand the text over; raises NotDeliveredError."""
-        if E164.fullmatch(message.recipient) is None:
-            failure = Failure(AttemptStatus.FAILURE, "invalid_number", "not a number in E.164", is_permanent=True)
+        number, text, size = read(message, PROVIDER)
+        body = {"id": str(message.id), "to": number, "text": text}
+        headers = self._headers | {"Idempotency-Key": str(message.id)}
+        answer = await post(self._http, self._url, orjson.dumps(body), provider=PROVIDER, prefix="sms", headers=headers)
+        if (failure := refusal(answer, "sms")) is not None:
             raise NotDeliveredError(failure, PROVIDER)
-        body = {"id": str(message.id), "to": message.recipient, "text": message.content.text.rstrip("\n")}
-        try:
-            answer = await self._http.post(
-                self._url, content=orjson.dumps(body), headers={"Idempotency-Key": str(message.id)}
-            )
-        except httpx.TimeoutException as error:
-            failure = Failure(AttemptStatus.TIMEOUT, "sms_timeout", type(error).__name__, is_permanent=False)
-            raise NotDeliveredError(failure, PROVIDER) from error
-        except httpx.HTTPError as error:
-            failure = Failure(AttemptStatus.FAILURE, "sms_unreachable", type(error).__name__, is_permanent=False)
-            raise NotDeliveredError(failure, PROVIDER) from error
-        if (refused := refusal(answer.status_code)) is not None:
-            raise NotDeliveredError(refused, PROVIDER)
-        return Receipt(Next.SENT, PROVIDER, message_id(answer.content), answer.status_code)
+        return Receipt(Next.SENT, PROVIDER, text_of(answer.json().get("id")), answer.status, counted(size))
 
     async def close(self) -> None:
         """Close what connections are kept."""
-        await self._http.aclose()
+        if self._is_own:
+            await self._http.aclose()
 
 
-def refusal(status: int) -> Failure | None:
-    """What a status means for the message; None when it was taken.
+def read(message: Message, provider: str) -> tuple[str, str, Segments]:
+    """The number, the text and its size; NotDeliveredError when it is no number, or too long."""
+    if E164.fullmatch(message.recipient) is None:
+        raise refused("invalid_number", "not a number in E.164", provider)
+    text = message.content.text.rstrip("\n")
+    size = segments(text)
+    if size.count > MOST_SEGMENTS:
+        raise refused("too_long", f"{size.count} segments; {MOST_SEGMENTS} are the most", provider)
+    return message.recipient, text, size
 
-    The answer's words are not kept: a provider may repeat the text in them, and texts hold codes.
-    """
-    if 200 <= status < 300:
-        return None
-    is_permanent = 400 <= status < 500 and status not in PASSING
-    kind = AttemptStatus.RATE_LIMITED if status == RATE_LIMITED else AttemptStatus.FAILURE
-    return Failure(kind, f"sms_{status}", f"the provider answered {status}", is_permanent, status_code=status)
 
-
-def message_id(body: bytes) -> str | None:
-    """The provider's name for the message, where its answer gives one as `id`."""
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    given = answer.get("id") if isinstance(answer, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    return given[:LONGEST_ID] if isinstance(given, str) and given else None
+def counted(size: Segments) -> str:
+    """What the record keeps of a text's size: it is what a provider counts and charges."""
+    return f"{size.count} segment{'' if size.count == 1 else 's'} of {size.alphabet}"

@@ -16,7 +16,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.statement import fetch
-from orion_notifications.delivery.messages import Report, Told, Waiting
+from orion_notifications.delivery.messages import Carried, Report, Told, Waiting
 from orion_notifications.delivery.rules import Reported
 from orion_notifications.kinds import Channel, Priority
 
@@ -64,6 +64,10 @@ WITH moved AS (
 SELECT n.id, EXISTS (SELECT FROM moved WHERE moved.id = n.id) AS is_news
 FROM notifications n WHERE n.provider_message_id = :message_id AND n.provider = :provider
 ORDER BY n.id DESC LIMIT 1
+""")
+
+CARRIED = text("""
+SELECT channel::text, recipient, provider, provider_message_id FROM notifications WHERE id = :id
 """)
 
 # Reads the head of each index only, so it may be asked at every probe. What is paused is meant to wait.
@@ -147,6 +151,12 @@ async def report(connection: AsyncConnection, provider: str, message_id: str, wh
     }
     row = (await connection.execute(REPORT, values)).one_or_none()
     return None if row is None else Told(row.id, row.is_news)
+
+
+async def carried(connection: AsyncConnection, notification_id: UUID) -> Carried | None:
+    """How a notification left (pk_notifications)."""
+    row = (await connection.execute(CARRIED, {"id": notification_id})).one_or_none()
+    return None if row is None else Carried(Channel[row[0]], *row[1:])
 
 
 async def health(connection: AsyncConnection) -> QueueHealth:

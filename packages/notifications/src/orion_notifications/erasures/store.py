@@ -80,7 +80,14 @@ FORGET_CHOICES = text("DELETE FROM user_preferences WHERE user_id = :user_id")
 
 FORGET_DEVICES = text("DELETE FROM push_subscriptions WHERE user_id = :user_id")
 
-STEPS = {**_empty(OF_USER), "user_preferences": FORGET_CHOICES, "push_subscriptions": FORGET_DEVICES}
+FORGET_ENDPOINTS = text("DELETE FROM webhook_endpoints WHERE user_id = :user_id")
+
+STEPS = {
+    **_empty(OF_USER),
+    "user_preferences": FORGET_CHOICES,
+    "push_subscriptions": FORGET_DEVICES,
+    "webhook_endpoints": FORGET_ENDPOINTS,
+}
 STEPS_OF_MESSAGES = _empty(OF_KEYS)
 
 

@@ -511,6 +511,19 @@ class ProviderAccount(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class ProviderBucket(TypedDict):
+    """What an account with a rate limit still lets through, for all workers together."""
+
+    account_id: UUID
+    """uuid NOT NULL."""
+
+    full_at: datetime
+    """timestamptz NOT NULL."""
+
+    granted: int
+    """smallint NOT NULL. What was given out the last time that it was asked"""
+
+
 class PushSubscription(TypedDict):
     """A browser or device that a user has allowed to be called."""
 
@@ -736,6 +749,46 @@ class UserPreference(TypedDict):
 
     quiet_hours_days: list[int]
     """smallint[] NOT NULL DEFAULT '{1,2,3,4,5,6,7}'."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class WebhookEndpoint(TypedDict):
+    """A program that is told of messages: a user's own, or one of the operator's where `user_id` is null."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID | None
+    """uuid."""
+
+    url: str
+    """varchar(2048) NOT NULL."""
+
+    description: str
+    """varchar(200) NOT NULL DEFAULT ''."""
+
+    sealed_keys: bytes
+    """bytea NOT NULL."""
+
+    failing_since: datetime | None
+    """timestamptz."""
+
+    last_success_at: datetime | None
+    """timestamptz."""
+
+    disabled_at: datetime | None
+    """timestamptz."""
+
+    disabled_reason: str | None
+    """varchar(200)."""
 
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""

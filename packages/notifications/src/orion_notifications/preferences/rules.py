@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orion_notifications.kinds import Category, Channel
-
-ALWAYS_ON = frozenset({Category.SECURITY, Category.TRANSACTIONAL})
-"""What nobody can switch off: who could would be blinded by whoever got into the account."""
+from orion_notifications.kinds import ALWAYS_ON, Category, Channel
 
 
 @dataclass(frozen=True)

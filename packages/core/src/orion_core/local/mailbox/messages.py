@@ -93,6 +93,8 @@ def from_request(channel: Channel, path: str, headers: list[tuple[str, str]], bo
     """Read what a provider's HTTP interface would have been given. `path` is the recipient when the body names none."""
     data = _json(body)
     fields: dict[str, object] = data if _is_object(data) else {}
+    inner = fields.get("data")  # where Standard Webhooks have it
+    fields = {**inner, **fields} if _is_object(inner) else fields
     recipient = _first(fields, "to", "recipient", "channel", "token", "endpoint") or path
     return Message(
         channel=channel,

@@ -130,7 +130,8 @@ async def _sink(request: Request) -> Response:
     path: str = request.path_params.get("path", "")
     message = from_request(channel, path, list(request.headers.items()), await _body(request))
     _box(request).add(message)
-    return Json({"id": str(message.id), "status": "accepted"})
+    # Each provider's way of saying so; what is not its own, it does not look at.
+    return Json({"id": str(message.id), "status": "accepted", "ok": True, "ts": str(message.id)})
 
 
 async def _body(request: Request) -> bytes:

@@ -1,0 +1,1 @@
+"""Call-backs: what providers tell later of messages, and mails that come back."""

@@ -1,0 +1,199 @@
+"""Taking down what providers tell, and mails that come back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import httpx
+import structlog
+
+from orion_core.database import Database, Transaction
+from orion_core.errors import Problem, not_found, unavailable
+from orion_core.sealing import Keyring
+from orion_notifications.amazon_certificates import Certificates
+from orion_notifications.callbacks import amazon, rules
+from orion_notifications.callbacks.returned import Returned
+from orion_notifications.callbacks.returned import Verdict as ReturnVerdict
+from orion_notifications.callbacks.returned import read as read_returned
+from orion_notifications.callbacks.rules import MalformedError, News, NotGenuineError, Posted, Verdict
+from orion_notifications.delivery import actions as delivery
+from orion_notifications.delivery.actions import Report
+from orion_notifications.delivery.rules import Reported
+from orion_notifications.kinds import Channel
+from orion_notifications.provider_settings import (
+    MailgunSettings,
+    PostmarkSettings,
+    SendGridSettings,
+    SesSettings,
+    TwilioSettings,
+    VonageSettings,
+)
+from orion_notifications.providers import actions as providers
+from orion_notifications.providers.actions import Account
+from orion_notifications.suppressions import actions as suppressions
+from orion_notifications.suppressions.rules import SuppressionReason
+
+WRITTEN_WITHIN = timedelta(minutes=10)
+"""A worker has written by then what it has sent: what is told of a message before that is told again."""
+PHONE_SILENCE = timedelta(days=90)
+"""A number that is nobody's is given to somebody else after a while."""
+IN_ONE_TRANSACTION = 100
+
+REPORTED = {
+    Verdict.DELIVERED: Reported.DELIVERED,
+    Verdict.BOUNCED: Reported.BOUNCED,
+    Verdict.FAILED: Reported.FAILED,
+    Verdict.REJECTED: Reported.REJECTED,
+}
+SILENCING = {
+    Verdict.BOUNCED: SuppressionReason.BOUNCE,
+    Verdict.COMPLAINED: SuppressionReason.COMPLAINT,
+    Verdict.UNSUBSCRIBED: SuppressionReason.UNSUBSCRIBE,
+}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Clerk:
+    """What taking down needs."""
+
+    database: Database
+    keyring: Keyring = field(repr=False)
+    certificates: Certificates
+    now: datetime
+
+
+async def take(clerk: Clerk, account_id: UUID, posted: Posted) -> None:
+    """Take down a call-back, as often as it comes.
+
+    404 for an account that has none, 401 when it is not the provider's, 422 when it makes no sense, 503 when it is
+    about a message of which it is not written yet that it has left: the provider tells it again.
+    """
+    account = await providers.account(clerk.database, clerk.keyring, account_id)
+    if account is None:
+        raise not_found("provider account")
+    try:
+        news = await _read(clerk, account, posted)
+    except NotGenuineError:
+        log.warning("callback.not_genuine", account_id=str(account_id), provider=account.provider)
+        detail = "The signature does not hold, is too old, or the account has no key to check it by."
+        raise Problem(401, "callback_not_genuine", "Not genuine", detail) from None
+    except MalformedError:
+        detail = f"This is not what {account.provider} is known to send."
+        raise Problem(422, "callback_malformed", "Not understood", detail) from None
+    is_early = False
+    for start in range(0, len(news), IN_ONE_TRANSACTION):
+        async with clerk.database.transaction() as transaction:
+            for each in news[start : start + IN_ONE_TRANSACTION]:
+                is_early |= not await _apply(transaction, clerk, account, each)
+    if is_early:
+        detail = "It is about a message that has only just left; tell it again."
+        raise unavailable("callback_early", detail, 30)
+
+
+async def take_mail(clerk: Clerk, source: bytes, recipient: str) -> Returned | None:
+    """Take down a mail that came back; None when it is none that is understood, or to no address that we made."""
+    returned = read_returned(source, clerk.keyring, recipient)
+    if returned is None or returned.notification_id is None:
+        return None
+    async with clerk.database.transaction() as transaction:
+        carried = await delivery.carried(transaction, returned.notification_id)
+        if carried is None:
+            return None
+        match returned.verdict:
+            case ReturnVerdict.BOUNCED:
+                verdict = Verdict.BOUNCED
+            case ReturnVerdict.FAILED:
+                verdict = Verdict.FAILED
+            case ReturnVerdict.DELIVERED:
+                verdict = Verdict.DELIVERED
+            case ReturnVerdict.COMPLAINED:
+                verdict = Verdict.COMPLAINED
+            case ReturnVerdict.DELAYED:
+                return returned
+        if (reported := REPORTED.get(verdict)) is not None and carried.provider is not None:
+            report = Report(reported, *_why(verdict, returned.status))
+            await delivery.report_on(transaction, returned.notification_id, carried.provider, report)
+        if carried.recipient is not None and carried.channel is Channel.EMAIL:
+            await _silence(transaction, clerk, Channel.EMAIL, carried.recipient, verdict)
+    return returned
+
+
+async def _read(clerk: Clerk, account: Account, posted: Posted) -> Sequence[News]:
+    match account.settings:
+        case SendGridSettings() as settings:
+            return rules.sendgrid(settings, posted)
+        case MailgunSettings() as settings:
+            return rules.mailgun(settings, posted)
+        case PostmarkSettings() as settings:
+            return rules.postmark(settings, posted)
+        case TwilioSettings() as settings:
+            return rules.twilio(settings, posted)
+        case VonageSettings() as settings:
+            return rules.vonage(settings, posted)
+        case SesSettings() as settings:
+            return await _from_amazon(clerk, settings, posted)
+        case _:
+            raise not_found("call-back of this provider")
+
+
+async def _from_amazon(clerk: Clerk, settings: SesSettings, posted: Posted) -> Sequence[News]:
+    told = amazon.envelope(posted.body)
+    url = amazon.certificate_url(told)
+    if settings.topic_arn is None or told.get("TopicArn") != settings.topic_arn:
+        raise NotGenuineError  # before anything is fetched
+    try:
+        amazon.verify(told, await clerk.certificates.get(url), settings.topic_arn)
+        if told["Type"] == "SubscriptionConfirmation" and amazon.is_of_amazon(told.get("SubscribeURL", "")):
+            await clerk.certificates.fetch(told["SubscribeURL"])
+            log.info("callback.subscribed", host=urlsplit(told["SubscribeURL"]).hostname)
+    except httpx.HTTPError as error:
+        raise unavailable("amazon_unreachable", "Amazon cannot be asked just now; tell it again.", 30) from error
+    return amazon.news(told) if told["Type"] == "Notification" else []
+
+
+async def _apply(transaction: Transaction, clerk: Clerk, account: Account, news: News) -> bool:
+    """Take down one thing; False when it is to be told again."""
+    is_known = True
+    reported = REPORTED.get(news.verdict)
+    if reported is not None:
+        report = Report(reported, *_why(news.verdict, news.code))
+        told = None
+        if news.notification_id is not None:
+            told = await delivery.report_on(transaction, news.notification_id, account.provider, report)
+        elif news.provider_message_id is not None:
+            told = await delivery.report(transaction, account.provider, news.provider_message_id, report)
+        is_recent = news.occurred_at is None or clerk.now - news.occurred_at < WRITTEN_WITHIN
+        # Of a message that is not ours, sent through the same account, it is told for ever in vain: by age it ends.
+        is_known = told is not None or news.notification_id is None or not is_recent
+    if news.recipient is not None:
+        if news.verdict is Verdict.RESUBSCRIBED:
+            hasher = suppressions.hasher_of(clerk.keyring)
+            await suppressions.release(transaction.connection, hasher, account.channel, news.recipient, None)
+        else:
+            await _silence(transaction, clerk, account.channel, news.recipient, news.verdict)
+    return is_known
+
+
+async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str, verdict: Verdict) -> None:
+    reason = SILENCING.get(verdict)
+    if reason is None:
+        return
+    is_passing = channel is Channel.SMS and reason is SuppressionReason.BOUNCE
+    await suppressions.suppress(
+        transaction.connection,
+        suppressions.hasher_of(clerk.keyring),
+        channel,
+        recipient,
+        reason,
+        expires_at=clerk.now + PHONE_SILENCE if is_passing else None,
+    )
+
+
+def _why(verdict: Verdict, code: str | None) -> tuple[str | None, str | None]:
+    if verdict is Verdict.DELIVERED:
+        return None, None
+    return verdict.name.lower(), f"the provider reports {code}" if code else "the provider reports it"

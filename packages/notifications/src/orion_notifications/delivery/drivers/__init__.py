@@ -1,0 +1,1 @@
+"""Drivers: one for each provider, by its own protocol."""
