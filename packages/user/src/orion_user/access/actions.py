@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.errors import Problem
+from orion_core.rights.caller import Caller
 from orion_core.rights.decisions import Ground
 from orion_user.access import store
-from orion_user.access.rules import Caller, EffectivePermission, HeldRole, effective_permissions, may_as_much
+from orion_user.access.rules import EffectivePermission, HeldRole, effective_permissions, may_as_much
 
 
 @dataclass(frozen=True)

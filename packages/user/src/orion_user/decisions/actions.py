@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
 from orion_core.errors import Problem
+from orion_core.rights.caller import caller
 from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Decision, Ground, Reason, Saying, decide
 from orion_user.access import actions as access
 from orion_user.access import guard
-from orion_user.access.rules import caller
 from orion_user.decisions import rules
 from orion_user.decisions.rules import Nearest, Question, Resource, Subject
 
