@@ -18,6 +18,8 @@ from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
+from orion_core.rights.client import RightsClient
+from orion_core.rights.decider import Decider
 from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
@@ -27,6 +29,7 @@ from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.erasures import routes as erasures
 from orion_notifications.events import Consumer
+from orion_notifications.guard import Guard
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
 from orion_notifications.service import service
@@ -59,7 +62,9 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         settings, "notifications", key, http, database, clock, consumer(settings, queue, clock, Outbox(feed)).handlers()
     )
 
-    user = _user(settings, key, http, database, clock, queue)
+    tokens = _tokens_for_user(settings, key, http, clock)
+    user = _user(settings, tokens, http, database, clock, queue)
+    guard = Guard(Decider(RightsClient(http, settings.user_url, tokens).refresh), database, clock)
 
     async def queue_fault() -> str | None:
         return await fault(database)
@@ -69,7 +74,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         title="Orion notifications",
         settings=settings,
         database=database,
-        components=Components(database, clock, Cursors(settings.sealing_keys), auth.authenticate),
+        components=Components(database, clock, Cursors(settings.sealing_keys), auth.authenticate, guard.require),
         routes=ROUTES,
         routers=[feed_routes(feed, auth.authenticate, PREFIX)],
         background=[
@@ -106,17 +111,22 @@ def user_consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock) -
     )
 
 
+def _tokens_for_user(
+    settings: NotificationSettings, key: str | Signing, http: httpx.AsyncClient, clock: Clock
+) -> ServiceTokens:
+    bound = settings.dpop_required == "all"
+    return ServiceTokens(http, settings.auth_url, "notifications", key, clock, audience="user", bound=bound)
+
+
 def _user(
     settings: NotificationSettings,
-    key: str | Signing,
+    tokens: ServiceTokens,
     http: httpx.AsyncClient,
     database: Database,
     clock: Clock,
     queue: Wakeup,
 ) -> Follower:
     """What follows user, for invitations and choices. Metrics alone tell of it: mails of auth do not wait for user."""
-    bound = settings.dpop_required == "all"
-    tokens = ServiceTokens(http, settings.auth_url, "notifications", key, clock, audience="user", bound=bound)
     client = FeedClient("user", f"{settings.user_url}/user/v1/events", tokens, http)
     return Follower(client, database, clock, user_consumer(settings, queue, clock).handlers())
 

@@ -12,6 +12,7 @@ from orion_core.database import Database
 from orion_core.http.authentication import Authenticate
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
+from orion_notifications.guard import Require
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Components:
     clock: Clock
     cursors: Cursors
     authenticate: Authenticate
+    require: Require
+    """What an administrator's route asks first: `await wired.require(claims, "notification:read")`."""
 
 
 async def _components(request: Request) -> Components:

@@ -12,8 +12,9 @@ from orion_contracts.claims import AccessClaims
 from orion_contracts.event import Event
 from orion_core.database import Database, Transaction
 from orion_core.events.outbox import Outbox
+from orion_core.rights.caller import caller
 from orion_user.access import guard
-from orion_user.access.rules import EVERYWHERE, Place, caller
+from orion_user.access.rules import EVERYWHERE, Place
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
 from orion_user.components import Claims, Wired

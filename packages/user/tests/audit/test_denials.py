@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-from orion_user.audit import denials
-from orion_user.audit.denials import MOST_IN_A_WINDOW, MOST_KNOWN, WINDOW, Denials
+from orion_core.rights import denials
+from orion_core.rights.denials import MOST_IN_A_WINDOW, MOST_KNOWN, WINDOW, SeenDenials
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_the_same_attempt_is_written_once_a_minute_and_the_others_are_counted() -> None:
-    seen = Denials()
+    seen = SeenDenials()
     assert seen.admit("ada", NOON) == 0
     assert [seen.admit("ada", NOON + timedelta(seconds=n)) for n in range(1, 60)] == [None] * 59
     assert seen.admit("bob", NOON) == 0
@@ -17,7 +17,7 @@ def test_the_same_attempt_is_written_once_a_minute_and_the_others_are_counted() 
 
 
 def test_a_flood_of_different_attempts_is_bounded_in_entries_and_memory() -> None:
-    seen = Denials()
+    seen = SeenDenials()
     written = 0
     for minute in range(50):
         for n in range(1_000):

@@ -174,11 +174,14 @@ async def test_another_service_decides_in_its_own_memory(
 
     http.event_hooks["response"].append(note)
 
-    async def token() -> str:
-        service = bearer("notifications", client_id="notifications", sid=None, scope="events:read")
-        return service["Authorization"].partition(" ")[2]
+    class Tokens:
+        async def headers(self, method: str, url: str) -> dict[str, str]:
+            return bearer("notifications", client_id="notifications", sid=None, scope="events:read")
 
-    decider = Decider(RightsClient(http, "http://user", token).refresh)
+        def forget(self) -> None:
+            raise AssertionError("it is a good one")
+
+    decider = Decider(RightsClient(http, "http://user", Tokens()).refresh)
     now = auth.clock()
     assert not (await decider.rights(ada.user_id)).allows("content:update", now)
     await giver.role(ada.user_id, "editor", now)

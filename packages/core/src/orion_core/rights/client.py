@@ -4,7 +4,6 @@
 is still the present one. So a request costs one round trip, whatever it decides from then on.
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Self
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Ground
+from orion_core.service_token import Tokens
 
 
 class GroundFacts(BaseModel):
@@ -68,22 +68,26 @@ class RightsDocument(BaseModel):
 
 
 class RightsClient:
-    """Asks user for rights; `refresh` is what a `Decider` is made of. `token` gives an access token for user."""
+    """Asks user for rights; `refresh` is what a `Decider` is made of. `tokens` are those of this service for user."""
 
-    def __init__(self, http: httpx.AsyncClient, user_url: str, token: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, http: httpx.AsyncClient, user_url: str, tokens: Tokens) -> None:
         self._http = http
         self._url = f"{user_url}/user/v1/access/rights"
-        self._token = token
+        self._tokens = tokens
 
     async def refresh(self, subject_id: UUID, known: str | None) -> Rights | None:
         """The rights of a subject, or None when they are still those of the version `known`.
 
-        Raises httpx.HTTPError when user does not answer well: who cannot know must not decide.
+        Raises httpx.HTTPError when user does not answer well, ValueError when the answer is none: who cannot know must
+        not decide.
         """
-        headers = {"Authorization": f"Bearer {await self._token()}"}
+        url = f"{self._url}/{subject_id}"
+        headers = await self._tokens.headers("GET", url)
         if known is not None:
             headers["If-None-Match"] = f'"{known}"'
-        answer = await self._http.get(f"{self._url}/{subject_id}", headers=headers)
+        answer = await self._http.get(url, headers=headers)
         if answer.status_code == HTTPStatus.NOT_MODIFIED:
             return None
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            self._tokens.forget()
         return RightsDocument.model_validate_json(answer.raise_for_status().content).rights()

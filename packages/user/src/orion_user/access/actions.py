@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Database
 from orion_core.errors import Problem
+from orion_core.rights.caller import Caller
 from orion_core.rights.decisions import Saying
 from orion_user.access import store
-from orion_user.access.rules import Asked, Caller, EffectivePermission, HeldRole, effective_permissions, may_as_much
+from orion_user.access.rules import Asked, EffectivePermission, HeldRole, effective_permissions, may_as_much
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_contracts.claims import AccessClaims
 from orion_core.conditions.condition import Facts
 from orion_core.errors import Problem
+from orion_core.rights.caller import caller
 from orion_core.rights.decider import NOTHING
 from orion_core.rights.decisions import decide
-from orion_user.access import rules, store
+from orion_user.access import store
 from orion_user.access.rules import EVERYWHERE, Asked, Place
 from orion_user.permissions.rules import PermissionScope
 
@@ -37,7 +38,7 @@ async def require(
     """
     if await holds(connection, claims, permission, now, place):
         return
-    if not rules.caller(claims).carries(permission):
+    if not caller(claims).carries(permission):
         detail = f"This access token was not given {permission}; ask for one with that scope."
         raise PermissionDeniedError(claims, permission, place, detail)
     givers = await roles_with(connection, permission)
@@ -48,14 +49,14 @@ async def holds(
     connection: AsyncConnection, claims: AccessClaims, permission: str, now: datetime, place: Place = EVERYWHERE
 ) -> bool:
     """The same as an answer, for what is shown to some and refused to nobody."""
-    caller = rules.caller(claims)
-    if caller.holds_everything:
+    who = caller(claims)
+    if who.holds_everything:
         return True
-    if not caller.carries(permission):
+    if not who.carries(permission):
         return False
-    if caller.is_service_key:
+    if who.is_service_key:
         return True
-    return caller.user_id is not None and await _decide(connection, caller.user_id, permission, now, place)
+    return who.user_id is not None and await _decide(connection, who.user_id, permission, now, place)
 
 
 async def _decide(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:

@@ -24,9 +24,9 @@ from orion_core.http.context import IpAddress
 from orion_core.http.rate_limit import RateLimitState, too_many_requests
 from orion_core.ids import uuid7_at
 from orion_core.networks import network
+from orion_core.rights.caller import caller as who_calls
 from orion_user.access import actions as access
 from orion_user.access import guard
-from orion_user.access import rules as rights
 from orion_user.api_keys import rules, store
 from orion_user.api_keys.rules import MOST_KEYS, MOST_REPORTS, WINDOW, Ends
 from orion_user.api_keys.shapes import ApiKeyChanges, ApiKeyShape, IssuedApiKey, NewApiKey, NewServiceKey
@@ -267,7 +267,7 @@ async def _require_held(connection: AsyncConnection, caller: Caller, scopes: lis
             await guard.require(connection, caller.claims, scope, caller.now)
         return
     held = {each.permission for each in (await access.of_user(connection, caller.owner, caller.now)).permissions}
-    carries = rights.caller(caller.claims).carries
+    carries = who_calls(caller.claims).carries
     if lacking := [scope for scope in scopes if scope not in held or not carries(scope)]:
         detail = f"You may not do this yourself: {', '.join(lacking)}. GET /user/v1/me lists what you may."
         raise invalid_field("/scopes", "scope_not_held", detail)

@@ -12,10 +12,11 @@ from orion_contracts.claims import AccessClaims
 from orion_core.database import Database
 from orion_core.errors import Problem
 from orion_core.gathering import Gathering
+from orion_core.rights.caller import caller
 from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Decision, Ground, Reason, Saying, decide
 from orion_user.access import guard
-from orion_user.access.rules import Asked, caller
+from orion_user.access.rules import Asked
 from orion_user.decisions import rules, store
 from orion_user.decisions.rules import Nearest, Question, Resource, Subject
 

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
 from orion_core.errors import Problem
-from orion_user.access.rules import Caller, Place, caller
+from orion_core.rights.caller import Caller, caller
+from orion_user.access.rules import Place
 from orion_user.delegation import store
 from orion_user.delegation.rules import not_held
 from orion_user.permissions.rules import PermissionScope

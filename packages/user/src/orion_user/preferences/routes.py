@@ -14,9 +14,9 @@ from orion_core.http.authentication import user_id
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 from orion_core.http.shapes import RequestShape
+from orion_core.rights.caller import caller
 from orion_user.access import guard
 from orion_user.access.actions import require_rank
-from orion_user.access.rules import caller
 from orion_user.audit.actions import Actor
 from orion_user.components import Claims, Components, Wired
 from orion_user.preferences import actions

@@ -14,7 +14,28 @@ USERS, ROLE_MANAGEMENT, PERMISSION_MANAGEMENT, CONTENT, SYSTEM = (
 
 
 API_KEYS = "API Key Management"
+MESSAGES, TEMPLATES, DELIVERY = "Message Management", "Template Management", "Delivery Management"
 API_KEYS_ADMIN = ("api_key:read", "api_key:revoke")
+NOTIFICATIONS_ADMIN = (
+    "notification:read",
+    "notification:send",
+    "notification:update",
+    "notification_rule:read",
+    "notification_rule:update",
+    "batch:read",
+    "batch:create",
+    "batch:update",
+    "suppression:read",
+    "suppression:update",
+    "template:read",
+    "template:create",
+    "template:update",
+    "template:publish",
+    "template:delete",
+    "provider:read",
+    "queue:read",
+    "queue:update",
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +91,25 @@ PERMISSIONS = (
     ReferencePermission("api_key", "create", API_KEYS, "Make API keys for services"),
     ReferencePermission("api_key", "update", API_KEYS, "Change everybody's API keys"),
     ReferencePermission("api_key", "revoke", API_KEYS, "End everybody's API keys"),
+    ReferencePermission("notification", "read", MESSAGES, "See everybody's messages, and why they went out or did not"),
+    ReferencePermission("notification", "send", MESSAGES, "Send messages"),
+    ReferencePermission("notification", "update", MESSAGES, "Cancel, reschedule and retry messages"),
+    ReferencePermission("notification_rule", "read", MESSAGES, "See which events become which messages"),
+    ReferencePermission("notification_rule", "update", MESSAGES, "Change which events become which messages"),
+    ReferencePermission("batch", "read", MESSAGES, "See batches, their progress and their reports"),
+    ReferencePermission("batch", "create", MESSAGES, "Send one message to many"),
+    ReferencePermission("batch", "update", MESSAGES, "Change, pause, resume and cancel batches"),
+    ReferencePermission("suppression", "read", MESSAGES, "See whether an address is suppressed, and consents"),
+    ReferencePermission("suppression", "update", MESSAGES, "Suppress addresses, and let them be written to again"),
+    ReferencePermission("template", "read", TEMPLATES, "Read templates and their versions"),
+    ReferencePermission("template", "create", TEMPLATES, "Create templates"),
+    ReferencePermission("template", "update", TEMPLATES, "Write versions of templates"),
+    ReferencePermission("template", "publish", TEMPLATES, "Publish versions of templates, and go back to earlier ones"),
+    ReferencePermission("template", "delete", TEMPLATES, "Delete templates"),
+    ReferencePermission("provider", "read", DELIVERY, "See by which providers messages go, and how these are doing"),
+    ReferencePermission("provider", "configure", DELIVERY, "Change by which providers messages go, and their secrets"),
+    ReferencePermission("queue", "read", DELIVERY, "See what is waiting, and what was given up"),
+    ReferencePermission("queue", "update", DELIVERY, "Pause and resume channels"),
 )
 
 ROLES = (
@@ -96,14 +136,30 @@ ROLES = (
         "Admin",
         "Manages everything but grants past roles and settings of the services",
         "moderator",
-        ("role:create", "role:update", "role:delete", "role:assign", "system:read", "system:audit", *API_KEYS_ADMIN),
+        (
+            "role:create",
+            "role:update",
+            "role:delete",
+            "role:assign",
+            "system:read",
+            "system:audit",
+            *API_KEYS_ADMIN,
+            *NOTIFICATIONS_ADMIN,
+        ),
     ),
     ReferenceRole(
         "super_admin",
         "Super Admin",
         "May do everything",
         "admin",
-        ("permission:grant", "permission:revoke", "system:configure", "api_key:create", "api_key:update"),
+        (
+            "permission:grant",
+            "permission:revoke",
+            "system:configure",
+            "api_key:create",
+            "api_key:update",
+            "provider:configure",
+        ),
     ),
 )
 """The least first: each inherits from the one before it, so what stands here is only what a role adds."""

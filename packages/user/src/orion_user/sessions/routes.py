@@ -12,9 +12,9 @@ from starlette.responses import Response
 from orion_core.http.authentication import user_id as caller_id
 from orion_core.http.openapi import refusals
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.rights.caller import caller
 from orion_user.access import guard
 from orion_user.access.actions import require_rank
-from orion_user.access.rules import caller
 from orion_user.audit.actions import Actor
 from orion_user.components import Claims, Components, Wired
 from orion_user.sessions import actions

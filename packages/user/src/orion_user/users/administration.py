@@ -16,8 +16,8 @@ from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, not_found
 from orion_core.events.outbox import Outbox
 from orion_core.http.etags import etag
+from orion_core.rights.caller import Caller
 from orion_user.access.actions import require_rank
-from orion_user.access.rules import Caller
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
 from orion_user.users import actions as users

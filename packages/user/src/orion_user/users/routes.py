@@ -15,8 +15,8 @@ from orion_core.http.etags import etag, is_unchanged, require_match
 from orion_core.http.openapi import refusals
 from orion_core.http.shapes import Moment
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.rights.caller import caller
 from orion_user.access import guard
-from orion_user.access.rules import caller
 from orion_user.audit.actions import Actor
 from orion_user.components import Claims, Components, Wired
 from orion_user.users import administration

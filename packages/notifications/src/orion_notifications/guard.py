@@ -1,0 +1,83 @@
+"""Whether the caller may do what an administrator's route is about to do.
+
+The rights are user's, as they are at this moment: `Decider` asks user once for each request. A token can only take away
+from them. Programs that send do so with a service's API key, which carries what it may, so that nobody is asked.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import httpx
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from orion_contracts.claims import AccessClaims
+from orion_core.clock import Clock
+from orion_core.database import Database
+from orion_core.errors import Problem, unavailable
+from orion_core.rights.caller import Caller, caller
+from orion_core.rights.decider import Decider
+from orion_core.rights.denials import SeenDenials
+from orion_notifications import audit_trail
+from orion_notifications.audit_trail import Entry
+
+log = structlog.get_logger()
+
+Require = Callable[[AccessClaims, str], Awaitable[None]]
+"""`await require(claims, "notification:send")`: returns when the caller may, raises a 403 Problem otherwise."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Lets administrators and programs do what they were given; no transaction is open meanwhile."""
+
+    decider: Decider
+    database: Database
+    clock: Clock
+    denials: SeenDenials = field(default_factory=SeenDenials)
+
+    async def require(self, claims: AccessClaims, permission: str) -> None:
+        """Return when the caller has `permission`; else a 403 Problem, which stands in the audit trail.
+
+        503 when user cannot be asked: who cannot know must not decide.
+        """
+        who = caller(claims)
+        if who.holds_everything or (
+            who.carries(permission) and (who.is_service_key or await self._has(who, permission))
+        ):
+            return
+        await self._write_down(claims, permission)
+        raise _denied(who, permission)
+
+    async def _has(self, who: Caller, permission: str) -> bool:
+        if who.user_id is None:
+            return False
+        try:
+            rights = await self.decider.rights(who.user_id)
+        except (httpx.HTTPError, ValueError) as error:
+            log.warning("rights.unreachable", reason=type(error).__name__)
+            detail = "The user service, which knows who may do this, cannot be asked just now; try again."
+            raise unavailable("rights_unreachable", detail, 2) from error
+        return rights.allows(permission, self.clock())
+
+    async def _write_down(self, claims: AccessClaims, permission: str) -> None:
+        """A denial that cannot be written changes no answer: who is denied is denied."""
+        now = self.clock()
+        left_out = self.denials.admit((claims.client_id, claims.sub, permission), now)
+        if left_out is None:
+            return
+        new = {"permission": permission} | ({"left_out": left_out} if left_out else {})
+        entry = Entry("access.denied", "permission", permission, new=new, is_denied=True)
+        try:
+            async with self.database.transaction() as transaction:
+                await audit_trail.record(transaction, entry, now)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("audit.denial_not_written", reason=type(error).__name__)
+
+
+def _denied(who: Caller, permission: str) -> Problem:
+    if not who.carries(permission):
+        detail = f"This access token was not given {permission}; ask for one with that scope."
+    else:
+        detail = f"This needs {permission} everywhere. Whoever may role:assign or permission:grant can give it to you."
+    return Problem(403, "permission_denied", "Not allowed", detail)

@@ -1,0 +1,129 @@
+"""Administrators' routes: what user says counts, a token can only take away from it, and denials are written down."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from orion_contracts.claims import AccessClaims
+from orion_core.database import Database
+from orion_core.errors import Problem
+from orion_core.ids import uuid7
+from orion_core.rights.client import RightsClient
+from orion_core.rights.decider import Decider
+from orion_core.testing import MovableClock
+from orion_notifications.guard import Guard
+
+if TYPE_CHECKING:
+    from packages.notifications.tests.conftest import Query
+
+ADA = uuid7()
+
+
+def claims(sub: str = str(ADA), client_id: str = "web", sid: str | None = "s", scope: str = "") -> AccessClaims:
+    return AccessClaims(iss="i", aud="orion", sub=sub, client_id=client_id, sid=sid, scope=scope, exp=2, iat=1, jti="j")
+
+
+class Tokens:
+    """The service's own tokens, as far as a test sees them."""
+
+    async def headers(self, method: str, url: str) -> dict[str, str]:
+        return {"Authorization": "Bearer t"}
+
+    def forget(self) -> None:
+        pass
+
+
+class User:
+    """User, as far as it tells of rights: of Ada what it was told, of others nothing."""
+
+    def __init__(self) -> None:
+        self.granted: dict[str, bool] = {}
+        self.is_away = False
+        self.asked = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        if self.is_away:
+            raise httpx.ConnectError("away")
+        user_id = UUID(request.url.path.rpartition("/")[2])
+        version = f"v{hash(tuple(self.granted.items()))}"
+        if request.headers.get("if-none-match") == f'"{version}"':
+            return httpx.Response(304)
+        grounds = [_ground(name, denies) for name, denies in self.granted.items()] if user_id == ADA else []
+        document = {"subject_id": str(user_id), "version": version, "is_active": True, "grounds": grounds}
+        return httpx.Response(200, json=document)
+
+
+def _ground(permission: str, denies: bool) -> Mapping[str, Any]:
+    nowhere = dict.fromkeys(("scope_id", "role", "through", "expires_at"))
+    said = {"permission": permission, "denies": denies, "scope": "GLOBAL", "starts_at": "2020-01-01T00:00:00Z"}
+    return {"id": str(uuid7()), "conditions": (), **said, **nowhere}
+
+
+@pytest.fixture
+def user_service() -> User:
+    return User()
+
+
+@pytest.fixture
+def guard(database: Database, user_service: User, clock: MovableClock) -> Guard:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(user_service))
+    return Guard(Decider(RightsClient(http, "http://user", Tokens()).refresh), database, clock)
+
+
+async def test_what_user_has_granted_counts_from_the_next_request_on(guard: Guard, user_service: User) -> None:
+    with pytest.raises(Problem) as refused:
+        await guard.require(claims(), "notification:send")
+    assert (refused.value.status, refused.value.code) == (403, "permission_denied")
+    user_service.granted["notification:send"] = False
+    await guard.require(claims(), "notification:send")
+    user_service.granted["notification:send"] = True
+    with pytest.raises(Problem, match="notification:send"):
+        await guard.require(claims(), "notification:send")
+
+
+async def test_a_token_takes_away_and_gives_nothing(guard: Guard, user_service: User) -> None:
+    user_service.granted["notification:read"] = False
+    with pytest.raises(Problem, match="was not given"):
+        await guard.require(claims(scope="notification:send"), "notification:read")
+    with pytest.raises(Problem, match="permission_denied"):
+        await guard.require(claims(scope="notification:send"), "notification:send")
+    await guard.require(claims(scope="notification:read"), "notification:read")
+
+
+async def test_the_operator_and_a_services_key_ask_nobody(guard: Guard, user_service: User) -> None:
+    user_service.is_away = True
+    await guard.require(claims("operator", "operator", None, "auth:admin"), "provider:configure")
+    shop = claims("service:shop", "orn_shop", "key", "notification:send")
+    await guard.require(shop, "notification:send")
+    with pytest.raises(Problem, match="was not given"):
+        await guard.require(shop, "notification:read")
+    # Another service's own token names no permission, whatever its scope is called.
+    with pytest.raises(Problem, match="permission_denied"):
+        await guard.require(claims("shop", "shop", None, "notification:send"), "notification:send")
+    assert user_service.asked == 0
+
+
+async def test_who_cannot_know_does_not_decide(guard: Guard, user_service: User) -> None:
+    user_service.is_away = True
+    with pytest.raises(Problem) as refused:
+        await guard.require(claims(), "notification:send")
+    assert (refused.value.status, refused.value.code) == (503, "rights_unreachable")
+
+
+async def test_denials_stand_in_the_audit_trail_once_a_minute(
+    guard: Guard, clock: MovableClock, query: "Query"
+) -> None:
+    for _ in range(3):
+        with pytest.raises(Problem):
+            await guard.require(claims(), "template:publish")
+    clock.advance(minutes=1)
+    with pytest.raises(Problem):
+        await guard.require(claims(), "template:publish")
+    events = await query("SELECT data FROM outbox WHERE type LIKE '%audit%' ORDER BY position NULLS LAST, id")
+    written = [event[0] for event in events]
+    assert [entry["status"] for entry in written] == ["DENIED", "DENIED"]
+    assert [entry["new"].get("left_out") for entry in written] == [None, 2]
