@@ -13,7 +13,7 @@ PAUSES = {
     "packages/core/src/orion_core/revocations.py",
     "packages/auth/src/orion_auth/sessions/idle.py",
     "packages/auth/src/orion_auth/social/keeping.py",
-    "packages/notifications/src/orion_notifications/delivery/dispatch.py",
+    "packages/notifications/src/orion_notifications/delivery/outcomes.py",
     "packages/user/src/orion_user/erasures/purging.py",
 }
 """Where it only says how long to wait, so that many do not try again at the same moment."""

@@ -6,7 +6,7 @@ user of its connection: settings are made with SET LOCAL, advisory locks with pg
 statement was interrupted is closed, not kept.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -82,7 +82,15 @@ class Database:
         self._kept: AsyncConnection | None = None
 
     @classmethod
-    def connect(cls, url: str, *, role: str | None, application: str, pool_size: int = 10) -> Self:
+    def connect(
+        cls,
+        url: str,
+        *,
+        role: str | None,
+        application: str,
+        pool_size: int = 10,
+        server_settings: Mapping[str, str] | None = None,
+    ) -> Self:
         """A pool for `url` whose connections act as `role`. Connects when first used.
 
         `application` is shown in pg_stat_activity. The timeouts end what a stuck caller left open, and the
@@ -96,6 +104,7 @@ class Database:
             "statement_timeout": "30s",
             "idle_in_transaction_session_timeout": "30s",
             "client_connection_check_interval": "2s",
+            **(server_settings or {}),
         }
         if role is not None:
             settings["role"] = role

@@ -68,6 +68,42 @@ HASHING_REFUSED = Counter(
     registry=REGISTRY,
 )
 
+NOTIFICATIONS_CLAIMED = Counter(
+    "orion_notifications_claimed_total", "Notifications taken from the queue.", ["channel"], registry=REGISTRY
+)
+NOTIFICATIONS_WAITS = Histogram(
+    "orion_notifications_wait_seconds",
+    "How long what had waited longest of a claim had been due, by its priority.",
+    ["priority"],
+    registry=REGISTRY,
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 2.5, 10, 60, 600),
+)
+NOTIFICATIONS_FINISHED = Counter(
+    "orion_notifications_finished_total",
+    "Claims written back, by what follows; DELIVERED and SENT have left.",
+    ["next"],
+    registry=REGISTRY,
+)
+NOTIFICATIONS_WAITING = Gauge(
+    "orion_notifications_waiting_seconds",
+    "How long the notification that has been due longest, of a channel that is not paused, has been due.",
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+NOTIFICATIONS_OVERDUE = Gauge(
+    "orion_notifications_overdue_seconds",
+    "How long ago the lease ran out that ran out first and was not taken back.",
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+NOTIFICATIONS_BROKEN = Gauge(
+    "orion_notifications_broken",
+    "Rows that break an invariant of the queue, in the last sample; always 0.",
+    ["invariant"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
+
 
 def exposition() -> bytes:
     """All metrics in Prometheus' text format."""

@@ -9,7 +9,7 @@ from orion_core.logs import configure_logs
 from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import in_app
-from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
+from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
 from orion_notifications.delivery.email import Server, SmtpChannel
 from orion_notifications.delivery.sms import SmsChannel
@@ -36,7 +36,9 @@ async def work(
     """Send as these settings say, and tell at `host` and `port` how it goes."""
     url = settings.database_url
     role = service_role("notifications")
-    database = Database.connect(url, role=role, application="orion notifications worker", pool_size=4)
+    database = Database.connect(
+        url, role=role, application="orion notifications worker", pool_size=4, server_settings=GENERIC_PLANS
+    )
     queue = Wakeup(url, QUEUE_CHANNEL)
     mail = SmtpChannel(_server(settings), settings.sender, clock)
     sms = _sms(settings)
@@ -44,7 +46,8 @@ async def work(
         database=database,
         queue=queue,
         keyring=settings.sealing_keys,
-        channels={Channel.EMAIL: mail.send, Channel.IN_APP: in_app.send} | ({Channel.SMS: sms.send} if sms else {}),
+        channels={Channel.EMAIL: mail.send} | ({Channel.SMS: sms.send} if sms else {}),
+        at_once={Channel.IN_APP: in_app.deliver},
         clock=clock,
         pace=pace or Pace(),
     )

@@ -1,5 +1,6 @@
 """Trying again: always later, never too late, never for ever."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from orion_notifications.delivery.rules import (
     FIRST_DELAY,
     LONGEST_DELAY,
+    LONGEST_RETRY_AFTER,
     SHORTEST_DELAY,
     AttemptStatus,
     Failure,
@@ -73,3 +75,20 @@ def test_what_a_stopped_worker_hands_back_is_due_at_once() -> None:
     assert verdict(unknown, 2) == Verdict(Next.QUEUED)
     assert verdict(unknown, 3) == Verdict(Next.FAILED)
     assert verdict(not_tried, 3) == Verdict(Next.QUEUED)
+
+
+@given(attempts, chances, st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=30)))
+def test_no_try_comes_before_the_provider_wants_it(attempt: int, chance: float, retry_after: timedelta) -> None:
+    for status in (AttemptStatus.RATE_LIMITED, AttemptStatus.NOT_TRIED):
+        failure = replace(PASSING, status=status, retry_after=retry_after)
+        verdict = after_failure(failure, attempts=attempt, max_attempts=99, now=NOON, expires_at=None, chance=chance)
+        assert verdict.next is Next.QUEUED
+        assert verdict.delay >= min(retry_after, LONGEST_RETRY_AFTER)
+        assert verdict.delay <= max(LONGEST_DELAY, min(retry_after, LONGEST_RETRY_AFTER) + SHORTEST_DELAY)
+
+
+def test_what_was_not_tried_goes_back_however_often_it_was() -> None:
+    """No room with any provider is no failure of the message: it does not use up its tries."""
+    failure = replace(LASTING, status=AttemptStatus.NOT_TRIED, retry_after=timedelta(seconds=30))
+    verdict = after_failure(failure, attempts=99, max_attempts=3, now=NOON, expires_at=None, chance=0)
+    assert verdict == Verdict(Next.QUEUED, timedelta(seconds=30))

@@ -74,8 +74,8 @@ async def test_a_worker_that_is_killed_loses_nothing(
     async with working(QUICK):
         await mailbox.wait_for("bob@example.com")
     states = await query(
-        "SELECT attempt_number, status, error_code FROM delivery_attempts "
-        "WHERE provider IS DISTINCT FROM 'inbox' ORDER BY 1"
+        "SELECT a.attempt_number, a.status, a.error_code FROM delivery_attempts a "
+        "JOIN notifications n ON n.id = a.notification_id WHERE n.channel = 'EMAIL' ORDER BY 1"
     )
     assert states == [(1, "UNKNOWN", "lease_expired"), (2, "SUCCESS", None)]
     assert await query("SELECT status, attempts FROM notifications WHERE channel = 'EMAIL'") == [("SENT", 2)]
@@ -168,7 +168,7 @@ async def test_stopping_finishes_what_is_in_hand(
 async def test_a_stopped_worker_hands_back_what_is_still_on_its_way(
     auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
 ) -> None:
-    pace = Pace(slots=4, poll_seconds=0.05, stop_seconds=0.5)
+    pace = Pace(slots=4, urgent_slots=0, poll_seconds=0.05, stop_seconds=0.5)
     for number in range(6):
         await auth.bring(auth.verification(await auth.register(), f"user{number}@example.com"))
 
@@ -295,7 +295,14 @@ async def slow_server(seconds: float) -> "AsyncGenerator[int]":
 
 VICTIM = """
 import asyncio
-from orion_notifications.delivery.dispatch import Pace
+from orion_core.sealing import Keyring
+from orion_core.testing import MovableClock
+from orion_core.wakeup import Wakeup
+from orion_notifications.delivery.dispatch import Dispatcher, Pace, admit_all
+from orion_notifications.delivery.messages import Admit, AtOnce, Claimed, Message, Receipt, Ruling
+from orion_notifications.delivery.rules import Next
+from orion_notifications.kinds import Channel
+from packages.notifications.tests.delivery.test_queue import add
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.worker import work
 asyncio.run(work(NotificationSettings.load(), asyncio.Event(), pace=Pace(lease_seconds=3, send_seconds=30)))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from orion_core.database import Database
 from orion_core.ids import uuid7
-from orion_notifications.notifications.rules import SUCCESSORS, NotificationStatus
+from orion_notifications.notifications.rules import SUCCESSORS, TAKEN_AT_ONCE, NotificationStatus
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query
@@ -20,8 +20,9 @@ STAMPS = "processing_at = now(), sent_at = now(), delivered_at = now(), failed_a
 
 
 def may_follow(present: NotificationStatus, following: NotificationStatus) -> bool:
-    """Staying is always allowed."""
-    return present is following or following in SUCCESSORS.get(present, frozenset())
+    """Staying is always allowed. `STAMPS` say that a worker has had it."""
+    at_once = TAKEN_AT_ONCE if present is NotificationStatus.QUEUED else frozenset[NotificationStatus]()
+    return present is following or following in SUCCESSORS.get(present, frozenset()) | at_once
 
 
 def paths(status: NotificationStatus, seen: tuple[NotificationStatus, ...] = ()) -> Iterator[list[NotificationStatus]]:
@@ -45,6 +46,12 @@ async def test_the_database_agrees_with_the_rules(database: Database, query: "Qu
             else:
                 with pytest.raises(IntegrityError, match="cannot go from"):
                     await go(database, notification_id, following)
+
+
+async def test_nothing_is_sent_that_no_worker_has_had(query: "Query") -> None:
+    await add(query)
+    with pytest.raises(IntegrityError, match="cannot go from"):
+        await query("UPDATE notifications SET status = 'DELIVERED', sent_at = now(), delivered_at = now()")
 
 
 async def test_what_is_sent_says_when(query: "Query") -> None:

@@ -1,5 +1,6 @@
 """What can be done with the queue."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,12 +11,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.database import Database, Transaction
 from orion_core.sealing import Keyring, place
 from orion_core.wakeup import Wakeup
-from orion_notifications.delivery import store
+from orion_notifications.delivery import invariants, metrics, store
+from orion_notifications.delivery.messages import Report, Told, Waiting
 from orion_notifications.delivery.rules import SECRETS_COLUMN
-from orion_notifications.kinds import Priority
+from orion_notifications.kinds import Channel, Priority
 
 QUEUE_CHANNEL = "queue"
 """NOTIFY channel on which workers are woken."""
+
+GENERIC_PLANS = {"plan_cache_mode": "force_generic_plan"}
+"""For connections of workers. PostgreSQL would plan the check of every foreign key to `notifications` anew, for every
+row: pruning its partitions while planning looks cheaper to it than while executing, and costs ten times as much."""
 
 LONGEST_WAIT_SECONDS = 60.0
 LONGEST_OVERDUE_SECONDS = 30.0
@@ -41,17 +47,57 @@ async def enqueue(
     transaction.after_commit(queue.ring)
 
 
+async def enqueue_many(transaction: Transaction, queue: Wakeup, rows: Sequence[Waiting]) -> None:
+    """Have many notifications sent, in the transaction that records them."""
+    await store.enqueue_many(transaction.connection, rows)
+    transaction.after_commit(queue.ring)
+
+
+async def withdraw(transaction: Transaction, notification_id: UUID) -> bool:
+    """Take a notification out of the queue, unless a worker has it or it has left.
+
+    Whoever does so says in the record, in the same transaction, what has become of it.
+    """
+    return await store.withdraw(transaction.connection, notification_id)
+
+
+async def reschedule(transaction: Transaction, notification_id: UUID, due_at: datetime) -> bool:
+    """Have a notification sent at another time, unless a worker has it or it has left."""
+    return await store.reschedule(transaction.connection, notification_id, due_at)
+
+
+async def report(transaction: Transaction, provider: str, provider_message_id: str, what: Report) -> Told | None:
+    """Take down what a provider tells of a message later; None when it is about none that is known to have left.
+
+    It may come before the worker has written that the provider has the message: who asks again is answered then.
+    """
+    return await store.report(transaction.connection, provider, provider_message_id, what)
+
+
+async def pause(transaction: Transaction, channel: Channel, *, reason: str, by: str) -> None:
+    """Have workers take nothing of a channel, from their next claim on. What they have in hand they finish."""
+    await store.pause(transaction.connection, channel, reason, by)
+
+
+async def resume(transaction: Transaction, queue: Wakeup, channel: Channel) -> bool:
+    """Let a channel send again; whether it was paused."""
+    transaction.after_commit(queue.ring)
+    return await store.resume(transaction.connection, channel)
+
+
 async def fault(database: Database) -> str | None:
-    """What is wrong with the queue, if anything; for `/readyz`."""
+    """What is wrong with the queue, if anything; for `/readyz`. Metrics tell of broken invariants too."""
     try:
         async with database.autocommit() as connection:
-            health = await store.health(connection, SAMPLE)
+            health = await store.health(connection)
+            found = await invariants.broken(connection, SAMPLE, LONGEST_OVERDUE_SECONDS)
     except (SQLAlchemyError, OSError) as error:
         return f"it cannot be asked ({type(error).__name__})"
-    if health.unqueued or health.finished_in_queue:
-        return f"invariants are broken: {health.unqueued} unqueued, {health.finished_in_queue} finished but queued"
+    metrics.tell_health(health, found)
     if health.overdue_seconds > LONGEST_OVERDUE_SECONDS:
         return f"a lease ran out {health.overdue_seconds:.0f} s ago and no worker has taken it back; is one running?"
-    if health.waiting_seconds > LONGEST_WAIT_SECONDS:
+    if found:
+        return "invariants are broken: " + ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
+    if min(health.waiting_seconds, health.idle_seconds) > LONGEST_WAIT_SECONDS:
         return f"a notification has been due for {health.waiting_seconds:.0f} s; is a worker running?"
     return None

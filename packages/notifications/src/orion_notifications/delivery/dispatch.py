@@ -1,16 +1,18 @@
 """The loop of a worker: claim, send, write back.
 
-Claims and write-backs are batches; what lies between them is one task per message and outside any transaction. Results
-are written back as they come, so a slow receiver holds up nobody but itself. Whatever happens to this process, a lease
-runs out and another worker takes over.
+Claims and write-backs are batches. Between them lies one task per message where a channel waits for somebody, and
+nothing but a function call where it does not; all of it outside any transaction. Results are written back as they come,
+so a slow receiver holds up nobody but itself. Whatever happens to this process, a lease runs out and another worker
+takes over.
 """
 
 import asyncio
-import random
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from datetime import timedelta
+from operator import attrgetter
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,47 +21,44 @@ from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.sealing import Keyring
 from orion_core.wakeup import Wakeup
-from orion_notifications.delivery import store
-from orion_notifications.delivery.messages import Claimed, Message, NotDeliveredError, Outcome, Receipt, Send
+from orion_notifications.delivery import lease_store as store
+from orion_notifications.delivery import metrics, outcomes
+from orion_notifications.delivery.lanes import Lane
+from orion_notifications.delivery.messages import (
+    Admit,
+    AtOnce,
+    Claimed,
+    Message,
+    NotDeliveredError,
+    Outcome,
+    Receipt,
+    Ruling,
+    Send,
+)
+from orion_notifications.delivery.pace import Pace, cancel, first_of
 from orion_notifications.delivery.prepare import prepare
-from orion_notifications.delivery.rules import AttemptStatus, Failure, after_failure
-from orion_notifications.kinds import Category, Channel
+from orion_notifications.delivery.rules import AttemptStatus, Failure
+from orion_notifications.kinds import Channel
 from orion_notifications.templates.actions import Library
-from orion_notifications.templates.rules import Content
+from orion_notifications.templates.rules import Content, TemplateFaultError
 
 LARGEST_WRITE = 500
 DATABASE_PAUSE_SECONDS = 1.0
-CANCEL_SECONDS = 0.5
 WRITE_SECONDS = 1.5
 """For the last results to be written when the worker stops; what is not is left to its lease."""
-
-NOT_PREPARED = Failure(AttemptStatus.FAILURE, "not_prepared", "its template was not to be had", is_permanent=False)
-NOT_TRIED = Failure(AttemptStatus.NOT_TRIED, "worker_stopped", "the worker was stopped before", is_permanent=False)
-INTERRUPTED = Failure(
-    AttemptStatus.UNKNOWN, "worker_stopped", "the worker was stopped meanwhile; it may have left", is_permanent=False
-)
-SEND_TIMEOUT = Failure(AttemptStatus.TIMEOUT, "send_timeout", "the provider took too long", is_permanent=False)
+SLICE_SECONDS = 0.01
+"""How long a batch of a channel that waits for nobody keeps the others from the event loop."""
+SWEEP_SECONDS = 1.0
+"""How often, at most, the whole queue is looked through, and not only what came since the last claim."""
+SWEEP_SHARE = 20
+"""The look takes one part in so many of the time; with an old snapshot in the way it may take long."""
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How a worker goes about it. A try is cut off well before its lease ends."""
-
-    slots: int = 8
-    """Messages in hand at once, and so connections to a provider at most. None waits for another: one that did would be
-    late through no fault of its provider, could outlive its lease unsent, and would be in doubt if the worker died."""
-    lease_seconds: float = 60.0
-    prepare_seconds: float = 10.0
-    """For looking up its template and rendering it."""
-    send_seconds: float = 40.0
-    """For the provider to take it, from when it is ready to be handed over."""
-    poll_seconds: float = 1.0
-    """How late a message is at most when a wake-up was lost, or a retry has become due."""
-    give_back_seconds: float = 5.0
-    stop_seconds: float = 6.0
-    """For messages that are on their way when the worker is to stop. Who stops processes kills them after ten."""
+async def admit_all(_: Sequence[Claimed]) -> Mapping[UUID, Ruling]:
+    """Nothing is held back."""
+    return {}
 
 
 class Dispatcher:
@@ -74,19 +73,32 @@ class Dispatcher:
         channels: Mapping[Channel, Send],
         clock: Clock,
         pace: Pace,
+        at_once: Mapping[Channel, AtOnce] | None = None,
+        admit: Admit = admit_all,
     ) -> None:
         self._database = database
         self._queue = queue
         self._keyring = keyring
         self._channels = channels
+        self._at_once = at_once or {}
         self._clock = clock
         self._pace = pace
+        self._admit = admit
         self._library = Library(database)
+        self._lanes = {channel: self._lane(channel) for channel in Channel}
         self._sending: set[asyncio.Task[None]] = set()
-        self._outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
-        self._slots_changed = asyncio.Event()
-        self._in_hand = 0
+        self._outcomes: asyncio.Queue[tuple[Claimed, Outcome]] = asyncio.Queue()
+        self._room_made = asyncio.Event()
+        self._suspect: UUID | None = None
+        """In hand, one at a time: its last worker did not come back, and it may be why."""
+        self._next_sweep = 0.0
         self._is_stopping = False
+
+    def _lane(self, channel: Channel) -> Lane:
+        """Of a channel that nothing is set up for, messages fail at once."""
+        if channel in self._at_once or channel not in self._channels:
+            return Lane(channel, self._pace.batch, is_at_once=True, is_dead=channel not in self._at_once)
+        return Lane(channel, self._pace.slots, min(self._pace.urgent_slots, self._pace.slots - 1))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then end within `stop_seconds` and a little, with nothing left in hand."""
@@ -97,7 +109,7 @@ class Dispatcher:
             await asyncio.wait([taking, stopped], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._wind_up(taking)
-            await _cancel(stopped, *others)
+            await cancel(stopped, *others)
         if not taking.cancelled():
             taking.result()
 
@@ -109,207 +121,278 @@ class Dispatcher:
         """Let what is on its way arrive, and hand the rest back rather than leave it to its lease."""
         self._is_stopping = True
         await asyncio.wait([taking, *self._sending], timeout=self._pace.stop_seconds)
-        await _cancel(taking)
-        await _cancel(*self._sending)
+        await cancel(taking)
+        await cancel(*self._sending)
         with suppress(TimeoutError):
             async with asyncio.timeout(WRITE_SECONDS):
-                while self._in_hand:
-                    self._slots_changed.clear()
-                    await self._slots_changed.wait()
+                while any(lane.in_hand for lane in self._lanes.values()):
+                    self._room_made.clear()
+                    await self._room_made.wait()
 
     async def _take(self, stop: asyncio.Event) -> None:
         """Claim as much as there is room for; wait when there is no room, or nothing to do."""
-        room = self._pace.slots - self._in_hand
-        if room < max(1, self._pace.slots // 4):  # small claims cost as much as large ones
-            self._slots_changed.clear()
-            await _first(self._slots_changed.wait(), stop.wait())
-            return
-        news = asyncio.create_task(self._queue.wait(self._pace.poll_seconds))  # before looking, so no ring is missed
-        claimed = await self._claim(room)
-        for notification in claimed:
-            self._in_hand += 1
-            task = asyncio.create_task(self._work(notification))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-        if len(claimed) < room:
-            await _first(news, stop.wait())
-        news.cancel()
+        ring = self._queue.next_ring()  # before looking, so no ring is missed
+        self._room_made.clear()
+        claimed = await self._admitted(await self._claim())
+        batches = [
+            (lane, [each for each in claimed if each.channel is channel]) for channel, lane in self._lanes.items()
+        ]
+        for lane, batch in batches:
+            for each in [] if lane.is_at_once else batch:
+                task = asyncio.create_task(self._work(each))
+                self._sending.add(task)
+                task.add_done_callback(self._sending.discard)
+        for lane, batch in batches:
+            if lane.is_at_once and batch:
+                await self._deliver(lane, batch)
+        if not any(lane.is_worth_a_claim for lane in self._lanes.values()):
+            await first_of(self._queue.wait(self._pace.poll_seconds, ring), self._room_made.wait(), stop.wait())
 
-    async def _claim(self, room: int) -> list[Claimed]:
+    async def _claim(self) -> list[Claimed]:
+        began = _now()
+        everything = began >= self._next_sweep
+        asks = [ask for lane in self._lanes.values() if (ask := lane.ask(everything=everything))]
+        if not asks:
+            return []
+        lease, ageing = timedelta(seconds=self._pace.lease_seconds), timedelta(seconds=self._pace.ageing_seconds)
+        at_once = [lane.channel for lane in self._lanes.values() if lane.is_at_once]
         try:
             async with self._database.autocommit() as connection:
-                rows = await store.claim(connection, room, self._pace.lease_seconds)
+                lost = 0 if self._suspect else 1
+                claimed = await store.claim(connection, asks, lease, ageing, at_once=at_once, lost=lost)
         except (SQLAlchemyError, OSError) as error:
             log.warning("queue.unreachable", reason=type(error).__name__)
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
             return []
-        return [_claimed(dict(row)) for row in rows]
+        if everything:
+            self._next_sweep = _now() + max(SWEEP_SECONDS, SWEEP_SHARE * (_now() - began))
+        for ask in asks:
+            of_channel = [each for each in claimed if each.channel is ask.channel]
+            self._lanes[ask.channel].take(ask, of_channel)
+            if of_channel:
+                metrics.tell_claimed(ask.channel, of_channel)
+        claimed.sort(key=attrgetter("lost_leases"))
+        if claimed and claimed[-1].lost_leases:
+            self._suspect = claimed[-1].id
+        return claimed
+
+    async def _admitted(self, claimed: list[Claimed]) -> list[Claimed]:
+        """Those that go out now; of the others it is written why not. If that cannot be decided, none goes out."""
+        try:
+            rulings: Mapping[UUID, Ruling] = await self._admit(claimed) if claimed else {}
+        except asyncio.CancelledError:  # the worker stops: what it has in hand goes back
+            self._fail(claimed, outcomes.NOT_TRIED)
+            raise
+        except Exception:
+            log.exception("delivery.undecided", notifications=len(claimed))
+            self._fail(claimed, outcomes.UNDECIDED)
+            return []
+        if not rulings:
+            return claimed
+        for each in claimed:
+            if each.id in rulings:
+                self._settle(each, outcomes.ruled(each, rulings[each.id]))
+        return [each for each in claimed if each.id not in rulings]
+
+    async def _deliver(self, lane: Lane, batch: list[Claimed]) -> None:
+        """Send by a channel that waits for nobody: all in a row, and written back together."""
+        began = _now()
+        left = list(reversed(batch))
+        done: list[tuple[Claimed, Outcome]] = []
+        try:
+            await self._warm_up(batch)
+            until = began + min(self._pace.lease_seconds / 2, self._pace.prepare_seconds)
+            yielded = now = _now()
+            while left and now < until and not self._is_stopping:
+                if left[-1].id == self._suspect and done:
+                    await self._write(done)
+                    done = []
+                done.append((left[-1], await self._deliver_one(left[-1], now)))
+                left.pop()
+                now = _now()
+                if now - yielded > SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    yielded = now
+            lane.size(len(batch) - len(left) or 1, _now() - began)
+        except asyncio.CancelledError:
+            self._settle_all(done)
+            self._fail(left, outcomes.NOT_TRIED)
+            raise
+        self._fail(left, outcomes.NOT_TRIED if self._is_stopping else outcomes.OUT_OF_TIME)
+        await self._write(done)
+
+    async def _warm_up(self, batch: Sequence[Claimed]) -> None:
+        """Have the templates of a batch at hand, so that none of its messages has to wait for one."""
+        wanted = {(each.template_id, each.template_version, each.locale or "en") for each in batch}
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.prepare_seconds / 2):
+                for template_id, version, locale in wanted:
+                    if template_id is not None and version is not None:
+                        with suppress(TemplateFaultError, SQLAlchemyError, OSError):  # told of each message
+                            await self._library.get(template_id, version, locale)
+
+    async def _deliver_one(self, claimed: Claimed, began: float) -> Outcome:
+        try:
+            self._check(claimed)
+            message, content = await prepare(claimed, self._library, self._keyring)
+            receipt = self._at_once[claimed.channel](message)
+            return outcomes.sent(claimed, receipt, content, _milliseconds(began))
+        except NotDeliveredError as error:
+            return outcomes.failed(claimed, error.failure, self._clock, provider=error.provider)
+        except Exception as error:
+            return self._broken(claimed, error)
 
     async def _work(self, claimed: Claimed) -> None:
+        """Send by a channel that waits for somebody."""
         began: float | None = None
         try:
             message, content = await self._prepare(claimed)
             began = _now()
-            outcome = _sent(claimed, await self._hand_over(claimed.channel, message), content)
+            receipt = await self._hand_over(claimed.channel, message)
+            outcome = outcomes.sent(claimed, receipt, content, _milliseconds(began))
         except NotDeliveredError as error:
-            outcome = self._failed(claimed, error.failure, error.provider)
+            took = _milliseconds(began)
+            outcome = outcomes.failed(claimed, error.failure, self._clock, provider=error.provider, took=took)
         except asyncio.CancelledError:  # by `_wind_up` alone, which wants to know what has become of it
-            outcome = self._failed(claimed, NOT_TRIED if began is None else INTERRUPTED)
+            failure = outcomes.NOT_TRIED if began is None else outcomes.INTERRUPTED
+            outcome = outcomes.failed(claimed, failure, self._clock, took=_milliseconds(began))
         except Exception as error:
-            log.exception("delivery.failed", notification_id=str(claimed.id), channel=claimed.channel.name)
-            failure = Failure(AttemptStatus.FAILURE, "internal_error", type(error).__name__, is_permanent=False)
-            outcome = self._failed(claimed, failure)
-        took = None if began is None else round((_now() - began) * 1000)
-        self._outcomes.put_nowait(replace(outcome, response_time_ms=took))
+            outcome = self._broken(claimed, error)
+        self._settle(claimed, outcome)
+
+    def _check(self, claimed: Claimed) -> None:
+        if self._is_stopping:
+            raise NotDeliveredError(outcomes.NOT_TRIED)
+        if claimed.expires_at is not None and claimed.expires_at <= self._clock():
+            raise outcomes.not_delivered("expired", "it was not sent before it expired")
+        if self._lanes[claimed.channel].is_dead:
+            raise outcomes.not_delivered("no_provider", f"nothing is set up to send by {claimed.channel.name}")
 
     async def _prepare(self, claimed: Claimed) -> tuple[Message, Content | None]:
-        if self._is_stopping:
-            raise NotDeliveredError(NOT_TRIED)
-        if claimed.expires_at is not None and claimed.expires_at <= self._clock():
-            raise _not_delivered("expired", "it was not sent before it expired")
-        if claimed.channel not in self._channels:
-            raise _not_delivered("no_provider", f"nothing is set up to send by {claimed.channel.name}")
+        self._check(claimed)
         try:
             async with asyncio.timeout(self._pace.prepare_seconds):
                 return await prepare(claimed, self._library, self._keyring)
         except TimeoutError as error:
-            raise NotDeliveredError(NOT_PREPARED) from error
+            raise NotDeliveredError(outcomes.NOT_PREPARED) from error
 
     async def _hand_over(self, channel: Channel, message: Message) -> Receipt:
         try:
             async with asyncio.timeout(self._pace.send_seconds):
                 return await self._channels[channel](message)
         except TimeoutError as error:
-            raise NotDeliveredError(SEND_TIMEOUT) from error
+            raise NotDeliveredError(outcomes.SEND_TIMEOUT) from error
 
-    def _failed(self, claimed: Claimed, failure: Failure, provider: str | None = None) -> Outcome:
-        verdict = after_failure(
-            failure,
-            attempts=claimed.attempts,
-            max_attempts=claimed.max_attempts,
-            now=self._clock(),
-            expires_at=claimed.expires_at,
-            chance=random.random(),  # noqa: S311 - jitter
-        )
-        log.info(
-            "delivery.refused",
-            notification_id=str(claimed.id),
-            attempt=claimed.attempt,
-            error_code=failure.code,
-            next=verdict.next.name,
-        )
-        return Outcome(
-            claimed.id,
-            claimed.attempt,
-            claimed.attempt_id,
-            failure.status,
-            verdict.next,
-            delay=verdict.delay,
-            provider=provider,
-            status_code=failure.status_code,
-            error_code=failure.code,
-            error_message=failure.message,
-        )
+    def _broken(self, claimed: Claimed, error: Exception) -> Outcome:
+        log.error("delivery.failed", notification_id=str(claimed.id), channel=claimed.channel.name, exc_info=error)
+        failure = Failure(AttemptStatus.FAILURE, "internal_error", type(error).__name__, is_permanent=False)
+        return outcomes.failed(claimed, failure, self._clock)
+
+    def _fail(self, claimed: Sequence[Claimed], failure: Failure) -> None:
+        self._settle_all([(each, outcomes.failed(each, failure, self._clock)) for each in claimed])
+
+    def _settle(self, claimed: Claimed, outcome: Outcome) -> None:
+        self._outcomes.put_nowait((claimed, outcome))
+
+    def _settle_all(self, done: Sequence[tuple[Claimed, Outcome]]) -> None:
+        for claimed, outcome in done:
+            self._settle(claimed, outcome)
 
     async def _write_back(self) -> None:
         """Write results until cancelled: those that came while the last write was under way go together."""
         while True:
-            outcomes = [await self._outcomes.get()]
-            while not self._outcomes.empty() and len(outcomes) < LARGEST_WRITE:
-                outcomes.append(self._outcomes.get_nowait())
-            try:
-                await self._finish(outcomes)
-            except Exception:
-                log.exception("delivery.unwritable", notifications=[str(outcome.id) for outcome in outcomes])
-            self._in_hand -= len(outcomes)
-            self._slots_changed.set()
+            done = [await self._outcomes.get()]
+            while not self._outcomes.empty() and len(done) < LARGEST_WRITE:
+                done.append(self._outcomes.get_nowait())
+            await self._write(done)
 
-    async def _finish(self, outcomes: list[Outcome]) -> None:
+    async def _write(self, done: Sequence[tuple[Claimed, Outcome]]) -> None:
+        if not done:
+            return
+        try:
+            await self._finish([outcome for _, outcome in done])
+        except Exception:
+            log.exception("delivery.unwritable", notifications=[str(claimed.id) for claimed, _ in done[:20]])
+        for claimed, _ in done:
+            self._lanes[claimed.channel].release(claimed)
+            if claimed.id == self._suspect:  # it has come through, and the next one's turn is here
+                self._suspect = None
+                self._room_made.set()
+        if self._is_stopping or any(lane.is_worth_a_claim for lane in self._lanes.values()):
+            self._room_made.set()
+
+    async def _finish(self, finished: list[Outcome]) -> None:
         """Repeats until the database answers. The lease is the fence: a repetition after a lost reply is harmless."""
         while True:
             try:
                 async with self._database.autocommit() as connection:
-                    held = await store.finish(connection, outcomes)
+                    held = await store.finish(connection, finished)
             except (SQLAlchemyError, OSError) as error:
                 if _is_about_values(error):
-                    await self._finish_apart(outcomes)
+                    await self._finish_apart(finished)
                     return
                 log.warning("queue.unreachable", reason=type(error).__name__)
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)
                 continue
-            for lost in (outcome for outcome in outcomes if outcome.id not in held):
-                log.warning("delivery.lease_lost", notification_id=str(lost.id), attempt=lost.attempt)
+            if len(held) < len(finished):
+                for lost in (outcome for outcome in finished if outcome.id not in held):
+                    log.warning("delivery.lease_lost", notification_id=str(lost.id), attempt=lost.attempt)
+            metrics.tell_finished(finished)
             return
 
-    async def _finish_apart(self, outcomes: list[Outcome]) -> None:
-        """One result cannot be written: it must not keep the others from it. Its lease runs out."""
-        if len(outcomes) == 1:
-            log.error("delivery.unwritable", notification_id=str(outcomes[0].id), attempt=outcomes[0].attempt)
+    async def _finish_apart(self, finished: list[Outcome]) -> None:
+        """One result cannot be written: it must not keep the others from it.
+
+        It is written without words and content, since a message that has left is not to leave once more. If that does
+        not help either, its lease runs out.
+        """
+        if len(finished) > 1:
+            for outcome in finished:
+                await self._finish([outcome])
             return
-        for outcome in outcomes:
-            await self._finish([outcome])
+        (outcome,) = finished
+        log.error("delivery.unwritable", notification_id=str(outcome.id), attempt=outcome.attempt)
+        bare = Outcome(
+            outcome.id,
+            outcome.attempt,
+            outcome.attempt_status,
+            outcome.next,
+            outcome.delay_seconds,
+            outcome.due_at,
+            error_code=outcome.error_code,
+            ordering_key=outcome.ordering_key,
+        )
+        if bare != outcome:
+            await self._finish([bare])
 
     async def _give_back(self, stop: asyncio.Event) -> None:
-        """Return what other workers have left behind."""
+        """Return what other workers have left behind, and name the lane of what has none."""
         while not stop.is_set():
+            began = _now()
             with suppress(SQLAlchemyError, OSError):
                 async with self._database.autocommit() as connection:
                     returned = await store.give_back(connection, LARGEST_WRITE)
+                    adopted = await store.adopt(connection, LARGEST_WRITE)
                 if returned:
                     log.warning("queue.leases_expired", notifications=[str(id) for id in returned[:20]])
+                if returned or adopted:
                     self._queue.ring()
+                if LARGEST_WRITE in (len(returned), adopted):
+                    continue
+            pause = max(self._pace.give_back_seconds, SWEEP_SHARE * (_now() - began))
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), self._pace.give_back_seconds)
-
-
-def _claimed(row: dict[str, Any]) -> Claimed:
-    row["channel"] = Channel[row["channel"]]
-    row["category"] = Category[row["category"]]
-    return Claimed(**row)
-
-
-def _sent(claimed: Claimed, receipt: Receipt, content: Content | None) -> Outcome:
-    return Outcome(
-        claimed.id,
-        claimed.attempt,
-        claimed.attempt_id,
-        AttemptStatus.SUCCESS,
-        receipt.next,
-        provider=receipt.provider,
-        provider_message_id=receipt.provider_message_id,
-        status_code=receipt.status_code,
-        response=receipt.response,
-        content=content,
-    )
+                await asyncio.wait_for(stop.wait(), pause)
 
 
 def _is_about_values(error: Exception) -> bool:
-    """SQLSTATE class 22 (data exception) or 23 (integrity constraint violation): the same again would fail again."""
-    state = str(getattr(getattr(error, "orig", None), "sqlstate", "") or "")
-    return state.startswith(("22", "23"))
+    """Whether PostgreSQL refuses what is to be written, rather than being unable to write (SQLSTATE 22 and 23)."""
+    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(sqlstate, str) and sqlstate[:2] in {"22", "23"}
 
 
-def _not_delivered(code: str, message: str) -> NotDeliveredError:
-    return NotDeliveredError(Failure(AttemptStatus.FAILURE, code, message, is_permanent=True))
+def _milliseconds(began: float | None) -> int | None:
+    return None if began is None else round((_now() - began) * 1000)
 
 
 def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    """End these; again, if need be: before Python 3.12 `wait_for` loses a cancellation that comes with its result."""
-    while alive := [task for task in tasks if not task.done()]:
-        for task in alive:
-            task.cancel()
-        await asyncio.wait(alive, timeout=CANCEL_SECONDS)
-
-
-async def _first(*waiting: Any) -> None:
-    """Return when the first of them is done; the others are cancelled."""
-    tasks = [asyncio.ensure_future(each) for each in waiting]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
+    return time.monotonic()

@@ -4,6 +4,6 @@ from orion_notifications.delivery.messages import Message, Receipt
 from orion_notifications.delivery.rules import Next
 
 
-async def send(_: Message) -> Receipt:
+def deliver(_: Message) -> Receipt:
     """Deliver to the inbox."""
     return Receipt(Next.DELIVERED, provider="inbox")

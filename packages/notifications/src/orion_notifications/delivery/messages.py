@@ -1,30 +1,59 @@
 """What passes between the queue and the channels."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from orion_notifications.delivery.rules import AttemptStatus, Failure, Next
-from orion_notifications.kinds import Category, Channel
+from orion_notifications.delivery.rules import AttemptStatus, Failure, Next, Reported
+from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.templates.rules import Content
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """A notification that this process holds the lease of."""
+class Waiting:
+    """A notification that is to be sent, as the queue has it."""
 
+    notification_id: UUID
+    channel: Channel
+    priority: Priority
+    due_at: datetime | None = None
+    """Null: at once."""
+    ordering_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a provider says later of a message that it has taken. `code` is stable, for programs; `words` for people."""
+
+    status: Reported
+    code: str | None = None
+    words: str | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """Whom a report was about, and whether it is news: one that is late or repeated changes nothing."""
+
+    notification_id: UUID
+    is_news: bool
+
+
+class Claimed(NamedTuple):
+    """A notification that this process holds the lease of. A tuple, since there are tens of thousands a second."""
+
+    channel: Channel
+    category: Category
+    priority: Priority
+    variables: dict[str, Any]
     id: UUID
     attempt: int
     """The number of the claim, which is the fence."""
     attempts: int
     """How often it has been tried, with this time."""
-    attempt_id: UUID
     user_id: UUID | None
     type: str
-    channel: Channel
-    category: Category
     recipient: str | None
     recipient_name: str | None
     template_id: UUID | None
@@ -34,10 +63,35 @@ class Claimed:
     subject: str | None
     content: str | None
     html_content: str | None
-    variables: dict[str, Any]
-    sealed_variables: bytes | None = field(repr=False)
+    sealed_variables: bytes | None
     max_attempts: int
     expires_at: datetime | None
+    due_at: datetime
+    leased_at: datetime
+    ordering_key: str | None
+    lost_leases: int
+    """How often a worker did not come back with it."""
+
+    def __repr__(self) -> str:
+        return f"<notification {self.id}, claim {self.attempt}>"
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """Why a claimed notification does not go out now: decided at the last moment, so it is no try of it.
+
+    QUEUED puts it off until `due_at`; REJECTED, EXPIRED and CANCELLED end it. `code` is stable, for programs; `words`
+    are for people, and stand in the record.
+    """
+
+    next: Next
+    due_at: datetime | None
+    code: str
+    words: str
+
+
+Admit = Callable[[Sequence[Claimed]], Awaitable[Mapping[UUID, Ruling]]]
+"""Asked once for each batch that was claimed; what is not in the answer goes out."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +129,24 @@ class NotDeliveredError(Exception):
 Send = Callable[[Message], Awaitable[Receipt]]
 """A channel. Raises NotDeliveredError; may be cancelled at any moment."""
 
+AtOnce = Callable[[Message], Receipt]
+"""A channel that waits for nobody: hundreds of messages in a row need no task each. Raises NotDeliveredError."""
 
-@dataclass(frozen=True)
-class Outcome:
-    """One finished try, as it is written back. Fields named as the columns they go to."""
+
+class Outcome(NamedTuple):
+    """What became of one claim, as it is written back. Fields named as the columns they go to."""
 
     id: UUID
     attempt: int
-    attempt_id: UUID
-    attempt_status: AttemptStatus
+    attempt_status: AttemptStatus | None
+    """Null: a ruling kept it back, so there was no attempt."""
     next: Next
-    delay: timedelta = timedelta()
-    """Until the next try, when it goes back into the queue."""
+    delay_seconds: float | None = None
+    """Until the next try, when it goes back into the queue; null: at once."""
+    due_at: datetime | None = None
+    """The same as a moment, of what was put off."""
+    deferred_reason: str | None = None
+    """Why it was put off."""
     response_time_ms: int | None = None
     """What the channel took; null when it was never asked."""
     provider: str | None = None
@@ -95,5 +155,10 @@ class Outcome:
     response: str | None = None
     error_code: str | None = None
     error_message: str | None = None
-    content: Content | None = field(default=None, repr=False)
+    content: Content | None = None
     """What was sent, secrets masked, where it was rendered for this try."""
+    ordering_key: str | None = None
+    """Of which the next message's turn has come, unless this one goes back."""
+
+    def __repr__(self) -> str:
+        return f"<outcome of notification {self.id}, claim {self.attempt}: {self.next.name}>"

@@ -7,6 +7,8 @@ from enum import Enum, auto
 FIRST_DELAY = timedelta(seconds=4)
 LONGEST_DELAY = timedelta(hours=1)
 SHORTEST_DELAY = timedelta(seconds=1)
+LONGEST_RETRY_AFTER = timedelta(days=1)
+"""A provider that asks for more is asked again after this."""
 
 SECRETS_COLUMN = ("notifications", "sealed_variables")
 """Table and column that secret variables are sealed for."""
@@ -36,6 +38,17 @@ class Next(Enum):
     QUEUED = auto()
     FAILED = auto()
     EXPIRED = auto()
+    REJECTED = auto()
+    CANCELLED = auto()
+
+
+class Reported(Enum):
+    """What a provider tells of a message after it has taken it; the names are labels of `notification_status`."""
+
+    DELIVERED = auto()
+    BOUNCED = auto()
+    FAILED = auto()
+    REJECTED = auto()
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,8 @@ class Failure:
     message: str
     is_permanent: bool
     status_code: int | None = None
+    retry_after: timedelta | None = None
+    """How long the provider wants to be left alone (Retry-After, RFC 9110 §10.2.3)."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +77,25 @@ def after_failure(
 ) -> Verdict:
     """Try again, or give up: at once when it is permanent, else after `max_attempts` or when it would come too late.
 
-    What a stopped worker hands back is due at once: nobody has refused it.
+    What a stopped worker hands back is due at once: nobody has refused it. No try comes before `retry_after`.
     """
     if expires_at is not None and now >= expires_at:
         return Verdict(Next.EXPIRED)
-    if failure.status is AttemptStatus.NOT_TRIED:
-        return Verdict(Next.QUEUED)
-    if failure.is_permanent or attempts >= max_attempts:
+    is_tried = failure.status is not AttemptStatus.NOT_TRIED
+    if is_tried and (failure.is_permanent or attempts >= max_attempts):
         return Verdict(Next.FAILED)
-    if failure.status is AttemptStatus.UNKNOWN:
-        return Verdict(Next.QUEUED)
-    delay = backoff(attempts, chance)
-    if expires_at is not None and now + delay >= expires_at:
+    delay = _delay(failure, attempts, chance)
+    if delay and expires_at is not None and now + delay >= expires_at:
         return Verdict(Next.EXPIRED)
     return Verdict(Next.QUEUED, delay)
+
+
+def _delay(failure: Failure, attempts: int, chance: float) -> timedelta:
+    is_refused = failure.status not in (AttemptStatus.NOT_TRIED, AttemptStatus.UNKNOWN)
+    delay = backoff(attempts, chance) if is_refused else timedelta()
+    if failure.retry_after is None:
+        return delay
+    return max(delay, min(failure.retry_after, LONGEST_RETRY_AFTER) + SHORTEST_DELAY * chance)
 
 
 def backoff(attempt: int, chance: float) -> timedelta:

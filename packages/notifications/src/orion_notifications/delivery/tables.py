@@ -7,19 +7,19 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.retention.declarations import Follows, Months
+from orion_core.retention.declarations import Follows, Forever, Months
 from orion_core.tables import Identified, Timestamped, after_create, native_enum
 from orion_notifications.base import NEVER_DELETED, Table
 from orion_notifications.delivery.rules import AttemptStatus
-from orion_notifications.kinds import Priority
+from orion_notifications.kinds import Channel, Priority
 
 
 class QueuedNotification(Table):
     """One undelivered notification. The row exists exactly as long as the record is QUEUED or PROCESSING.
 
-    `lease_until` is set while a worker has it; `attempt` counts claims, tried or not, and is the fence: who completes
-    must name the number of the claim it holds. Rows of one `ordering_key` leave one after the other, in the order of
-    their ids.
+    `lease_until` is set while a worker has it, since `leased_at`; `attempt` counts claims, tried or not, and is the
+    fence: who completes must name the number of the claim it holds. Rows of one `ordering_key` leave one after the
+    other, in the order of their ids.
 
     Apart from the record, so that claiming touches 100 bytes and two small indexes instead of a kilobyte and eight. It
     has no timestamps of its own: they are the record's.
@@ -33,10 +33,22 @@ class QueuedNotification(Table):
     due_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]
     ordering_key: Mapped[str | None] = mapped_column(String(255))
+    channel: Mapped[Channel | None]
+    """The record's. Null: whoever queued it did not say; a worker looks it up before it can be claimed."""
+    leased_at: Mapped[datetime | None]
+    lost_leases: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    """How often a worker did not come back with it. Such a row is claimed by itself."""
 
     __table_args__ = (
         CheckConstraint("attempt >= 0", "attempt"),
-        Index("ix_notification_queue_due", "priority", "due_at", postgresql_where=text("lease_until IS NULL")),
+        Index(
+            "ix_notification_queue_lane",
+            "channel",
+            "priority",
+            "due_at",
+            postgresql_where=text("lease_until IS NULL AND lost_leases = 0"),
+        ),
+        Index("ix_notification_queue_lost", "due_at", postgresql_where=text("lease_until IS NULL AND lost_leases > 0")),
         Index("ix_notification_queue_leased", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
         Index(
             "ix_notification_queue_ordering_key",
@@ -60,8 +72,21 @@ ALTER TABLE notification_queue SET (
 after_create(QueuedNotification, QUEUE_STORAGE)
 
 
+class ChannelPause(Timestamped, Table):
+    """A channel that sends nothing for now. Messages of it wait, and leave once the row is gone."""
+
+    __tablename__ = "channel_pauses"
+
+    channel: Mapped[Channel] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(String(500))
+    paused_by: Mapped[str] = mapped_column(String(200))
+    paused_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    __table_args__ = {"info": {"retention": Forever("at most one row for each channel")}}  # noqa: RUF012 - SQLAlchemy's own form
+
+
 class DeliveryAttempt(Identified, Timestamped, Table):
-    """One try at handing a notification to a provider: written when it is claimed, finished when the answer is in.
+    """One try at handing a notification to a provider, written when the answer is in, or when nobody brought one.
 
     `attempt_number` is that of the claim. A claim whose worker was stopped before it began is NOT_TRIED, and does not
     count among the notification's `attempts`.

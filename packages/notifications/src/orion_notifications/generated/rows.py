@@ -41,8 +41,30 @@ PushPlatform = Literal["WEB", "FCM", "APNS"]
 SuppressionReason = Literal["BOUNCE", "COMPLAINT", "UNSUBSCRIBE", "MANUAL"]
 
 
+class ChannelPause(TypedDict):
+    """A channel that sends nothing for now. Messages of it wait, and leave once the row is gone."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    reason: str
+    """varchar(500) NOT NULL."""
+
+    paused_by: str
+    """varchar(200) NOT NULL."""
+
+    paused_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class DeliveryAttempt(TypedDict):
-    """One try at handing a notification to a provider: written when it is claimed, finished when the answer is in."""
+    """One try at handing a notification to a provider, written when the answer is in, or when nobody brought one."""
 
     id: UUID
     """uuid NOT NULL DEFAULT uuidv7()."""
@@ -262,6 +284,15 @@ class QueuedNotification(TypedDict):
 
     ordering_key: str | None
     """varchar(255)."""
+
+    channel: Channel | None
+    """channel."""
+
+    leased_at: datetime | None
+    """timestamptz."""
+
+    lost_leases: int
+    """smallint NOT NULL DEFAULT 0."""
 
 
 class Notification(TypedDict):

@@ -12,7 +12,7 @@ from orion_core.retention.declarations import Forever, Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, after_create, native_enum
 from orion_notifications.base import NEVER_DELETED, Table
 from orion_notifications.kinds import Category, Channel, Priority
-from orion_notifications.notifications.rules import SUCCESSORS, NotificationStatus
+from orion_notifications.notifications.rules import SUCCESSORS, TAKEN_AT_ONCE, NotificationStatus
 
 
 class Notification(Identified, Annotated, Timestamped, Table):
@@ -126,6 +126,7 @@ class Notification(Identified, Annotated, Timestamped, Table):
                     why="half a year of messages, read or not; a month stays while one of them has not left",
                 ),
                 "grants": NEVER_DELETED,
+                "may_set_updated_at": True,
             },
         },
     )
@@ -157,13 +158,17 @@ $$
 
 def _lawful() -> str:
     """`SUCCESSORS` as an expression; labels in the order of the enum, so that it is the same text every time."""
+    at_once = f" OR NEW.processing_at IS NOT NULL AND NEW.status IN ({_labels(TAKEN_AT_ONCE)})"
     cases = (
-        f"WHEN '{present.name}' THEN NEW.status IN ("
-        + ", ".join(f"'{status.name}'" for status in NotificationStatus if status in following)
-        + ")"
+        f"WHEN '{present.name}' THEN NEW.status IN ({_labels(following)})"
+        + (at_once if present is NotificationStatus.QUEUED else "")
         for present, following in SUCCESSORS.items()
     )
     return f"CASE OLD.status {' '.join(cases)} ELSE false END"
+
+
+def _labels(statuses: frozenset[NotificationStatus]) -> str:
+    return ", ".join(f"'{status.name}'" for status in NotificationStatus if status in statuses)
 
 
 # The condition is evaluated by the executor, so a lawful update never enters PL/pgSQL.

@@ -1,0 +1,19 @@
+"""The index by which the queue was claimed before it had lanes."""
+
+from alembic import op
+
+revision = "0014_queue_due"
+down_revision = "0013_sent_at_once"
+phase = "post"
+
+
+def upgrade() -> None:
+    op.execute("DROP INDEX ix_notification_queue_due")
+
+
+def downgrade() -> None:
+    op.execute(
+        """
+        CREATE INDEX ix_notification_queue_due ON notification_queue (priority, due_at) WHERE lease_until IS NULL
+        """
+    )
