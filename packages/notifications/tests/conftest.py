@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from packages.notifications.tests.stand_ins import Provider
 from sqlalchemy import text
 from starlette.requests import Request
@@ -270,14 +271,6 @@ def message() -> Callable[..., Message]:
     return make
 
 
-async def as_named(request: Request) -> AccessClaims:
-    """In these tests the token is the user's id."""
-    user = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if not user:
-        raise unauthenticated("no token")
-    return AccessClaims(iss="i", aud="orion", sub=user, client_id="c", sid="s", exp=2, iat=1, jti="j")
-
-
 @dataclass
 class Served:
     """The service as those see it who ask it, and what Amazon would answer."""
@@ -325,3 +318,42 @@ def until() -> Until:
                 await asyncio.sleep(0.02)
 
     return wait
+
+
+OPERATOR = "operator"
+Callers = Callable[[object], httpx.AsyncClient]
+
+
+async def as_named(request: Request) -> AccessClaims:
+    """In tests a token is the user's id, or `operator`, or `key:` and the scopes of a service's key."""
+    name = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if not name:
+        raise unauthenticated("no token")
+    claims: dict[str, Any] = {"sub": name, "client_id": "c", "sid": "s"}
+    if name == OPERATOR:
+        claims = {"sub": name, "client_id": name, "scope": "auth:admin"}
+    if name.startswith("key:"):
+        claims = {"sub": "service:shop", "client_id": "orn_shop", "sid": "k", "scope": name.removeprefix("key:")}
+    return AccessClaims(iss="i", aud="orion", exp=2, iat=1, jti="j", **claims)
+
+
+@pytest.fixture
+async def application(make_settings: MakeSettings, clock: MovableClock) -> AsyncGenerator[FastAPI]:
+    """The service, which takes `as_named` for authentication."""
+    made = build(make_settings(), client_of_nobody(), clock)
+    components = made.state.components
+    made.state.components = replace(components, authenticate=as_named)
+    yield made
+    await components.database.close()
+
+
+@pytest.fixture
+def caller(application: FastAPI) -> Callers:
+    """`async with caller(user_id) as http:` asks the service on behalf of somebody; of nobody with None."""
+
+    def of(name: object) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(application)
+        headers = {} if name is None else {"Authorization": f"Bearer {name}"}
+        return httpx.AsyncClient(transport=transport, base_url="http://n/notifications/v1", headers=headers)
+
+    return of

@@ -29,18 +29,26 @@ from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.authoring import routes as authoring
 from orion_notifications.authoring import version_routes as versions_of_templates
 from orion_notifications.callbacks import routes as callbacks
+from orion_notifications.choices import routes as choices
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.erasures import routes as erasures
+from orion_notifications.escalations.actions import Escalating
+from orion_notifications.escalations.task import escalate
 from orion_notifications.events import Consumer
 from orion_notifications.guard import Guard
+from orion_notifications.inbox import routes as inbox
+from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
+from orion_notifications.notifications.digesting import close_digests
+from orion_notifications.notifications.sending import send_next
 from orion_notifications.providers import routes as providers
 from orion_notifications.providers.actions import PROVIDERS_CHANNEL
 from orion_notifications.push import routes as push
 from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
+from orion_notifications.throttles import routes as throttles
 from orion_notifications.user_events import UserConsumer
 from orion_notifications.webhooks import routes as webhooks
 
@@ -49,10 +57,13 @@ PREFIX = "/notifications/v1"
 ROUTES = routes_of(
     authoring.router,
     callbacks.router,
+    choices.router,
     erasures.router,
+    inbox.router,
     notifications.router,
     providers.router,
     push.router,
+    throttles.router,
     versions_of_templates.router,
     webhooks.mine,
     webhooks.router,
@@ -84,6 +95,8 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
 
     tokens = _tokens_for_user(settings, key, http, clock)
     user = _user(settings, tokens, http, database, clock, queue)
+    desk = Desk(settings.sealing_keys, queue)
+    streams = Streams(database, Wakeup(url, INBOX_CHANNEL), auth.revocations, clock)
     guard = Guard(Decider(RightsClient(http, settings.user_url, tokens).refresh), database, clock)
 
     async def queue_fault() -> str | None:
@@ -95,16 +108,16 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         settings=settings,
         database=database,
         components=Components(
-            database,
-            clock,
-            Cursors(settings.sealing_keys),
-            auth.authenticate,
-            guard.require,
-            queue,
-            settings.sealing_keys,
-            providers_bell,
-            Certificates(http),
-            settings.allows_local_targets,
+            database=database,
+            clock=clock,
+            cursors=Cursors(settings.sealing_keys),
+            authenticate=auth.authenticate,
+            streams=streams,
+            require=guard.require,
+            desk=desk,
+            providers_bell=providers_bell,
+            certificates=Certificates(http),
+            allows_local_targets=settings.allows_local_targets,
         ),
         routes=ROUTES,
         routers=[feed_routes(feed, auth.authenticate, PREFIX)],
@@ -112,6 +125,10 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             feed.wakeup.run,
             queue.run,
             providers_bell.run,
+            partial(close_digests, database, desk, clock),
+            streams.bell.run,
+            partial(escalate, database, Escalating(settings.sealing_keys, partial(send_next, desk)), clock),
+            streams.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
             user.run,

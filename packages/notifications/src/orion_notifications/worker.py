@@ -1,6 +1,8 @@
 """The worker: sends what is queued. Run as many as wanted, beside the service or on machines of their own."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
@@ -8,14 +10,20 @@ from orion_core.http.embedded import serving_health
 from orion_core.logs import configure_logs
 from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
+from orion_notifications.admission import Admission
+from orion_notifications.choices.links import About, preferences_url, unsubscribe_url
 from orion_notifications.delivery import in_app
 from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault
 from orion_notifications.delivery.channels import Channels, Environment
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
 from orion_notifications.delivery.email import Server
-from orion_notifications.delivery.messages import Message
-from orion_notifications.kinds import Channel
+from orion_notifications.delivery.messages import Claimed, Message, Outcome
+from orion_notifications.delivery.rules import Next
+from orion_notifications.inbox.streams import INBOX_CHANNEL
+from orion_notifications.kinds import ALWAYS_ON, Channel
 from orion_notifications.settings import NotificationSettings
+from orion_notifications.suppressions.actions import hasher_of
+from orion_notifications.templates.rules import NO_LINKS, Links
 
 
 async def run(stop: asyncio.Event, host: str, port: int) -> None:
@@ -41,7 +49,9 @@ async def work(
         url, role=role, application="orion notifications worker", pool_size=4, server_settings=GENERIC_PLANS
     )
     queue = Wakeup(url, QUEUE_CHANNEL)
-    channels = Channels(database, url, settings.sealing_keys, clock, environment(settings), _unsubscribe_url)
+    inbox = Wakeup(url, INBOX_CHANNEL)
+    unsubscribing = partial(_unsubscribe_url, settings)
+    channels = Channels(database, url, settings.sealing_keys, clock, environment(settings), unsubscribing)
     dispatcher = Dispatcher(
         database=database,
         queue=queue,
@@ -50,12 +60,16 @@ async def work(
         at_once={Channel.IN_APP: in_app.deliver},
         clock=clock,
         pace=pace or Pace(),
+        admit=Admission(database, hasher_of(settings.sealing_keys), clock).admit,
+        written=partial(_ring_inboxes, inbox),
+        linking=partial(_links, settings),
     )
 
     async def queue_fault() -> str | None:
         return await fault(database)
 
-    beside = [asyncio.create_task(each(stop)) for each in (queue.run, channels.bell.run, channels.roster.run)]
+    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run)
+    beside = [asyncio.create_task(each(stop)) for each in running]
     try:
         async with serving_health(host, port, database, {"queue": queue_fault}):
             await channels.roster.load(stop)  # nothing is claimed that nobody could carry yet
@@ -66,6 +80,12 @@ async def work(
         await asyncio.gather(*beside, return_exceptions=True)
         await channels.close()
         await database.close()
+
+
+def _ring_inboxes(inbox: Wakeup, written: Sequence[Outcome]) -> None:
+    """Wake whoever watches an inbox, now that something has come into one."""
+    if any(outcome.next is Next.DELIVERED for outcome in written):
+        inbox.ring()
 
 
 def environment(settings: NotificationSettings) -> Environment:
@@ -81,8 +101,22 @@ def environment(settings: NotificationSettings) -> Environment:
     )
 
 
-def _unsubscribe_url(_: Message) -> str | None:
-    return None
+def _unsubscribe_url(settings: NotificationSettings, message: Message) -> str | None:
+    """Where a mail's reader ends its category (RFC 8058); None for what he must get."""
+    if message.category in ALWAYS_ON:
+        return None
+    about = About(message.id, Channel.EMAIL, message.category, message.recipient)
+    return unsubscribe_url(settings.sealing_keys, settings.public_url, about)
+
+
+def _links(settings: NotificationSettings, claimed: Claimed) -> Links:
+    """The same for the words of a message, and where everything is chosen; for those that have an address."""
+    if claimed.recipient is None:
+        return NO_LINKS
+    keyring, url = settings.sealing_keys, settings.public_url
+    about = About(claimed.id, claimed.channel, claimed.category, claimed.recipient)
+    ending = "" if claimed.category in ALWAYS_ON else unsubscribe_url(keyring, url, about)
+    return Links(ending, preferences_url(keyring, url, about))
 
 
 def _server(settings: NotificationSettings) -> Server:

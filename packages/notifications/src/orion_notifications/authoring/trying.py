@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from orion_core.errors import Problem
-from orion_core.wakeup import Wakeup
 from orion_notifications.authoring.actions import Looked, Writer, fault_problem, look
 from orion_notifications.authoring.lint import SAMPLE_LINKS
-from orion_notifications.kinds import Channel
-from orion_notifications.notifications.actions import ReadyMade, queue_ready_made
+from orion_notifications.desk import Desk
+from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.notifications.actions import queue_message
+from orion_notifications.notifications.orders import Order
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.rendering.schemas import sample, value_errors
 from orion_notifications.segments import segments
@@ -52,7 +53,7 @@ async def preview(writer: Writer, template_id: UUID, number: int, filled: Filled
     return await asyncio.to_thread(_shown, looked, locale, filled)
 
 
-async def send_trial(writer: Writer, queue: Wakeup, template_id: UUID, number: int, filled: Filled) -> tuple[UUID, str]:
+async def send_trial(writer: Writer, desk: Desk, template_id: UUID, number: int, filled: Filled) -> tuple[UUID, str]:
     """Send a version to whoever asks, as a preview shows it; returns the message and where it goes.
 
     409 when it is a part of others, or when nothing is known of where they can be reached by this channel.
@@ -62,18 +63,27 @@ async def send_trial(writer: Writer, queue: Wakeup, template_id: UUID, number: i
         raise Problem(409, "not_a_message", "Not a message", "A layout or partial is sent as a part of others only.")
     shown = await preview(writer, template_id, number, filled)
     async with writer.database.transaction() as transaction:
-        recipient, name = None, None
+        recipient = None
         if writer.user_id is not None:
             contact = await contact_of(transaction.connection, writer.user_id)
             own = {Channel.EMAIL: contact.email, Channel.IN_APP: str(writer.user_id)}
-            recipient, name = own.get(looked.template["channel"]), contact.name
+            recipient = own.get(looked.template["channel"])
         if recipient is None or writer.user_id is None:
             detail = "A trial goes to whoever asks for it, and no address of yours is known for this channel."
             raise Problem(409, "no_own_address", "No address of yours", detail)
-        message = ReadyMade(
-            TRIAL, looked.template["channel"], writer.user_id, recipient, name or None, shown.locale, shown.content
+        order = Order(
+            key=None,
+            type=TRIAL,
+            template=None,
+            channel=looked.template["channel"],
+            user_id=writer.user_id,
+            recipient=recipient,
+            locale=shown.locale,
+            content=shown.content,
+            category=Category.TRANSACTIONAL,
+            priority=Priority.HIGH,
         )
-        return await queue_ready_made(transaction, queue, message, writer.now), recipient
+        return await queue_message(transaction, desk, order, writer.now), recipient
 
 
 def _shown(looked: Looked, locale: str, filled: Filled) -> Shown:

@@ -146,7 +146,7 @@ async def preview_version(wired: Wired, claims: Claims, template_id: UUID, versi
 async def try_version(wired: Wired, claims: Claims, template_id: UUID, version: Version, body: Sample) -> Trial:
     """Send it to yourself, through the queue, as a preview shows it. Needs `template:update`."""
     await wired.require(claims, "template:update")
-    made, recipient = await trying.send_trial(writer(wired, claims), wired.queue, template_id, version, _filled(body))
+    made, recipient = await trying.send_trial(writer(wired, claims), wired.desk, template_id, version, _filled(body))
     return Trial(notification_id=made, recipient=recipient)
 
 

@@ -28,5 +28,5 @@ async def take_callback(account_id: UUID, request: Request, wired: Wired) -> Non
     posted = Posted(
         await request.body(), dict(request.headers.items()), f"{path}?{query}" if query else path, wired.clock()
     )
-    clerk = Clerk(wired.database, wired.keyring, wired.certificates, wired.clock())
+    clerk = Clerk(wired.database, wired.desk.keyring, wired.certificates, wired.clock())
     await actions.take(clerk, account_id, posted)

@@ -8,7 +8,7 @@ takes over.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from operator import attrgetter
@@ -36,7 +36,7 @@ from orion_notifications.delivery.messages import (
     Send,
 )
 from orion_notifications.delivery.pace import Pace, cancel, first_of
-from orion_notifications.delivery.prepare import prepare
+from orion_notifications.delivery.prepare import Linking, prepare, unlinked
 from orion_notifications.delivery.rules import AttemptStatus, Failure
 from orion_notifications.kinds import Channel
 from orion_notifications.templates.actions import Library
@@ -75,6 +75,8 @@ class Dispatcher:
         pace: Pace,
         at_once: Mapping[Channel, AtOnce] | None = None,
         admit: Admit = admit_all,
+        written: Callable[[Sequence[Outcome]], None] | None = None,
+        linking: Linking = unlinked,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -84,6 +86,8 @@ class Dispatcher:
         self._clock = clock
         self._pace = pace
         self._admit = admit
+        self._written = written
+        self._linking = linking
         self._library = Library(database)
         self._lanes = {channel: self._lane(channel) for channel in Channel}
         self._sending: set[asyncio.Task[None]] = set()
@@ -234,7 +238,7 @@ class Dispatcher:
     async def _deliver_one(self, claimed: Claimed, began: float) -> Outcome:
         try:
             self._check(claimed)
-            message, content = await prepare(claimed, self._library, self._keyring)
+            message, content = await prepare(claimed, self._library, self._keyring, self._linking)
             receipt = self._at_once[claimed.channel](message)
             return outcomes.sent(claimed, receipt, content, _milliseconds(began))
         except NotDeliveredError as error:
@@ -272,7 +276,7 @@ class Dispatcher:
         self._check(claimed)
         try:
             async with asyncio.timeout(self._pace.prepare_seconds):
-                return await prepare(claimed, self._library, self._keyring)
+                return await prepare(claimed, self._library, self._keyring, self._linking)
         except TimeoutError as error:
             raise NotDeliveredError(outcomes.NOT_PREPARED) from error
 
@@ -338,6 +342,8 @@ class Dispatcher:
                 for lost in (outcome for outcome in finished if outcome.id not in held):
                     log.warning("delivery.lease_lost", notification_id=str(lost.id), attempt=lost.attempt)
             metrics.tell_finished(finished)
+            if self._written is not None:
+                self._written(finished)
             return
 
     async def _finish_apart(self, finished: list[Outcome]) -> None:

@@ -1,5 +1,6 @@
 """From a claimed notification to the message that a channel carries, and to what the record may keep of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -8,16 +9,26 @@ from orion_core.sealing import Keyring, SealError, place
 from orion_notifications.delivery.messages import Claimed, Message, NotDeliveredError
 from orion_notifications.delivery.rules import SECRETS_COLUMN, AttemptStatus, Failure
 from orion_notifications.templates.actions import Library
-from orion_notifications.templates.rules import MASK, Content, TemplateFaultError, render
+from orion_notifications.templates.rules import MASK, NO_LINKS, Content, Links, TemplateFaultError, render
+
+Linking = Callable[[Claimed], Links]
+"""Where whoever gets a message can be rid of such messages."""
 
 
-async def prepare(claimed: Claimed, library: Library, keyring: Keyring) -> tuple[Message, Content | None]:
+def unlinked(_: Claimed) -> Links:
+    """Nowhere."""
+    return NO_LINKS
+
+
+async def prepare(
+    claimed: Claimed, library: Library, keyring: Keyring, linking: Linking = unlinked
+) -> tuple[Message, Content | None]:
     """The message with its secrets, and, where it was rendered, its content with the secrets masked.
 
     Raises NotDeliveredError when the template does not fit its variables, or the secrets cannot be opened.
     """
     try:
-        content, record = await _contents(claimed, library, open_secrets(claimed, keyring))
+        content, record = await _contents(claimed, library, open_secrets(claimed, keyring), linking(claimed))
     except TemplateFaultError as error:
         raise _failure("template_fault", str(error), is_permanent=True) from error
     except SealError as error:
@@ -38,16 +49,18 @@ async def prepare(claimed: Claimed, library: Library, keyring: Keyring) -> tuple
     return message, record
 
 
-async def _contents(claimed: Claimed, library: Library, secrets: dict[str, Any]) -> tuple[Content, Content | None]:
+async def _contents(
+    claimed: Claimed, library: Library, secrets: dict[str, Any], links: Links
+) -> tuple[Content, Content | None]:
     if claimed.template_id is None or claimed.template_version is None:
         return Content(claimed.subject or "", claimed.content or "", claimed.html_content), None
     locale, timezone = claimed.locale or "en", claimed.timezone or "UTC"
     compiled = await library.get(claimed.template_id, claimed.template_version, locale)
-    content = render(compiled, claimed.variables | secrets, locale=locale, timezone=timezone)
+    content = render(compiled, claimed.variables | secrets, locale=locale, timezone=timezone, links=links)
     if not secrets:
         return content, content
     masked = claimed.variables | {name: MASK if value else value for name, value in secrets.items()}
-    return content, render(compiled, masked, locale=locale, timezone=timezone)
+    return content, render(compiled, masked, locale=locale, timezone=timezone, links=links)
 
 
 def open_secrets(claimed: Claimed, keyring: Keyring) -> dict[str, Any]:

@@ -36,7 +36,7 @@ CHANGING = ONE | refusals(HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, H
 def _let_in(permission: str) -> object:
     async def office(wired: Wired, claims: Claims) -> Office:
         await wired.require(claims, permission)
-        return Office(wired.database, wired.keyring, wired.clock(), wired.providers_bell)
+        return Office(wired.database, wired.desk.keyring, wired.clock(), wired.providers_bell)
 
     return Depends(office)
 

@@ -27,7 +27,7 @@ async def list_subscriptions(wired: Wired, claims: Claims) -> Subscriptions:
 async def read_public_key(wired: Wired, claims: Claims) -> PublicKey:
     """What a browser subscribes with; 404 while nobody has set up an account for Web Push."""
     user_id(claims)
-    key = await providers.web_push_key(wired.database, wired.keyring)
+    key = await providers.web_push_key(wired.database, wired.desk.keyring)
     if key is None:
         raise not_found("account for Web Push")
     return PublicKey(public_key=key)
@@ -37,7 +37,7 @@ async def read_public_key(wired: Wired, claims: Claims) -> PublicKey:
 async def subscribe(body: NewSubscription, wired: Wired, claims: Claims, response: Response) -> SubscriptionShape:
     """Let a browser or device be called. Sent again, also by somebody else who has signed in there, it is replaced."""
     made = await actions.subscribe(
-        wired.database, wired.keyring, user_id(claims), body, local=wired.allows_local_targets
+        wired.database, wired.desk.keyring, user_id(claims), body, local=wired.allows_local_targets
     )
     response.headers["Location"] = f"/notifications/v1/me/push-subscriptions/{made.id}"
     return made

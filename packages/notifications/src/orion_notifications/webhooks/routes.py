@@ -39,7 +39,7 @@ async def _owner(request: Request, wired: Wired, claims: Claims) -> Owner:
     else:
         await wired.require(claims, "provider:configure")
         whose = None
-    return Owner(wired.database, wired.keyring, whose, wired.clock(), wired.allows_local_targets)
+    return Owner(wired.database, wired.desk.keyring, whose, wired.clock(), wired.allows_local_targets)
 
 
 OwnerOf = Annotated[Owner, Depends(_owner)]

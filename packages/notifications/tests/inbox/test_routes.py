@@ -1,9 +1,8 @@
 """My messages over HTTP: mine alone, newest first, page by page."""
 
-import re
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import httpx
@@ -122,71 +121,6 @@ async def test_messages_of_others_do_not_exist(client: Client, query: "Query") -
         ):
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert (await http.get(PATH)).json()["items"] == []
-
-
-FOR_STRANGERS = {
-    "get /notifications/v1/users/{user_id}/personal-data": 403,
-    "get /notifications/v1/me/notifications": 200,
-    "get /notifications/v1/me/notifications/{notification_id}": 404,
-    "patch /notifications/v1/me/notifications/{notification_id}": 404,
-    "get /notifications/v1/events": 401,
-    "get /notifications/v1/me/push-subscriptions": 200,
-    "post /notifications/v1/me/push-subscriptions": 422,
-    "get /notifications/v1/me/push-subscriptions/public-key": 404,
-    "delete /notifications/v1/me/push-subscriptions/{other_id}": 404,
-    "get /notifications/v1/me/webhook-endpoints": 200,
-    "post /notifications/v1/me/webhook-endpoints": 422,
-    "get /notifications/v1/me/webhook-endpoints/{other_id}": 404,
-    "patch /notifications/v1/me/webhook-endpoints/{other_id}": 422,
-    "delete /notifications/v1/me/webhook-endpoints/{other_id}": 404,
-    "post /notifications/v1/me/webhook-endpoints/{other_id}/secrets": 404,
-    # User, who knows what administrators may, is not there.
-    **dict.fromkeys(
-        [
-            "get /notifications/v1/webhook-endpoints",
-            "post /notifications/v1/webhook-endpoints",
-            "get /notifications/v1/webhook-endpoints/{other_id}",
-            "patch /notifications/v1/webhook-endpoints/{other_id}",
-            "delete /notifications/v1/webhook-endpoints/{other_id}",
-            "post /notifications/v1/webhook-endpoints/{other_id}/secrets",
-            "get /notifications/v1/providers",
-            "post /notifications/v1/providers",
-            "get /notifications/v1/providers/kinds",
-            "get /notifications/v1/providers/{other_id}",
-            "patch /notifications/v1/providers/{other_id}",
-            "delete /notifications/v1/providers/{other_id}",
-        ],
-        503,
-    ),
-}
-"""Every operation that needs a token, and what another user gets; the feed asks for one that auth has signed."""
-
-
-async def test_who_reaches_what_of_all_that_is_served(
-    client: Client, make_settings: "MakeSettings", query: "Query"
-) -> None:
-    hers = await add(query, ADA)
-    before = await query("SELECT to_jsonb(n) FROM notifications AS n")
-    document = build(make_settings(), httpx.AsyncClient()).openapi()
-    secured = [
-        f"{method} {path}"
-        for path, operations in document["paths"].items()
-        for method, operation in operations.items()
-        if "security" in operation and "/templates" not in path  # authoring's test asks those
-    ]
-    named = ("endpoint_id", "subscription_id", "account_id")
-    secured = [re.sub("|".join(named), "other_id", operation) for operation in secured]
-    assert sorted(secured) == sorted(FOR_STRANGERS)
-    async with client(BOB) as bob:
-        for operation, status in FOR_STRANGERS.items():
-            method, _, path = operation.partition(" ")
-            url = path.format(user_id=ADA, notification_id=hers, other_id=hers)
-            body: dict[str, Any] = {"json": {"read": True}} if method in {"patch", "post"} else {}
-            assert (await bob.request(method, url, **body)).status_code == status, operation
-            bob.headers["Authorization"], kept = "", bob.headers["Authorization"]
-            assert (await bob.request(method, url, **body)).status_code == 401, operation
-            bob.headers["Authorization"] = kept
-    assert await query("SELECT to_jsonb(n) FROM notifications AS n") == before
 
 
 async def test_bad_changes_are_refused(client: Client, query: "Query") -> None:
