@@ -3,19 +3,24 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
+from starlette.requests import Request
 
+from orion_contracts.claims import AccessClaims
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.event import Event
 from orion_contracts.events import EmailVerificationRequested, IdentityRegistered, VerificationSecrets
 from orion_core.database import Database
+from orion_core.errors import unauthenticated
 from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower, Handler
@@ -26,7 +31,7 @@ from orion_core.sealing import Keyring
 from orion_core.service_token import ServiceTokens
 from orion_core.testing import MovableClock, TestDatabase, client_of_nobody
 from orion_core.wakeup import Wakeup
-from orion_notifications.app import consumer, user_consumer
+from orion_notifications.app import build, consumer, user_consumer
 from orion_notifications.delivery.actions import QUEUE_CHANNEL
 from orion_notifications.delivery.dispatch import Pace
 from orion_notifications.notifications.actions import Desk
@@ -236,3 +241,42 @@ def until() -> Until:
                 await asyncio.sleep(0.02)
 
     return wait
+
+
+OPERATOR = "operator"
+Callers = Callable[[object], httpx.AsyncClient]
+
+
+async def as_named(request: Request) -> AccessClaims:
+    """In tests a token is the user's id, or `operator`, or `key:` and the scopes of a service's key."""
+    name = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if not name:
+        raise unauthenticated("no token")
+    claims: dict[str, Any] = {"sub": name, "client_id": "c", "sid": "s"}
+    if name == OPERATOR:
+        claims = {"sub": name, "client_id": name, "scope": "auth:admin"}
+    if name.startswith("key:"):
+        claims = {"sub": "service:shop", "client_id": "orn_shop", "sid": "k", "scope": name.removeprefix("key:")}
+    return AccessClaims(iss="i", aud="orion", exp=2, iat=1, jti="j", **claims)
+
+
+@pytest.fixture
+async def application(make_settings: MakeSettings, clock: MovableClock) -> AsyncGenerator[FastAPI]:
+    """The service, which takes `as_named` for authentication."""
+    made = build(make_settings(), client_of_nobody(), clock)
+    components = made.state.components
+    made.state.components = replace(components, authenticate=as_named)
+    yield made
+    await components.database.close()
+
+
+@pytest.fixture
+def caller(application: FastAPI) -> Callers:
+    """`async with caller(user_id) as http:` asks the service on behalf of somebody; of nobody with None."""
+
+    def of(name: object) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(application)
+        headers = {} if name is None else {"Authorization": f"Bearer {name}"}
+        return httpx.AsyncClient(transport=transport, base_url="http://n/notifications/v1", headers=headers)
+
+    return of

@@ -25,20 +25,28 @@ from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_notifications.account_orders import Product
+from orion_notifications.choices import routes as choices
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.erasures import routes as erasures
+from orion_notifications.escalations.actions import Escalating
+from orion_notifications.escalations.task import escalate
 from orion_notifications.events import Consumer
 from orion_notifications.guard import Guard
+from orion_notifications.inbox import routes as inbox
+from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.actions import Desk
+from orion_notifications.notifications.digesting import close_digests
+from orion_notifications.notifications.sending import send_next
 from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
+from orion_notifications.throttles import routes as throttles
 from orion_notifications.user_events import UserConsumer
 
 PREFIX = "/notifications/v1"
 
-ROUTES = routes_of(erasures.router, notifications.router, prefix=PREFIX)
+ROUTES = routes_of(choices.router, erasures.router, inbox.router, notifications.router, throttles.router, prefix=PREFIX)
 
 
 def create_app() -> FastAPI:
@@ -64,6 +72,8 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
 
     tokens = _tokens_for_user(settings, key, http, clock)
     user = _user(settings, tokens, http, database, clock, queue)
+    desk = Desk(settings.sealing_keys, queue)
+    streams = Streams(database, Wakeup(url, INBOX_CHANNEL), auth.revocations, clock)
     guard = Guard(Decider(RightsClient(http, settings.user_url, tokens).refresh), database, clock)
 
     async def queue_fault() -> str | None:
@@ -74,12 +84,24 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         title="Orion notifications",
         settings=settings,
         database=database,
-        components=Components(database, clock, Cursors(settings.sealing_keys), auth.authenticate, guard.require),
+        components=Components(
+            database=database,
+            clock=clock,
+            cursors=Cursors(settings.sealing_keys),
+            authenticate=auth.authenticate,
+            streams=streams,
+            require=guard.require,
+            desk=desk,
+        ),
         routes=ROUTES,
         routers=[feed_routes(feed, auth.authenticate, PREFIX)],
         background=[
             feed.wakeup.run,
             queue.run,
+            partial(close_digests, database, desk, clock),
+            streams.bell.run,
+            partial(escalate, database, Escalating(settings.sealing_keys, partial(send_next, desk)), clock),
+            streams.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
             user.run,

@@ -1,7 +1,10 @@
 """What the routes of notifications work with, put together once by `app`."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Protocol
+from uuid import UUID
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -12,7 +15,24 @@ from orion_core.database import Database
 from orion_core.http.authentication import Authenticate
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
+from orion_core.wakeup import Wakeup
+from orion_notifications.desk import Desk
 from orion_notifications.guard import Require
+
+
+class Inboxes(Protocol):
+    """Whoever serves those that watch their inboxes; `inbox.streams` does."""
+
+    @property
+    def bell(self) -> Wakeup:
+        """Ring it when something has changed in one."""
+        ...
+
+    def watch(
+        self, user_id: UUID, last_event_id: str | None, claims: AccessClaims, ends_at: datetime
+    ) -> AsyncGenerator[bytes]:
+        """The events of one inbox."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,6 +43,8 @@ class Components:
     clock: Clock
     cursors: Cursors
     authenticate: Authenticate
+    streams: Inboxes
+    desk: Desk
     require: Require
     """What an administrator's route asks first: `await wired.require(claims, "notification:read")`."""
 

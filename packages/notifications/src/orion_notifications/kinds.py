@@ -33,3 +33,7 @@ class Category(Enum):
     SYSTEM = auto()
     ACCOUNT = auto()
     SOCIAL = auto()
+
+
+ALWAYS_ON = frozenset({Category.SECURITY, Category.TRANSACTIONAL})
+"""What nobody can switch off: who could would be blinded by whoever got into the account."""

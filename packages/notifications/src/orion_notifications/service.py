@@ -6,7 +6,10 @@ from orion_core.service import Service
 from orion_notifications import seeds
 from orion_notifications.base import Table
 from orion_notifications.batches import tables as batches
+from orion_notifications.choices import tables as choices
 from orion_notifications.delivery import tables as delivery
+from orion_notifications.digests import tables as digests
+from orion_notifications.escalations import tables as escalations
 from orion_notifications.notifications import tables as notifications
 from orion_notifications.preferences import tables as preferences
 from orion_notifications.providers import tables as providers
@@ -14,9 +17,23 @@ from orion_notifications.push import tables as push
 from orion_notifications.seeds.demo import DEMO
 from orion_notifications.suppressions import tables as suppressions
 from orion_notifications.templates import tables as templates
+from orion_notifications.throttles import tables as throttles
 
 # Importing a slice's tables declares them in the metadata.
-SLICES = (batches, delivery, notifications, preferences, providers, push, suppressions, templates)
+SLICES = (
+    batches,
+    choices,
+    delivery,
+    digests,
+    escalations,
+    notifications,
+    preferences,
+    providers,
+    push,
+    suppressions,
+    templates,
+    throttles,
+)
 
 service = Service(
     name="notifications",

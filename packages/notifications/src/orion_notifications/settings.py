@@ -52,6 +52,15 @@ class NotificationSettings(ServiceSettings):
         examples=["https://example.com/help"],
     )
 
+    public_url: str = Field(
+        "http://127.0.0.1:7103",
+        pattern=r"^https?://",
+        max_length=500,
+        validation_alias="NOTIFICATION_PUBLIC_URL",
+        examples=["https://api.example.com"],
+    )
+    """Where this service is reached from outside: links in messages by which somebody unsubscribes or chooses."""
+
     mail_from: str = Field(
         "Orion <no-reply@orion.local>",
         validation_alias="NOTIFICATION_FROM",

@@ -20,7 +20,7 @@ from orion_core.sealing import Keyring
 from orion_notifications.account_orders import Product
 from orion_notifications.erasures import actions as erasures
 from orion_notifications.invitation_orders import expiry_order, invitation_order, keys_of
-from orion_notifications.notifications.actions import Desk, queue_or_log
+from orion_notifications.notifications.actions import Desk, queue_or_log, reconsider
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.actions import remember_choices
 
@@ -68,6 +68,7 @@ class UserConsumer:
     async def preferences_changed(self, transaction: Transaction, event: NotificationPreferencesChanged) -> None:
         """Send by the ways that the user wants from now on."""
         await remember_choices(transaction.connection, event)
+        await reconsider(transaction, self.desk, event.user_id, self.clock())
 
     async def erasure_requested(self, transaction: Transaction, event: ErasureRequested) -> None:
         """Forget somebody of whom auth has told nothing, or nothing any more.

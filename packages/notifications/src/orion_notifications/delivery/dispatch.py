@@ -8,7 +8,7 @@ takes over.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from operator import attrgetter
@@ -75,6 +75,7 @@ class Dispatcher:
         pace: Pace,
         at_once: Mapping[Channel, AtOnce] | None = None,
         admit: Admit = admit_all,
+        written: Callable[[Sequence[Outcome]], None] = metrics.tell_finished,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -84,6 +85,7 @@ class Dispatcher:
         self._clock = clock
         self._pace = pace
         self._admit = admit
+        self._written = written
         self._library = Library(database)
         self._lanes = {channel: self._lane(channel) for channel in Channel}
         self._sending: set[asyncio.Task[None]] = set()
@@ -337,7 +339,7 @@ class Dispatcher:
             if len(held) < len(finished):
                 for lost in (outcome for outcome in finished if outcome.id not in held):
                     log.warning("delivery.lease_lost", notification_id=str(lost.id), attempt=lost.attempt)
-            metrics.tell_finished(finished)
+            self._written(finished)
             return
 
     async def _finish_apart(self, finished: list[Outcome]) -> None:

@@ -1,6 +1,7 @@
 """The statements of erasing a person.
 
-They go across preferences, push, notifications and delivery in raw SQL: what is forgotten is forgotten at one moment.
+They go across preferences, push, notifications, delivery, throttles, digests, escalations and choices in raw SQL: what
+is forgotten is forgotten at one moment.
 """
 
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ EMPTY_NOTIFICATIONS = """
       provider_message_id = NULL,
       provider_response = NULL,
       tags = '{}',
+      decisions = NULL,
+      deferred_reason = NULL,
       metadata = '{}'
     WHERE WHOSE
 """
@@ -80,7 +83,26 @@ FORGET_CHOICES = text("DELETE FROM user_preferences WHERE user_id = :user_id")
 
 FORGET_DEVICES = text("DELETE FROM push_subscriptions WHERE user_id = :user_id")
 
-STEPS = {**_empty(OF_USER), "user_preferences": FORGET_CHOICES, "push_subscriptions": FORGET_DEVICES}
+FORGET_ROOM = text("DELETE FROM throttle_uses WHERE user_id = :user_id")
+
+FORGET_ESCALATIONS = text("DELETE FROM escalations WHERE user_id = :user_id")
+
+FORGET_DIGESTS = text("DELETE FROM digests WHERE user_id = :user_id")
+
+KEEP_CONSENTS_ALONE = text("""
+    UPDATE consents SET user_id = NULL, ip_address = NULL, notification_id = NULL WHERE user_id = :user_id
+""")
+"""That somebody has said so stays, with the hash of the address; who it was does not."""
+
+STEPS = {
+    **_empty(OF_USER),
+    "user_preferences": FORGET_CHOICES,
+    "push_subscriptions": FORGET_DEVICES,
+    "throttle_uses": FORGET_ROOM,
+    "escalations": FORGET_ESCALATIONS,
+    "digests": FORGET_DIGESTS,
+    "consents": KEEP_CONSENTS_ALONE,
+}
 STEPS_OF_MESSAGES = _empty(OF_KEYS)
 
 

@@ -1,192 +1,197 @@
-"""What can be done with notifications."""
+"""Having messages sent: considered, decided, recorded and queued in one transaction."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_core.database import Database, Transaction
-from orion_core.errors import not_found
+from orion_core.database import Transaction
 from orion_core.ids import uuid7
-from orion_core.paging import Cursors
-from orion_core.sealing import Keyring
-from orion_core.wakeup import Wakeup
-from orion_notifications import audit_trail
-from orion_notifications.audit_trail import Entry
+from orion_notifications.decisions.rules import Facts, Outcome, judge
+from orion_notifications.decisions.shapes import kept
 from orion_notifications.delivery.actions import enqueue, seal_secrets
-from orion_notifications.kinds import Channel
+from orion_notifications.desk import Desk
+from orion_notifications.digests.actions import GOES_ALONE_AFTER, put_into_digest
 from orion_notifications.notifications import store
-from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.notifications.orders import Considered, Order, draft_of, standing, without_secrets
+from orion_notifications.notifications.reconsidering import reconsider
 from orion_notifications.preferences.actions import contact as contact_of
-from orion_notifications.preferences.rules import Contact, wants
-from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, published
-from orion_notifications.templates.rules import choose_locale, misfits, secret_names
+from orion_notifications.preferences.rules import Contact
+from orion_notifications.suppressions.actions import bans_of, hasher_of
+from orion_notifications.templates.actions import UnknownTemplateError, published
+from orion_notifications.templates.rules import misfits
+from orion_notifications.throttles.actions import take_room, throttle_of
+
+__all__ = [
+    "Accepted",
+    "Desk",
+    "ExpiredOrderError",
+    "MisfitVariablesError",
+    "Order",
+    "accept",
+    "consider",
+    "queue_message",
+    "queue_or_log",
+    "reconsider",
+]
+
+MOST_RACES = 100
+"""Others may take the last room of a throttle between looking and taking; then it is decided anew."""
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What queueing needs besides the database: the key for secrets, and whom to wake."""
-
-    keyring: Keyring
-    queue: Wakeup
-
-
-@dataclass(frozen=True)
-class Order:
-    """A message to one user, or to an address that is nobody's here, from a template. `key` is sent once, for ever."""
-
-    key: str
-    type: str
-    template: str
-    channel: Channel
-    user_id: UUID | None
-    variables: Mapping[str, Any] = field(repr=False)
-    recipient: str | None = None
-    """An address that goes before the one the user is known by: one that is still to be verified, say."""
-    locale: str | None = None
-    """Goes before the user's own language."""
-    expires_at: datetime | None = None
 
 
 class MisfitVariablesError(ValueError):
     """The variables are not those that the template declares."""
 
 
-async def queue_message(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> UUID:
-    """Record a message and have it sent; returns its id, or that of the message which the key already stands for.
+class ExpiredOrderError(ValueError):
+    """It was to be sent by a moment that is over."""
 
-    What the user has switched off is recorded as REJECTED and not sent. Raises UnknownTemplateError and
-    MisfitVariablesError.
+
+@dataclass(frozen=True)
+class Accepted:
+    """The message that an order has become, now or under its key before."""
+
+    id: UUID
+    is_new: bool
+    considered: Considered | None = None
+    """Of a new one."""
+
+
+async def consider(connection: AsyncConnection, desk: Desk, order: Order, now: datetime) -> Considered:
+    """What would become of an order, and why; changes nothing.
+
+    Raises UnknownTemplateError, MisfitVariablesError and ExpiredOrderError.
     """
-    template = await published(transaction.connection, order.template, order.channel)
-    if names := misfits(template.variables, order.variables):
+    if order.expires_at is not None and order.expires_at <= now:
+        raise ExpiredOrderError(f"it was to be sent before {order.expires_at.isoformat()}")
+    template = None if order.template is None else await published(connection, order.template, order.channel)
+    if template is not None and (names := misfits(template.variables, order.variables)):
         raise MisfitVariablesError(f"template {order.template}: missing or unknown: {', '.join(sorted(names))}")
+    contact = Contact() if order.user_id is None else await contact_of(connection, order.user_id)
+    draft = draft_of(order, template, contact)
+    bans = () if draft.recipient is None else await _bans(connection, desk, draft.channel, draft.recipient)
+    throttle = None
+    if order.user_id is not None:
+        throttle = await throttle_of(connection, order.user_id, order.type, order.channel, now)
+    facts = Facts(contact, bans, throttle)
+    return Considered(order, template, contact, draft, facts, judge(draft, facts, now))
+
+
+async def _bans(connection: AsyncConnection, desk: Desk, channel: Any, recipient: str) -> Any:
+    return await bans_of(connection, hasher_of(desk.keyring), channel, recipient)
+
+
+async def accept(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:
+    """Record a message and have it sent when it may; the message of the same key, if there is one.
+
+    What its user does not want, or what must not be written to, is recorded as REJECTED. Raises what `consider` does.
+    """
+    connection = transaction.connection
+    try:
+        considered = await consider(connection, desk, order, now)
+    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError):
+        known = None if order.key is None else await store.find_key(connection, order.key)
+        if known is None:
+            raise
+        return Accepted(known, is_new=False)  # what it was then is what its key stands for
     notification_id = uuid7()
-    if not await store.take_key(transaction.connection, order.key, notification_id):
-        return await store.key_holder(transaction.connection, order.key)
-    contact = Contact() if order.user_id is None else await contact_of(transaction.connection, order.user_id)
-    wanted = wants(contact, template.category, order.channel)
-    values = _record(notification_id, order, template, contact, now) | _secrets(notification_id, order, template, desk)
-    await store.add(transaction.connection, values if wanted else values | _switched_off())
-    if wanted:
-        await enqueue(transaction, desk.queue, notification_id=notification_id, priority=template.priority)
-    return notification_id
+    if order.key is not None and not await store.take_key(connection, order.key, notification_id):
+        return Accepted(await store.key_holder(connection, order.key), is_new=False)
+    considered = await _with_room(connection, desk, considered, now)
+    due_at = await _due_at(connection, considered, notification_id)
+    await store.add(connection, _record(notification_id, considered, desk, now))
+    if considered.judgement.outcome in (Outcome.SEND, Outcome.DEFER, Outcome.DIGEST):
+        await enqueue(
+            transaction,
+            desk.queue,
+            notification_id=notification_id,
+            priority=considered.draft.priority,
+            due_at=due_at,
+            ordering_key=order.ordering_key,
+        )
+    return Accepted(notification_id, is_new=True, considered=considered)
+
+
+async def _due_at(connection: AsyncConnection, considered: Considered, notification_id: UUID) -> datetime | None:
+    """When a worker is to see to it. One that is a digest's is not to be seen by any, unless no digest takes it."""
+    judgement, user_id = considered.judgement, considered.order.user_id
+    if judgement.outcome is not Outcome.DIGEST or judgement.until is None or user_id is None:
+        return judgement.until
+    is_in = await put_into_digest(connection, user_id, judgement.until, notification_id)
+    return judgement.until + GOES_ALONE_AFTER if is_in else judgement.until
+
+
+async def _with_room(connection: AsyncConnection, desk: Desk, considered: Considered, now: datetime) -> Considered:
+    """The same, with its room taken in a window of the throttle, if there is one."""
+    for _ in range(MOST_RACES):
+        begins_at, throttle = considered.judgement.throttled_in, considered.facts.throttle
+        user_id = considered.order.user_id
+        if begins_at is None or throttle is None or user_id is None:
+            break
+        if await take_room(connection, throttle, user_id, begins_at):
+            break
+        considered = await consider(connection, desk, considered.order, now)
+    return considered
+
+
+async def queue_message(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> UUID:
+    """`accept`, for whoever needs no more than the id."""
+    return (await accept(transaction, desk, order, now)).id
 
 
 async def queue_or_log(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> None:
     """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""
     try:
-        await queue_message(transaction, desk, order, now)
-    except (UnknownTemplateError, MisfitVariablesError) as error:
+        await accept(transaction, desk, order, now)
+    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
         log.error("message.not_queued", type=order.type, user_id=str(order.user_id), reason=str(error))
 
 
-def _record(
-    notification_id: UUID, order: Order, template: PublishedTemplate, contact: Contact, now: datetime
-) -> dict[str, Any]:
-    recipient = order.recipient or (contact.email if order.channel is Channel.EMAIL else None)
-    is_known = contact.is_email_verified and recipient == contact.email
+def _record(notification_id: UUID, considered: Considered, desk: Desk, now: datetime) -> dict[str, Any]:
+    order, draft, contact, template = considered.order, considered.draft, considered.contact, considered.template
+    is_known = contact.is_email_verified and draft.recipient == contact.email
+    plain, secret = without_secrets(order, template)
+    words: dict[str, Any] = {}
+    if order.content is not None:
+        words = {
+            "subject": order.content.subject,
+            "content": order.content.text,
+            "html_content": order.content.html,
+            "locale": order.locale or contact.locale,
+        }
+    elif template is not None and draft.wording is not None:
+        words = {
+            "template_id": template.id,
+            "template_version": template.version,
+            "locale": draft.wording.locale,
+        }
     return {
         "id": notification_id,
         "user_id": order.user_id,
         "type": order.type,
-        "category": template.category,
+        "category": draft.category,
         "channel": order.channel,
-        "priority": template.priority,
-        "template_id": template.id,
-        "template_version": template.version,
-        "locale": choose_locale(order.locale or contact.locale, template.locales, template.default_locale),
+        "priority": draft.priority,
         "timezone": contact.timezone,
-        "recipient": recipient,
+        "recipient": draft.recipient,
         # The name is what somebody typed. An address that may be a stranger's is not sent another person's words.
         "recipient_name": contact.name if is_known else None,
+        "variables": plain,
+        "sealed_variables": seal_secrets(secret, notification_id, desk.keyring),
         "idempotency_key": order.key,
+        "scheduled_at": order.scheduled_at,
+        "local_time": order.local_time,
         "expires_at": order.expires_at,
+        "batch_id": order.batch_id,
+        "tags": list(order.tags),
+        "metadata": dict(order.metadata),
         "queued_at": now,
+        "decisions": [kept(considered.judgement, now, "acceptance")],
+        **words,
+        **standing(considered.judgement),
     }
-
-
-def _secrets(notification_id: UUID, order: Order, template: PublishedTemplate, desk: Desk) -> dict[str, Any]:
-    """The variables, those that are secret apart and sealed."""
-    secret = secret_names(template.variables)
-    sealed = {name: value for name, value in order.variables.items() if name in secret}
-    return {
-        "variables": {name: value for name, value in order.variables.items() if name not in secret},
-        "sealed_variables": seal_secrets(sealed, notification_id, desk.keyring),
-    }
-
-
-def _switched_off() -> dict[str, Any]:
-    return {
-        "status": NotificationStatus.REJECTED,
-        "sealed_variables": None,
-        "error_code": "switched_off",
-        "error_message": "the user does not want messages of this category by this channel",
-    }
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Which messages of a user are asked for; `cursor` is that of the page before."""
-
-    user_id: UUID
-    channel: Channel | None
-    only_unread: bool
-    cursor: str | None
-    limit: int
-
-    @property
-    def name(self) -> str:
-        """What its cursors are good for."""
-        return f"me/notifications {self.user_id} {self.channel and self.channel.name} {self.only_unread}"
-
-
-async def list_messages(database: Database, cursors: Cursors, listing: Listing) -> tuple[list[RowMapping], str | None]:
-    """What has reached a user, newest first, and the cursor of the next page.
-
-    A 400 Problem when the cursor is not of this listing.
-    """
-    before = None if listing.cursor is None else cursors.read(listing.name, listing.cursor)[0]
-    async with database.autocommit() as connection:
-        rows = await store.list_of_user(
-            connection,
-            listing.user_id,
-            channel=listing.channel,
-            only_unread=listing.only_unread,
-            before=before,
-            limit=listing.limit + 1,  # one more tells whether there is a further page
-        )
-    page = rows[: listing.limit]
-    following = cursors.issue(listing.name, [page[-1]["id"]]) if len(rows) > listing.limit else None
-    return page, following
-
-
-async def read_message(database: Database, user_id: UUID, notification_id: UUID) -> RowMapping:
-    """One message of a user; a 404 Problem when it is not theirs."""
-    async with database.autocommit() as connection:
-        return _found(await store.find_of_user(connection, user_id, notification_id))
-
-
-async def mark_message(
-    database: Database, user_id: UUID, notification_id: UUID, *, is_read: bool, now: datetime
-) -> RowMapping:
-    """Mark one message of a user as read or unread; a 404 Problem when it is not theirs."""
-    async with database.transaction() as transaction:
-        row = _found(await store.set_read(transaction.connection, user_id, notification_id, now if is_read else None))
-        entry = Entry(
-            "notification.update", "notification", str(notification_id), user_id, new={"read_at": row["read_at"]}
-        )
-        await audit_trail.record(transaction, entry, now)
-        return row
-
-
-def _found(row: RowMapping | None) -> RowMapping:
-    if row is None:
-        raise not_found("notification")
-    return row

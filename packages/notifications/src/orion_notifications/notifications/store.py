@@ -1,26 +1,39 @@
 """Statements on notifications and their keys."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, func, select, update
+from sqlalchemy import RowMapping, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.ids import uuid7
 from orion_core.tables import table_of
-from orion_notifications.kinds import Channel
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.notifications.tables import Notification, NotificationKey
 
 NOTIFICATIONS = table_of(Notification)
 KEYS = table_of(NotificationKey)
-SHOWN: tuple[ColumnElement[Any], ...] = (
-    *(NOTIFICATIONS.c[name] for name in ("id", "type", "category", "channel", "priority", "status", "locale")),
-    *(NOTIFICATIONS.c[name] for name in ("subject", "content", "created_at", "sent_at", "delivered_at")),
-    *(NOTIFICATIONS.c[name] for name in ("seen_at", "read_at")),
-)
-REACHED = (NotificationStatus.SENT, NotificationStatus.DELIVERED)
+
+COPIED = """user_id, type, category, channel, priority, template_id, template_version, locale, timezone, subject,
+  content, html_content, recipient, recipient_name, variables, max_attempts, batch_id, tags"""
+
+# By pk_notifications. What was rendered is rendered again, by the same version.
+REPEAT = text(f"""
+INSERT INTO notifications (id, {COPIED}, queued_at, metadata)
+SELECT :new_id, {COPIED}, :now, metadata || jsonb_build_object('repeats', id)
+FROM notifications WHERE id = :id
+RETURNING *
+""")  # noqa: S608
+
+# The one statement here that names delivery's table, by ix_delivery_attempts_notification_id.
+ATTEMPTS = text("""
+SELECT attempt_number, status::text AS status, provider, provider_message_id, status_code, response_time_ms, error_code,
+  error_message, attempted_at, completed_at
+FROM delivery_attempts WHERE notification_id = :id ORDER BY attempt_number LIMIT 100
+""")
 
 
 async def take_key(connection: AsyncConnection, key: str, notification_id: UUID) -> bool:
@@ -34,62 +47,72 @@ async def key_holder(connection: AsyncConnection, key: str) -> UUID:
     return (await connection.execute(select(KEYS.c.notification_id).where(KEYS.c.key == key))).scalar_one()
 
 
+async def find_key(connection: AsyncConnection, key: str) -> UUID | None:
+    """The notification that a key stands for, if it was taken (pk_notification_keys)."""
+    return (await connection.execute(select(KEYS.c.notification_id).where(KEYS.c.key == key))).scalar_one_or_none()
+
+
 async def add(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Insert one notification."""
     await connection.execute(insert(NOTIFICATIONS).values(values))
 
 
-async def list_of_user(
-    connection: AsyncConnection,
-    user_id: UUID,
-    *,
-    channel: Channel | None,
-    only_unread: bool,
-    before: UUID | None,
-    limit: int,
+async def find(connection: AsyncConnection, notification_id: UUID) -> RowMapping | None:
+    """One notification (pk_notifications), and whether its template knows variables that are secret."""
+    secret = text("""EXISTS (
+      SELECT FROM templates t, jsonb_each(t.variables -> 'properties') AS property
+      WHERE t.id = notifications.template_id AND property.value ->> 'x-secret' = 'true'
+    ) AS holds_secrets""")
+    statement = select(NOTIFICATIONS, secret).where(NOTIFICATIONS.c.id == notification_id)
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def search(
+    connection: AsyncConnection, filters: Mapping[str, Any], before: UUID | None, limit: int
 ) -> list[RowMapping]:
-    """What has reached a user, newest first (ix_notifications_user_id_id; the unread by ix_notifications_unread)."""
-    statement = (
-        select(*SHOWN)
-        .where(
-            NOTIFICATIONS.c.user_id == user_id,
-            NOTIFICATIONS.c.status.in_(REACHED),
-            NOTIFICATIONS.c.archived_at.is_(None),
-        )
-        .order_by(NOTIFICATIONS.c.id.desc())
-        .limit(limit)
-    )
-    if channel is not None:
-        statement = statement.where(NOTIFICATIONS.c.channel == channel)
-    if only_unread:
-        statement = statement.where(NOTIFICATIONS.c.channel == Channel.IN_APP, NOTIFICATIONS.c.read_at.is_(None))
+    """Notifications, newest first: by pk_notifications, ix_notifications_user_id_id, ix_notifications_batch_id or
+    ix_notifications_tags, whichever a filter names.
+    """
+    statement = select(NOTIFICATIONS).order_by(NOTIFICATIONS.c.id.desc()).limit(limit)
+    for name, value in filters.items():
+        match name:
+            case "tag":
+                statement = statement.where(NOTIFICATIONS.c.tags.contains([value]))
+            case "since":
+                statement = statement.where(NOTIFICATIONS.c.id >= func.uuidv7_floor(value))
+            case "until":
+                statement = statement.where(NOTIFICATIONS.c.id < func.uuidv7_floor(value))
+            case _:
+                statement = statement.where(NOTIFICATIONS.c[name] == value)
     if before is not None:
         statement = statement.where(NOTIFICATIONS.c.id < before)
     return list((await connection.execute(statement)).mappings())
 
 
-async def find_of_user(connection: AsyncConnection, user_id: UUID, notification_id: UUID) -> RowMapping | None:
-    """One notification that has reached the user (pk_notifications)."""
-    statement = select(*SHOWN).where(
-        NOTIFICATIONS.c.id == notification_id, NOTIFICATIONS.c.user_id == user_id, NOTIFICATIONS.c.status.in_(REACHED)
-    )
-    return (await connection.execute(statement)).mappings().one_or_none()
+async def change(connection: AsyncConnection, notification_id: UUID, values: dict[str, Any]) -> RowMapping:
+    """Change one notification (pk_notifications)."""
+    statement = update(NOTIFICATIONS).where(NOTIFICATIONS.c.id == notification_id).values(values)
+    return (await connection.execute(statement.returning(NOTIFICATIONS))).mappings().one()
 
 
-async def set_read(
-    connection: AsyncConnection, user_id: UUID, notification_id: UUID, read_at: datetime | None
-) -> RowMapping | None:
-    """Mark as read, keeping the first time, or as unread with None (pk_notifications)."""
-    change: dict[str, Any] = {"read_at": None}
-    if read_at is not None:
-        change = {
-            "read_at": func.coalesce(NOTIFICATIONS.c.read_at, read_at),
-            "seen_at": func.coalesce(NOTIFICATIONS.c.seen_at, read_at),
-        }
-    mine = (
-        NOTIFICATIONS.c.id == notification_id,
+async def repeat(connection: AsyncConnection, notification_id: UUID, now: datetime) -> RowMapping:
+    """A new notification that says the same to the same recipient."""
+    values = {"id": notification_id, "new_id": uuid7(), "now": now}
+    new_id = (await connection.execute(REPEAT, values)).mappings().one()["id"]
+    return (await connection.execute(select(NOTIFICATIONS).where(NOTIFICATIONS.c.id == new_id))).mappings().one()
+
+
+async def attempts(connection: AsyncConnection, notification_id: UUID) -> Sequence[RowMapping]:
+    """The tries of one notification."""
+    return (await connection.execute(ATTEMPTS, {"id": notification_id})).mappings().all()
+
+
+async def deferred_of(connection: AsyncConnection, user_id: UUID) -> Sequence[RowMapping]:
+    """What a user is waiting for that was never tried (ix_notifications_user_id_status)."""
+    statement = select(NOTIFICATIONS).where(
         NOTIFICATIONS.c.user_id == user_id,
-        NOTIFICATIONS.c.status.in_(REACHED),
+        NOTIFICATIONS.c.status == NotificationStatus.QUEUED,
+        NOTIFICATIONS.c.attempts == 0,
+        NOTIFICATIONS.c.deferred_reason.is_not(None),
     )
-    statement = update(NOTIFICATIONS).where(*mine).values(change)
-    return (await connection.execute(statement.returning(*SHOWN))).mappings().one_or_none()
+    return (await connection.execute(statement)).mappings().all()

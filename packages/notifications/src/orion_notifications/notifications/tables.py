@@ -1,6 +1,6 @@
 """Tables of the messages: the record, and the keys that make sending the same thing twice impossible."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,9 @@ class Notification(Identified, Annotated, Timestamped, Table):
     """One message to one recipient through one channel.
 
     `subject`, `content` and `html_content` are what was sent, with secrets masked. Secret variables (a code, a link
-    that acts) stand in `sealed_variables` only, until the message has left or failed, and are then erased.
+    that acts) stand in `sealed_variables` only, until the message has left or failed, and are then erased. `decisions`
+    is what was decided of it when, the last last (`decisions.shapes`); `local_time` has it sent at that time of the
+    recipient's zone.
     """
 
     __tablename__ = "notifications"
@@ -45,6 +47,7 @@ class Notification(Identified, Annotated, Timestamped, Table):
     max_attempts: Mapped[int] = mapped_column(server_default=text("8"))
     next_attempt_at: Mapped[datetime | None]
     scheduled_at: Mapped[datetime | None]
+    local_time: Mapped[time | None]
     deferred_reason: Mapped[str | None] = mapped_column(String(200))
     expires_at: Mapped[datetime | None]
     queued_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
@@ -56,6 +59,7 @@ class Notification(Identified, Annotated, Timestamped, Table):
     read_at: Mapped[datetime | None]
     seen_at: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]
+    snoozed_until: Mapped[datetime | None]
     error_code: Mapped[str | None] = mapped_column(String(100))
     error_message: Mapped[str | None] = mapped_column(String(2000))
     provider: Mapped[str | None] = mapped_column(String(60))
@@ -63,6 +67,7 @@ class Notification(Identified, Annotated, Timestamped, Table):
     provider_response: Mapped[dict[str, Any] | None]
     batch_id: Mapped[UUID | None]
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    decisions: Mapped[list[Any] | None]
     tags: Mapped[list[str]] = mapped_column(ARRAY(String(50)), server_default=text("'{}'"))
 
     __table_args__ = (
@@ -108,6 +113,12 @@ class Notification(Identified, Annotated, Timestamped, Table):
             "id",
             postgresql_include=["seen_at"],
             postgresql_where=text("channel = 'IN_APP' AND read_at IS NULL AND archived_at IS NULL"),
+        ),
+        Index(
+            "ix_notifications_inbox",
+            "user_id",
+            "delivered_at",
+            postgresql_where=text("channel = 'IN_APP' AND delivered_at IS NOT NULL"),
         ),
         Index("ix_notifications_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
         Index(

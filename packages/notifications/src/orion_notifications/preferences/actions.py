@@ -1,17 +1,19 @@
 """What can be done with preferences."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time
+from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.imports import ImportedIdentity
 from orion_contracts.user_events import NotificationPreferencesChanged
 from orion_notifications.kinds import Channel
 from orion_notifications.preferences import store
-from orion_notifications.preferences.rules import Contact
+from orion_notifications.preferences.rules import Contact, Frequency
+from orion_notifications.quiet_hours.rules import QuietHours, quiet_hours, read_time, zone_named
 
 
 async def remember_user(
@@ -21,7 +23,7 @@ async def remember_user(
 
     A zone that this machine's database of zones does not know (yet) becomes UTC: a wrong hour is better than no mail.
     """
-    zone = timezone if _is_zone(timezone) else "UTC"
+    zone = timezone if is_zone(timezone) else "UTC"
     values = {"user_id": user_id, "email": email, "name": name, "locale": locale, "timezone": zone}
     await store.insert_user(connection, values)
 
@@ -30,7 +32,7 @@ async def remember_users(
     connection: AsyncConnection, imported: Sequence[ImportedIdentity], imported_at: datetime
 ) -> None:
     """The same of many users who were brought over; whoever has an address already stays as he is."""
-    zones = {name: name if _is_zone(name) else "UTC" for name in {each.timezone for each in imported}}
+    zones = {name: name if is_zone(name) else "UTC" for name in {each.timezone for each in imported}}
     rows = [
         {
             "user_id": each.user_id,
@@ -66,25 +68,74 @@ async def remember_choices(connection: AsyncConnection, event: NotificationPrefe
     )
 
 
+NOTHING_CHOSEN: Mapping[str, Any] = {
+    **{f"{channel.name.lower()}_enabled": True for channel in Channel},
+    **{name: {} for name in ("category_channels", "chosen_channels", "type_channels", "quiet_hours_overrides")},
+    **{f"quiet_hours_{name}": None for name in ("start", "end", "timezone")},
+    "quiet_hours_enabled": False,
+    "quiet_hours_days": list(range(1, 8)),
+    "digests": {},
+    "digest_at": time(9),
+    "locale": "en",
+    "timezone": "UTC",
+}
+"""What is said of somebody of whom no preferences are kept: the defaults of the table."""
+
+
+async def read(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """The preferences of a user as they are kept; nobody else changes them until the end, when locked."""
+    return await store.find(connection, user_id, lock=lock)
+
+
+async def choose(connection: AsyncConnection, user_id: UUID, columns: dict[str, Any]) -> None:
+    """Keep what a user has chosen here; makes the row of one who is not known yet."""
+    times = {"quiet_hours_start", "quiet_hours_end", "digest_at"} & columns.keys()
+    if columns:
+        await store.set_choices(connection, user_id, columns | {name: _time(columns[name]) for name in times})
+
+
 async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:
     """What is known of a user; of an unknown one nothing, and nothing is switched off."""
     row = await store.find(connection, user_id)
-    if row is None:
-        return Contact()
+    return Contact() if row is None else contact_in(row)
+
+
+def contact_in(row: Mapping[Any, Any]) -> Contact:
+    """What a row of preferences says; its times may be texts, as in JSON."""
     return Contact(
         name=row["name"] or "",
         email=row["email"],
         is_email_verified=row["email_verified_at"] is not None,
         locale=row["locale"],
-        timezone=row["timezone"],
+        timezone=row["timezone"] if is_zone(row["timezone"]) else "UTC",
         switched_off=frozenset(channel for channel in Channel if not row[f"{channel.name.lower()}_enabled"]),
         overrides=row["category_channels"],
+        phone=row["phone"],
+        webhook_url=row["webhook_url"],
+        chosen=row["chosen_channels"],
+        types=row["type_channels"],
+        quiet=_quiet(row),
+        digests={category: Frequency[label] for category, label in row["digests"].items()},
+        digest_at=_time(row["digest_at"]),
     )
 
 
-def _is_zone(name: str) -> bool:
+def _time(value: time | str) -> time:
+    return read_time(value) if isinstance(value, str) else value
+
+
+def _quiet(row: Mapping[Any, Any]) -> QuietHours | None:
+    if not row["quiet_hours_enabled"]:
+        return None
+    zone = row["quiet_hours_timezone"] or row["timezone"]
+    start, end, days = _time(row["quiet_hours_start"]), _time(row["quiet_hours_end"]), row["quiet_hours_days"]
+    return quiet_hours(zone if is_zone(zone) else "UTC", start, end, days, row["quiet_hours_overrides"])
+
+
+def is_zone(name: str) -> bool:
+    """Whether this machine knows a zone of that name."""
     try:
-        ZoneInfo(name)
+        zone_named(name)
     except (LookupError, ValueError, OSError):  # unknown, not a key, a folder of zones
         return False
     return True

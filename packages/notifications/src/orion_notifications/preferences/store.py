@@ -62,7 +62,9 @@ async def set_choices(connection: AsyncConnection, user_id: UUID, switches: dict
     await connection.execute(statement.on_conflict_do_update(index_elements=[PREFERENCES.c.user_id], set_=switches))
 
 
-async def find(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
+async def find(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
     """The row of a user."""
     statement = select(PREFERENCES).where(PREFERENCES.c.user_id == user_id)
+    if lock:
+        statement = statement.with_for_update()
     return (await connection.execute(statement)).mappings().one_or_none()

@@ -16,9 +16,11 @@ from orion_notifications.base import Table
 class UserPreference(Identified, Annotated, Timestamped, Table):
     """What one user wants, and where to reach them.
 
-    `category_channels` overrides the switches: `{"MARKETING": {"EMAIL": false}}`. Quiet hours are local times of
-    `quiet_hours_timezone` (the user's own zone where null); they may pass midnight, and then belong to the day they
-    start on. `quiet_hours_days` are ISO weekdays, Monday = 1.
+    `category_channels` overrides the switches, as user tells it: `{"MARKETING": {"EMAIL": false}}`. `chosen_channels`
+    is the same as chosen here, `type_channels` by type. Quiet hours are local times of `quiet_hours_timezone` (the
+    user's own zone where null); they may pass midnight, and then belong to the day they start on. `quiet_hours_days`
+    are ISO weekdays, Monday = 1; `quiet_hours_overrides` are other hours of single ones: `{"6": ["23:30", "10:00"]}`.
+    `digests` are the categories that are told of together: `{"SOCIAL": "DAILY"}`, at the local time `digest_at`.
     """
 
     __tablename__ = "user_preferences"
@@ -39,11 +41,16 @@ class UserPreference(Identified, Annotated, Timestamped, Table):
     slack_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     discord_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
     category_channels: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    chosen_channels: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    type_channels: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     quiet_hours_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
     quiet_hours_start: Mapped[time | None]
     quiet_hours_end: Mapped[time | None]
     quiet_hours_timezone: Mapped[str | None] = mapped_column(String(64))
     quiet_hours_days: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger), server_default=text("'{1,2,3,4,5,6,7}'"))
+    quiet_hours_overrides: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    digests: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    digest_at: Mapped[time] = mapped_column(server_default=text("'09:00'"))
 
     __table_args__ = (
         UniqueConstraint("user_id"),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import httpx
@@ -121,41 +121,6 @@ async def test_messages_of_others_do_not_exist(client: Client, query: "Query") -
         ):
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert (await http.get(PATH)).json()["items"] == []
-
-
-FOR_STRANGERS = {
-    "get /notifications/v1/users/{user_id}/personal-data": 403,
-    "get /notifications/v1/me/notifications": 200,
-    "get /notifications/v1/me/notifications/{notification_id}": 404,
-    "patch /notifications/v1/me/notifications/{notification_id}": 404,
-    "get /notifications/v1/events": 401,
-}
-"""Every operation that needs a token, and what another user gets; the feed asks for one that auth has signed."""
-
-
-async def test_who_reaches_what_of_all_that_is_served(
-    client: Client, make_settings: "MakeSettings", query: "Query"
-) -> None:
-    hers = await add(query, ADA)
-    before = await query("SELECT to_jsonb(n) FROM notifications AS n")
-    document = build(make_settings(), httpx.AsyncClient()).openapi()
-    secured = [
-        f"{method} {path}"
-        for path, operations in document["paths"].items()
-        for method, operation in operations.items()
-        if "security" in operation
-    ]
-    assert sorted(secured) == sorted(FOR_STRANGERS)
-    async with client(BOB) as bob:
-        for operation, status in FOR_STRANGERS.items():
-            method, _, path = operation.partition(" ")
-            url = path.format(user_id=ADA, notification_id=hers)
-            body: dict[str, Any] = {"json": {"read": True}} if method == "patch" else {}
-            assert (await bob.request(method, url, **body)).status_code == status, operation
-            bob.headers["Authorization"], kept = "", bob.headers["Authorization"]
-            assert (await bob.request(method, url, **body)).status_code == 401, operation
-            bob.headers["Authorization"] = kept
-    assert await query("SELECT to_jsonb(n) FROM notifications AS n") == before
 
 
 async def test_bad_changes_are_refused(client: Client, query: "Query") -> None:

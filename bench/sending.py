@@ -1,0 +1,113 @@
+"""How long one message takes to be sent for: POST /notifications/v1/notifications until it is durable. Prints JSON.
+
+PostgreSQL waits for its disk. The service and the client, which asks one request after the other over a socket, share
+a process, so the figures are of both. By words to a user with quiet hours, and by a template into an inbox.
+
+    python bench/sending.py [requests]
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+from starlette.requests import Request
+
+from orion_contracts.claims import AccessClaims
+from orion_core.database import Database
+from orion_core.http.embedded import serving
+from orion_core.ids import uuid7
+from orion_core.local import postgres
+from orion_core.sealing import Keyring
+from orion_core.service import installed_services
+from orion_core.testing import client_of_nobody
+from orion_core.testing.databases import Databases
+from orion_notifications.app import build
+from orion_notifications.settings import NotificationSettings
+
+SERVICE = installed_services()["notifications"]
+PATH = "/notifications/v1/notifications"
+FAR = 4_000_000_000
+
+
+async def as_shop(_: Request) -> AccessClaims:
+    """A service's key that may send."""
+    scope = "notification:send"
+    return AccessClaims(
+        iss="i", aud="orion", sub="service:shop", client_id="orn_shop", sid="k", scope=scope, exp=FAR, iat=1, jti="j"
+    )
+
+
+def settings_of(url: str) -> NotificationSettings:
+    """Settings with keys that are thrown away."""
+    keys = {f"{name}_SEALING_KEYS": Keyring.new_key("k") for name in ("NOTIFICATION", "EVENT", "USER_EVENT")}
+    values = {"NOTIFICATION_DATABASE_URL": url, "NOTIFICATION_SERVICE_KEY": "unused", **keys}
+    return NotificationSettings.model_validate(values)
+
+
+async def measure(http: httpx.AsyncClient, body: dict[str, Any], count: int) -> dict[str, float]:
+    """Milliseconds of one request after the other."""
+    taken: list[float] = []
+    for number in range(count + 100):
+        began = time.perf_counter()
+        answer = await http.post(PATH, json={**body, "idempotency_key": f"{body['channels']}{number}"})
+        taken.append((time.perf_counter() - began) * 1000)
+        answer.raise_for_status()
+    taken = sorted(taken[100:])
+    return {f"p{share}": round(taken[int(len(taken) * share / 100)], 2) for share in (50, 90, 99)}
+
+
+async def run(admin_url: str, count: int) -> dict[str, Any]:
+    """Serve, and ask."""
+    async with Databases(admin_url).clone("notifications", seeded=True) as made:
+        database = Database.connect(made.url, role=SERVICE.service_role, application="bench")
+        user_id = uuid7()
+        async with database.autocommit() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO user_preferences (user_id, email, quiet_hours_enabled, quiet_hours_start,"
+                    " quiet_hours_end, timezone) VALUES (:id, 'a@example.com', true, '22:00', '07:00', 'Europe/Berlin')"
+                ),
+                {"id": user_id},
+            )
+        application = build(settings_of(made.url), client_of_nobody())
+        application.state.components = replace(application.state.components, authenticate=as_shop)
+        to = {"user_id": str(user_id)}
+        raw = {"to": to, "type": "a.b", "channels": ["EMAIL"], "content": {"text": "x"}, "category": "ACCOUNT"}
+        variables = {"name": "Ada", "product_name": "Orion"}
+        rendered = {
+            "to": to,
+            "type": "a.c",
+            "channels": ["IN_APP"],
+            "template": "welcome_in_app",
+            "variables": variables,
+        }
+        async with (
+            serving(application, "127.0.0.1", 0) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": "Bearer x"}) as http,
+        ):
+            figures = {"words": await measure(http, raw, count), "template": await measure(http, rendered, count)}
+        await database.close()
+    return {"requests": count, "milliseconds": figures}
+
+
+def main() -> None:
+    """Measure, and print."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000
+    with tempfile.TemporaryDirectory(prefix="orion-bench-", ignore_cleanup_errors=True) as folder:
+        server = postgres.start(Path(folder) / "postgres", durable=True)
+        try:
+            figures = asyncio.run(run(server.admin_url, count))
+        finally:
+            server.stop("immediate")
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""What can be done with choices."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from orion_core.database import Database, Transaction
+from orion_core.tables import IpAddress
+from orion_notifications import audit_trail
+from orion_notifications.audit_trail import Entry
+from orion_notifications.choices import store
+from orion_notifications.choices.links import About
+from orion_notifications.choices.rules import ConsentSource
+from orion_notifications.choices.shapes import REQUIRED, Choices, ChoicesShape, SuppressionShape
+from orion_notifications.desk import Desk
+from orion_notifications.kinds import Category, Channel
+from orion_notifications.notifications.actions import reconsider
+from orion_notifications.preferences import actions as preferences
+from orion_notifications.preferences.rules import Contact
+from orion_notifications.suppressions.actions import bans_of, hasher_of, release, suppress
+from orion_notifications.suppressions.rules import SuppressionReason
+
+
+@dataclass(frozen=True)
+class Saying:
+    """How it was said, and from where."""
+
+    source: ConsentSource
+    ip_address: IpAddress | None
+    notification_id: UUID | None = None
+
+
+async def read(database: Database, user_id: UUID) -> ChoicesShape:
+    """What a user has chosen, and the defaults where nothing was."""
+    async with database.autocommit() as connection:
+        return _shown(await preferences.read(connection, user_id))
+
+
+async def choose(
+    database: Database, desk: Desk, user_id: UUID, wanted: Choices, saying: Saying, now: datetime
+) -> ChoicesShape:
+    """Keep what a user wants from now on, also for what is waiting for him, and write down that he said so."""
+    async with database.transaction() as transaction:
+        connection = transaction.connection
+        before = _shown(await preferences.read(connection, user_id, lock=True))
+        await preferences.choose(connection, user_id, _columns(wanted))
+        after = _shown(await preferences.read(connection, user_id))
+        await _note(transaction, user_id, before.categories, after.categories, saying, now)
+        await reconsider(transaction, desk, user_id, now)
+        old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+        changed = [name for name in new if new[name] != old[name]]
+        entry = Entry(
+            "preferences.update",
+            "preferences",
+            str(user_id),
+            user_id,
+            old={name: old[name] for name in changed},
+            new={name: new[name] for name in changed},
+            is_own=True,
+        )
+        await audit_trail.record(transaction, entry, now)
+        return after
+
+
+async def unsubscribe(database: Database, desk: Desk, about: About, saying: Saying, now: datetime) -> None:
+    """Send the address nothing of the category by the channel any more. To say it again changes nothing."""
+    hasher = hasher_of(desk.keyring)
+    async with database.transaction() as transaction:
+        connection = transaction.connection
+        bans = await bans_of(connection, hasher, about.channel, about.recipient)
+        if any(ban.category in (None, about.category) and ban.expires_at is None for ban in bans):
+            return
+        await suppress(
+            connection,
+            hasher,
+            about.channel,
+            about.recipient,
+            SuppressionReason.UNSUBSCRIBE,
+            category=about.category,
+            details={"notification_id": str(about.notification_id)},
+        )
+        await _say(transaction, desk, about, saying, now, is_given=False)
+
+
+async def subscribe_again(database: Database, desk: Desk, about: About, saying: Saying, now: datetime) -> None:
+    """Take back having unsubscribed; what else stands against the address stays."""
+    hasher = hasher_of(desk.keyring)
+    async with database.transaction() as transaction:
+        connection = transaction.connection
+        bans = await bans_of(connection, hasher, about.channel, about.recipient)
+        mine = [ban for ban in bans if ban.category is about.category and ban.reason is SuppressionReason.UNSUBSCRIBE]
+        if not mine:
+            return
+        await release(connection, hasher, about.channel, about.recipient, about.category)
+        await _say(transaction, desk, about, saying, now, is_given=True)
+
+
+async def _say(
+    transaction: Transaction, desk: Desk, about: About, saying: Saying, now: datetime, *, is_given: bool
+) -> None:
+    """Write down what was said by a link."""
+    user_id = await store.owner(transaction.connection, about.notification_id)
+    consent = {
+        "user_id": user_id,
+        "channel": about.channel,
+        "category": about.category,
+        "recipient_hash": hasher_of(desk.keyring).hashes(about.recipient)[0],
+        "is_given": is_given,
+        "source": saying.source,
+        "notification_id": about.notification_id,
+        "ip_address": saying.ip_address,
+        "occurred_at": now,
+    }
+    await store.add(transaction.connection, [consent])
+    new = {"channel": about.channel.name, "category": about.category.name, "source": saying.source.name}
+    action = "consent.give" if is_given else "consent.withdraw"
+    await audit_trail.record(transaction, Entry(action, "consent", None, user_id, new=new, is_own=True), now)
+
+
+async def is_unsubscribed(database: Database, desk: Desk, about: About) -> bool:
+    """Whether the address gets nothing of the category."""
+    async with database.autocommit() as connection:
+        bans = await bans_of(connection, hasher_of(desk.keyring), about.channel, about.recipient)
+    return any(ban.category in (None, about.category) for ban in bans)
+
+
+async def suppressions_of(database: Database, desk: Desk, channel: Channel, recipient: str) -> list[SuppressionShape]:
+    """What stands against an address."""
+    async with database.autocommit() as connection:
+        bans = await bans_of(connection, hasher_of(desk.keyring), channel, recipient)
+    return [
+        SuppressionShape.model_validate(
+            {"channel": channel.name, "category": ban.category, "reason": ban.reason.name, "expires_at": ban.expires_at}
+        )
+        for ban in bans
+    ]
+
+
+async def suppress_by_hand(
+    database: Database,
+    desk: Desk,
+    channel: Channel,
+    recipient: str,
+    category: Category | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> None:
+    """Have an address written to no more."""
+    async with database.transaction() as transaction:
+        await suppress(
+            transaction.connection,
+            hasher_of(desk.keyring),
+            channel,
+            recipient,
+            SuppressionReason.MANUAL,
+            category=category,
+            expires_at=expires_at,
+        )
+        new = {"channel": channel.name, "category": category and category.name}
+        await audit_trail.record(transaction, Entry("suppression.create", "suppression", new=new), now)
+
+
+async def release_by_hand(
+    database: Database, desk: Desk, channel: Channel, recipient: str, category: Category | None, now: datetime
+) -> bool:
+    """Have an address written to again; False when it was not suppressed."""
+    async with database.transaction() as transaction:
+        found = await release(transaction.connection, hasher_of(desk.keyring), channel, recipient, category)
+        if found:
+            old = {"channel": channel.name, "category": category and category.name}
+            await audit_trail.record(transaction, Entry("suppression.delete", "suppression", old=old), now)
+        return found
+
+
+async def consents(database: Database, desk: Desk, user_id: UUID | None, recipient: str | None) -> Sequence[RowMapping]:
+    """What a user or an address has said."""
+    hashes = [] if recipient is None else hasher_of(desk.keyring).hashes(recipient)
+    async with database.autocommit() as connection:
+        return await store.find(connection, user_id, hashes)
+
+
+async def owner(database: Database, about: About) -> UUID | None:
+    """Whose the message was that a link stood in."""
+    async with database.autocommit() as connection:
+        return await store.owner(connection, about.notification_id)
+
+
+async def _note(
+    transaction: Transaction,
+    user_id: UUID,
+    before: Mapping[str, Mapping[str, bool]],
+    after: Mapping[str, Mapping[str, bool]],
+    saying: Saying,
+    now: datetime,
+) -> None:
+    rows = [
+        {
+            "user_id": user_id,
+            "channel": Channel[channel],
+            "category": Category[category],
+            "recipient_hash": None,
+            "is_given": is_wanted,
+            "source": saying.source,
+            "notification_id": saying.notification_id,
+            "ip_address": saying.ip_address,
+            "occurred_at": now,
+        }
+        for category, ways in after.items()
+        for channel, is_wanted in ways.items()
+        if before.get(category, {}).get(channel) != is_wanted
+    ]
+    await store.add(transaction.connection, rows)
+
+
+def _columns(wanted: Choices) -> dict[str, Any]:
+    named = {
+        "chosen_channels": wanted.categories,
+        "type_channels": wanted.types,
+        "digests": wanted.digests,
+        "digest_at": wanted.digest_at,
+        "timezone": wanted.timezone,
+    }
+    columns: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if (quiet := wanted.quiet_hours) is not None:
+        columns |= {
+            "quiet_hours_enabled": quiet.enabled,
+            "quiet_hours_start": quiet.start,
+            "quiet_hours_end": quiet.end,
+            "quiet_hours_timezone": quiet.timezone,
+            "quiet_hours_days": quiet.days,
+            "quiet_hours_overrides": quiet.overrides,
+        }
+    return columns
+
+
+def _shown(row: Mapping[Any, Any] | None) -> ChoicesShape:
+    if row is None:
+        row = preferences.NOTHING_CHOSEN
+    quiet = None
+    if row["quiet_hours_start"] is not None:
+        quiet = {
+            "enabled": row["quiet_hours_enabled"],
+            "start": row["quiet_hours_start"].isoformat("minutes"),
+            "end": row["quiet_hours_end"].isoformat("minutes"),
+            "timezone": row["quiet_hours_timezone"],
+            "days": row["quiet_hours_days"],
+            "overrides": row["quiet_hours_overrides"],
+        }
+    return ChoicesShape(
+        channels={channel.name: row[f"{channel.name.lower()}_enabled"] for channel in Channel},
+        muted=row["category_channels"],
+        categories=row["chosen_channels"],
+        types=row["type_channels"],
+        required=sorted(REQUIRED),
+        quiet_hours=quiet,
+        digests=row["digests"],
+        digest_at=row["digest_at"].isoformat("minutes"),
+        locale=row["locale"],
+        timezone=row["timezone"],
+    )
+
+
+async def contact(database: Database, user_id: UUID) -> Contact:
+    """What is known of a user."""
+    async with database.autocommit() as connection:
+        return await preferences.contact(connection, user_id)

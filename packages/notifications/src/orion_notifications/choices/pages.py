@@ -1,0 +1,86 @@
+"""The pages behind the links in mails: plain HTML that loads nothing and runs nothing."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from starlette.responses import HTMLResponse
+
+from orion_notifications.kinds import ALWAYS_ON, Category, Channel
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+}
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse}td,th{padding:.4rem .8rem;text-align:left;border-bottom:1px solid #ddd}"
+    "button{font:inherit;padding:.5rem 1rem}"
+)
+NAMES = {
+    Category.MARKETING: "News and offers",
+    Category.SYSTEM: "About the service",
+    Category.ACCOUNT: "About the account",
+    Category.SOCIAL: "From other people",
+    Category.TRANSACTIONAL: "What was asked for",
+    Category.SECURITY: "Security",
+}
+CHOOSABLE: Sequence[Category] = [category for category in Category if category not in ALWAYS_ON]
+SHOWN: Sequence[Channel] = [Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.IN_APP]
+
+
+def page(title: str, body: str, status: int = 200) -> HTMLResponse:
+    """A page; `body` is HTML in which everything is escaped that is not ours."""
+    html = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style><h1>{escape(title)}</h1>{body}</html>"
+    )
+    return HTMLResponse(html, status, headers=HEADERS)
+
+
+def unknown() -> HTMLResponse:
+    """What a link that was not made here leads to."""
+    return page("This link is not valid", "<p>Use the link as it stands in the message.</p>", 404)
+
+
+def unsubscribing(category: Category, action: str, more: str, *, is_off: bool, again: str) -> HTMLResponse:
+    """One category for one address: a button, since opening a link must change nothing."""
+    name = escape(NAMES[category])
+    if is_off:
+        body = (
+            f"<p>You get no more messages of the kind <b>{name}</b>.</p>"
+            f'<form method="post" action="{escape(again)}"><button>Get them again</button></form>'
+        )
+    else:
+        body = (
+            f"<p>Do you want no more messages of the kind <b>{name}</b>?</p>"
+            f'<form method="post" action="{escape(action)}"><button>Unsubscribe</button></form>'
+        )
+    return page("Messages", f'{body}<p><a href="{escape(more)}">Choose more</a></p>')
+
+
+def choosing(action: str, wanted: Mapping[tuple[Category, Channel], bool], *, is_saved: bool) -> HTMLResponse:
+    """All categories by all channels."""
+    head = "".join(f"<th>{escape(channel.name.replace('_', '-').title())}</th>" for channel in SHOWN)
+    rows = "".join(
+        f"<tr><td>{escape(NAMES[category])}</td>"
+        + "".join(_box(category, channel, wanted[category, channel]) for channel in SHOWN)
+        + "</tr>"
+        for category in CHOOSABLE
+    )
+    saved = "<p><b>Saved.</b></p>" if is_saved else ""
+    always = ", ".join(escape(NAMES[category]) for category in Category if category in ALWAYS_ON)
+    return page(
+        "What do you want to hear?",
+        f'{saved}<form method="post" action="{escape(action)}"><table><tr><th></th>{head}</tr>{rows}</table>'
+        f"<p><button>Save</button></p></form><p>These come always: {always}.</p>",
+    )
+
+
+def _box(category: Category, channel: Channel, is_on: bool) -> str:
+    label = escape(f"{NAMES[category]} by {channel.name}")
+    checked = " checked" if is_on else ""
+    return f'<td><input type="checkbox" name="{category.name}.{channel.name}" aria-label="{label}"{checked}></td>'

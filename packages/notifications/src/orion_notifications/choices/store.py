@@ -1,0 +1,36 @@
+"""Statements on consents, and on what a link in a mail was about."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping, or_, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.ids import uuid7
+from orion_core.tables import table_of
+from orion_notifications.choices.tables import Consent
+
+CONSENTS = table_of(Consent)
+
+# Whose a message was is asked of `notifications` in raw SQL (pk_notifications).
+OWNER = text("SELECT user_id FROM notifications WHERE id = :id")
+
+
+async def add(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write down what was said."""
+    if rows:
+        await connection.execute(insert(CONSENTS), [{"id": uuid7(), **row} for row in rows])
+
+
+async def find(connection: AsyncConnection, user_id: UUID | None, hashes: Sequence[bytes]) -> Sequence[RowMapping]:
+    """What a user or an address has said, the last first (ix_consents_user_id, ix_consents_recipient_hash)."""
+    whose = or_(CONSENTS.c.user_id == user_id, CONSENTS.c.recipient_hash.in_(hashes))
+    statement = select(CONSENTS).where(whose).order_by(CONSENTS.c.id.desc()).limit(500)
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def owner(connection: AsyncConnection, notification_id: UUID) -> UUID | None:
+    """Whose a message was, as long as it is known."""
+    return (await connection.execute(OWNER, {"id": notification_id})).scalar_one_or_none()

@@ -1,0 +1,37 @@
+"""What can be done with digests."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_notifications.digests import store
+
+GOES_ALONE_AFTER = timedelta(hours=1)
+"""A message that no digest has taken by then goes out by itself: better once more than not at all."""
+
+
+async def put_into_digest(connection: AsyncConnection, user_id: UUID, until: datetime, notification_id: UUID) -> bool:
+    """Have a message told of when the window is over; False when the digest of that window was made already."""
+    digest_id = await store.open_digest(connection, user_id, until)
+    if digest_id is None:
+        return False
+    await store.add(connection, digest_id, notification_id)
+    return True
+
+
+async def due_digest(connection: AsyncConnection, now: datetime) -> RowMapping | None:
+    """One whose window is over; nobody else gets it until the transaction ends."""
+    return await store.due(connection, now)
+
+
+async def items_of(connection: AsyncConnection, digest_id: UUID) -> Sequence[RowMapping]:
+    """The messages that are to be told of."""
+    return await store.items(connection, digest_id)
+
+
+async def close(connection: AsyncConnection, digest_id: UUID, now: datetime) -> None:
+    """Say that its mail was ordered."""
+    await store.close(connection, digest_id, now)

@@ -1,0 +1,1 @@
+"""Escalations: messages that go through one channel after the other, until one works or somebody has seen it."""

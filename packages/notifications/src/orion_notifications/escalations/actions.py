@@ -1,0 +1,80 @@
+"""What can be done with escalations."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.database import Database, Transaction
+from orion_core.ids import uuid7
+from orion_core.sealing import Keyring, place
+from orion_notifications.escalations import store
+from orion_notifications.escalations.rules import LOOK_AGAIN, EscalationRule, Move, Standing, remaining, step
+
+SendNext = Callable[[Transaction, Mapping[str, Any], str, str, datetime], Awaitable[UUID | None]]
+"""Sends the message of a request, on behalf of a caller, through one channel of it; None when it cannot any more."""
+
+
+@dataclass(frozen=True)
+class Escalating:
+    """What going on needs besides the database."""
+
+    keyring: Keyring
+    send: SendNext
+
+
+async def begin(
+    connection: AsyncConnection, keyring: Keyring, message: Mapping[str, Any], caller: str, first: UUID, now: datetime
+) -> UUID:
+    """Have the next channel tried when the first one does not do; `message` is the request as JSON."""
+    escalation_id = uuid7()
+    body = orjson.dumps({"message": message, "caller": caller})
+    values = {
+        "id": escalation_id,
+        "user_id": message["to"].get("user_id"),
+        "rule": EscalationRule[message["rule"]],
+        "sealed_message": keyring.seal(body, place("escalations", "sealed_message", escalation_id)),
+        "notification_ids": [first],
+        "next_look_at": now + LOOK_AGAIN,
+    }
+    await store.add(connection, values)
+    return escalation_id
+
+
+async def go_on(database: Database, escalating: Escalating, now: datetime) -> bool:
+    """Look at one that is due, and try its next channel if it has come to that; False when none is due."""
+    async with database.transaction() as transaction:
+        row = await store.due(transaction.connection, now)
+        if row is None:
+            return False
+        sealed = place("escalations", "sealed_message", row["id"])
+        body: dict[str, Any] = orjson.loads(escalating.keyring.open(row["sealed_message"], sealed))
+        message = body["message"]
+        found = {each["id"]: each for each in await store.standings(transaction.connection, row["notification_ids"])}
+        tried = {each["channel"]: each for each in found.values()}
+        left = remaining(message["channels"], tried)
+        last = found.get(row["notification_ids"][-1])
+        standing = Standing("FAILED", None, is_seen=False)
+        if last is not None:
+            standing = Standing(last["status"], last["sent_at"], last["is_seen"], last["next_attempt_at"])
+        move = step(
+            row["rule"],
+            standing,
+            is_seen=any(each["is_seen"] for each in found.values()),
+            has_next=bool(left),
+            after=timedelta(seconds=message["escalate_after_seconds"]),
+            now=now,
+        )
+        values: dict[str, Any] = {"next_look_at": move.at or now + LOOK_AGAIN}
+        following = None
+        if move.move is Move.NEXT:
+            following = await escalating.send(transaction, message, body["caller"], left[0], now)
+            values["notification_ids"] = [*row["notification_ids"], following]
+        if move.move is Move.END or (move.move is Move.NEXT and following is None):
+            values = {"sealed_message": None, "ended_at": now}
+        await store.change(transaction.connection, row["id"], values)
+        return True

@@ -1,0 +1,68 @@
+"""Whether a message that goes through one channel after the other has arrived, and if not, what comes next."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+LOOK_AGAIN = timedelta(seconds=5)
+"""How often a message that is still on its way is looked at."""
+WAITING = frozenset({"QUEUED", "PROCESSING"})
+ARRIVED = frozenset({"SENT", "DELIVERED"})
+
+
+class EscalationRule(Enum):
+    """When it is enough."""
+
+    FIRST = auto()
+    ESCALATE = auto()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one of its messages stands."""
+
+    status: str
+    sent_at: datetime | None
+    is_seen: bool
+    due_at: datetime | None = None
+
+
+class Move(Enum):
+    """What to do now."""
+
+    END = auto()
+    WAIT = auto()
+    NEXT = auto()
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do, and when to look again."""
+
+    move: Move
+    at: datetime | None = None
+
+
+def step(
+    rule: EscalationRule, last: Standing, *, is_seen: bool, has_next: bool, after: timedelta, now: datetime
+) -> Step:
+    """What follows from where the last message stands; `is_seen` is whether any of them was seen."""
+    if is_seen:
+        return Step(Move.END)
+    following = Step(Move.NEXT if has_next else Move.END)
+    if last.status in WAITING:
+        return Step(Move.WAIT, max(now + LOOK_AGAIN, last.due_at or now))
+    if last.status not in ARRIVED:
+        return following
+    if rule is EscalationRule.FIRST:
+        return Step(Move.END)
+    seen_by = (last.sent_at or now) + after
+    if now < seen_by and has_next:
+        return Step(Move.WAIT, seen_by)
+    return following
+
+
+def remaining(channels: Sequence[str], tried: Mapping[str, object]) -> list[str]:
+    """The channels that are left, in their order."""
+    return [channel for channel in channels if channel not in tried]

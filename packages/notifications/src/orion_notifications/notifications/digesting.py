@@ -1,0 +1,96 @@
+"""Closing digests: when a window is over, its messages become one mail, in one transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy import RowMapping
+from sqlalchemy.exc import SQLAlchemyError
+
+from orion_core.background import pause
+from orion_core.clock import Clock
+from orion_core.database import Database
+from orion_notifications.delivery.actions import withdraw
+from orion_notifications.desk import Desk
+from orion_notifications.digests import actions as digests
+from orion_notifications.digests.rules import Item, as_html, as_text, subject
+from orion_notifications.kinds import Category, Channel
+from orion_notifications.notifications import store
+from orion_notifications.notifications.actions import Order, accept
+from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.preferences.actions import contact as contact_of
+from orion_notifications.templates.actions import Library
+from orion_notifications.templates.rules import Content, TemplateFaultError, render
+
+POLL_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+async def close_one(database: Database, desk: Desk, library: Library, now: datetime) -> bool:
+    """Make the mail of one digest whose window is over; False when there is none.
+
+    What a worker has in hand, since it went by itself, is left out.
+    """
+    async with database.transaction() as transaction:
+        connection = transaction.connection
+        digest = await digests.due_digest(connection, now)
+        if digest is None:
+            return False
+        found = await digests.items_of(connection, digest["id"])
+        taken = [row for row in found if await withdraw(transaction, row["id"])]
+        if taken:
+            contact = await contact_of(connection, digest["user_id"])
+            order = Order(
+                key=f"digest:{digest['id']}",
+                type="digest",
+                template=None,
+                channel=Channel.EMAIL,
+                user_id=digest["user_id"],
+                content=await _content(library, taken, contact.locale),
+                category=Category[taken[0]["category"]],
+                metadata={"digest_of": [str(row["id"]) for row in taken]},
+            )
+            mail = await accept(transaction, desk, order, now)
+            said = {
+                "status": NotificationStatus.CANCELLED,
+                "cancelled_at": now,
+                "next_attempt_at": None,
+                "error_code": "digested",
+                "error_message": f"it is told of in the digest {mail.id}",
+            }
+            for row in taken:
+                await store.change(connection, row["id"], said)
+        await digests.close(connection, digest["id"], now)
+        return True
+
+
+async def _content(library: Library, rows: Sequence[RowMapping], locale: str) -> Content:
+    items = [await _item(library, row) for row in rows]
+    return Content(subject(locale, len(items)), as_text(items), as_html(items))
+
+
+async def _item(library: Library, row: RowMapping) -> Item:
+    if row["template_id"] is None:
+        return Item(row["subject"] or "", row["content"] or "")
+    locale = row["locale"] or "en"
+    try:
+        compiled = await library.get(row["template_id"], row["template_version"], locale)
+        content = render(compiled, row["variables"], locale=locale, timezone=row["timezone"] or "UTC")
+    except TemplateFaultError as error:
+        log.warning("digest.item_not_rendered", notification_id=str(row["id"]), reason=str(error))
+        return Item(row["type"], "")
+    return Item(content.subject, content.text)
+
+
+async def close_digests(database: Database, desk: Desk, clock: Clock, stop: asyncio.Event) -> None:
+    """Make the mails of digests as their windows end, until `stop`; any number of processes may."""
+    library = Library(database)
+    while not stop.is_set():
+        try:
+            if await close_one(database, desk, library, clock()):
+                continue
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("digests.unreachable", reason=type(error).__name__)
+        await pause(stop, POLL_SECONDS)

@@ -1,0 +1,125 @@
+"""What is asked to be sent, and what of it is decided; nothing here reads or writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from typing import Any
+from uuid import UUID
+
+from orion_notifications.decisions.rules import Draft, Facts, Judgement, Outcome, Wording
+from orion_notifications.decisions.shapes import in_words
+from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.preferences.rules import Contact
+from orion_notifications.templates.actions import PublishedTemplate
+from orion_notifications.templates.rules import Content, choose_locale, secret_names
+
+
+@dataclass(frozen=True)
+class Order:
+    """A message to one user, or to an address that is nobody's here. `key` is sent once, for ever.
+
+    Its words are those of a template, or `content` with a `category`.
+    """
+
+    key: str | None
+    type: str
+    template: str | None
+    channel: Channel
+    user_id: UUID | None
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    recipient: str | None = None
+    """An address that goes before the one the user is known by: one that is still to be verified, say."""
+    locale: str | None = None
+    """Goes before the user's own language."""
+    expires_at: datetime | None = None
+    content: Content | None = field(default=None, repr=False)
+    category: Category | None = None
+    """Of what comes without a template, which has its own."""
+    priority: Priority | None = None
+    """Goes before the template's."""
+    scheduled_at: datetime | None = None
+    local_time: time | None = None
+    """Send it when it is this time in the recipient's zone."""
+    ordering_key: str | None = None
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    batch_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Considered:
+    """An order, what is known about it, and what is decided of it."""
+
+    order: Order
+    template: PublishedTemplate | None
+    contact: Contact
+    draft: Draft
+    facts: Facts
+    judgement: Judgement
+
+
+def address(order: Order, contact: Contact) -> str | None:
+    """Where it goes, as far as that is one address."""
+    if order.recipient is not None:
+        return order.recipient
+    known = {Channel.EMAIL: contact.email, Channel.SMS: contact.phone, Channel.WEBHOOK: contact.webhook_url}
+    return known.get(order.channel)
+
+
+def draft_of(order: Order, template: PublishedTemplate | None, contact: Contact) -> Draft:
+    """The order as decisions see it."""
+    secret = frozenset[str]() if template is None else secret_names(template.variables) & order.variables.keys()
+    if template is None:
+        assert order.category is not None  # shapes and actions see to it
+        category, priority = order.category, order.priority or Priority.NORMAL
+    else:
+        category, priority = template.category, order.priority or template.priority
+    return Draft(
+        type=order.type,
+        category=category,
+        channel=order.channel,
+        priority=priority,
+        recipient=address(order, contact),
+        is_to_user=order.user_id is not None,
+        wording=None if template is None else wording(template, order.locale or contact.locale),
+        has_secrets=bool(secret),
+        scheduled_at=order.scheduled_at,
+        local_time=order.local_time,
+        expires_at=order.expires_at,
+    )
+
+
+def wording(template: PublishedTemplate, wanted: str) -> Wording:
+    """The version and the language of a template that is used for the one that is wanted."""
+    locale = choose_locale(wanted, template.locales, template.default_locale)
+    subtags = wanted.replace("_", "-").split("-")
+    looked_for = ["-".join(subtags[:length]) for length in range(len(subtags), 0, -1)]
+    is_found = locale.lower() in {each.lower() for each in looked_for}
+    chain = [locale if each.lower() == locale.lower() else each for each in looked_for]
+    chain = chain[: chain.index(locale) + 1] if is_found else [*chain, locale]
+    return Wording(template.name, template.version, locale, tuple(chain))
+
+
+def without_secrets(order: Order, template: PublishedTemplate | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The variables that may stand in the record, and those that are sealed."""
+    secret = frozenset[str]() if template is None else secret_names(template.variables)
+    plain = {name: value for name, value in order.variables.items() if name not in secret}
+    return plain, {name: value for name, value in order.variables.items() if name in secret}
+
+
+def standing(judgement: Judgement) -> dict[str, Any]:
+    """What a judgement says in the record."""
+    reason = in_words(judgement.decisive)
+    if judgement.outcome is Outcome.REJECTED:
+        return {
+            "status": NotificationStatus.REJECTED,
+            "sealed_variables": None,
+            "error_code": judgement.decisive.code,
+            "error_message": reason,
+        }
+    if judgement.outcome is Outcome.DEFER:
+        return {"next_attempt_at": judgement.until, "deferred_reason": reason[:200]}
+    if judgement.outcome is Outcome.DIGEST:
+        return {"next_attempt_at": judgement.until}
+    return {}

@@ -1,0 +1,48 @@
+"""Statements on suppressions. Each finds its rows by uq_suppressions_channel_recipient_hash_category."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import RowMapping, delete, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.tables import table_of
+from orion_notifications.kinds import Category, Channel
+from orion_notifications.suppressions.tables import Suppression
+
+SUPPRESSIONS = table_of(Suppression)
+
+# One that has no end is not given one by a bounce that may pass.
+SUPPRESS = text("""
+INSERT INTO suppressions (channel, recipient_hash, category, reason, expires_at, metadata)
+VALUES (
+  CAST(:channel AS channel), :recipient_hash, CAST(:category AS category), CAST(:reason AS suppression_reason),
+  :expires_at, CAST(:metadata AS jsonb)
+)
+ON CONFLICT ON CONSTRAINT uq_suppressions_channel_recipient_hash_category DO UPDATE
+SET reason = excluded.reason, expires_at = excluded.expires_at, metadata = excluded.metadata
+WHERE suppressions.expires_at IS NOT NULL
+""")
+
+
+async def suppress(connection: AsyncConnection, values: dict[str, Any]) -> None:
+    """Add an address."""
+    await connection.execute(SUPPRESS, values)
+
+
+async def find(connection: AsyncConnection, channel: Channel, hashes: Sequence[bytes]) -> Sequence[RowMapping]:
+    """What is known of an address, which has one hash under each key."""
+    statement = select(SUPPRESSIONS).where(SUPPRESSIONS.c.channel == channel, SUPPRESSIONS.c.recipient_hash.in_(hashes))
+    return (await connection.execute(statement.order_by(SUPPRESSIONS.c.id))).mappings().all()
+
+
+async def release(
+    connection: AsyncConnection, channel: Channel, hashes: Sequence[bytes], category: Category | None
+) -> int:
+    """Take an address off, of one category or of what is for all; how many rows that were."""
+    statement = delete(SUPPRESSIONS).where(
+        SUPPRESSIONS.c.channel == channel,
+        SUPPRESSIONS.c.recipient_hash.in_(hashes),
+        SUPPRESSIONS.c.category.is_(None) if category is None else SUPPRESSIONS.c.category == category,
+    )
+    return (await connection.execute(statement)).rowcount

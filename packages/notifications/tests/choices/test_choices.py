@@ -1,0 +1,247 @@
+"""What somebody wants, said signed in or by a link: heeded by what waits, written down, and never by opening a link."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from packages.notifications.tests.notifications.test_sending import at, message
+
+from orion_contracts.user_events import NotificationPreferencesChanged
+from orion_core.ids import uuid7
+from orion_notifications.choices.links import About, token
+from orion_notifications.kinds import Category, Channel
+
+if TYPE_CHECKING:
+    from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until, UserFeed, Working
+
+    from orion_core.testing import MovableClock
+    from orion_notifications.notifications.actions import Desk
+
+NIGHT = {"enabled": True, "start": "22:00", "end": "07:00"}
+MARKETING = {"category": "MARKETING"}
+
+
+async def test_what_is_chosen_is_shown_and_what_is_required_cannot_be_switched_off(
+    caller: "Callers", auth: "AuthFeed", query: "Query"
+) -> None:
+    ada = await auth.register()
+    async with caller(ada) as http:
+        assert (await http.get("/me/preferences")).json()["quiet_hours"] is None
+        changed = await http.patch(
+            "/me/preferences",
+            json={"categories": {"MARKETING": {"EMAIL": False}}, "quiet_hours": NIGHT | {"overrides": {"6": None}}},
+        )
+        assert changed.status_code == 200, changed.text
+        assert changed.json() == (await http.get("/me/preferences")).json()
+        assert changed.json()["quiet_hours"]["overrides"] == {"6": None}
+        for wrong in (
+            {"categories": {"SECURITY": {"EMAIL": False}}},
+            {"digests": {"SECURITY": "DAILY"}},
+            {"timezone": "Europe/Atlantis"},
+            {"quiet_hours": NIGHT | {"timezone": "Nowhere"}},
+            {"quiet_hours": NIGHT | {"end": "22:00"}},
+            {"quiet_hours": NIGHT | {"overrides": {"8": ["01:00", "02:00"]}}},
+            {"types": {"Bad Type": {"EMAIL": False}}},
+        ):
+            assert (await http.patch("/me/preferences", json=wrong)).status_code == 422, wrong
+    rows = await query("SELECT channel::text, category::text, is_given, source::text FROM consents")
+    assert rows == [("EMAIL", "MARKETING", False, "ACCOUNT")]
+
+
+async def test_a_type_goes_before_its_category(caller: "Callers", auth: "AuthFeed") -> None:
+    ada = await auth.register()
+    async with caller(ada) as http, caller("operator") as operator:
+        wanted = {"categories": {"MARKETING": {"EMAIL": False}}, "types": {"order.shipped": {"EMAIL": True}}}
+        await http.patch("/me/preferences", json=wanted)
+        (sent,) = (await operator.post("/notifications", json=message(ada, **MARKETING))).json()["notifications"]
+        assert sent["outcome"] == "SEND"
+        other = message(ada, **MARKETING, type="order.news")
+        (sent,) = (await operator.post("/notifications", json=other)).json()["notifications"]
+        assert (sent["outcome"], sent["code"]) == ("REJECTED", "switched_off")
+
+
+async def test_moving_to_another_zone_moves_what_waits(
+    caller: "Callers", auth: "AuthFeed", query: "Query", clock: "MovableClock"
+) -> None:
+    ada = await auth.register()
+    at(clock, "2026-11-27T23:30:00+00:00")
+    async with caller(ada) as http, caller("operator") as operator:
+        await http.patch("/me/preferences", json={"quiet_hours": NIGHT})
+        (quiet,) = (await operator.post("/notifications", json=message(ada))).json()["notifications"]
+        (nine,) = (await operator.post("/notifications", json=message(ada, local_time="09:00"))).json()["notifications"]
+
+        async def due() -> list[str]:
+            sql = "SELECT due_at FROM notification_queue WHERE notification_id = :id"
+            found = [await query(sql, id=each["id"]) for each in (quiet, nine)]
+            return [row[0][0].isoformat() for row in found]
+
+        assert await due() == ["2026-11-28T06:00:00+00:00", "2026-11-28T08:00:00+00:00"]
+        await http.patch("/me/preferences", json={"timezone": "America/New_York"})  # 18:30 there
+        assert await due() == ["2026-11-27T23:30:00+00:00", "2026-11-28T14:00:00+00:00"]
+        told = (await operator.get(f"/notifications/{quiet['id']}/explain")).json()
+        assert [(each["by"], each["outcome"]) for each in told["judgements"]] == [
+            ("acceptance", "DEFER"),
+            ("preferences", "SEND"),
+        ]
+        await http.patch("/me/preferences", json={"types": {"order.shipped": {"EMAIL": False}}})
+        fate = "SELECT status::text, error_code FROM notifications WHERE type = 'order.shipped' ORDER BY id"
+        assert await query(fate) == [("QUEUED", None), ("REJECTED", "switched_off")], "the first is due: the worker's"
+
+
+async def test_the_worker_decides_once_more_before_it_sends(
+    caller: "Callers",
+    auth: "AuthFeed",
+    query: "Query",
+    clock: "MovableClock",
+    working: "Working",
+    until: "Until",
+) -> None:
+    ada = await auth.register()
+    at(clock, "2026-11-27T23:30:00+00:00")
+    async with caller("operator") as operator:
+        (sent,) = (await operator.post("/notifications", json=message(ada))).json()["notifications"]
+        (urgent,) = (await operator.post("/notifications", json=message(ada, priority="URGENT"))).json()[
+            "notifications"
+        ]
+        assert sent["outcome"] == "SEND"
+        await query(
+            "UPDATE user_preferences SET quiet_hours_enabled = true, quiet_hours_start = '22:00', "
+            "quiet_hours_end = '07:00' WHERE user_id = :id",
+            id=ada,
+        )
+
+        async def is_put_off() -> bool:
+            rows = await query(
+                "SELECT status::text, attempts, deferred_reason FROM notifications ORDER BY id DESC LIMIT 2"
+            )
+            states = [row[0] for row in rows]
+            return states == ["SENT", "QUEUED"] and rows[1][2] is not None
+
+        async with working():
+            await until(is_put_off)
+        told = (await operator.get(f"/notifications/{sent['id']}/explain")).json()
+        assert [(each["by"], each["outcome"]) for each in told["judgements"]] == [
+            ("acceptance", "SEND"),
+            ("worker", "DEFER"),
+        ]
+        assert [step["code"] for step in told["judgements"][1]["steps"] if step["verdict"] == "defer"] == ["quiet"]
+        assert (await operator.get(f"/notifications/{urgent['id']}")).json()["status"] == "SENT"
+    due = await query("SELECT due_at, attempt FROM notification_queue")
+    assert due == [(datetime.fromisoformat("2026-11-28T06:00:00Z"), 1)]
+    assert await query("SELECT attempts FROM notifications WHERE id = :id", id=UUID(sent["id"])) == [(0,)]
+
+
+def link(desk: "Desk", notification_id: UUID, recipient: str = "bob@example.com") -> str:
+    return token(desk.keyring, About(notification_id, Channel.EMAIL, Category.MARKETING, recipient))
+
+
+async def test_opening_a_link_changes_nothing_and_one_click_unsubscribes(
+    caller: "Callers", query: "Query", desk: "Desk", working: "Working", until: "Until"
+) -> None:
+    body = message(**MARKETING)
+    async with caller("operator") as operator, caller(None) as anybody:
+        (waiting,) = (await operator.post("/notifications", json=body)).json()["notifications"]
+        url = f"/unsubscribe/{link(desk, UUID(waiting['id']))}"
+        for _ in range(2):
+            opened = await anybody.get(url)
+            assert opened.status_code == 200
+            assert 'method="post"' in opened.text
+            assert "default-src 'none'" in opened.headers["content-security-policy"]
+            await anybody.head(url)
+        assert await query("SELECT count(*) FROM suppressions") == [(0,)]
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        for _ in range(2):
+            clicked = await anybody.post(url, content="List-Unsubscribe=One-Click", headers=form)
+            assert clicked.status_code == 200
+
+        (other,) = (await operator.post("/notifications", json=body)).json()["notifications"]
+        assert (other["outcome"], other["code"]) == ("REJECTED", "suppressed")
+        (account,) = (await operator.post("/notifications", json=message())).json()["notifications"]
+        assert account["outcome"] == "SEND"
+
+        async def is_over() -> bool:
+            return await query("SELECT count(*) FROM notification_queue") == [(0,)]
+
+        async with working():
+            await until(is_over)
+        fate = "SELECT status::text, error_code FROM notifications WHERE id = :id"
+        assert await query(fate, id=UUID(waiting["id"])) == [("REJECTED", "suppressed")]
+        assert await query("SELECT is_given, source::text FROM consents") == [(False, "ONE_CLICK")]
+
+        assert (await anybody.post(url.replace("unsubscribe", "resubscribe"))).status_code == 200
+        (again,) = (await operator.post("/notifications", json=body)).json()["notifications"]
+        assert again["outcome"] == "SEND"
+        for bad in ("/unsubscribe/nonsense", "/preferences/nonsense", url[:-3] + "abc"):
+            assert (await anybody.get(bad)).status_code == 404
+            assert (await anybody.post(bad)).status_code == 404
+
+
+async def test_the_page_behind_the_link_chooses_for_its_user_alone(
+    caller: "Callers", auth: "AuthFeed", query: "Query", desk: "Desk"
+) -> None:
+    ada = await auth.register()
+    async with caller("operator") as operator, caller(None) as anybody, caller(ada) as http:
+        (sent,) = (await operator.post("/notifications", json=message(ada, **MARKETING))).json()["notifications"]
+        url = f"/preferences/{link(desk, UUID(sent['id']), 'ada@example.com')}"
+        assert (await anybody.get(url)).text.count("checked") == 16
+        before = await query("SELECT to_jsonb(p) - 'updated_at' FROM user_preferences p")
+        await anybody.get(url)
+        assert await query("SELECT to_jsonb(p) - 'updated_at' FROM user_preferences p") == before
+        saved = await anybody.post(url, content="SOCIAL.EMAIL=on&SECURITY.EMAIL=&x=y")
+        assert saved.text.count("checked") == 1
+        chosen = (await http.get("/me/preferences")).json()["categories"]
+        assert chosen["SOCIAL"]["EMAIL"] is True
+        assert chosen["MARKETING"]["EMAIL"] is False
+        assert "SECURITY" not in chosen
+        stranger = await anybody.get(f"/preferences/{link(desk, uuid7())}")
+        assert "Unsubscribe" in stranger.text
+
+
+async def test_a_bounced_address_gets_nothing_and_one_who_complained_what_is_required(
+    caller: "Callers", query: "Query"
+) -> None:
+    async with caller("operator") as operator:
+        address = {"channel": "EMAIL", "recipient": "BOB@example.com"}
+        assert (await operator.post("/suppressions", json=address)).status_code == 204
+        for category in ("MARKETING", "SECURITY"):
+            body = message(category=category)
+            (sent,) = (await operator.post("/notifications", json=body)).json()["notifications"]
+            assert sent["code"] == "suppressed"
+        (found,) = (await operator.post("/suppressions/search", json=address)).json()["items"]
+        assert (found["reason"], found["category"]) == ("MANUAL", None)
+        await query("UPDATE suppressions SET reason = 'COMPLAINT'")
+        outcomes: dict[str, Any] = {}
+        for category in ("MARKETING", "SECURITY"):
+            body = message(category=category)
+            (sent,) = (await operator.post("/notifications", json=body)).json()["notifications"]
+            outcomes[category] = sent["outcome"]
+        assert outcomes == {"MARKETING": "REJECTED", "SECURITY": "SEND"}
+        assert (await operator.post("/suppressions/release", json=address)).status_code == 204
+        assert (await operator.post("/suppressions/release", json=address)).status_code == 404
+    dump = await query("SELECT s::text FROM suppressions s UNION ALL SELECT o.data::text FROM outbox o")
+    assert not [row for row in dump if "bob@example.com" in row[0].lower()], "the list is no list of people"
+
+
+async def test_choices_of_user_are_heeded_by_what_waits(
+    caller: "Callers", auth: "AuthFeed", user: "UserFeed", query: "Query", clock: "MovableClock"
+) -> None:
+    ada = await auth.register()
+    async with caller("operator") as operator:
+        body = message(ada, scheduled_at="2099-01-01T00:00:00Z")
+        assert (await operator.post("/notifications", json=body)).status_code == 202
+    off = {"email": False, "sms": True, "push": True, "in_app": True, "changed_at": clock()}
+    await user.bring(NotificationPreferencesChanged.model_validate({"user_id": ada, **off}))
+    assert await query("SELECT status::text, error_code FROM notifications WHERE channel = 'EMAIL'") == [
+        ("REJECTED", "switched_off")
+    ]
+
+
+@pytest.mark.parametrize("permission", ["suppression:read", "notification:send"])
+async def test_who_may_see_suppressions(caller: "Callers", permission: str) -> None:
+    address = {"channel": "EMAIL", "recipient": "bob@example.com"}
+    async with caller(f"key:{permission}") as http:
+        assert (await http.post("/suppressions/search", json=address)).status_code == (
+            200 if permission == "suppression:read" else 403
+        )
+        assert (await http.post("/suppressions", json=address)).status_code == 403

@@ -1,0 +1,72 @@
+"""Digests: exactly one for each window of a user, and nothing that was for one is lost."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from packages.notifications.tests.notifications.test_sending import at, message
+
+from orion_core.database import Database
+from orion_core.testing import MovableClock
+from orion_notifications.digests.rules import Item, as_html, subject
+from orion_notifications.notifications.digesting import close_one
+from orion_notifications.templates.actions import Library
+
+if TYPE_CHECKING:
+    from packages.notifications.tests.conftest import AuthFeed, Callers, Query
+
+    from orion_notifications.notifications.actions import Desk
+
+SOCIAL = {"category": "SOCIAL", "type": "chat.message"}
+
+
+async def test_what_comes_in_a_window_becomes_one_mail_however_many_close_it(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+    at(clock, "2026-11-27T12:00:00+00:00")
+    async with caller(ada) as http, caller("operator") as operator:
+        chosen = await http.patch("/me/preferences", json={"digests": {"SOCIAL": "DAILY"}, "digest_at": "18:00"})
+        assert chosen.status_code == 200
+        bodies = [message(ada, **SOCIAL, content={"subject": f"<b>{n}</b>", "text": "x"}) for n in range(5)]
+        answers = await asyncio.gather(*(operator.post("/notifications", json=body) for body in bodies))
+        sent = [answer.json()["notifications"][0] for answer in answers]
+        assert {(each["outcome"], each["until"]) for each in sent} == {("DIGEST", "2026-11-27T17:00:00Z")}
+        alone = message(ada, **SOCIAL, priority="URGENT")
+        assert (await operator.post("/notifications", json=alone)).json()["notifications"][0]["outcome"] == "SEND"
+        assert not await close_one(database, desk, Library(database), clock()), "the window is not over"
+        clock.advance(hours=5, minutes=1)
+        closed = await asyncio.gather(*(close_one(database, desk, Library(database), clock()) for _ in range(4)))
+        assert sum(closed) == 1
+        late = await operator.post("/notifications", json=bodies[0])
+        assert late.json()["notifications"][0]["until"] == "2026-11-28T17:00:00Z", "the next window"
+    (mail,) = await query("SELECT id, subject, content, html_content FROM notifications WHERE type = 'digest'")
+    assert mail[1] == "5 Nachrichten für Sie"
+    assert mail[2].count("- <b>") == 5
+    assert mail[3].count("<li>&lt;b&gt;") == 5
+    fates = "SELECT status::text, error_code, count(*) FROM notifications WHERE type = 'chat.message' GROUP BY 1, 2"
+    assert sorted(await query(fates)) == [("CANCELLED", "digested", 5), ("QUEUED", None, 2)]
+    orphans = """SELECT count(*) FROM notifications n WHERE n.status = 'QUEUED'
+      AND NOT EXISTS (SELECT FROM notification_queue q WHERE q.notification_id = n.id)"""
+    assert await query(orphans) == [(0,)]
+
+
+async def test_what_no_digest_takes_goes_by_itself(
+    caller: "Callers", auth: "AuthFeed", query: "Query", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+    at(clock, "2026-11-27T12:20:00+00:00")
+    async with caller(ada) as http, caller("operator") as operator:
+        await http.patch("/me/preferences", json={"digests": {"SOCIAL": "HOURLY"}})
+        await operator.post("/notifications", json=message(ada, **SOCIAL))
+        due = "SELECT q.due_at::text FROM notification_queue q JOIN notifications n ON n.id = q.notification_id"
+        assert await query(f"{due} WHERE n.type = 'chat.message'") == [("2026-11-27 14:00:00+00",)]
+        await query("UPDATE digests SET closed_at = now()")
+        (sent,) = (await operator.post("/notifications", json=message(ada, **SOCIAL))).json()["notifications"]
+    assert sent["outcome"] == "DIGEST"
+    assert ("2026-11-27 13:00:00+00",) in await query(f"{due} WHERE n.type = 'chat.message'")
+
+
+def test_words() -> None:
+    assert subject("fr-CH", 2) == "2 messages pour vous"
+    assert subject("xx", 2) == "2 messages for you"
+    assert as_html([Item("", "\n <i>a</i>\nb")]) == "<ul><li>&lt;i&gt;a&lt;/i&gt;</li></ul>"

@@ -1,0 +1,73 @@
+"""Through one channel after the other: until one works, or until somebody has seen it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from packages.notifications.tests.notifications.test_sending import message
+
+from orion_core.database import Database
+from orion_core.testing import MovableClock
+from orion_notifications.escalations.actions import Escalating, go_on
+from orion_notifications.escalations.rules import EscalationRule, Move, Standing, step
+from orion_notifications.notifications.sending import send_next
+
+if TYPE_CHECKING:
+    from packages.notifications.tests.conftest import AuthFeed, Callers, Query
+
+    from orion_notifications.notifications.actions import Desk
+
+NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
+AFTER = timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "sent", "seen", "more", "move"),
+    [
+        (EscalationRule.FIRST, "QUEUED", None, False, True, Move.WAIT),
+        (EscalationRule.FIRST, "SENT", NOON, False, True, Move.END),
+        (EscalationRule.FIRST, "FAILED", None, False, True, Move.NEXT),
+        (EscalationRule.FIRST, "BOUNCED", None, False, False, Move.END),
+        (EscalationRule.FIRST, "REJECTED", None, False, True, Move.NEXT),
+        (EscalationRule.ESCALATE, "DELIVERED", NOON, False, True, Move.WAIT),
+        (EscalationRule.ESCALATE, "DELIVERED", NOON - AFTER, False, True, Move.NEXT),
+        (EscalationRule.ESCALATE, "DELIVERED", NOON - AFTER, True, True, Move.END),
+        (EscalationRule.ESCALATE, "DELIVERED", NOON, False, False, Move.END),
+    ],
+)
+def test_what_comes_next(
+    rule: EscalationRule, status: str, sent: datetime | None, *, seen: bool, more: bool, move: Move
+) -> None:
+    standing = Standing(status, sent, is_seen=seen)
+    assert step(rule, standing, is_seen=seen, has_next=more, after=AFTER, now=NOON).move is move
+
+
+async def test_it_goes_on_until_it_is_seen_and_keeps_no_secret_then(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+    body: dict[str, Any] = message(ada, channels=["IN_APP", "EMAIL", "SMS"], rule="ESCALATE", idempotency_key="k")
+
+    async def send(*args: Any) -> Any:
+        return await send_next(desk, *args)
+
+    escalating = Escalating(desk.keyring, send)
+    async with caller("operator") as operator:
+        answer = (await operator.post("/notifications", json=body)).json()
+        assert [each["channel"] for each in answer["notifications"]] == ["IN_APP"]
+        assert (await operator.post("/notifications", json=body)).json()["escalation_id"] is None, "the same key"
+    assert not await go_on(database, escalating, clock()), "nothing is due yet"
+    await query("UPDATE notifications SET status = 'PROCESSING', processing_at = now() WHERE channel = 'IN_APP'")
+    await query("UPDATE notifications SET status = 'DELIVERED', sent_at = :at, delivered_at = :at", at=clock())
+    clock.advance(seconds=6)
+    assert await go_on(database, escalating, clock())
+    assert await query("SELECT count(*) FROM notifications WHERE type = 'order.shipped'") == [(1,)], "not seen yet"
+    clock.advance(minutes=11)
+    assert await go_on(database, escalating, clock())
+    mine = "SELECT channel::text FROM notifications WHERE type = 'order.shipped' ORDER BY id"
+    assert await query(mine) == [("IN_APP",), ("EMAIL",)]
+    await query("UPDATE notifications SET seen_at = now() WHERE channel = 'IN_APP'")
+    clock.advance(minutes=11)
+    assert await go_on(database, escalating, clock())
+    assert await query(mine) == [("IN_APP",), ("EMAIL",)]
+    assert await query("SELECT sealed_message, ended_at IS NOT NULL FROM escalations") == [(None, True)]

@@ -1,0 +1,84 @@
+"""Who reaches what: every operation that is served, asked by nobody and by somebody without rights."""
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from packages.notifications.tests.inbox.test_routes import ADA, BOB, add
+
+from orion_core.ids import uuid7
+
+if TYPE_CHECKING:
+    from packages.notifications.tests.conftest import Callers, Query
+
+OWN = {
+    "get /notifications/v1/me/notifications": 200,
+    "get /notifications/v1/me/notifications/{notification_id}": 404,
+    "patch /notifications/v1/me/notifications/{notification_id}": 404,
+    "get /notifications/v1/me/inbox": 200,
+    "patch /notifications/v1/me/inbox": 200,
+    "get /notifications/v1/me/inbox/stream": 200,
+    "get /notifications/v1/me/preferences": 200,
+    "patch /notifications/v1/me/preferences": 200,
+}
+"""What is somebody's own: others get their own, or find nothing."""
+OF_SERVICES = {
+    "get /notifications/v1/users/{user_id}/personal-data": 403,
+    "get /notifications/v1/events": 401,  # it asks for a token that auth has signed
+}
+OPEN = {
+    f"{method} /notifications/v1/{path}/{{token}}"
+    for method, path in (
+        ("get", "unsubscribe"),
+        ("post", "unsubscribe"),
+        ("post", "resubscribe"),
+        ("get", "preferences"),
+        ("post", "preferences"),
+    )
+}
+"""By a link alone, which is sealed."""
+
+MESSAGE = {"to": {"email": "b@example.com"}, "type": "a", "channels": ["EMAIL"], "category": "ACCOUNT"}
+BODIES: dict[str, dict[str, Any]] = {
+    "patch /notifications/v1/me/notifications/{notification_id}": {"read": True},
+    "patch /notifications/v1/me/inbox": {"read": True},
+    "patch /notifications/v1/me/preferences": {},
+    "post /notifications/v1/notifications": MESSAGE | {"content": {"text": "x"}},
+    "post /notifications/v1/notifications/simulate": MESSAGE | {"content": {"text": "x"}},
+    "post /notifications/v1/notifications/bulk": {"messages": [MESSAGE | {"content": {"text": "x"}}]},
+    "put /notifications/v1/notifications/{notification_id}/schedule": {"scheduled_at": "2030-01-01T00:00:00Z"},
+    "post /notifications/v1/suppressions": {"channel": "EMAIL", "recipient": "b@example.com"},
+    "post /notifications/v1/suppressions/search": {"channel": "EMAIL", "recipient": "b@example.com"},
+    "post /notifications/v1/suppressions/release": {"channel": "EMAIL", "recipient": "b@example.com"},
+    "put /notifications/v1/throttles": {"type": "a", "most": 1, "window_seconds": 60},
+}
+"""What is sent so that the operation would succeed for whoever may."""
+
+
+async def test_who_reaches_what_of_all_that_is_served(application: FastAPI, caller: "Callers", query: "Query") -> None:
+    hers = await add(query, ADA)
+    before = await query("SELECT to_jsonb(n) FROM notifications AS n")
+    operations = {
+        f"{method} {path}": "security" in operation
+        for path, methods in application.openapi()["paths"].items()
+        if path.startswith("/notifications/")
+        for method, operation in methods.items()
+    }
+    assert {name for name, is_secured in operations.items() if not is_secured} == OPEN
+    # What is neither somebody's own nor a service's is an administrator's: without its permission it is refused.
+    async with caller(BOB) as bob, caller(None) as nobody, caller("key:content:read") as key:
+        for name, is_secured in operations.items():
+            if not is_secured:
+                continue
+            method, _, path = name.partition(" ")
+            url = f"http://n{path.format(user_id=ADA, notification_id=hers, throttle_id=uuid7())}"
+            body: dict[str, Any] = {"json": BODIES[name]} if name in BODIES else {}
+            assert (await nobody.request(method, url, **body)).status_code == 401, name
+            if name in OWN | OF_SERVICES:
+                answer = await bob.request(method, url, **body)
+                assert answer.status_code == (OWN | OF_SERVICES)[name], (name, answer.text)
+                continue
+            refused = await key.request(method, url, **body)
+            assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied"), (name, refused.text)
+            # Bob is somebody whom user would have to be asked about, and it is away: who cannot know does not decide.
+            assert (await bob.request(method, url, **body)).status_code == 503, name
+    assert await query("SELECT to_jsonb(n) FROM notifications AS n") == before
