@@ -53,6 +53,14 @@ def test_a_zone_that_is_not_known_is_utc() -> None:
     assert said("{{ '2026-03-29T00:30:00Z' | datetime: format: 'HH:mm' }}", timezone="Mars/Base") == "00:30"
 
 
+def test_one_moment_is_written_by_each_zone_and_an_hour_that_comes_twice_twice() -> None:
+    source = "{{ at | datetime: format: 'HH:mm ZZZZ' }}"
+    at = "2026-10-25T00:30:00Z"
+    assert said(source, timezone="UTC", at=at).startswith("00:30")
+    assert said(source, timezone="Europe/Berlin", at=at) == "02:30 GMT+02:00"
+    assert said(source, timezone="Europe/Berlin", at="2026-10-25T01:30:00Z") == "02:30 GMT+01:00"
+
+
 class Stock(Liquid):
     """The same, with python-liquid's own nodes."""
 

@@ -42,8 +42,9 @@ from liquid.undefined import UNDEFINED
 from orion_notifications.rendering.filters import FILTERS, weigh
 from orion_notifications.rendering.nodes import Case, Scope, Value, Words
 
-CPU_SECONDS = 0.1
-"""What rendering one message may take of a processor; an ordinary one takes a thousandth."""
+CPU_SECONDS = 0.25
+"""What rendering one message may take of a processor; an ordinary one takes a thousandth, and collecting
+garbage in between, which nobody can foresee, less than the rest."""
 STEPS_BETWEEN_LOOKS = 64
 LONGEST_OUTPUT = 1_000_000
 LONGEST_SOURCE = 300_000

@@ -128,6 +128,15 @@ def language(name: str) -> Locale:
 
 
 @lru_cache(maxsize=1_000)
+def get_ready(locale: str, timezone: str) -> None:
+    """Read what is known of a language and a zone, which takes long and is no template's fault."""
+    known, moment = language(locale), datetime.now(_zone(timezone))
+    format_datetime(moment, "d MMMM y, EEEE HH:mm zzzz ZZZZ", locale=known)
+    format_currency(1, "EUR", locale=known)
+    format_unit(1, "day", locale=known)
+
+
+@lru_cache(maxsize=1_000)
 def _zone(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
@@ -168,12 +177,14 @@ def _time(value: object, context: Any) -> datetime:
 @with_context
 def _datetime(value: object, *, context: Any, format: str = "medium") -> str:  # noqa: A002 - Liquid's word
     """A moment in the reader's zone and language: `short`, `medium`, `long`, `full`, or a pattern of Unicode TR 35."""
-    return _written(_time(value, context), _pattern(format), _language(context))
+    moment = _time(value, context)
+    return _written(moment.timestamp(), _zone(context.globals["timezone"]), _pattern(format), _language(context))
 
 
 @lru_cache(maxsize=4_000)
-def _written(moment: datetime, pattern: str, locale: Locale) -> str:
-    return format_datetime(moment, pattern, locale=locale)
+def _written(seconds: float, zone: tzinfo, pattern: str, locale: Locale) -> str:
+    # Kept by its seconds: datetimes are equal in all zones, and twice within an hour that comes twice.
+    return format_datetime(datetime.fromtimestamp(seconds, zone), pattern, locale=locale)
 
 
 @with_context
@@ -215,12 +226,12 @@ def _unit(value: object, unit: str, *, context: Any, length: str = "long") -> st
     """An amount of something: `{{ 30 | unit: "minute" }}`, by the names of CLDR."""
     if length not in ("short", "long", "narrow"):
         raise FilterArgumentError("length is short, long or narrow", token=None)
-    return _measured(_number(value), _pattern(unit), length, _language(context))
+    return _measured(str(_number(value)), _pattern(unit), length, _language(context))
 
 
 @lru_cache(maxsize=4_000)
-def _measured(value: Decimal, unit: str, length: Any, locale: Locale) -> str:
-    return format_unit(value, unit, length, locale=locale)
+def _measured(value: str, unit: str, length: Any, locale: Locale) -> str:
+    return format_unit(Decimal(value), unit, length, locale=locale)
 
 
 @with_context

@@ -11,6 +11,7 @@ from liquid.exceptions import LiquidError
 from orion_notifications.kinds import Channel
 from orion_notifications.rendering.engine import LONGEST_OUTPUT, MARKUP, PLAIN, Liquid, Meter, Template
 from orion_notifications.rendering.faults import TemplateFaultError
+from orion_notifications.rendering.filters import get_ready
 from orion_notifications.rendering.languages import choose_locale
 
 __all__ = [
@@ -135,6 +136,7 @@ def render(
         "unsubscribe_url": links.unsubscribe_url,
         "preferences_url": links.preferences_url,
     }
+    get_ready(values["locale"], timezone)
     meter = Meter()
     texts = values if compiled.escape is _unescaped else _escaped(values, compiled.escape)
     try:
