@@ -12,7 +12,7 @@ from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
 from orion_notifications.admission import Admission
 from orion_notifications.choices.links import About, preferences_url, unsubscribe_url
-from orion_notifications.delivery import in_app
+from orion_notifications.delivery import in_app, metrics
 from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault
 from orion_notifications.delivery.channels import Channels, Environment
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
@@ -83,7 +83,8 @@ async def work(
 
 
 def _ring_inboxes(inbox: Wakeup, written: Sequence[Outcome]) -> None:
-    """Wake whoever watches an inbox, now that something has come into one."""
+    """Count what was written, and wake whoever watches an inbox when something has come into one."""
+    metrics.tell_finished(written)
     if any(outcome.next is Next.DELIVERED for outcome in written):
         inbox.ring()
 

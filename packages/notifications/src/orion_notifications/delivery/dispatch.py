@@ -75,7 +75,7 @@ class Dispatcher:
         pace: Pace,
         at_once: Mapping[Channel, AtOnce] | None = None,
         admit: Admit = admit_all,
-        written: Callable[[Sequence[Outcome]], None] | None = None,
+        written: Callable[[Sequence[Outcome]], None] = metrics.tell_finished,
         linking: Linking = unlinked,
     ) -> None:
         self._database = database
@@ -341,9 +341,7 @@ class Dispatcher:
             if len(held) < len(finished):
                 for lost in (outcome for outcome in finished if outcome.id not in held):
                     log.warning("delivery.lease_lost", notification_id=str(lost.id), attempt=lost.attempt)
-            metrics.tell_finished(finished)
-            if self._written is not None:
-                self._written(finished)
+            self._written(finished)
             return
 
     async def _finish_apart(self, finished: list[Outcome]) -> None:

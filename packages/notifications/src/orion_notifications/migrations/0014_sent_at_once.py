@@ -5,8 +5,8 @@ Both conditions are evaluated by the executor: a lawful update that sets `update
 
 from alembic import op
 
-revision = "0013_sent_at_once"
-down_revision = "0012_queue_lanes"
+revision = "0014_sent_at_once"
+down_revision = "0013_template_kinds"
 phase = "pre"
 
 STATUS_TRANSITION = """

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0015_decisions"
-down_revision = "0014_queue_due"
+revision = "0017_decisions"
+down_revision = "0016_queue_due"
 phase = "pre"
 
 

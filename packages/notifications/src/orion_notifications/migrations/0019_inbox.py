@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016_inbox"
-down_revision = "0015_decisions"
+revision = "0019_inbox"
+down_revision = "0018_provider_buckets"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0017_escalations"
-down_revision = "0016_inbox"
+revision = "0021_escalations"
+down_revision = "0020_webhook_endpoints"
 phase = "pre"
 
 

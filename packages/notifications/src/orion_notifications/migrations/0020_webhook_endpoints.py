@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016_webhook_endpoints"
-down_revision = "0015_provider_buckets"
+revision = "0020_webhook_endpoints"
+down_revision = "0019_inbox"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0019_digests"
-down_revision = "0018_consents"
+revision = "0023_digests"
+down_revision = "0022_consents"
 phase = "pre"
 
 

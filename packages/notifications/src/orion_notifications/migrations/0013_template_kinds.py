@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0012_template_kinds"
-down_revision = "0011_outbox_pruned"
+revision = "0013_template_kinds"
+down_revision = "0012_queue_lanes"
 phase = "pre"
 
 

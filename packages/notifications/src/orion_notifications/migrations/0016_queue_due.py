@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0014_queue_due"
-down_revision = "0013_sent_at_once"
+revision = "0016_queue_due"
+down_revision = "0015_template_parts"
 phase = "post"
 
 

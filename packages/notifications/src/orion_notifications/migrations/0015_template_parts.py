@@ -6,8 +6,8 @@ becomes of its layout; and its own schema of variables, so that going back to it
 
 from alembic import op
 
-revision = "0013_template_parts"
-down_revision = "0012_template_kinds"
+revision = "0015_template_parts"
+down_revision = "0014_sent_at_once"
 phase = "pre"
 
 

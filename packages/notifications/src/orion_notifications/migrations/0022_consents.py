@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0018_consents"
-down_revision = "0017_escalations"
+revision = "0022_consents"
+down_revision = "0021_escalations"
 phase = "pre"
 
 
