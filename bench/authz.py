@@ -74,10 +74,10 @@ JOIN permissions AS permission ON permission.name = 'bench:p' || 1 + n % 1000
 USER_ID = "CAST('00000000-0000-7000-9000-' || lpad(to_hex(CAST(:user AS int)), 12, '0') AS uuid)"
 BARE = f"SELECT status FROM users WHERE id = {USER_ID}"
 IN_PGBENCH = {
-    "users": f"ARRAY[{USER_ID}]",
-    "permissions": "ARRAY['bench' || chr(58) || 'p' || CAST(:p AS text)]",  # pgbench looks into quotes
-    "moments": "ARRAY[now()]",
-    "places": "ARRAY['{}']",
+    "user_id": USER_ID,
+    "permission": "'bench' || chr(58) || 'p' || CAST(:p AS text)",  # pgbench looks into quotes
+    "now": "now()",
+    "within": "'{}'",
 }
 GRANTS_OF_EACH = 5
 

@@ -2,9 +2,8 @@
 
 One process revokes users' grants one by one and notes each, in memory that all share, once its commit was confirmed.
 The others check those users meanwhile, each from rights in its own memory (`core/rights/decider.py`) and by the
-statement of decisions, several at once (`core/gathering.py`): they look at the note first, so an allow after a note is
-one too many. The revokes are, in turn, a deletion, an end, a denial, and a suspension of the user. Prints JSON; ends
-with 1 when any was stale.
+statement of a decision in turn: they look at the note first, so an allow after a note is one too many. The revokes
+are, in turn, a deletion, an end, a denial, and a suspension of the user. Prints JSON; ends with 1 when any was stale.
 
     python bench/authz_races.py [races [processes]]
 
@@ -19,7 +18,6 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,7 +26,6 @@ import asyncpg
 
 from orion_core.conditions.condition import Facts
 from orion_core.database import Database
-from orion_core.gathering import Gathering
 from orion_core.local import postgres
 from orion_core.rights.decider import Decider, Rights
 from orion_core.rights.decisions import decide
@@ -94,15 +91,15 @@ async def check(url: str, races: int, turn: Turn, notes: Notes, found: Notes, re
         async with database.autocommit() as connection:
             return await store.rights(connection, user_id, known, datetime.now(UTC))
 
-    decider, gathering, checks, allowed, stale = Decider(refresh), Gathering(partial(sayings, database)), 0, 0, 0
+    decider, checks, allowed, stale = Decider(refresh), 0, 0, 0
 
     async def kept(number: int) -> tuple[bool, bool]:
         was_revoked = bool(notes[number])
         return was_revoked, (await decider.rights(user(number))).allows(PERMISSION, datetime.now(UTC))
 
-    async def gathered(number: int) -> tuple[bool, bool]:
+    async def asked(number: int) -> tuple[bool, bool]:
         was_revoked, now = bool(notes[number]), datetime.now(UTC)
-        said = await gathering.ask(Asked(user(number), PERMISSION, now, frozenset()))
+        said = await sayings(database, Asked(user(number), PERMISSION, now, frozenset()))
         return was_revoked, decide(said, bare(now)).allowed
 
     await decider.rights(user(races))  # connected
@@ -111,7 +108,7 @@ async def check(url: str, races: int, turn: Turn, notes: Notes, found: Notes, re
         numbers = range(max(0, at - 1), min(races, at + 3))
         for was_revoked, may in [
             *[await kept(number) for number in numbers],
-            *await asyncio.gather(*map(gathered, numbers)),
+            *await asyncio.gather(*map(asked, numbers)),
         ]:
             checks += 1
             allowed += may

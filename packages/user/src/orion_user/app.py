@@ -15,7 +15,6 @@ from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
-from orion_core.gathering import Gathering
 from orion_core.http.application import create_application, routes_of
 from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
@@ -29,7 +28,6 @@ from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
-from orion_user.access.actions import sayings
 from orion_user.access.guard import PermissionDeniedError
 from orion_user.api_keys import routes as api_keys
 from orion_user.api_keys.admission import admitting, writer
@@ -137,7 +135,6 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             authenticate,
             others,
             IdempotencyKeys(database, settings.sealing_keys, clock),
-            Gathering(partial(sayings, database)),
             activity.note,
         ),
         routes=ROUTES,

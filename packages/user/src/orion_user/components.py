@@ -12,13 +12,10 @@ from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.events.outbox import Outbox
-from orion_core.gathering import Gathering
 from orion_core.http.authentication import Authenticate
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
-from orion_core.rights.decisions import Saying
-from orion_user.access.rules import Asked
 from orion_user.other_services import OtherServices
 from orion_user.settings import UserSettings
 
@@ -35,8 +32,6 @@ class Components:
     authenticate: Authenticate
     others: OtherServices
     idempotency: IdempotencyKeys
-    checks: Gathering[Asked, list[Saying]]
-    """What speaks of a permission, of the present; those who ask at once are answered by one statement."""
     note_activity: Callable[[AccessClaims, datetime], None]
     """Called with the claims of every request."""
 

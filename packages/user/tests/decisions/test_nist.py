@@ -66,7 +66,7 @@ class Rbac:
     async def check(self, user_id: UUID, permission: str = "content:read") -> bool:
         now = self.auth.clock()
         async with self.database.autocommit() as connection:
-            (sayings,) = await access_store.decide(connection, [Asked(user_id, permission, now, frozenset(HERE))])
+            sayings = await access_store.decide(connection, Asked(user_id, permission, now, frozenset(HERE)))
         return decide(sayings, Facts(now, {}, {}, {}, {})).allowed
 
     async def assigned(self, user_id: UUID, role: str) -> None:

@@ -104,9 +104,9 @@ async def world(request: pytest.FixtureRequest, auth: "AuthFeed", giver: "Giver"
 
 async def ours(database: Database, world: World, auth: "AuthFeed") -> dict[tuple[str, str], bool]:
     now, found = auth.clock(), dict[tuple[str, str], bool]()
-    asked = list(product(world.users, (None, *world.places), PERMISSIONS))
-    questions = [Asked(user, permission, now, frozenset([place] if place else [])) for user, place, permission in asked]
-    for (user, place, permission), sayings in zip(asked, await access.sayings(database, questions), strict=True):
+    for user, place, permission in product(world.users, (None, *world.places), PERMISSIONS):
+        asked = Asked(user, permission, now, frozenset([place] if place else []))
+        sayings = await access.sayings(database, asked)
         found[node(user, place), permission] = decide(sayings, Facts(now, {}, {}, {}, {})).allowed
     return found
 

@@ -16,6 +16,15 @@ Category = Literal["TRANSACTIONAL", "MARKETING", "SECURITY", "SYSTEM", "ACCOUNT"
 Channel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
 
 
+ConsentSource = Literal["ONE_CLICK", "PAGE", "ACCOUNT", "ADMINISTRATOR"]
+
+
+EscalationRule = Literal["FIRST", "ESCALATE"]
+
+
+Excess = Literal["DEFER", "REJECT"]
+
+
 NotificationStatus = Literal[
     "QUEUED",
     "PROCESSING",
@@ -41,6 +50,9 @@ PushPlatform = Literal["WEB", "FCM", "APNS"]
 SuppressionReason = Literal["BOUNCE", "COMPLAINT", "UNSUBSCRIBE", "MANUAL"]
 
 
+TemplateKind = Literal["MESSAGE", "LAYOUT", "PARTIAL"]
+
+
 class ChannelPause(TypedDict):
     """A channel that sends nothing for now. Messages of it wait, and leave once the row is gone."""
 
@@ -55,6 +67,49 @@ class ChannelPause(TypedDict):
 
     paused_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Consent(TypedDict):
+    """That somebody wants messages of a category by a channel from this moment on, or wants them no more."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID | None
+    """uuid."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    category: Category
+    """category NOT NULL."""
+
+    recipient_hash: bytes | None
+    """bytea."""
+
+    is_given: bool
+    """boolean NOT NULL."""
+
+    source: ConsentSource
+    """consent_source NOT NULL."""
+
+    notification_id: UUID | None
+    """uuid."""
+
+    ip_address: str | None
+    """inet."""
+
+    occurred_at: datetime
+    """timestamptz NOT NULL."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
@@ -107,6 +162,72 @@ class DeliveryAttempt(TypedDict):
 
     completed_at: datetime | None
     """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class DigestItem(TypedDict):
+    """A message that is told of in a digest. No foreign key to it: its month may go before."""
+
+    notification_id: UUID
+    """uuid NOT NULL."""
+
+    digest_id: UUID
+    """uuid NOT NULL."""
+
+
+class Digest(TypedDict):
+    """One window of a user, which is over at `until`; `closed_at` is when its mail was ordered, which is once."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    until: datetime
+    """timestamptz NOT NULL."""
+
+    closed_at: datetime | None
+    """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Escalation(TypedDict):
+    """A message that goes through one channel after the other."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID | None
+    """uuid."""
+
+    rule: EscalationRule
+    """escalation_rule NOT NULL."""
+
+    sealed_message: bytes | None
+    """bytea."""
+
+    notification_ids: list[UUID]
+    """uuid[] NOT NULL."""
+
+    next_look_at: datetime
+    """timestamptz NOT NULL."""
+
+    ended_at: datetime | None
+    """timestamptz."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
@@ -364,6 +485,9 @@ class Notification(TypedDict):
     scheduled_at: datetime | None
     """timestamptz."""
 
+    local_time: time | None
+    """time."""
+
     deferred_reason: str | None
     """varchar(200)."""
 
@@ -397,6 +521,9 @@ class Notification(TypedDict):
     archived_at: datetime | None
     """timestamptz."""
 
+    snoozed_until: datetime | None
+    """timestamptz."""
+
     error_code: str | None
     """varchar(100)."""
 
@@ -417,6 +544,9 @@ class Notification(TypedDict):
 
     idempotency_key: str | None
     """varchar(255)."""
+
+    decisions: dict[str, Any] | None
+    """jsonb."""
 
     tags: list[str]
     """varchar(50)[] NOT NULL DEFAULT '{}'."""
@@ -610,6 +740,18 @@ class TemplateVersion(TypedDict):
     locales: dict[str, Any]
     """jsonb NOT NULL."""
 
+    layout: str | None
+    """varchar(100)."""
+
+    variables: dict[str, Any] | None
+    """jsonb."""
+
+    compiled: dict[str, Any] | None
+    """jsonb."""
+
+    parts: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
     changelog: str
     """varchar(1000) NOT NULL DEFAULT ''."""
 
@@ -630,7 +772,7 @@ class TemplateVersion(TypedDict):
 
 
 class Template(TypedDict):
-    """What a kind of message says through one channel."""
+    """What a kind of message says through one channel; or a layout or a partial, of which such messages are made."""
 
     id: UUID
     """uuid NOT NULL DEFAULT uuidv7()."""
@@ -649,6 +791,9 @@ class Template(TypedDict):
 
     channel: Channel
     """channel NOT NULL."""
+
+    kind: TemplateKind
+    """template_kind NOT NULL DEFAULT 'MESSAGE'."""
 
     priority: Priority
     """priority NOT NULL DEFAULT 'NORMAL'."""
@@ -679,6 +824,53 @@ class Template(TypedDict):
 
     deleted_at: datetime | None
     """timestamptz."""
+
+
+class ThrottleUse(TypedDict):
+    """How many messages to a user have their room in a window; never more than the throttle said at that moment."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    throttle_id: UUID
+    """uuid NOT NULL."""
+
+    begins_at: datetime
+    """timestamptz NOT NULL."""
+
+    used: int
+    """integer NOT NULL."""
+
+
+class ThrottleSetting(TypedDict):
+    """At most `most` messages of a type to one user in each window, by one channel or by all together."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    type: str
+    """varchar(100) NOT NULL."""
+
+    channel: Channel | None
+    """channel."""
+
+    most: int
+    """integer NOT NULL."""
+
+    window_seconds: int
+    """integer NOT NULL."""
+
+    excess: Excess
+    """excess NOT NULL DEFAULT 'DEFER'."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
 
 
 class UserPreference(TypedDict):
@@ -735,6 +927,12 @@ class UserPreference(TypedDict):
     category_channels: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
 
+    chosen_channels: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    type_channels: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
     quiet_hours_enabled: bool
     """boolean NOT NULL DEFAULT false."""
 
@@ -749,6 +947,15 @@ class UserPreference(TypedDict):
 
     quiet_hours_days: list[int]
     """smallint[] NOT NULL DEFAULT '{1,2,3,4,5,6,7}'."""
+
+    quiet_hours_overrides: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    digests: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    digest_at: time
+    """time NOT NULL DEFAULT '09:00'."""
 
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""

@@ -1,6 +1,5 @@
 """What can be asked about rights."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -44,7 +43,7 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
         raise Problem(403, "outranked", "Not allowed", detail)
 
 
-async def sayings(database: Database, questions: Sequence[Asked]) -> list[list[Saying]]:
-    """What speaks of each permission there and then, all at one moment; to be gathered."""
+async def sayings(database: Database, asked: Asked) -> list[Saying]:
+    """What speaks of a permission there and then."""
     async with database.kept() as connection:
-        return await store.decide(connection, questions)
+        return await store.decide(connection, asked)

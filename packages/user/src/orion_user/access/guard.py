@@ -60,7 +60,7 @@ async def holds(
 
 
 async def _decide(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
-    (grounds,) = await store.decide(connection, [Asked(user_id, permission, now, place.within)])
+    grounds = await store.decide(connection, Asked(user_id, permission, now, place.within))
     subject = {"type": "user", "id": str(user_id)}
     return decide(grounds, Facts(now, subject, NOTHING, NOTHING, NOTHING)).allowed
 

@@ -4,7 +4,6 @@ They read the tables of roles, permissions and assignments together: what somebo
 at one moment, and asking slice by slice would be a statement for each step and an answer out of several moments.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -114,54 +113,42 @@ ROLES_WITH = text("""
 
 DECIDE = Statement(
     text("""
-    SELECT asked.number, found.denies, found.condition, found.role_condition
-    FROM unnest(
-      (SELECT CAST(:users AS uuid[])), (SELECT CAST(:permissions AS text[])),
-      (SELECT CAST(:moments AS timestamptz[])), (SELECT CAST(:places AS text[]))
-    ) WITH ORDINALITY AS asked (user_id, permission, moment, within, number)
-    CROSS JOIN LATERAL (
-      SELECT
-        coalesce(held.effect, granted.effect) = 'DENY' AS denies,
-        CASE WHEN held.is_conditional THEN (
-          SELECT own.condition FROM user_grants AS own                   -- pk_user_grants
-          WHERE own.grant_id = held.grant_id
-        ) END AS condition,
-        granted.condition AS role_condition
-      FROM user_grants AS held                                           -- ix_user_grants_user_id, which has it all
-      LEFT JOIN LATERAL (
-        SELECT granted.effect, granted.condition
-        FROM role_rights AS granted                                      -- ix_role_rights_role_id_permission
-        WHERE granted.role_id = held.role_id AND granted.permission = asked.permission AND granted.ended_at IS NULL
-        OFFSET 0
-      ) AS granted ON true
-      WHERE held.user_id = asked.user_id
-        AND held.starts_at <= asked.moment AND (held.expires_at IS NULL OR asked.moment < held.expires_at)
-        AND (held.scope_id IS NULL OR held.scope_id = ANY (CAST(asked.within AS uuid[])))
-        AND (granted.effect IS NOT NULL OR held.permission = asked.permission)
+    SELECT
+      coalesce(held.effect, granted.effect) = 'DENY' AS denies,
+      CASE WHEN held.is_conditional THEN (
+        SELECT own.condition FROM user_grants AS own                     -- pk_user_grants
+        WHERE own.grant_id = held.grant_id
+      ) END AS condition,
+      granted.condition AS role_condition
+    FROM user_grants AS held                                             -- ix_user_grants_user_id, which has it all
+    LEFT JOIN LATERAL (
+      SELECT granted.effect, granted.condition
+      FROM role_rights AS granted                                        -- ix_role_rights_role_id_permission
+      WHERE granted.role_id = held.role_id AND granted.permission = :permission AND granted.ended_at IS NULL
       OFFSET 0
-    ) AS found
+    ) AS granted ON true
+    WHERE held.user_id = :user_id
+      AND held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expires_at)
+      AND (held.scope_id IS NULL OR held.scope_id = ANY (CAST(:within AS uuid[])))
+      AND (granted.effect IS NOT NULL OR held.permission = :permission)
 """)
 )
-"""Decisions: for each question what allows or denies, and under which conditions; two tables, kept for it by triggers.
+"""The decision itself: what allows or denies, and under which conditions; two tables, which triggers keep for it.
 
-Each is a probe of an index for the user and one for each of his roles; four at once take a ninth longer than one. The
-inner OFFSET 0 has each of the user's roles probed; a join might begin with all roles that have the permission. The
-parameters stand in SELECTs of their own so that the plan does not depend on how many questions there are: otherwise
-PostgreSQL plans anew each time, which takes as long as to answer.
+OFFSET 0 has each of the user's roles probed; a join might begin with all roles that have the permission. Several
+questions in one statement cost half as much again each, so each goes by itself.
 """
 
 
-async def decide(connection: AsyncConnection, questions: Sequence[Asked]) -> list[list[Saying]]:
-    """What speaks of each permission there and then; nothing for a user who may nothing at all."""
+async def decide(connection: AsyncConnection, asked: Asked) -> list[Saying]:
+    """What speaks of a permission there and then; nothing for a user who may nothing at all."""
     values = {
-        "users": [asked.user_id for asked in questions],
-        "permissions": [asked.permission for asked in questions],
-        "moments": [asked.now for asked in questions],
-        "places": [f"{{{','.join(map(str, asked.within))}}}" for asked in questions],
+        "user_id": asked.user_id,
+        "permission": asked.permission,
+        "now": asked.now,
+        "within": list(asked.within),
     }
-    found = [list[Saying]() for _ in questions]
-    for row in await DECIDE.all(connection, values):
-        conditions = tuple(condition for condition in (row.condition, row.role_condition) if condition is not None)
-        number: int = row.number
-        found[number - 1].append(Saying(row.denies, conditions))
-    return found
+    return [
+        Saying(row.denies, tuple(each for each in (row.condition, row.role_condition) if each is not None))
+        for row in await DECIDE.all(connection, values)
+    ]

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Database
 from orion_core.errors import Problem
-from orion_core.gathering import Gathering
 from orion_core.rights.caller import caller
 from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Decision, Ground, Reason, Saying, decide
+from orion_user.access import actions as access
 from orion_user.access import guard
 from orion_user.access.rules import Asked
 from orion_user.decisions import rules, store
@@ -75,10 +75,8 @@ async def around(connection: AsyncConnection, resource: Resource) -> frozenset[U
     return resource.places | around_team
 
 
-async def evaluate(
-    database: Database, checks: Gathering[Asked, list[Saying]], question: Question, moment: Moment
-) -> Decision[Saying]:
-    """May they? One statement, together with who asks meanwhile, and one before where the resource lies in a team."""
+async def evaluate(database: Database, question: Question, moment: Moment) -> Decision[Saying]:
+    """May they? One statement, and one before where the resource lies in a team."""
     user_id, within = question.subject.user_id, question.resource.places
     if user_id is None:
         return UNKNOWN
@@ -88,7 +86,7 @@ async def evaluate(
     if question.resource.place("team") is not None:
         async with database.autocommit() as connection:
             within = await around(connection, question.resource)
-    sayings = await checks.ask(Asked(user_id, question.permission, moment.at, within))
+    sayings = await access.sayings(database, Asked(user_id, question.permission, moment.at, within))
     return decide(sayings, question.facts(moment.at))
 
 

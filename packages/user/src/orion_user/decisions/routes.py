@@ -42,7 +42,7 @@ async def evaluate(wired: Wired, claims: Claims, asked: shapes.EvaluationShape, 
     """May the subject do that to the resource? About others than oneself, this needs `permission:read`."""
     question, moment = asked.question(), _moment(wired, at)
     await actions.require_asking(wired.database, claims, [question.subject], wired.clock())
-    return _shown(await actions.evaluate(wired.database, wired.checks, question, moment))
+    return _shown(await actions.evaluate(wired.database, question, moment))
 
 
 @router.post("/evaluations", response_model=shapes.DecisionsShape | shapes.DecisionShape)
@@ -57,7 +57,7 @@ async def evaluate_several(
     moment = _moment(wired, at)
     await actions.require_asking(wired.database, claims, [each.subject for each in questions], wired.clock())
     if not asked.evaluations:
-        return _shown(await actions.evaluate(wired.database, wired.checks, questions[0], moment))
+        return _shown(await actions.evaluate(wired.database, questions[0], moment))
     answers, kept = list[shapes.DecisionShape](), dict[UUID, Rights]()
     async with wired.database.autocommit() as connection:
         for question in questions:
