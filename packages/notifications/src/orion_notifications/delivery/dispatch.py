@@ -34,6 +34,7 @@ from orion_notifications.delivery.messages import (
     Receipt,
     Ruling,
     Send,
+    admit_all,
 )
 from orion_notifications.delivery.pace import Pace, cancel, first_of
 from orion_notifications.delivery.prepare import Linking, prepare, unlinked
@@ -54,11 +55,6 @@ SWEEP_SHARE = 20
 """The look takes one part in so many of the time; with an old snapshot in the way it may take long."""
 
 log = structlog.get_logger()
-
-
-async def admit_all(_: Sequence[Claimed]) -> Mapping[UUID, Ruling]:
-    """Nothing is held back."""
-    return {}
 
 
 class Dispatcher:
