@@ -88,6 +88,7 @@ def test_addresses_follow_the_ports() -> None:
     assert environment.defaults(ports) == {
         "AUTH_ISSUER": "http://127.0.0.1:8101",
         "NOTIFICATION_APP_URL": "http://127.0.0.1:8101",
+        "NOTIFICATION_PUBLIC_URL": "http://127.0.0.1:7103",
         "NOTIFICATION_SMTP_HOST": "127.0.0.1",
         "NOTIFICATION_SMTP_PORT": "8125",
         "NOTIFICATION_SMS_URL": "http://127.0.0.1:7104/sms",

@@ -102,13 +102,15 @@ def defaults(ports: Mapping[str, int]) -> dict[str, str]:
     """What holds unless the user's environment says otherwise."""
     auth = f"http://{LOOPBACK}:{ports[ISSUER]}" if ISSUER in ports else ""
     of_auth = {"AUTH_ISSUER": auth, "NOTIFICATION_APP_URL": auth} if auth else {}
+    own = f"http://{LOOPBACK}:{ports['notifications']}" if "notifications" in ports else ""
+    of_notifications = {"NOTIFICATION_PUBLIC_URL": own} if own else {}
     of_mailbox = {
         "NOTIFICATION_SMTP_HOST": LOOPBACK,
         "NOTIFICATION_SMTP_PORT": str(ports["smtp"]),
         "NOTIFICATION_SMS_URL": f"http://{LOOPBACK}:{ports['mailbox']}/sms",
         "NOTIFICATION_SINK_URL": f"http://{LOOPBACK}:{ports['mailbox']}",
     }
-    return of_auth | of_mailbox
+    return of_auth | of_notifications | of_mailbox
 
 
 def _prefix(service: Service) -> str:

@@ -1,6 +1,6 @@
 """The one function that decides what becomes of a message.
 
-Acceptance, simulation, explanation and the worker's last look all call `judge`. It is given everything it knows, so it
+Acceptance, simulation, a change of preferences and the worker's last look all call `judge`. It is given everything it knows, so it
 says the same to whoever asks the same.
 """
 
@@ -33,9 +33,9 @@ class Step(Enum):
     PREFERENCE = "preference"
     SUPPRESSION = "suppression"
     SCHEDULE = "schedule"
+    DIGEST = "digest"
     QUIET_HOURS = "quiet_hours"
     THROTTLE = "throttle"
-    DIGEST = "digest"
     PROVIDER = "provider"
     ATTEMPT = "attempt"
 

@@ -95,8 +95,8 @@ class Notification(Identified, Annotated, Timestamped, Table):
             "status",
         ),
         CheckConstraint("sealed_variables IS NULL OR status IN ('QUEUED', 'PROCESSING')", "sealed_variables"),
-        # The seed's index for processing the queue. The worker itself never reads it (it has notification_queue); it
-        # answers people's questions about what is waiting, and holds only what has not left yet.
+        # The seed's index for processing the queue. No worker claims by it (they have notification_queue); it answers
+        # people's questions about what is waiting, and the probe of invariants, and holds only what has not left yet.
         Index(
             "ix_notifications_status_priority_queued_at",
             "status",
@@ -107,7 +107,7 @@ class Notification(Identified, Annotated, Timestamped, Table):
         Index("ix_notifications_user_id_status", "user_id", "status"),
         Index("ix_notifications_user_id_id", "user_id", "id"),
         Index(
-            # With seen_at, so that the counters of an inbox (unread, unseen) are answered by the index alone.
+            # By this the unread are listed, marked and counted; the rows are read too, for status and snoozed_until.
             "ix_notifications_unread",
             "user_id",
             "id",

@@ -22,9 +22,6 @@ NOTIFICATIONS_ADMIN = (
     "notification:update",
     "notification_rule:read",
     "notification_rule:update",
-    "batch:read",
-    "batch:create",
-    "batch:update",
     "suppression:read",
     "suppression:update",
     "template:read",
@@ -33,8 +30,6 @@ NOTIFICATIONS_ADMIN = (
     "template:publish",
     "template:delete",
     "provider:read",
-    "queue:read",
-    "queue:update",
 )
 
 
@@ -94,11 +89,8 @@ PERMISSIONS = (
     ReferencePermission("notification", "read", MESSAGES, "See everybody's messages, and why they went out or did not"),
     ReferencePermission("notification", "send", MESSAGES, "Send messages"),
     ReferencePermission("notification", "update", MESSAGES, "Cancel, reschedule and retry messages"),
-    ReferencePermission("notification_rule", "read", MESSAGES, "See which events become which messages"),
-    ReferencePermission("notification_rule", "update", MESSAGES, "Change which events become which messages"),
-    ReferencePermission("batch", "read", MESSAGES, "See batches, their progress and their reports"),
-    ReferencePermission("batch", "create", MESSAGES, "Send one message to many"),
-    ReferencePermission("batch", "update", MESSAGES, "Change, pause, resume and cancel batches"),
+    ReferencePermission("notification_rule", "read", MESSAGES, "See how many messages of a type one user gets"),
+    ReferencePermission("notification_rule", "update", MESSAGES, "Change how many messages of a type one user gets"),
     ReferencePermission("suppression", "read", MESSAGES, "See whether an address is suppressed, and consents"),
     ReferencePermission("suppression", "update", MESSAGES, "Suppress addresses, and let them be written to again"),
     ReferencePermission("template", "read", TEMPLATES, "Read templates and their versions"),
@@ -108,8 +100,6 @@ PERMISSIONS = (
     ReferencePermission("template", "delete", TEMPLATES, "Delete templates"),
     ReferencePermission("provider", "read", DELIVERY, "See by which providers messages go, and how these are doing"),
     ReferencePermission("provider", "configure", DELIVERY, "Change by which providers messages go, and their secrets"),
-    ReferencePermission("queue", "read", DELIVERY, "See what is waiting, and what was given up"),
-    ReferencePermission("queue", "update", DELIVERY, "Pause and resume channels"),
 )
 
 ROLES = (

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0022_consents"
-down_revision = "0021_escalations"
+revision = "0021_consents"
+down_revision = "0020_escalations"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0016_queue_due"
-down_revision = "0015_template_parts"
+revision = "0023_queue_due"
+down_revision = "0022_digests"
 phase = "post"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0017_decisions"
-down_revision = "0016_queue_due"
+revision = "0016_decisions"
+down_revision = "0015_template_parts"
 phase = "pre"
 
 

@@ -5,8 +5,8 @@ Workers that share an account share its limit too: each takes some at a time out
 
 from alembic import op
 
-revision = "0018_provider_buckets"
-down_revision = "0017_decisions"
+revision = "0017_provider_buckets"
+down_revision = "0016_decisions"
 phase = "pre"
 
 

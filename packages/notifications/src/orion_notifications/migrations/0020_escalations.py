@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0021_escalations"
-down_revision = "0020_webhook_endpoints"
+revision = "0020_escalations"
+down_revision = "0019_webhook_endpoints"
 phase = "pre"
 
 

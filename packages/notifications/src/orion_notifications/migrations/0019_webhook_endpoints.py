@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0020_webhook_endpoints"
-down_revision = "0019_inbox"
+revision = "0019_webhook_endpoints"
+down_revision = "0018_inbox"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0019_inbox"
-down_revision = "0018_provider_buckets"
+revision = "0018_inbox"
+down_revision = "0017_provider_buckets"
 phase = "pre"
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0023_digests"
-down_revision = "0022_consents"
+revision = "0022_digests"
+down_revision = "0021_consents"
 phase = "pre"
 
 
