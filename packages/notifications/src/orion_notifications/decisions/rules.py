@@ -1,7 +1,7 @@
 """The one function that decides what becomes of a message.
 
-Acceptance, simulation, a change of preferences and the worker's last look all call `judge`. It is given everything it knows, so it
-says the same to whoever asks the same.
+Acceptance, simulation, a change of preferences and the worker's last look all call `judge`. It is given everything it
+knows, so it says the same to whoever asks the same.
 """
 
 from collections.abc import Mapping, Sequence

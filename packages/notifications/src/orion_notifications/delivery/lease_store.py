@@ -1,7 +1,7 @@
 """Statements of workers: take messages, write back what became of them, take back what others have left behind.
 
 Each step of a delivery is one statement: it moves the queue row, the record and the attempt together or not at all. So
-these statements name `notifications` too (ARCHITECTURE, fence 2); the price of asking would be a round trip per message.
+these statements name `notifications` too (ARCHITECTURE, fence 2); to ask would be a round trip per message.
 
 Times are the database's (`now()`): leases compare clocks of several machines otherwise. The driver sends them by
 itself, and arrays are taken apart by `unnest`: SQLAlchemy and jsonb took longer than PostgreSQL over the rest.

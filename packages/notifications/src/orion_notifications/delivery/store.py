@@ -1,7 +1,7 @@
 """Statements of the queue.
 
 Each step of a delivery is one statement: it moves the queue row, the record and the attempt together or not at all. So
-these statements name `notifications` too (ARCHITECTURE, fence 2); the price of asking would be a round trip per message.
+these statements name `notifications` too (ARCHITECTURE, fence 2); to ask would be a round trip per message.
 
 Times are the database's (`now()`): leases compare clocks of several machines otherwise.
 """

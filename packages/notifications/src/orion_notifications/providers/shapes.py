@@ -1,4 +1,4 @@
-"""Provider accounts as administrators see them. What an account is set up with is in `provider_settings`, by its provider."""
+"""Provider accounts as administrators see them. What one is set up with is in `provider_settings`, by its provider."""
 
 from collections.abc import Mapping
 from datetime import datetime
