@@ -51,7 +51,7 @@ async def test_seeding_again_doubles_nothing_and_keeps_what_an_operator_did(owne
     assert sum(report.inserted.values()) == 0
     assert report.left_alone == {"permissions": 39, "roles": 6, "role_permissions": 39, "role_inheritance": 5}
     assert await query("SELECT display_name FROM roles WHERE name = 'admin'") == [("Boss",)]
-    assert await query("SELECT count(*) FROM role_permissions") == [(41,)]
+    assert await query("SELECT count(*) FROM role_permissions") == [(36,)]
     assert await query("SELECT count(*) FROM role_inheritance") == [(4,)]
 
 
