@@ -8,6 +8,7 @@ import pytest
 
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
+from orion_notifications.decisions.shapes import MOST_KEPT
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until, Working
@@ -208,6 +209,22 @@ async def test_what_waits_can_be_cancelled_and_put_off_but_not_what_has_left(
         assert [each["by"] for each in judged] == ["acceptance", "operator"]
         attempts = (await operator.get(f"{PATH}/{again.json()['id']}/explain")).json()["attempts"]
         assert [(each["attempt_number"], each["status"]) for each in attempts] == [(1, "SUCCESS")]
+
+
+async def test_a_record_keeps_so_many_judgements_however_often_it_is_put_off(
+    caller: "Callers", clock: MovableClock
+) -> None:
+    later = [clock() + timedelta(hours=hours) for hours in range(1, MOST_KEPT + 5)]
+    async with caller("operator") as operator:
+        body = message(scheduled_at=later[0].isoformat())
+        (sent,) = (await operator.post(PATH, json=body)).json()["notifications"]
+        for moment in later:
+            moved = await operator.put(f"{PATH}/{sent['id']}/schedule", json={"scheduled_at": moment.isoformat()})
+            assert moved.status_code == 200
+        judged = (await operator.get(f"{PATH}/{sent['id']}/explain")).json()["judgements"]
+    assert len(judged) == MOST_KEPT
+    assert judged[0]["by"] == "acceptance"
+    assert datetime.fromisoformat(judged[-1]["until"]) == later[-1]
 
 
 async def test_several_in_one_request_are_each_taken_or_refused(caller: "Callers", query: "Query") -> None:

@@ -15,6 +15,7 @@ from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.paging import Cursors
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
+from orion_notifications.decisions.shapes import with_one_more
 from orion_notifications.delivery.actions import enqueue, reschedule, withdraw
 from orion_notifications.desk import Desk
 from orion_notifications.escalations import actions as escalations
@@ -229,7 +230,7 @@ async def put_off(database: Database, desk: Desk, notification_id: UUID, at: dat
             "local_time": None,
             "next_attempt_at": at,
             "deferred_reason": f"It was asked for at {at.isoformat()}.",
-            "decisions": [*_decided(row), {**said, "steps": [step]}],
+            "decisions": with_one_more(row["decisions"], {**said, "steps": [step]}),
         }
         changed = await store.change(transaction.connection, notification_id, changes)
         await _audit(transaction, "notification.reschedule", row, {"scheduled_at": at.isoformat()}, now)
