@@ -173,7 +173,7 @@ class JudgementShape(ResponseShape):
 
     at: datetime
     by: str
-    """`acceptance`, `worker`, `preferences`, `operator` or `simulation`."""
+    """`acceptance`, `worker`, `preferences`, `digest`, `operator` or `simulation`."""
     outcome: Literal["SEND", "DEFER", "DIGEST", "REJECTED", "EXPIRED"]
     until: datetime | None
     steps: list[StepShape]
