@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from orjson import dumps
 
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
@@ -114,6 +115,66 @@ async def test_what_is_wrong_is_told_and_nothing_is_done(
             assert any(error["field"].startswith(told) for error in answer.json()["errors"]), answer.text
     assert await query("SELECT count(*) FROM notifications") == [(0,)]
     assert await query("SELECT count(*) FROM notification_queue") == [(0,)]
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 5},
+        "code": {"type": ["string", "object"], "maxLength": 3, "propertyNames": {"maxLength": 3}, "x-secret": True},
+        "lines": {"type": "array", "items": {"type": "object", "propertyNames": {"maxLength": 3}}},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"name": "S3CRET"}, "/variables/name"),
+        ({"name": 31337}, "/variables/name"),
+        ({"name": "Ada", "code": "S3CRET"}, "/variables/code"),
+        ({"name": "Ada", "code": {"S3CRET": 1}}, "/variables/code"),
+        ({"name": "Ada", "lines": [{"S3CRET": 31337}]}, "/variables/lines/0"),
+    ],
+)
+async def test_a_value_that_does_not_fit_the_template_is_told_of_without_being_told(
+    caller: "Callers", query: "Query", wrong: dict[str, Any], field: str
+) -> None:
+    schema = dumps(SCHEMA).decode()
+    await query("UPDATE templates SET variables = CAST(:schema AS jsonb) WHERE name = 'welcome'", schema=schema)
+    body = message(content=None, category=None, template="welcome", idempotency_key="once")
+    async with caller("operator") as operator:
+        for path in (PATH, f"{PATH}/simulate"):
+            refused = await operator.post(path, json={**body, "variables": wrong})
+            assert refused.status_code == 422
+            assert [error["field"] for error in refused.json()["errors"]] == [field]
+            assert "S3CRET" not in refused.text
+            assert "31337" not in refused.text
+        several = [{**body, "variables": wrong}, {**body, "variables": {"name": "Ada"}}]
+        bulk = (await operator.post(f"{PATH}/bulk", json={"messages": several})).json()
+        assert (bulk["accepted"], bulk["refused"]) == (1, 1), bulk
+        assert field in bulk["items"][0]["refused"]["detail"]
+        assert "S3CRET" not in str(bulk)
+        again = await operator.post(PATH, json={**body, "variables": wrong})
+        assert again.json()["notifications"][0]["is_new"] is False, "its key stands for what it was"
+    assert await query("SELECT count(*) FROM notifications") == [(1,)]
+
+
+async def test_a_schema_that_is_too_strict_keeps_back_nothing_that_auth_asks_for(
+    auth: "AuthFeed", query: "Query"
+) -> None:
+    ada = await auth.register()
+    strict = '{"type": "string", "maxLength": 1, "x-secret": true}'
+    await query(
+        "UPDATE templates SET variables = jsonb_set(variables, '{properties,code}', CAST(:strict AS jsonb)) "
+        "WHERE variables -> 'properties' ? 'code'",
+        strict=strict,
+    )
+    await auth.bring(auth.verification(ada))
+    rows = "SELECT type, status::text, sealed_variables IS NOT NULL FROM notifications WHERE channel = 'EMAIL'"
+    assert ("account.email_verification", "QUEUED", True) in await query(rows)
 
 
 async def test_in_quiet_hours_a_message_waits_until_they_are_over_and_is_explained(

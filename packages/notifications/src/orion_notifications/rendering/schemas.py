@@ -140,6 +140,8 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[FieldEr
             for name in facts["unexpected"]:
                 detail = f"the template has no such variable; it has: {known}" if not pointer else "it is not known"
                 yield FieldError(field=f"{pointer}/{name}", code="unknown", detail=detail)
+        case "propertyNames" | "unevaluatedProperties":  # its own words quote the names that were given
+            yield FieldError(field=pointer, code=code, detail="a name in it is not allowed")
         case "pattern":
             yield FieldError(field=pointer, code=code, detail=f"it does not match {facts['pattern']}")
         case _:
