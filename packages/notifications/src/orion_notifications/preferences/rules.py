@@ -30,7 +30,6 @@ class Contact:
     email: str | None = None
     is_email_verified: bool = False
     phone: str | None = None
-    webhook_url: str | None = None
     locale: str = "en"
     timezone: str = "UTC"
     switched_off: frozenset[Channel] = frozenset()
