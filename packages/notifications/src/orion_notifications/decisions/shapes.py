@@ -37,7 +37,6 @@ WORDS = {
     (Step.THROTTLE, "no_moment"): "No moment was found that is neither quiet nor full.",
     (Step.DIGEST, "by_itself"): "It is no digest's: it is urgent, required or holds a secret.",
     (Step.DIGEST, "in_digest"): "It is told of in the {frequency} digest at {until}.",
-    (Step.PROVIDER, "provider"): "{provider} carries it; if it fails: {then}.",
     (Step.PROVIDER, "chosen_when_sent"): "Which provider carries it is chosen when it leaves.",
     (Step.ATTEMPT, "next_attempt"): "Attempt {number} of {of} at {at}.",
 }

@@ -46,7 +46,6 @@ class Order:
     ordering_key: str | None = None
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    batch_id: UUID | None = None
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ from orion_notifications.quiet_hours.rules import QuietHours
 Switches = Mapping[str, Mapping[str, bool]]
 """Category or type → channel → whether it is wanted."""
 
-NO_SWITCHES: Switches = {}
-
 
 class Frequency(Enum):
     """How often a digest comes."""

@@ -104,11 +104,6 @@ def declared(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(_properties(schema))
 
 
-def description_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What the schema says of a variable."""
-    return _properties(schema).get(name, {})
-
-
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     properties: Mapping[str, Any] = schema.get("properties", {})
     return {name: cast("dict[str, Any]", part) if isinstance(part, dict) else {} for name, part in properties.items()}
