@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_notifications.decisions.rules import Draft, Facts, Judgement, Outcome, judge
-from orion_notifications.decisions.shapes import in_words, kept
+from orion_notifications.decisions.shapes import MOST_KEPT, in_words, kept
 from orion_notifications.delivery.messages import Claimed, Ruling
 from orion_notifications.delivery.rules import Next
 from orion_notifications.kinds import Category, Channel
@@ -45,11 +45,11 @@ WHERE s.channel = ANY (CAST(:channels AS channel[])) AND s.recipient_hash = ANY 
 """)
 
 # What was decided at the last moment is kept beside what was decided before; the first and the last that there is room
-# for. By pk_notifications.
+# for (MOST_KEPT). By pk_notifications.
 KEEP = text("""
 UPDATE notifications n
 SET decisions = CASE
-  WHEN jsonb_array_length(coalesce(n.decisions, '[]')) < 20 THEN coalesce(n.decisions, '[]') || decided.said
+  WHEN jsonb_array_length(coalesce(n.decisions, '[]')) < :most THEN coalesce(n.decisions, '[]') || decided.said
   ELSE (n.decisions - 1) || decided.said END
 FROM jsonb_to_recordset(CAST(:decided AS jsonb)) AS decided (id uuid, said jsonb)
 WHERE n.id = decided.id
@@ -152,4 +152,4 @@ def _ruling(judgement: Judgement) -> Ruling:
 
 async def _keep(connection: AsyncConnection, held: Mapping[UUID, Judgement], now: datetime) -> None:
     decided = [{"id": str(id), "said": kept(judgement, now, "worker")} for id, judgement in held.items()]
-    await connection.execute(KEEP, {"decided": orjson.dumps(decided).decode()})
+    await connection.execute(KEEP, {"decided": orjson.dumps(decided).decode(), "most": MOST_KEPT})

@@ -275,6 +275,12 @@ async def test_stop_and_start_are_heeded(served: "Served", query: "Query", clock
     assert await query("SELECT channel::text, reason::text FROM suppressions") == [("SMS", "UNSUBSCRIBE")]
     await say("START")
     assert await query("SELECT reason::text FROM suppressions") == []
+    for reason in ("MANUAL", "BOUNCE", "COMPLAINT"):
+        await say("STOP")
+        await query("UPDATE suppressions SET reason = CAST(:reason AS suppression_reason)", reason=reason)
+        await say("START")
+        assert await query("SELECT reason::text FROM suppressions") == [(reason,)], "it takes back a STOP alone"
+        await query("DELETE FROM suppressions")
 
 
 async def test_a_topic_is_confirmed_and_only_at_amazon(served: "Served", clock: MovableClock) -> None:

@@ -177,6 +177,32 @@ async def test_opening_a_link_changes_nothing_and_one_click_unsubscribes(
             assert (await anybody.post(bad)).status_code == 404
 
 
+async def test_what_an_address_has_said_is_told_without_what_others_have(
+    caller: "Callers", auth: "AuthFeed", desk: "Desk"
+) -> None:
+    ada = await auth.register()
+    async with caller("operator") as operator, caller(None) as anybody, caller(ada) as http:
+        for address in ("bob@example.com", "eve@example.com"):
+            body = message(**MARKETING) | {"to": {"email": address}}
+            (sent,) = (await operator.post("/notifications", json=body)).json()["notifications"]
+            await anybody.post(f"/unsubscribe/{link(desk, UUID(sent['id']), address)}")
+        await http.patch("/me/preferences", json={"categories": {"SOCIAL": {"SMS": False}}})
+
+        async def said(**whose: str) -> list[tuple[str | None, str]]:
+            found = (await operator.get("/consents", params=whose)).json()["items"]
+            return [(each["user_id"], each["category"]) for each in found]
+
+        assert await said(recipient="Bob@example.com") == [(None, "MARKETING")]
+        assert await said(recipient="nobody@example.com") == []
+        assert await said(user_id=str(ada)) == [(str(ada), "SOCIAL")]
+        assert await said(user_id=str(ada), recipient="eve@example.com") == [
+            (str(ada), "SOCIAL"),
+            (None, "MARKETING"),
+        ]
+        refused = await operator.get("/consents")
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "user_id")
+
+
 async def test_the_page_behind_the_link_chooses_for_its_user_alone(
     caller: "Callers", auth: "AuthFeed", query: "Query", desk: "Desk"
 ) -> None:

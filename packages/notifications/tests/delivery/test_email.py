@@ -91,12 +91,6 @@ async def test_a_mail_arrives_with_text_html_and_headers(mailbox: Mailbox) -> No
     assert mail.header("List-Unsubscribe") is None
 
 
-async def test_only_marketing_offers_to_unsubscribe(mailbox: Mailbox) -> None:
-    await channel(mailbox.smtp_port).send(message(category=Category.MARKETING))
-    (mail,) = await mailbox.wait_for("ada@example.com")
-    assert "mailto:no-reply@orion.example?subject=unsubscribe" in (mail.header("List-Unsubscribe") or "")
-
-
 async def test_connections_are_used_again_also_after_a_refusal() -> None:
     handler = Refusing(rcpt="550 5.1.1 no such user")
     async with refusing(handler) as port:

@@ -13,8 +13,8 @@ from packages.notifications.tests.stand_ins import TORN, Provider, Reply
 from orion_notifications.delivery.drivers.texts import Twilio, Vonage
 from orion_notifications.delivery.messages import Message, NotDeliveredError
 from orion_notifications.delivery.rules import AttemptStatus, Failure, Fault
-from orion_notifications.delivery.segments import Segments, segments
 from orion_notifications.provider_settings import TwilioSettings, VonageSettings
+from orion_notifications.segments import Segments, segments
 
 Make = Callable[..., Message]
 NUMBER = "+4915112345678"

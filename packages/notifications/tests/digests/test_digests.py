@@ -66,6 +66,36 @@ async def test_what_no_digest_takes_goes_by_itself(
     assert ("2026-11-27 13:00:00+00",) in await query(f"{due} WHERE n.type = 'chat.message'")
 
 
+async def test_what_was_switched_off_meanwhile_is_not_told_of_under_another_category(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+    at(clock, "2026-11-27T12:20:00+00:00")
+    library = Library(database)
+    async with caller(ada) as http, caller("operator") as operator:
+        await http.patch("/me/preferences", json={"digests": {"SOCIAL": "HOURLY", "MARKETING": "HOURLY"}})
+        for n, about in enumerate([{"category": "MARKETING"}, SOCIAL, {"category": "MARKETING", "type": "order.news"}]):
+            await operator.post("/notifications", json=message(ada, **about, content={"subject": f"n{n}", "text": "x"}))
+        await http.patch("/me/preferences", json={"categories": {"SOCIAL": {"EMAIL": False}}})
+        clock.advance(hours=1)
+        assert await close_one(database, desk, library, clock())
+        mails = "SELECT category::text, content FROM notifications WHERE type = 'digest'"
+        assert await query(mails) == [("MARKETING", "- n0\n- n2\n")]
+        (social,) = await query("SELECT id, status::text, error_code FROM notifications WHERE category = 'SOCIAL'")
+        assert social[1:] == ("REJECTED", "switched_off")
+        told = (await operator.get(f"/notifications/{social[0]}/explain")).json()["judgements"]
+        assert [(each["by"], each["outcome"]) for each in told] == [("acceptance", "DIGEST"), ("digest", "REJECTED")]
+
+        await operator.post("/notifications", json=message(ada, category="MARKETING"))
+        unsubscribed = {"channel": "EMAIL", "recipient": "ada@example.com", "category": "MARKETING"}
+        assert (await operator.post("/suppressions", json=unsubscribed)).status_code == 204
+        clock.advance(hours=1)
+        assert await close_one(database, desk, library, clock())
+    assert len(await query(mails)) == 1, "nothing is left to be told of: no mail"
+    last = "SELECT status::text, error_code FROM notifications ORDER BY id DESC LIMIT 1"
+    assert await query(last) == [("REJECTED", "suppressed")]
+
+
 def test_words() -> None:
     assert subject("fr-CH", 2) == "2 messages pour vous"
     assert subject("xx", 2) == "2 messages for you"

@@ -38,7 +38,7 @@ AFTER = timedelta(minutes=10)
 def test_what_comes_next(
     rule: EscalationRule, status: str, sent: datetime | None, *, seen: bool, more: bool, move: Move
 ) -> None:
-    standing = Standing(status, sent, is_seen=seen)
+    standing = Standing(status, sent)
     assert step(rule, standing, is_seen=seen, has_next=more, after=AFTER, now=NOON).move is move
 
 

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from orjson import dumps
 
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
+from orion_notifications.decisions.shapes import MOST_KEPT
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until, Working
@@ -115,6 +117,66 @@ async def test_what_is_wrong_is_told_and_nothing_is_done(
     assert await query("SELECT count(*) FROM notification_queue") == [(0,)]
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 5},
+        "code": {"type": ["string", "object"], "maxLength": 3, "propertyNames": {"maxLength": 3}, "x-secret": True},
+        "lines": {"type": "array", "items": {"type": "object", "propertyNames": {"maxLength": 3}}},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"name": "S3CRET"}, "/variables/name"),
+        ({"name": 31337}, "/variables/name"),
+        ({"name": "Ada", "code": "S3CRET"}, "/variables/code"),
+        ({"name": "Ada", "code": {"S3CRET": 1}}, "/variables/code"),
+        ({"name": "Ada", "lines": [{"S3CRET": 31337}]}, "/variables/lines/0"),
+    ],
+)
+async def test_a_value_that_does_not_fit_the_template_is_told_of_without_being_told(
+    caller: "Callers", query: "Query", wrong: dict[str, Any], field: str
+) -> None:
+    schema = dumps(SCHEMA).decode()
+    await query("UPDATE templates SET variables = CAST(:schema AS jsonb) WHERE name = 'welcome'", schema=schema)
+    body = message(content=None, category=None, template="welcome", idempotency_key="once")
+    async with caller("operator") as operator:
+        for path in (PATH, f"{PATH}/simulate"):
+            refused = await operator.post(path, json={**body, "variables": wrong})
+            assert refused.status_code == 422
+            assert [error["field"] for error in refused.json()["errors"]] == [field]
+            assert "S3CRET" not in refused.text
+            assert "31337" not in refused.text
+        several = [{**body, "variables": wrong}, {**body, "variables": {"name": "Ada"}}]
+        bulk = (await operator.post(f"{PATH}/bulk", json={"messages": several})).json()
+        assert (bulk["accepted"], bulk["refused"]) == (1, 1), bulk
+        assert field in bulk["items"][0]["refused"]["detail"]
+        assert "S3CRET" not in str(bulk)
+        again = await operator.post(PATH, json={**body, "variables": wrong})
+        assert again.json()["notifications"][0]["is_new"] is False, "its key stands for what it was"
+    assert await query("SELECT count(*) FROM notifications") == [(1,)]
+
+
+async def test_a_schema_that_is_too_strict_keeps_back_nothing_that_auth_asks_for(
+    auth: "AuthFeed", query: "Query"
+) -> None:
+    ada = await auth.register()
+    strict = '{"type": "string", "maxLength": 1, "x-secret": true}'
+    await query(
+        "UPDATE templates SET variables = jsonb_set(variables, '{properties,code}', CAST(:strict AS jsonb)) "
+        "WHERE variables -> 'properties' ? 'code'",
+        strict=strict,
+    )
+    await auth.bring(auth.verification(ada))
+    rows = "SELECT type, status::text, sealed_variables IS NOT NULL FROM notifications WHERE channel = 'EMAIL'"
+    assert ("account.email_verification", "QUEUED", True) in await query(rows)
+
+
 async def test_in_quiet_hours_a_message_waits_until_they_are_over_and_is_explained(
     caller: "Callers", auth: "AuthFeed", query: "Query", clock: MovableClock
 ) -> None:
@@ -208,6 +270,22 @@ async def test_what_waits_can_be_cancelled_and_put_off_but_not_what_has_left(
         assert [each["by"] for each in judged] == ["acceptance", "operator"]
         attempts = (await operator.get(f"{PATH}/{again.json()['id']}/explain")).json()["attempts"]
         assert [(each["attempt_number"], each["status"]) for each in attempts] == [(1, "SUCCESS")]
+
+
+async def test_a_record_keeps_so_many_judgements_however_often_it_is_put_off(
+    caller: "Callers", clock: MovableClock
+) -> None:
+    later = [clock() + timedelta(hours=hours) for hours in range(1, MOST_KEPT + 5)]
+    async with caller("operator") as operator:
+        body = message(scheduled_at=later[0].isoformat())
+        (sent,) = (await operator.post(PATH, json=body)).json()["notifications"]
+        for moment in later:
+            moved = await operator.put(f"{PATH}/{sent['id']}/schedule", json={"scheduled_at": moment.isoformat()})
+            assert moved.status_code == 200
+        judged = (await operator.get(f"{PATH}/{sent['id']}/explain")).json()["judgements"]
+    assert len(judged) == MOST_KEPT
+    assert judged[0]["by"] == "acceptance"
+    assert datetime.fromisoformat(judged[-1]["until"]) == later[-1]
 
 
 async def test_several_in_one_request_are_each_taken_or_refused(caller: "Callers", query: "Query") -> None:

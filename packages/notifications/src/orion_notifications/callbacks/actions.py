@@ -171,8 +171,7 @@ async def _apply(transaction: Transaction, clerk: Clerk, account: Account, news:
         is_known = told is not None or news.notification_id is None or not is_recent
     if news.recipient is not None:
         if news.verdict is Verdict.RESUBSCRIBED:
-            hasher = suppressions.hasher_of(clerk.keyring)
-            await suppressions.release(transaction.connection, hasher, account.channel, news.recipient, None)
+            await _unsilence(transaction, clerk, account.channel, news.recipient)
         else:
             await _silence(transaction, clerk, account.channel, news.recipient, news.verdict)
     return is_known
@@ -191,6 +190,13 @@ async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, rec
         reason,
         expires_at=clerk.now + PHONE_SILENCE if is_passing else None,
     )
+
+
+async def _unsilence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str) -> None:
+    """Take back a STOP, and nothing else: what an operator or a bounce has said is not its reader's to take back."""
+    hasher = suppressions.hasher_of(clerk.keyring)
+    stop = SuppressionReason.UNSUBSCRIBE
+    await suppressions.release(transaction.connection, hasher, channel, recipient, None, reason=stop)
 
 
 def _why(verdict: Verdict, code: str | None) -> tuple[str | None, str | None]:

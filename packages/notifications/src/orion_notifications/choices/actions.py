@@ -90,13 +90,9 @@ async def subscribe_again(database: Database, desk: Desk, about: About, saying: 
     """Take back having unsubscribed; what else stands against the address stays."""
     hasher = hasher_of(desk.keyring)
     async with database.transaction() as transaction:
-        connection = transaction.connection
-        bans = await bans_of(connection, hasher, about.channel, about.recipient)
-        mine = [ban for ban in bans if ban.category is about.category and ban.reason is SuppressionReason.UNSUBSCRIBE]
-        if not mine:
-            return
-        await release(connection, hasher, about.channel, about.recipient, about.category)
-        await _say(transaction, desk, about, saying, now, is_given=True)
+        connection, mine = transaction.connection, SuppressionReason.UNSUBSCRIBE
+        if await release(connection, hasher, about.channel, about.recipient, about.category, reason=mine):
+            await _say(transaction, desk, about, saying, now, is_given=True)
 
 
 async def _say(

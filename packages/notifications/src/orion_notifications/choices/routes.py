@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from orion_core.errors import Problem, not_found
+from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.authentication import user_id
 from orion_core.http.etags import etag
 from orion_core.http.openapi import refusals
@@ -170,6 +170,8 @@ async def consents(
 ) -> ConsentsShape:
     """What a user or an address has agreed to and taken back, the last first."""
     await wired.require(claims, "suppression:read")
+    if user_id is None and recipient is None:
+        raise invalid_field("user_id", "missing", "Say whose: by user_id, by recipient or by both.")
     found = await actions.consents(wired.database, wired.desk, user_id, recipient)
     return ConsentsShape(items=[ConsentShape.model_validate(dict(row)) for row in found])
 

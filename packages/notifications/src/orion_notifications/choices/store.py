@@ -26,7 +26,9 @@ async def add(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) ->
 
 async def find(connection: AsyncConnection, user_id: UUID | None, hashes: Sequence[bytes]) -> Sequence[RowMapping]:
     """What a user or an address has said, the last first (ix_consents_user_id, ix_consents_recipient_hash)."""
-    whose = or_(CONSENTS.c.user_id == user_id, CONSENTS.c.recipient_hash.in_(hashes))
+    whose = CONSENTS.c.recipient_hash.in_(hashes)
+    if user_id is not None:  # an address alone asks for no user's: `= NULL` would become IS NULL, which is everybody's
+        whose = or_(whose, CONSENTS.c.user_id == user_id)
     statement = select(CONSENTS).where(whose).order_by(CONSENTS.c.id.desc()).limit(500)
     return (await connection.execute(statement)).mappings().all()
 

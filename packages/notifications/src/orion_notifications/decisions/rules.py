@@ -105,8 +105,6 @@ class Facts:
     bans: Sequence[Ban] = ()
     """Those that speak of this recipient by this channel."""
     throttle: Throttle | None = None
-    providers: Sequence[str] | None = None
-    """By name, in the order in which they would be tried; None: it is not known here."""
     attempts: int = 0
     max_attempts: int = 8
     is_accepted: bool = False
@@ -164,7 +162,7 @@ def judge(draft: Draft, facts: Facts, now: datetime) -> Judgement:
     if path.decisions[-1].verdict is Verdict.END:
         return path.end(Outcome.REJECTED)
     _outlived(path)
-    _provider(path)
+    path.add(Step.PROVIDER, Verdict.PASS, "chosen_when_sent")
     attempt = {"number": facts.attempts + 1, "of": facts.max_attempts, "at": _text(path.moment)}
     path.add(Step.ATTEMPT, Verdict.PASS, "next_attempt", **attempt)
     is_later = path.moment > now
@@ -311,14 +309,6 @@ def _outlived(path: _Path) -> None:
     if expires_at is not None and path.moment >= expires_at:
         path.moment = max(expires_at, path.now)
         path.add(Step.EXPIRY, Verdict.DEFER, "expires_before", expires_at=_text(expires_at))
-
-
-def _provider(path: _Path) -> None:
-    providers = path.facts.providers
-    if providers:
-        path.add(Step.PROVIDER, Verdict.PASS, "provider", provider=providers[0], then=list(providers[1:]))
-    else:
-        path.add(Step.PROVIDER, Verdict.PASS, "chosen_when_sent")
 
 
 def _text(moment: datetime) -> str:

@@ -6,6 +6,9 @@ from typing import Any
 
 from orion_notifications.decisions.rules import Decision, Judgement, Step, Verdict
 
+MOST_KEPT = 20
+"""Judgements in one record: the first ones, and the last."""
+
 WORDS = {
     (Step.TEMPLATE, "content_given"): "The words were given with the message.",
     (Step.TEMPLATE, "template"): "Template {template}, version {version}, in {locale}.",
@@ -34,7 +37,6 @@ WORDS = {
     (Step.THROTTLE, "no_moment"): "No moment was found that is neither quiet nor full.",
     (Step.DIGEST, "by_itself"): "It is no digest's: it is urgent, required or holds a secret.",
     (Step.DIGEST, "in_digest"): "It is told of in the {frequency} digest at {until}.",
-    (Step.PROVIDER, "provider"): "{provider} carries it; if it fails: {then}.",
     (Step.PROVIDER, "chosen_when_sent"): "Which provider carries it is chosen when it leaves.",
     (Step.ATTEMPT, "next_attempt"): "Attempt {number} of {of} at {at}.",
 }
@@ -55,6 +57,11 @@ def kept(judgement: Judgement, at: datetime, by: str) -> dict[str, Any]:
     steps = [[each.step.value, each.verdict.value, each.code, dict(each.details)] for each in judgement.decisions]
     until = judgement.until and judgement.until.isoformat()
     return {"at": at.isoformat(), "by": by, "outcome": judgement.outcome.name, "until": until, "steps": steps}
+
+
+def with_one_more(decisions: Sequence[Mapping[str, Any]] | None, said: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The judgements of a record and one made since, which takes the last one's place when there is no room."""
+    return [*(decisions or ())[: MOST_KEPT - 1], said]
 
 
 def decisions_of(steps: Sequence[Sequence[Any]]) -> list[Decision]:

@@ -17,13 +17,12 @@ import orjson
 from orion_core.clock import system_clock
 from orion_core.outbound import ForbiddenAddressError
 from orion_notifications.delivery.messages import NotDeliveredError
-from orion_notifications.delivery.rules import AttemptStatus, Failure, Fault
+from orion_notifications.delivery.rules import LONGEST_RETRY_AFTER, AttemptStatus, Failure, Fault
 
 REQUEST_SECONDS = 15.0
 CONNECT_SECONDS = 4.0
 """A host that says nothing at all holds a worker's place no longer; one that has answered may think about it."""
 LONGEST_ANSWER = 64 * 1024
-LONGEST_RETRY_AFTER = timedelta(days=1)
 LONGEST_ID = 255
 
 RATE_LIMITED, UNAVAILABLE = 429, 503

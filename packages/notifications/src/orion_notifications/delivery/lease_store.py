@@ -24,7 +24,6 @@ from orion_notifications.kinds import Category, Channel, Priority
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST_COMMIT = timedelta(seconds=1)
 """How long after its `due_at` a row may become visible and still be found at once, and not by the next look at all."""
-LONGEST_CLAIM_NUMBER = 32_767
 
 # One index range for each channel and priority (ix_notification_queue_lane). In each lane URGENT first, which alone may
 # take the slots that are reserved; then some of those that have waited longest, so that nothing starves; then by

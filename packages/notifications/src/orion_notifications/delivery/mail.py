@@ -5,14 +5,12 @@ from collections.abc import Iterable
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from urllib.parse import quote
 
 import dkim
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from orion_notifications.delivery.messages import Message
-from orion_notifications.kinds import Category
 from orion_notifications.provider_settings import Dkim
 
 POLICY = SMTP.clone(cte_type="7bit")
@@ -33,7 +31,7 @@ def compose(message: Message, sender: Address, date: str, unsubscribe_url: str |
     mail["Date"] = date
     mail["Message-ID"] = message_id(message, sender)
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: holiday replies are not sent to it
-    for name, value in unsubscribing(message, sender, unsubscribe_url).items():
+    for name, value in unsubscribing(unsubscribe_url).items():
         mail[name] = value
     mail.set_content(message.content.text)
     if message.content.html is not None:
@@ -55,18 +53,13 @@ def message_id(message: Message, sender: Address) -> str:
     return f"<{message.id}@{sender.domain}>"
 
 
-def unsubscribing(message: Message, sender: Address, url: str | None) -> dict[str, str]:
-    """The fields by which a mail program offers to unsubscribe; none where nobody may.
-
-    By one click (RFC 8058) where there is a URL; for marketing without one by a mail, which somebody has to read.
-    """
-    if url is not None:
-        fields = {"List-Unsubscribe": f"<{url}>"}
-        # One click is a POST by the mail program, which RFC 8058 allows over https alone.
-        return fields | ({"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"} if url.startswith("https:") else {})
-    if message.category is Category.MARKETING:
-        return {"List-Unsubscribe": f"<mailto:{sender.addr_spec}?subject={quote(f'unsubscribe {message.id}')}>"}
-    return {}
+def unsubscribing(url: str | None) -> dict[str, str]:
+    """The fields by which a mail program offers to unsubscribe; none where nobody may."""
+    if url is None:
+        return {}
+    fields = {"List-Unsubscribe": f"<{url}>"}
+    # One click is a POST by the mail program, which RFC 8058 allows over https alone.
+    return fields | ({"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"} if url.startswith("https:") else {})
 
 
 def flatten(mail: EmailMessage, keys: Iterable[Dkim] = ()) -> bytes:

@@ -13,7 +13,7 @@ import orjson
 from orion_notifications.delivery.exchange import new_client, post, refusal, refused, text_of
 from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt
 from orion_notifications.delivery.rules import Next
-from orion_notifications.delivery.segments import Segments, segments
+from orion_notifications.segments import Segments, segments
 
 PROVIDER = "http_sms"
 E164 = re.compile(r"\+[1-9][0-9]{1,14}")

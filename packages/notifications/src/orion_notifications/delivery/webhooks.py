@@ -1,7 +1,7 @@
 """The channel WEBHOOK: a program is told of a message by Standard Webhooks (https://www.standardwebhooks.com).
 
-`recipient` is the id of an endpoint; without one the message goes to the user's endpoint. Only public addresses are
-asked, the very ones that were looked at; redirects are not followed.
+`recipient` is the id of an endpoint; without one the message goes to the oldest of the user's endpoints that is on.
+Only public addresses are asked, the very ones that were looked at; redirects are not followed.
 """
 
 from dataclasses import replace

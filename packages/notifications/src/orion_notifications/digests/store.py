@@ -18,14 +18,14 @@ ADD = text("INSERT INTO digest_items (notification_id, digest_id) VALUES (:notif
 
 # By ix_digests_open; each is closed by one process.
 DUE = text("""
-SELECT id, user_id, until FROM digests WHERE closed_at IS NULL AND until <= :now
+SELECT id, user_id FROM digests WHERE closed_at IS NULL AND until <= :now
 ORDER BY until LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
 # By ix_digest_items_digest_id and pk_notifications.
 ITEMS = text("""
 SELECT n.id, n.type, n.category::text AS category, n.subject, n.content, n.template_id, n.template_version, n.locale,
-  n.timezone, n.variables, n.tags
+  n.timezone, n.variables, n.decisions
 FROM digest_items i JOIN notifications n ON n.id = i.notification_id
 WHERE i.digest_id = :digest_id AND n.status = 'QUEUED' AND n.attempts = 0
 ORDER BY n.id

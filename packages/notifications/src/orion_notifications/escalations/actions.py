@@ -58,9 +58,9 @@ async def go_on(database: Database, escalating: Escalating, now: datetime) -> bo
         tried = {each["channel"]: each for each in found.values()}
         left = remaining(message["channels"], tried)
         last = found.get(row["notification_ids"][-1])
-        standing = Standing("FAILED", None, is_seen=False)
+        standing = Standing("FAILED", None)
         if last is not None:
-            standing = Standing(last["status"], last["sent_at"], last["is_seen"], last["next_attempt_at"])
+            standing = Standing(last["status"], last["sent_at"], last["next_attempt_at"])
         move = step(
             row["rule"],
             standing,

@@ -24,7 +24,6 @@ class Standing:
 
     status: str
     sent_at: datetime | None
-    is_seen: bool
     due_at: datetime | None = None
 
 

@@ -187,7 +187,6 @@ def _record(notification_id: UUID, considered: Considered, desk: Desk, now: date
         "scheduled_at": order.scheduled_at,
         "local_time": order.local_time,
         "expires_at": order.expires_at,
-        "batch_id": order.batch_id,
         "tags": list(order.tags),
         "metadata": dict(order.metadata),
         "queued_at": now,

@@ -7,19 +7,26 @@ from datetime import datetime
 import structlog
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.background import pause
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_notifications.decisions.rules import Draft, Facts, Outcome, judge
+from orion_notifications.decisions.shapes import kept, with_one_more
 from orion_notifications.delivery.actions import withdraw
 from orion_notifications.desk import Desk
 from orion_notifications.digests import actions as digests
 from orion_notifications.digests.rules import Item, as_html, as_text, subject
-from orion_notifications.kinds import Category, Channel
+from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications import store
 from orion_notifications.notifications.actions import Order, accept
+from orion_notifications.notifications.orders import standing
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.preferences.actions import contact as contact_of
+from orion_notifications.preferences.rules import Contact
+from orion_notifications.suppressions.actions import bans_of, hasher_of
+from orion_notifications.suppressions.rules import Ban
 from orion_notifications.templates.actions import Library
 from orion_notifications.templates.rules import Content, TemplateFaultError, render
 
@@ -31,7 +38,7 @@ log = structlog.get_logger()
 async def close_one(database: Database, desk: Desk, library: Library, now: datetime) -> bool:
     """Make the mail of one digest whose window is over; False when there is none.
 
-    What a worker has in hand, since it went by itself, is left out.
+    What a worker has in hand, since it went by itself, is left out, and so is what its user wants no more.
     """
     async with database.transaction() as transaction:
         connection = transaction.connection
@@ -39,9 +46,10 @@ async def close_one(database: Database, desk: Desk, library: Library, now: datet
         if digest is None:
             return False
         found = await digests.items_of(connection, digest["id"])
-        taken = [row for row in found if await withdraw(transaction, row["id"])]
+        contact = await contact_of(connection, digest["user_id"])
+        withdrawn = [row for row in found if await withdraw(transaction, row["id"])]
+        taken = await _still_wanted(connection, desk, contact, withdrawn, now)
         if taken:
-            contact = await contact_of(connection, digest["user_id"])
             order = Order(
                 key=f"digest:{digest['id']}",
                 type="digest",
@@ -64,6 +72,29 @@ async def close_one(database: Database, desk: Desk, library: Library, now: datet
                 await store.change(connection, row["id"], said)
         await digests.close(connection, digest["id"], now)
         return True
+
+
+async def _still_wanted(
+    connection: AsyncConnection, desk: Desk, contact: Contact, rows: Sequence[RowMapping], now: datetime
+) -> list[RowMapping]:
+    """Those that may still be told of; the others are recorded as REJECTED.
+
+    Each is judged by its own category and type: the mail has one category, and its items may have several.
+    """
+    bans: Sequence[Ban] = ()
+    if contact.email is not None:
+        bans = await bans_of(connection, hasher_of(desk.keyring), Channel.EMAIL, contact.email)
+    wanted: list[RowMapping] = []
+    for row in rows:
+        draft = Draft(row["type"], Category[row["category"]], Channel.EMAIL, Priority.NORMAL, contact.email)
+        judgement = judge(draft, Facts(contact, bans, is_accepted=True), now)
+        if judgement.outcome is not Outcome.REJECTED:
+            wanted.append(row)  # when it may go is asked of the mail
+            continue
+        decisions = with_one_more(row["decisions"], kept(judgement, now, "digest"))
+        changes = {"decisions": decisions, "next_attempt_at": None, **standing(judgement)}
+        await store.change(connection, row["id"], changes)
+    return wanted
 
 
 async def _content(library: Library, rows: Sequence[RowMapping], locale: str) -> Content:

@@ -6,11 +6,13 @@ from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
+from orion_core.errors import FieldError
 from orion_notifications.decisions.rules import Draft, Facts, Judgement, Outcome, Wording
 from orion_notifications.decisions.shapes import in_words
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.preferences.rules import Contact
+from orion_notifications.rendering.schemas import value_errors
 from orion_notifications.templates.actions import PublishedTemplate
 from orion_notifications.templates.rules import Content, choose_locale, secret_names
 
@@ -44,7 +46,6 @@ class Order:
     ordering_key: str | None = None
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    batch_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,7 @@ def address(order: Order, contact: Contact) -> str | None:
     """Where it goes, as far as that is one address."""
     if order.recipient is not None:
         return order.recipient
-    known = {Channel.EMAIL: contact.email, Channel.SMS: contact.phone, Channel.WEBHOOK: contact.webhook_url}
-    return known.get(order.channel)
+    return {Channel.EMAIL: contact.email, Channel.SMS: contact.phone}.get(order.channel)
 
 
 def draft_of(order: Order, template: PublishedTemplate | None, contact: Contact) -> Draft:
@@ -106,6 +106,22 @@ def without_secrets(order: Order, template: PublishedTemplate | None) -> tuple[d
     secret = frozenset[str]() if template is None else secret_names(template.variables)
     plain = {name: value for name, value in order.variables.items() if name not in secret}
     return plain, {name: value for name, value in order.variables.items() if name in secret}
+
+
+def value_faults(order: Order, template: PublishedTemplate) -> list[FieldError]:
+    """What of the variables does not fit the template's schema; `field` is a JSON pointer into the request.
+
+    No value is told of, and of a secret not even where in it the fault is: names in it may be a part of it.
+    """
+    secret = secret_names(template.variables)
+    faults: list[FieldError] = []
+    for fault in value_errors(template.variables, order.variables):
+        name = fault.field.removeprefix("/").partition("/")[0].replace("~1", "/").replace("~0", "~")
+        if name in secret:
+            faults.append(FieldError(field=f"/variables/{name}", code=fault.code, detail="it does not fit its schema"))
+        else:
+            faults.append(fault.model_copy(update={"field": f"/variables{fault.field}"}))
+    return list(dict.fromkeys(faults))
 
 
 def standing(judgement: Judgement) -> dict[str, Any]:

@@ -8,15 +8,12 @@ from sqlalchemy import RowMapping
 
 from orion_core.database import Transaction
 from orion_notifications.decisions.rules import Draft, Facts, Outcome, judge
-from orion_notifications.decisions.shapes import kept
+from orion_notifications.decisions.shapes import kept, with_one_more
 from orion_notifications.delivery.actions import reschedule, withdraw
 from orion_notifications.desk import Desk
 from orion_notifications.notifications import store
 from orion_notifications.notifications.orders import standing
 from orion_notifications.preferences.actions import contact as contact_of
-
-MOST_KEPT = 20
-"""Judgements in one record: the first ones, and the last."""
 
 
 async def reconsider(transaction: Transaction, desk: Desk, user_id: UUID, now: datetime) -> None:
@@ -32,7 +29,7 @@ async def reconsider(transaction: Transaction, desk: Desk, user_id: UUID, now: d
     for row in rows:
         facts = Facts(contact, attempts=row["attempts"], max_attempts=row["max_attempts"], is_accepted=True)
         judgement = judge(_draft(row), facts, now)
-        decisions = [*row["decisions"][: MOST_KEPT - 1], kept(judgement, now, "preferences")]
+        decisions = with_one_more(row["decisions"], kept(judgement, now, "preferences"))
         values: dict[str, Any] = {"decisions": decisions, **standing(judgement)}
         if judgement.outcome in (Outcome.SEND, Outcome.DEFER):
             if not await reschedule(transaction, row["id"], judgement.until or now):

@@ -1,6 +1,6 @@
 """What administrators and programs do: send, simulate, explain, cancel, put off, try again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,11 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Database, Transaction
-from orion_core.errors import Problem, invalid_field, not_found
+from orion_core.errors import FieldError, Problem, invalid_field, not_found
 from orion_core.paging import Cursors
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
+from orion_notifications.decisions.shapes import with_one_more
 from orion_notifications.delivery.actions import enqueue, reschedule, withdraw
 from orion_notifications.desk import Desk
 from orion_notifications.escalations import actions as escalations
@@ -28,6 +29,7 @@ from orion_notifications.notifications.actions import (
     accept,
     consider,
 )
+from orion_notifications.notifications.orders import Considered, value_faults
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.notifications.shapes import (
     AttemptShape,
@@ -48,6 +50,21 @@ from orion_notifications.templates.rules import Content
 log = structlog.get_logger()
 
 RETRIED = frozenset({NotificationStatus.FAILED, NotificationStatus.EXPIRED, NotificationStatus.CANCELLED})
+
+
+class UnfitValuesError(ValueError):
+    """Values of variables that do not fit the template's schema.
+
+    Only whoever asks over HTTP is told so, for he can mend it: what auth and user tell of goes out as it is, since a
+    schema that is too strict must not keep back the reset of a password.
+    """
+
+    def __init__(self, faults: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.detail}" for fault in faults))
+        self.faults = faults
+
+
+UNFIT = (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError, UnfitValuesError)
 
 
 def orders_of(message: Message, caller: str) -> Iterator[Order]:
@@ -81,7 +98,7 @@ async def send(database: Database, desk: Desk, message: Message, caller: str, no
     try:
         async with database.transaction() as transaction:
             return await _send(transaction, desk, message, caller, now)
-    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
+    except UNFIT as error:
         raise _unfit(error) from None
 
 
@@ -95,9 +112,9 @@ async def send_many(database: Database, desk: Desk, messages: list[Message], cal
             try:
                 for order in orders_of(message, caller):  # what does not fit is found before anything is written
                     if order.key is None or await store.find_key(transaction.connection, order.key) is None:
-                        await consider(transaction.connection, desk, order, now)
+                        _check_values(await consider(transaction.connection, desk, order, now))
                 item = BulkItem(index=index, sent=await _send(transaction, desk, message, caller, now))
-            except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
+            except UNFIT as error:
                 problem = _unfit(error)
                 item = BulkItem(index=index, refused=Refused(code=problem.errors[0].code, detail=str(error)))
             items.append(item)
@@ -108,15 +125,28 @@ async def send_many(database: Database, desk: Desk, messages: list[Message], cal
 async def _send(transaction: Transaction, desk: Desk, message: Message, caller: str, now: datetime) -> SendingShape:
     orders = list(orders_of(message, caller))
     if message.rule == "ALL" or len(orders) == 1:
-        return SendingShape(notifications=[_sent(each, await accept(transaction, desk, each, now)) for each in orders])
+        return SendingShape(notifications=[_sent(each, await _accept(transaction, desk, each, now)) for each in orders])
     first, *_ = orders
-    accepted = await accept(transaction, desk, first, now)
+    accepted = await _accept(transaction, desk, first, now)
     escalation_id = None
     if accepted.is_new:
         escalation_id = await escalations.begin(
             transaction.connection, desk.keyring, _at_once(message), caller, accepted.id, now
         )
     return SendingShape(notifications=[_sent(first, accepted)], escalation_id=escalation_id)
+
+
+async def _accept(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:
+    accepted = await accept(transaction, desk, order, now)
+    if accepted.considered is not None:  # else its key stands for one that was taken before
+        _check_values(accepted.considered)
+    return accepted
+
+
+def _check_values(considered: Considered) -> None:
+    template = considered.template
+    if template is not None and (faults := value_faults(considered.order, template)):
+        raise UnfitValuesError(faults)
 
 
 def _at_once(message: Message) -> dict[str, Any]:
@@ -144,9 +174,10 @@ async def simulate(database: Database, desk: Desk, message: Message, caller: str
         async with database.autocommit() as connection:
             for order in orders_of(message, caller):
                 considered = await consider(connection, desk, order, now)
+                _check_values(considered)
                 judgement = JudgementShape.of(considered.judgement, now, "simulation")
                 simulated.append(SimulatedShape(channel=order.channel.name, judgement=judgement))  # pyright: ignore[reportArgumentType]
-    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
+    except UNFIT as error:
         raise _unfit(error) from None
     return SimulationShape(simulated=simulated)
 
@@ -229,7 +260,7 @@ async def put_off(database: Database, desk: Desk, notification_id: UUID, at: dat
             "local_time": None,
             "next_attempt_at": at,
             "deferred_reason": f"It was asked for at {at.isoformat()}.",
-            "decisions": [*_decided(row), {**said, "steps": [step]}],
+            "decisions": with_one_more(row["decisions"], {**said, "steps": [step]}),
         }
         changed = await store.change(transaction.connection, notification_id, changes)
         await _audit(transaction, "notification.reschedule", row, {"scheduled_at": at.isoformat()}, now)
@@ -281,6 +312,9 @@ def _unfit(error: Exception) -> Problem:
     match error:
         case UnknownTemplateError():
             return invalid_field("/template", "unknown_template", str(error))
+        case UnfitValuesError():
+            detail = f"{len(error.faults)} of the variables do not fit the template; see errors."
+            return Problem(422, "invalid_fields", "Invalid fields", detail, errors=error.faults)
         case MisfitVariablesError():
             return invalid_field("/variables", "misfit_variables", str(error))
         case _:

@@ -66,7 +66,7 @@ class Recipient(RequestShape):
     email: Address | None = None
     phone: Phone | None = None
     address: Annotated[Line, Field(min_length=1, max_length=2048)] | None = None
-    """Of any other channel: the URL of a webhook, a device, a channel of Slack."""
+    """Of another channel: the id of a webhook endpoint, or a channel of Slack. Push goes to users alone."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -173,7 +173,7 @@ class JudgementShape(ResponseShape):
 
     at: datetime
     by: str
-    """`acceptance`, `worker`, `preferences`, `operator` or `simulation`."""
+    """`acceptance`, `worker`, `preferences`, `digest`, `operator` or `simulation`."""
     outcome: Literal["SEND", "DEFER", "DIGEST", "REJECTED", "EXPIRED"]
     until: datetime | None
     steps: list[StepShape]

@@ -111,7 +111,6 @@ def contact_in(row: Mapping[Any, Any]) -> Contact:
         switched_off=frozenset(channel for channel in Channel if not row[f"{channel.name.lower()}_enabled"]),
         overrides=row["category_channels"],
         phone=row["phone"],
-        webhook_url=row["webhook_url"],
         chosen=row["chosen_channels"],
         types=row["type_channels"],
         quiet=_quiet(row),

@@ -11,8 +11,6 @@ from orion_notifications.quiet_hours.rules import QuietHours
 Switches = Mapping[str, Mapping[str, bool]]
 """Category or type → channel → whether it is wanted."""
 
-NO_SWITCHES: Switches = {}
-
 
 class Frequency(Enum):
     """How often a digest comes."""
@@ -30,7 +28,6 @@ class Contact:
     email: str | None = None
     is_email_verified: bool = False
     phone: str | None = None
-    webhook_url: str | None = None
     locale: str = "en"
     timezone: str = "UTC"
     switched_off: frozenset[Channel] = frozenset()

@@ -72,12 +72,9 @@ class Standing:
     pauses: int = 0
     """How often in a row it was found to be down."""
     paused_until: float = 0.0
+    """One that is down is asked again after its pause, and then by one message at a time."""
     probes: int = 0
     """Successes in a row while it is down."""
-
-    def admits(self, at: float) -> bool:
-        """Whether it may be asked: one that is down only after its pause, and then by one message at a time."""
-        return at >= self.paused_until
 
     def answered(self, at: float, *, is_error: bool, seconds: float, is_probe: bool) -> "Standing":
         """The standing after an answer. While it is down, probes alone say something."""

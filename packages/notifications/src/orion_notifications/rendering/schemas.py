@@ -104,11 +104,6 @@ def declared(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(_properties(schema))
 
 
-def description_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What the schema says of a variable."""
-    return _properties(schema).get(name, {})
-
-
 def _properties(schema: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     properties: Mapping[str, Any] = schema.get("properties", {})
     return {name: cast("dict[str, Any]", part) if isinstance(part, dict) else {} for name, part in properties.items()}
@@ -140,6 +135,8 @@ def _told(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[FieldEr
             for name in facts["unexpected"]:
                 detail = f"the template has no such variable; it has: {known}" if not pointer else "it is not known"
                 yield FieldError(field=f"{pointer}/{name}", code="unknown", detail=detail)
+        case "propertyNames" | "unevaluatedProperties":  # its own words quote the names that were given
+            yield FieldError(field=pointer, code=code, detail="a name in it is not allowed")
         case "pattern":
             yield FieldError(field=pointer, code=code, detail=f"it does not match {facts['pattern']}")
         case _:

@@ -67,7 +67,13 @@ async def bans_of(connection: AsyncConnection, hasher: Hasher, channel: Channel,
 
 
 async def release(
-    connection: AsyncConnection, hasher: Hasher, channel: Channel, recipient: str, category: Category | None
+    connection: AsyncConnection,
+    hasher: Hasher,
+    channel: Channel,
+    recipient: str,
+    category: Category | None,
+    *,
+    reason: SuppressionReason | None = None,
 ) -> bool:
-    """Have an address written to again; False when it was not suppressed."""
-    return await store.release(connection, channel, hasher.hashes(recipient), category) > 0
+    """Have an address written to again, if it is suppressed for this reason (None: for any); whether it was."""
+    return await store.release(connection, channel, hasher.hashes(recipient), category, reason) > 0

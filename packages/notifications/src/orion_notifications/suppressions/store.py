@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
 from orion_notifications.kinds import Category, Channel
+from orion_notifications.suppressions.rules import SuppressionReason
 from orion_notifications.suppressions.tables import Suppression
 
 SUPPRESSIONS = table_of(Suppression)
@@ -37,12 +38,18 @@ async def find(connection: AsyncConnection, channel: Channel, hashes: Sequence[b
 
 
 async def release(
-    connection: AsyncConnection, channel: Channel, hashes: Sequence[bytes], category: Category | None
+    connection: AsyncConnection,
+    channel: Channel,
+    hashes: Sequence[bytes],
+    category: Category | None,
+    reason: SuppressionReason | None,
 ) -> int:
-    """Take an address off, of one category or of what is for all; how many rows that were."""
+    """Take an address off, of one category or of what is for all; how many rows that were. Without `reason` for any."""
     statement = delete(SUPPRESSIONS).where(
         SUPPRESSIONS.c.channel == channel,
         SUPPRESSIONS.c.recipient_hash.in_(hashes),
         SUPPRESSIONS.c.category.is_(None) if category is None else SUPPRESSIONS.c.category == category,
     )
+    if reason is not None:
+        statement = statement.where(SUPPRESSIONS.c.reason == reason)
     return (await connection.execute(statement)).rowcount

@@ -48,7 +48,7 @@ class SendGrid:
         content = [{"type": "text/plain", "value": message.content.text or " "}]
         if message.content.html is not None:
             content.append({"type": "text/html", "value": message.content.html})
-        fields = unsubscribing(message, self._sender, self._unsubscribing(message))
+        fields = unsubscribing(self._unsubscribing(message))
         body = {
             "from": _person(self._sender),
             "personalizations": [{"to": [_person(to)]}],
@@ -82,7 +82,7 @@ class Postmark:
     async def send(self, message: Message) -> Receipt:
         """Hand the mail over; raises NotDeliveredError."""
         to = addressed(message, POSTMARK)
-        fields = unsubscribing(message, self._sender, self._unsubscribing(message))
+        fields = unsubscribing(self._unsubscribing(message))
         body = {
             "From": str(self._sender),
             "To": str(to),
@@ -135,7 +135,7 @@ class Mailgun:
     async def send(self, message: Message) -> Receipt:
         """Hand the mail over; raises NotDeliveredError."""
         to = addressed(message, MAILGUN)
-        fields = unsubscribing(message, self._sender, self._unsubscribing(message))
+        fields = unsubscribing(self._unsubscribing(message))
         form = {
             "from": str(self._sender),
             "to": str(to),

@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Protocol, cast
+from typing import cast
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -39,14 +39,6 @@ VAPID_FOR = timedelta(hours=12)
 APNS_GONE = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregistered", "ExpiredToken"})
 APNS_OF_MESSAGE = frozenset({"PayloadTooLarge", "PayloadEmpty", "BadCollapseId", "BadExpirationDate", "BadPriority"})
 FCM_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-
-
-class PushDriver(Protocol):
-    """What speaks to one push service."""
-
-    async def push(self, message: Message, device: Device) -> Receipt:
-        """Call one device; raises NotDeliveredError, with the code `device_gone` when nobody is there any more."""
-        ...
 
 
 def payload(message: Message) -> dict[str, str]:

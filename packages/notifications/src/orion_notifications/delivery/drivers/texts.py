@@ -22,7 +22,6 @@ TWILIO_OF_RECIPIENT = frozenset(
 
 https://www.twilio.com/docs/api/errors
 """
-TWILIO_UNSUBSCRIBED = 21610
 TWILIO_OF_LIMIT = frozenset({14107, 20429, 21611, 30001, 63038})
 
 VONAGE_OF_RECIPIENT = frozenset({6, 7, 12, 22, 33})
