@@ -56,7 +56,8 @@ Line = Annotated[str, AfterValidator(_one_line)]
 TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=100)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=50), AfterValidator(_one_line)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]
-LocalTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+r"""Of ASCII's digits: pydantic's `\d` takes those of every script, which Python's `time` does not read."""
 
 
 class Recipient(RequestShape):
