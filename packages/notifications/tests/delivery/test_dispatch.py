@@ -87,6 +87,25 @@ async def test_a_result_that_cannot_be_written_is_written_without_its_words(
     assert await query("SELECT status, count(*) FROM notifications GROUP BY 1") == [("SENT", 3)]
 
 
+async def test_a_message_that_cannot_be_read_fails_alone(
+    database: Database, queue: Wakeup, clock: MovableClock, query: "Query", until: "Until"
+) -> None:
+    """A number of hundreds of digits, which jsonb holds."""
+    ids = [await add(database, channel="WEBHOOK") for _ in range(3)]
+    await query(f"UPDATE notifications SET variables = '{{\"n\": {'9' * 400}}}' WHERE id = :id", id=ids[0])
+    left: list[UUID] = []
+
+    def channel(message: Message) -> Receipt:
+        left.append(message.id)
+        return Receipt(Next.SENT, "sink")
+
+    async with dispatching(database, queue, clock, {Channel.WEBHOOK: channel}):
+        await until(lambda: is_true(query, "SELECT NOT EXISTS (SELECT FROM notification_queue)"))
+    assert sorted(left) == ids[1:]
+    record = "SELECT status, error_code FROM notifications ORDER BY id"
+    assert await query(record) == [("FAILED", "unreadable"), ("SENT", None), ("SENT", None)]
+
+
 @asynccontextmanager
 async def dispatching(
     database: Database, queue: Wakeup, clock: MovableClock, at_once: Mapping[Channel, AtOnce], admit: Admit = admit_all
