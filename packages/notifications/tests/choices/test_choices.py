@@ -42,11 +42,35 @@ async def test_what_is_chosen_is_shown_and_what_is_required_cannot_be_switched_o
             {"quiet_hours": NIGHT | {"timezone": "Nowhere"}},
             {"quiet_hours": NIGHT | {"end": "22:00"}},
             {"quiet_hours": NIGHT | {"overrides": {"8": ["01:00", "02:00"]}}},
+            {"quiet_hours": NIGHT | {"overrides": {"1": ["0\u0660:00", "0\u0666:00"]}}},
+            {"digest_at": "0\u0666:00"},
             {"types": {"Bad Type": {"EMAIL": False}}},
         ):
             assert (await http.patch("/me/preferences", json=wrong)).status_code == 422, wrong
     rows = await query("SELECT channel::text, category::text, is_given, source::text FROM consents")
     assert rows == [("EMAIL", "MARKETING", False, "ACCOUNT")]
+
+
+async def test_quiet_hours_that_cannot_be_read_hold_up_nobody(
+    caller: "Callers", auth: "AuthFeed", query: "Query", working: "Working", until: "Until"
+) -> None:
+    ada, eve = await auth.register(), await auth.register("eve@example.com")
+    async with caller(eve) as http, caller("operator") as operator:
+        await http.patch("/me/preferences", json={"quiet_hours": NIGHT})
+        await query(
+            "UPDATE user_preferences SET quiet_hours_overrides = CAST(:hours AS jsonb) WHERE user_id = :eve",
+            hours='{"1": ["0\u0660:00", "0\u0666:00"]}',
+            eve=eve,
+        )
+        await auth.bring(auth.verification(eve, "eve@example.com"))
+        for user_id in (ada, eve):
+            assert (await operator.post("/notifications", json=message(user_id))).status_code == 202
+
+    async def are_sent() -> bool:
+        return await query("SELECT count(*) FROM notifications WHERE status = 'SENT'") == [(3,)]
+
+    async with working():
+        await until(are_sent)
 
 
 async def test_a_type_goes_before_its_category(caller: "Callers", auth: "AuthFeed") -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +141,26 @@ async def test_a_message_that_nobody_would_take_is_asked_of_one_and_blames_none(
     for _ in range(20):
         assert (await refused(carrier, message())).code == "no_address"
     assert (one.tries, spare.tries) == (20, 0)
+
+
+async def test_who_hangs_at_an_address_that_users_name_makes_no_account_slow(
+    desk: Desk, message: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await desk.add("one")
+    now = 0.0
+
+    async def hang(_: Message) -> Receipt:
+        nonlocal now
+        now += 8
+        raise NotDeliveredError(replace(AWAY, fault=Fault.MESSAGE, retry_after=timedelta(seconds=60)), "one")
+
+    monkeypatch.setattr(one, "send", hang)
+    monkeypatch.setattr("orion_notifications.delivery.carriers._now", lambda: now)
+    (line,) = desk.roster.lines(Channel.SMS)
+    for _ in range(20):
+        with pytest.raises(NotDeliveredError):
+            await Carrier(desk.roster, Channel.SMS).send(message())
+    assert (line.standing.health, line.blocked_until, now) == (ProviderHealth.HEALTHY, 0.0, 160)
 
 
 async def test_a_limit_that_the_provider_names_is_kept(desk: Desk, message: Make) -> None:

@@ -1,12 +1,22 @@
 """From the queue through a worker to a provider: accounts of the database, failover, and the mailbox of a developer."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import pytest
-from packages.notifications.tests.stand_ins import Provider, Reply
+from packages.notifications.tests.conftest import KEYRING
+from packages.notifications.tests.delivery.test_pushes import subscribe, web_settings
+from packages.notifications.tests.stand_ins import HANG, Provider, Reply
 
+from orion_core.clock import system_clock
+from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Channel, Mailbox
+from orion_notifications.delivery.dispatch import Pace
+from orion_notifications.webhooks import actions as webhooks
+from orion_notifications.webhooks.actions import Owner
+from orion_notifications.webhooks.shapes import NewEndpoint
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query, Served, Until, Working
@@ -80,6 +90,46 @@ async def test_what_a_provider_may_have_taken_is_tried_again_and_not_elsewhere(
     assert len(mailbox.box) == 0
     rows = await query("SELECT status::text, error_code FROM delivery_attempts ORDER BY id")
     assert rows == [("FAILURE", "sendgrid_502"), ("SUCCESS", None)]
+
+
+@pytest.mark.parametrize("channel", ["PUSH", "WEBHOOK"])
+async def test_who_hangs_at_an_address_that_users_name_takes_no_connection_from_a_provider(
+    served: "Served",
+    working: "Working",
+    database: Database,
+    query: "Query",
+    until: "Until",
+    provider: Provider,
+    monkeypatch: pytest.MonkeyPatch,
+    channel: str,
+) -> None:
+    def one_connection(network: httpcore.AsyncNetworkBackend, **_: object) -> httpcore.AsyncConnectionPool:
+        return httpcore.AsyncConnectionPool(max_connections=1, network_backend=network)
+
+    monkeypatch.setattr("orion_core.outbound._pool", one_connection)
+    await add_account(served, channel="PUSH", provider="web_push", name="browsers", settings=web_settings())
+    await add_account(served, channel="SMS", provider="http_sms", name="texts", settings={"url": provider.url})
+    hanging = Provider([HANG])
+    async with await asyncio.start_server(hanging.serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        if channel == "PUSH":
+            await subscribe(database, KEYRING, url, ADA)
+        else:
+            owner = Owner(database, KEYRING, ADA, system_clock(), local=True)
+            await webhooks.create(owner, NewEndpoint(url=url, description=""))
+        async with working(Pace(poll_seconds=0.05, stop_seconds=0.1)):
+            await queue_one(query, channel, None)
+
+            async def is_asked() -> bool:
+                return bool(hanging.asked)
+
+            await until(is_asked)
+            id = await queue_one(query, "SMS", "+491701234567")
+
+            async def is_sent() -> bool:
+                return (await query("SELECT status::text FROM notifications WHERE id = :id", id=id)) == [("SENT",)]
+
+            await until(is_sent)
 
 
 @pytest.mark.parametrize("channel", ["PUSH", "SLACK", "DISCORD"])

@@ -49,6 +49,32 @@ async def test_what_may_not_go_out_is_held_back_at_the_last_moment(
     assert await query(record) == [("REJECTED", 0, "suppressed"), ("SENT", 1, None), ("SENT", 1, None)]
 
 
+async def test_what_is_not_decided_in_time_goes_back_untried(
+    database: Database, queue: Wakeup, clock: MovableClock, query: "Query", until: "Until"
+) -> None:
+    """Its lease runs meanwhile: another worker would send it too."""
+    left: list[UUID] = []
+
+    def channel(message: Message) -> Receipt:
+        left.append(message.id)
+        return Receipt(Next.SENT, "sink")
+
+    async def admit(_: Sequence[Claimed]) -> Mapping[UUID, Ruling]:
+        await asyncio.Event().wait()
+        return {}
+
+    await add(database, channel="WEBHOOK")
+    pace = Pace(poll_seconds=0.05, admit_seconds=0.1)
+    async with dispatching(database, queue, clock, {Channel.WEBHOOK: channel}, admit, pace):
+        await until(lambda: is_true(query, "SELECT error_code = 'undecided' FROM notifications"))
+    assert left == []
+    assert await query("SELECT status, attempts FROM notifications") == [("QUEUED", 0)]
+
+
+def test_a_try_is_over_before_its_lease() -> None:
+    assert Pace().longest_try_seconds < Pace().lease_seconds
+
+
 async def test_what_may_have_killed_its_worker_is_tried_alone(
     database: Database, queue: Wakeup, clock: MovableClock, query: "Query", until: "Until"
 ) -> None:
@@ -87,9 +113,33 @@ async def test_a_result_that_cannot_be_written_is_written_without_its_words(
     assert await query("SELECT status, count(*) FROM notifications GROUP BY 1") == [("SENT", 3)]
 
 
+async def test_a_message_that_cannot_be_read_fails_alone(
+    database: Database, queue: Wakeup, clock: MovableClock, query: "Query", until: "Until"
+) -> None:
+    """A number of hundreds of digits, which jsonb holds."""
+    ids = [await add(database, channel="WEBHOOK") for _ in range(3)]
+    await query(f"UPDATE notifications SET variables = '{{\"n\": {'9' * 400}}}' WHERE id = :id", id=ids[0])
+    left: list[UUID] = []
+
+    def channel(message: Message) -> Receipt:
+        left.append(message.id)
+        return Receipt(Next.SENT, "sink")
+
+    async with dispatching(database, queue, clock, {Channel.WEBHOOK: channel}):
+        await until(lambda: is_true(query, "SELECT NOT EXISTS (SELECT FROM notification_queue)"))
+    assert sorted(left) == ids[1:]
+    record = "SELECT status, error_code FROM notifications ORDER BY id"
+    assert await query(record) == [("FAILED", "unreadable"), ("SENT", None), ("SENT", None)]
+
+
 @asynccontextmanager
 async def dispatching(
-    database: Database, queue: Wakeup, clock: MovableClock, at_once: Mapping[Channel, AtOnce], admit: Admit = admit_all
+    database: Database,
+    queue: Wakeup,
+    clock: MovableClock,
+    at_once: Mapping[Channel, AtOnce],
+    admit: Admit = admit_all,
+    pace: Pace | None = None,
 ) -> AsyncGenerator[None]:
     """A worker with channels of one's own runs meanwhile."""
     stop = asyncio.Event()
@@ -100,7 +150,7 @@ async def dispatching(
         channels={},
         at_once=at_once,
         clock=clock,
-        pace=Pace(poll_seconds=0.05),
+        pace=pace or Pace(poll_seconds=0.05),
         admit=admit,
     )
     running = asyncio.create_task(dispatcher.run(stop))

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from packages.notifications.tests.stand_ins import Provider, Reply
+from packages.notifications.tests.stand_ins import CUT, Provider, Reply
 
 from orion_core.database import Database
 from orion_core.ids import uuid7
@@ -146,6 +146,17 @@ async def test_a_browser_that_is_gone(provider: Provider, http: httpx.AsyncClien
     driver = WebPush(WebPushSettings.model_validate(web_settings()), http, clock)
     failure = await refused(driver, message(), browser(provider.url))
     assert (failure.code, failure.is_permanent) == (GONE, True)
+
+
+@pytest.mark.parametrize("reply", [Reply(429, headers={"Retry-After": "600"}), Reply(503), Reply(403), CUT])
+async def test_what_a_browsers_service_answers_is_no_fault_of_the_account(
+    provider: Provider, http: httpx.AsyncClient, message: Make, reply: Reply
+) -> None:
+    """Users name it: it may be anybody's, and says nothing of what carries the others' messages."""
+    provider.replies = [reply]
+    driver = WebPush(WebPushSettings.model_validate(web_settings()), http, clock)
+    failure = await refused(driver, message(), browser(provider.url))
+    assert (failure.fault, failure.is_permanent) == (Fault.MESSAGE, False)
 
 
 async def test_a_browser_whose_key_is_none(http: httpx.AsyncClient, message: Make) -> None:

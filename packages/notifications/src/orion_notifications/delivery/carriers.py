@@ -282,13 +282,14 @@ class Carrier:
     async def _ask(self, line: Line, ask: Ask) -> Receipt:
         began, is_probe = _now(), line.standing.health is ProviderHealth.DOWN
         line.is_probing = line.is_probing or is_probe
-        is_error = False
+        is_error = is_theirs = False
         try:
             return await ask(line.driver)
         except NotDeliveredError as error:
             failure = error.failure
-            is_error = failure.fault is not Fault.MESSAGE and failure.status is not AttemptStatus.RATE_LIMITED
-            if failure.retry_after and failure.fault is not Fault.MESSAGE:
+            is_theirs = failure.fault is Fault.MESSAGE
+            is_error = not is_theirs and failure.status is not AttemptStatus.RATE_LIMITED
+            if failure.retry_after and not is_theirs:
                 line.blocked_until = max(line.blocked_until, _now() + failure.retry_after.total_seconds())
             raise
         except asyncio.CancelledError:  # the worker's patience is over, or the worker is
@@ -298,7 +299,8 @@ class Carrier:
             if is_probe:
                 line.is_probing = False
             before = line.standing.health
-            line.standing = line.standing.answered(_now(), is_error=is_error, seconds=_now() - began, is_probe=is_probe)
+            seconds = 0.0 if is_theirs else _now() - began  # a browser's service that hangs is no slow account
+            line.standing = line.standing.answered(_now(), is_error=is_error, seconds=seconds, is_probe=is_probe)
             if line.standing.health is not before:
                 self._roster.changed(line)
 

@@ -85,6 +85,8 @@ class Channels:
         local = environment.allows_local
         self._http = self._client(new_client(GuardedTransport(local=local)))
         self._http2 = self._client(new_client(GuardedTransport(local=local, http2=True)))
+        self._theirs = self._client(new_client(GuardedTransport(local=local)))
+        """For addresses that users name: one that hangs takes no connection from a provider."""
         self.bell = Wakeup(url, PROVIDERS_CHANNEL)
         self.roster = Roster(database, keyring, self.bell, self._driver, self._defaults())
         carriers = {platform: Carrier(self.roster, Channel.PUSH, name) for platform, name in PROVIDERS.items()}
@@ -93,7 +95,7 @@ class Channels:
         self.sends: Mapping[Channel, Send] = {
             **{channel: Carrier(self.roster, channel).send for channel in of_accounts},
             Channel.PUSH: push.send,
-            Channel.WEBHOOK: WebhookChannel(database, keyring, self._http, clock).send,
+            Channel.WEBHOOK: WebhookChannel(database, keyring, self._theirs, clock).send,
         }
 
     async def close(self) -> None:
@@ -141,7 +143,7 @@ class Channels:
                 token = None if settings.token is None else settings.token.get_secret_value()
                 return SmsChannel(settings.url, token, http)
             case WebPushSettings() as settings:
-                return WebPush(settings, http, clock)
+                return WebPush(settings, self._theirs, clock)
             case FcmSettings() as settings:
                 return Fcm(settings, http, clock)
             case ApnsSettings() as settings:

@@ -36,7 +36,7 @@ from orion_notifications.delivery.messages import (
     Send,
     admit_all,
 )
-from orion_notifications.delivery.pace import Pace, cancel, first_of
+from orion_notifications.delivery.pace import WRITE_SECONDS, Pace, cancel, first_of
 from orion_notifications.delivery.prepare import Linking, prepare, unlinked
 from orion_notifications.delivery.rules import AttemptStatus, Failure
 from orion_notifications.kinds import Channel
@@ -45,8 +45,6 @@ from orion_notifications.templates.rules import Content, TemplateFaultError
 
 LARGEST_WRITE = 500
 DATABASE_PAUSE_SECONDS = 1.0
-WRITE_SECONDS = 1.5
-"""For the last results to be written when the worker stops; what is not is left to its lease."""
 SLICE_SECONDS = 0.01
 """How long a batch of a channel that waits for nobody keeps the others from the event loop."""
 SWEEP_SECONDS = 1.0
@@ -177,9 +175,10 @@ class Dispatcher:
         return claimed
 
     async def _admitted(self, claimed: list[Claimed]) -> list[Claimed]:
-        """Those that go out now; of the others it is written why not. If that cannot be decided, none goes out."""
+        """Those that go out now; of the others it is written why not. If that is not decided in time, none goes out."""
         try:
-            rulings: Mapping[UUID, Ruling] = await self._admit(claimed) if claimed else {}
+            async with asyncio.timeout(self._pace.admit_seconds):
+                rulings: Mapping[UUID, Ruling] = await self._admit(claimed) if claimed else {}
         except asyncio.CancelledError:  # the worker stops: what it has in hand goes back
             self._fail(claimed, outcomes.NOT_TRIED)
             raise

@@ -341,4 +341,12 @@ _PRIORITIES = dict(Priority.__members__)
 
 def _claimed(record: Any) -> Claimed:
     channel, category, priority, variables, *others = record.values()
-    return Claimed(_CHANNELS[channel], _CATEGORIES[category], _PRIORITIES[priority], orjson.loads(variables), *others)
+    return Claimed(_CHANNELS[channel], _CATEGORIES[category], _PRIORITIES[priority], _read(variables), *others)
+
+
+def _read(variables: str) -> dict[str, Any] | None:
+    """The variables; None where they are more than can be read, such as a number of hundreds of digits."""
+    try:
+        return orjson.loads(variables)
+    except orjson.JSONDecodeError:
+        return None

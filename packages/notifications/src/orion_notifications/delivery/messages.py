@@ -56,7 +56,8 @@ class Claimed(NamedTuple):
     channel: Channel
     category: Category
     priority: Priority
-    variables: dict[str, Any]
+    variables: dict[str, Any] | None
+    """Null: they cannot be read."""
     id: UUID
     attempt: int
     """The number of the claim, which is the fence."""

@@ -25,10 +25,15 @@ async def prepare(
 ) -> tuple[Message, Content | None]:
     """The message with its secrets, and, where it was rendered, its content with the secrets masked.
 
-    Raises NotDeliveredError when the template does not fit its variables, or the secrets cannot be opened.
+    Raises NotDeliveredError when its variables cannot be read or do not fit its template, or the secrets cannot be
+    opened.
     """
+    variables = claimed.variables
+    if variables is None:
+        raise _failure("unreadable", "its variables cannot be read", is_permanent=True)
     try:
-        content, record = await _contents(claimed, library, open_secrets(claimed, keyring), linking(claimed))
+        secrets = open_secrets(claimed, keyring)
+        content, record = await _contents(claimed, library, variables, secrets, linking(claimed))
     except TemplateFaultError as error:
         raise _failure("template_fault", str(error), is_permanent=True) from error
     except SealError as error:
@@ -43,23 +48,23 @@ async def prepare(
         content=content,
         type=claimed.type,
         user_id=claimed.user_id,
-        variables=claimed.variables,
+        variables=variables,
         expires_at=claimed.expires_at,
     )
     return message, record
 
 
 async def _contents(
-    claimed: Claimed, library: Library, secrets: dict[str, Any], links: Links
+    claimed: Claimed, library: Library, variables: dict[str, Any], secrets: dict[str, Any], links: Links
 ) -> tuple[Content, Content | None]:
     if claimed.template_id is None or claimed.template_version is None:
         return Content(claimed.subject or "", claimed.content or "", claimed.html_content), None
     locale, timezone = claimed.locale or "en", claimed.timezone or "UTC"
     compiled = await library.get(claimed.template_id, claimed.template_version, locale)
-    content = render(compiled, claimed.variables | secrets, locale=locale, timezone=timezone, links=links)
+    content = render(compiled, variables | secrets, locale=locale, timezone=timezone, links=links)
     if not secrets:
         return content, content
-    masked = claimed.variables | {name: MASK if value else value for name, value in secrets.items()}
+    masked = variables | {name: MASK if value else value for name, value in secrets.items()}
     return content, render(compiled, masked, locale=locale, timezone=timezone, links=links)
 
 

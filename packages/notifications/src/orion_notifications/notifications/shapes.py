@@ -15,6 +15,7 @@ from orion_notifications.decisions.rules import Judgement
 from orion_notifications.decisions.shapes import decisions_of, in_words, kept
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.rendering.schemas import value_errors
 from orion_notifications.templates.rules import LONGEST_HTML, LONGEST_SUBJECT, LONGEST_TEXT
 
 ChannelLabel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
@@ -56,7 +57,8 @@ Line = Annotated[str, AfterValidator(_one_line)]
 TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=100)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=50), AfterValidator(_one_line)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]
-LocalTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+r"""Of ASCII's digits: pydantic's `\d` takes those of every script, which Python's `time` does not read."""
 
 
 class Recipient(RequestShape):
@@ -123,6 +125,14 @@ class Message(RequestShape):
     def _are_different(cls, value: list[str]) -> list[str]:
         if len(set(value)) != len(value):
             raise ValueError("each channel once")
+        return value
+
+    @field_validator("variables")
+    @classmethod
+    def _are_kept(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """Whatever the template: what jsonb takes is more than a worker reads."""
+        if errors := value_errors({}, value):
+            raise ValueError(errors[0].detail)
         return value
 
     @model_validator(mode="after")

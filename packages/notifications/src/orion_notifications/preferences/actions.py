@@ -5,6 +5,7 @@ from datetime import datetime, time
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +15,8 @@ from orion_notifications.kinds import Channel
 from orion_notifications.preferences import store
 from orion_notifications.preferences.rules import Contact, Frequency
 from orion_notifications.quiet_hours.rules import QuietHours, quiet_hours, read_time, zone_named
+
+log = structlog.get_logger()
 
 
 async def remember_user(
@@ -101,7 +104,10 @@ async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:
 
 
 def contact_in(row: Mapping[Any, Any]) -> Contact:
-    """What a row of preferences says; its times may be texts, as in JSON."""
+    """What a row of preferences says; its times may be texts, as in JSON.
+
+    Quiet hours that cannot be read are none: whoever asks, asks for others too, and for what must go out.
+    """
     return Contact(
         name=row["name"] or "",
         email=row["email"],
@@ -127,8 +133,12 @@ def _quiet(row: Mapping[Any, Any]) -> QuietHours | None:
     if not row["quiet_hours_enabled"]:
         return None
     zone = row["quiet_hours_timezone"] or row["timezone"]
-    start, end, days = _time(row["quiet_hours_start"]), _time(row["quiet_hours_end"]), row["quiet_hours_days"]
-    return quiet_hours(zone if is_zone(zone) else "UTC", start, end, days, row["quiet_hours_overrides"])
+    try:
+        start, end, days = _time(row["quiet_hours_start"]), _time(row["quiet_hours_end"]), row["quiet_hours_days"]
+        return quiet_hours(zone if is_zone(zone) else "UTC", start, end, days, row["quiet_hours_overrides"])
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        log.warning("preferences.unreadable", user_id=str(row["user_id"]), reason=type(error).__name__)
+        return None
 
 
 def is_zone(name: str) -> bool:

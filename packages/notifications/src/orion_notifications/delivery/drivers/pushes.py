@@ -78,7 +78,7 @@ class WebPush:
         raise NotImplementedError
 
     async def push(self, message: Message, device: Device) -> Receipt:
-        """Call one browser; raises NotDeliveredError."""
+        """Call one browser; raises NotDeliveredError, which is never the account's fault: users name the services."""
         now = self._clock()
         try:
             content = web_push.encrypt(orjson.dumps(payload(message)), device.point, device.auth)
@@ -92,11 +92,14 @@ class WebPush:
             "Urgency": "high" if is_pressing(message) else "normal",
             "Topic": message.id.hex,  # the same at every try: a service that still has it replaces it (RFC 8030 §5.4)
         }
-        answer = await post(self._http, device.token, content, provider=WEB_PUSH, headers=headers)
+        try:
+            answer = await post(self._http, device.token, content, provider=WEB_PUSH, headers=headers)
+        except NotDeliveredError as error:
+            raise NotDeliveredError(replace(error.failure, fault=Fault.MESSAGE), WEB_PUSH) from error
         if answer.status in {404, 410}:
             raise _gone(WEB_PUSH, f"the push service answered {answer.status}", answer)
         if (failure := refusal(answer, WEB_PUSH)) is not None:
-            raise NotDeliveredError(failure, WEB_PUSH)
+            raise NotDeliveredError(replace(failure, fault=Fault.MESSAGE), WEB_PUSH)
         return Receipt(Next.SENT, WEB_PUSH, text_of(answer.headers.get("location")), answer.status)
 
     def _vapid(self, endpoint: str, now: datetime) -> str:
