@@ -60,7 +60,9 @@ async def go_on(database: Database, escalating: Escalating, now: datetime) -> bo
         last = found.get(row["notification_ids"][-1])
         standing = Standing("FAILED", None, is_seen=False)
         if last is not None:
-            standing = Standing(last["status"], last["sent_at"], last["is_seen"], last["next_attempt_at"])
+            standing = Standing(
+                last["status"], last["sent_at"], last["is_seen"], last["next_attempt_at"], last["error_code"]
+            )
         move = step(
             row["rule"],
             standing,
