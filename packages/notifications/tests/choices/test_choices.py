@@ -223,6 +223,21 @@ async def test_a_bounced_address_gets_nothing_and_one_who_complained_what_is_req
     assert not [row for row in dump if "bob@example.com" in row[0].lower()], "the list is no list of people"
 
 
+async def test_an_administrators_word_weighs_more_than_a_complaint(caller: "Callers", query: "Query") -> None:
+    async with caller("operator") as operator:
+        address = {"channel": "EMAIL", "recipient": "bob@example.com"}
+        for before, after in (
+            ("COMPLAINT", "MANUAL"), ("UNSUBSCRIBE", "MANUAL"), ("BOUNCE", "BOUNCE"),
+        ):  # fmt: skip
+            await operator.post("/suppressions", json=address)
+            await query(f"UPDATE suppressions SET reason = '{before}'")
+            passing = address | {"expires_at": "2099-01-01T00:00:00Z"}
+            assert (await operator.post("/suppressions", json=passing)).status_code == 204
+            assert await query("SELECT reason::text, expires_at FROM suppressions") == [(before, None)]
+            assert (await operator.post("/suppressions", json=address)).status_code == 204
+            assert await query("SELECT reason::text, expires_at FROM suppressions") == [(after, None)]
+
+
 async def test_choices_of_user_are_heeded_by_what_waits(
     caller: "Callers", auth: "AuthFeed", user: "UserFeed", query: "Query", clock: "MovableClock"
 ) -> None:
