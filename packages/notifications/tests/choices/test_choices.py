@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from packages.notifications.tests.notifications.test_sending import at, message
 
+from orion_contracts.events import EmailVerified
 from orion_contracts.user_events import NotificationPreferencesChanged
 from orion_core.ids import uuid7
 from orion_notifications.choices.links import About, token
@@ -181,6 +182,7 @@ async def test_the_page_behind_the_link_chooses_for_its_user_alone(
     caller: "Callers", auth: "AuthFeed", query: "Query", desk: "Desk"
 ) -> None:
     ada = await auth.register()
+    await auth.bring(EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock()))
     async with caller("operator") as operator, caller(None) as anybody, caller(ada) as http:
         (sent,) = (await operator.post("/notifications", json=message(ada, **MARKETING))).json()["notifications"]
         url = f"/preferences/{link(desk, UUID(sent['id']), 'ada@example.com')}"
@@ -196,6 +198,50 @@ async def test_the_page_behind_the_link_chooses_for_its_user_alone(
         assert "SECURITY" not in chosen
         stranger = await anybody.get(f"/preferences/{link(desk, uuid7())}")
         assert "Unsubscribe" in stranger.text
+
+
+async def test_whoever_reads_a_mail_to_an_address_that_is_not_the_users_chooses_nothing_for_him(
+    caller: "Callers", auth: "AuthFeed", query: "Query", desk: "Desk"
+) -> None:
+    """The address was mistyped, and is a stranger's; or it was the user's once."""
+    ada = await auth.register()
+    own = EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock())
+    async with caller("operator") as operator, caller(None) as anybody:
+        (sent,) = (await operator.post("/notifications", json=message(ada, **MARKETING))).json()["notifications"]
+
+        async def chooses(channel: Channel, recipient: str) -> bool:
+            about = About(UUID(sent["id"]), channel, Category.MARKETING, recipient)
+            url = f"/preferences/{token(desk.keyring, about)}"
+            shown, saved = await anybody.get(url), await anybody.post(url, content="")
+            assert ("checkbox" in shown.text) is ("checkbox" in saved.text) is (saved.status_code == 200)
+            assert shown.status_code == 200, "the address can be unsubscribed, whoever's it is"
+            return saved.status_code == 200
+
+        assert not await chooses(Channel.EMAIL, "ada@example.com"), "not verified"
+        assert await query("SELECT chosen_channels FROM user_preferences") == [({},)]
+        await auth.bring(own)
+        assert not await chooses(Channel.EMAIL, "adda@example.com")
+        assert not await chooses(Channel.SMS, "+4915112345678")
+        assert not await chooses(Channel.PUSH, "ada@example.com")
+        assert await query("SELECT chosen_channels FROM user_preferences") == [({},)]
+        await query("UPDATE user_preferences SET phone = '+4915112345678'")
+        assert await chooses(Channel.SMS, "+4915112345678")
+        assert await chooses(Channel.EMAIL, "Ada@example.com")
+
+
+async def test_the_page_leaves_alone_what_it_does_not_show(caller: "Callers", auth: "AuthFeed", desk: "Desk") -> None:
+    ada = await auth.register()
+    await auth.bring(EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock()))
+    async with caller("operator") as operator, caller(None) as anybody, caller(ada) as http:
+        off = {"WEBHOOK": False, "SLACK": False, "EMAIL": False}
+        await http.patch("/me/preferences", json={"categories": {"MARKETING": off}})
+        (sent,) = (await operator.post("/notifications", json=message(ada))).json()["notifications"]
+        url = f"/preferences/{link(desk, UUID(sent['id']), 'ada@example.com')}"
+        assert (await anybody.post(url, content="MARKETING.EMAIL=on")).status_code == 200
+        chosen = (await http.get("/me/preferences")).json()["categories"]["MARKETING"]
+    assert chosen == {
+        "WEBHOOK": False, "SLACK": False, "EMAIL": True, "SMS": False, "PUSH": False, "IN_APP": False,
+    }  # fmt: skip
 
 
 async def test_a_bounced_address_gets_nothing_and_one_who_complained_what_is_required(
