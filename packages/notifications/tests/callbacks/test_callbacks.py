@@ -168,6 +168,12 @@ async def tell(served: "Served", path: str, body: bytes, headers: dict[str, str]
         return await client.post(path, content=body, headers=headers)
 
 
+async def audited(query: "Query") -> list[dict[str, Any]]:
+    """What the audit trail is told of addresses that get nothing more."""
+    sql = "SELECT data -> 'new' FROM outbox WHERE data ->> 'action' = 'suppression.create' ORDER BY sequence"
+    return [row[0] for row in await query(sql)]
+
+
 async def status_of(query: "Query", id: UUID) -> str:
     return (await query("SELECT status::text FROM notifications WHERE id = :id", id=id))[0][0]
 
@@ -203,9 +209,23 @@ async def test_who_complains_is_written_to_no_more(
     id = await sent(query, provider)
     await tell(served, path, *signed(provider, path, event_of(provider, "DELIVERED", id, clock()), clock()))
     told = signed(provider, path, event_of(provider, "COMPLAINED", id, clock()), clock())
-    assert (await tell(served, path, *told)).status_code == 204
+    for _ in range(2):
+        assert (await tell(served, path, *told)).status_code == 204
     assert await query("SELECT channel::text, reason::text FROM suppressions") == [("EMAIL", "COMPLAINT")]
     assert await status_of(query, id) == "DELIVERED"
+    assert await audited(query) == [{"channel": "EMAIL", "category": None, "reason": "COMPLAINT"}]
+
+
+async def test_an_address_that_does_not_exist_weighs_more_than_a_complaint(
+    served: "Served", query: "Query", clock: MovableClock
+) -> None:
+    path = await account(served, "sendgrid")
+    for verdict in ("COMPLAINED", "BOUNCED", "COMPLAINED"):
+        id = await sent(query, "sendgrid")
+        told = signed("sendgrid", path, event_of("sendgrid", verdict, id, clock()), clock())
+        assert (await tell(served, path, *told)).status_code == 204
+    assert await query("SELECT reason::text, expires_at FROM suppressions") == [("BOUNCE", None)]
+    assert [each["reason"] for each in await audited(query)] == ["COMPLAINT", "BOUNCE"]
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -273,6 +293,7 @@ async def test_stop_and_start_are_heeded(served: "Served", query: "Query", clock
     assert await query("SELECT reason::text FROM suppressions") == []
     await say(" Stop. ")
     assert await query("SELECT channel::text, reason::text FROM suppressions") == [("SMS", "UNSUBSCRIBE")]
+    assert [each["reason"] for each in await audited(query)] == ["UNSUBSCRIBE"]
     await say("START")
     assert await query("SELECT reason::text FROM suppressions") == []
     for reason in ("MANUAL", "BOUNCE", "COMPLAINT"):

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from packages.notifications.tests.notifications.test_sending import at, message
 
+from orion_contracts.events import EmailVerified
 from orion_contracts.user_events import NotificationPreferencesChanged
 from orion_core.ids import uuid7
 from orion_notifications.choices.links import About, token
@@ -231,6 +232,7 @@ async def test_the_page_behind_the_link_chooses_for_its_user_alone(
     caller: "Callers", auth: "AuthFeed", query: "Query", desk: "Desk"
 ) -> None:
     ada = await auth.register()
+    await auth.bring(EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock()))
     async with caller("operator") as operator, caller(None) as anybody, caller(ada) as http:
         (sent,) = (await operator.post("/notifications", json=message(ada, **MARKETING))).json()["notifications"]
         url = f"/preferences/{link(desk, UUID(sent['id']), 'ada@example.com')}"
@@ -246,6 +248,50 @@ async def test_the_page_behind_the_link_chooses_for_its_user_alone(
         assert "SECURITY" not in chosen
         stranger = await anybody.get(f"/preferences/{link(desk, uuid7())}")
         assert "Unsubscribe" in stranger.text
+
+
+async def test_whoever_reads_a_mail_to_an_address_that_is_not_the_users_chooses_nothing_for_him(
+    caller: "Callers", auth: "AuthFeed", query: "Query", desk: "Desk"
+) -> None:
+    """The address was mistyped, and is a stranger's; or it was the user's once."""
+    ada = await auth.register()
+    own = EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock())
+    async with caller("operator") as operator, caller(None) as anybody:
+        (sent,) = (await operator.post("/notifications", json=message(ada, **MARKETING))).json()["notifications"]
+
+        async def chooses(channel: Channel, recipient: str) -> bool:
+            about = About(UUID(sent["id"]), channel, Category.MARKETING, recipient)
+            url = f"/preferences/{token(desk.keyring, about)}"
+            shown, saved = await anybody.get(url), await anybody.post(url, content="")
+            assert ("checkbox" in shown.text) is ("checkbox" in saved.text) is (saved.status_code == 200)
+            assert shown.status_code == 200, "the address can be unsubscribed, whoever's it is"
+            return saved.status_code == 200
+
+        assert not await chooses(Channel.EMAIL, "ada@example.com"), "not verified"
+        assert await query("SELECT chosen_channels FROM user_preferences") == [({},)]
+        await auth.bring(own)
+        assert not await chooses(Channel.EMAIL, "adda@example.com")
+        assert not await chooses(Channel.SMS, "+4915112345678")
+        assert not await chooses(Channel.PUSH, "ada@example.com")
+        assert await query("SELECT chosen_channels FROM user_preferences") == [({},)]
+        await query("UPDATE user_preferences SET phone = '+4915112345678'")
+        assert await chooses(Channel.SMS, "+4915112345678")
+        assert await chooses(Channel.EMAIL, "Ada@example.com")
+
+
+async def test_the_page_leaves_alone_what_it_does_not_show(caller: "Callers", auth: "AuthFeed", desk: "Desk") -> None:
+    ada = await auth.register()
+    await auth.bring(EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock()))
+    async with caller("operator") as operator, caller(None) as anybody, caller(ada) as http:
+        off = {"WEBHOOK": False, "SLACK": False, "EMAIL": False}
+        await http.patch("/me/preferences", json={"categories": {"MARKETING": off}})
+        (sent,) = (await operator.post("/notifications", json=message(ada))).json()["notifications"]
+        url = f"/preferences/{link(desk, UUID(sent['id']), 'ada@example.com')}"
+        assert (await anybody.post(url, content="MARKETING.EMAIL=on")).status_code == 200
+        chosen = (await http.get("/me/preferences")).json()["categories"]["MARKETING"]
+    assert chosen == {
+        "WEBHOOK": False, "SLACK": False, "EMAIL": True, "SMS": False, "PUSH": False, "IN_APP": False,
+    }  # fmt: skip
 
 
 async def test_a_bounced_address_gets_nothing_and_one_who_complained_what_is_required(
@@ -271,6 +317,21 @@ async def test_a_bounced_address_gets_nothing_and_one_who_complained_what_is_req
         assert (await operator.post("/suppressions/release", json=address)).status_code == 404
     dump = await query("SELECT s::text FROM suppressions s UNION ALL SELECT o.data::text FROM outbox o")
     assert not [row for row in dump if "bob@example.com" in row[0].lower()], "the list is no list of people"
+
+
+async def test_an_administrators_word_weighs_more_than_a_complaint(caller: "Callers", query: "Query") -> None:
+    async with caller("operator") as operator:
+        address = {"channel": "EMAIL", "recipient": "bob@example.com"}
+        for before, after in (
+            ("COMPLAINT", "MANUAL"), ("UNSUBSCRIBE", "MANUAL"), ("BOUNCE", "BOUNCE"),
+        ):  # fmt: skip
+            await operator.post("/suppressions", json=address)
+            await query(f"UPDATE suppressions SET reason = '{before}'")
+            passing = address | {"expires_at": "2099-01-01T00:00:00Z"}
+            assert (await operator.post("/suppressions", json=passing)).status_code == 204
+            assert await query("SELECT reason::text, expires_at FROM suppressions") == [(before, None)]
+            assert (await operator.post("/suppressions", json=address)).status_code == 204
+            assert await query("SELECT reason::text, expires_at FROM suppressions") == [(after, None)]
 
 
 async def test_choices_of_user_are_heeded_by_what_waits(

@@ -3,16 +3,22 @@
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from packages.notifications.tests.notifications.test_sending import message
 from sqlalchemy import text
 
 from orion_contracts.erasures import IdentityErased, MessagesErased
+from orion_contracts.events import EmailVerified
 from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_notifications.base import Table
+from orion_notifications.choices.links import About, token
 from orion_notifications.erasures import actions
+from orion_notifications.kinds import Category, Channel
 
 if TYPE_CHECKING:
-    from packages.notifications.tests.conftest import AuthFeed
+    from packages.notifications.tests.conftest import AuthFeed, Callers
+
+    from orion_notifications.notifications.actions import Desk
 
 
 async def rows(database: Database, query: str, **values: object) -> list[Any]:
@@ -63,6 +69,27 @@ async def test_a_message_in_a_workers_hands_is_written_down_by_nobody(auth: "Aut
     statuses = await rows(database, "SELECT status::text FROM notifications WHERE channel = 'EMAIL'")
     assert statuses == ["EXPIRED"]
     assert await rows(database, "SELECT notification_id FROM notification_queue") == []
+
+
+async def test_what_was_said_by_a_link_before_the_account_was_known_is_nobodys(
+    caller: "Callers", auth: "AuthFeed", database: Database, desk: "Desk"
+) -> None:
+    """The words of a caller's key go with the message; the key itself goes on sending once."""
+    body = message(category="MARKETING", idempotency_key="welcome Ada Lovelace") | {"to": {"email": "ada@example.com"}}
+    other = body | {"to": {"email": "eve@example.com"}, "idempotency_key": "welcome Eve"}
+    async with caller("operator") as operator, caller(None) as anybody:
+        for each in (body, other):
+            (sent,) = (await operator.post("/notifications", json=each)).json()["notifications"]
+            about = About(UUID(sent["id"]), Channel.EMAIL, Category.MARKETING, each["to"]["email"])
+            assert (await anybody.post(f"/unsubscribe/{token(desk.keyring, about)}")).status_code == 200
+        ada = await auth.register()
+        await auth.bring(EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock()))
+        await auth.bring(erased(auth, ada))
+        said = "SELECT jsonb_build_array(ip_address, notification_id IS NULL) FROM consents ORDER BY id"
+        assert await rows(database, said) == [[None, True], ["127.0.0.1", False]]
+        assert "Ada" not in str(await rows(database, "SELECT idempotency_key FROM notifications"))
+        again = (await operator.post("/notifications", json=body)).json()["notifications"]
+        assert [each["is_new"] for each in again] == [False]
 
 
 async def test_nobody_is_forgotten_too(auth: "AuthFeed", database: Database) -> None:

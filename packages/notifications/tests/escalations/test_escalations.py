@@ -42,6 +42,25 @@ def test_what_comes_next(
     assert step(rule, standing, is_seen=seen, has_next=more, after=AFTER, now=NOON).move is move
 
 
+@pytest.mark.parametrize("rule", EscalationRule)
+def test_what_was_taken_back_is_told_by_no_other_way(rule: EscalationRule) -> None:
+    taken_back = Standing("CANCELLED", NOON - AFTER, is_seen=False, error_code="cancelled")
+    assert step(rule, taken_back, is_seen=False, has_next=True, after=AFTER, now=NOON).move is Move.END
+
+
+@pytest.mark.parametrize(
+    ("rule", "told", "move"),
+    [
+        (EscalationRule.FIRST, NOON, Move.END),
+        (EscalationRule.ESCALATE, NOON, Move.WAIT),
+        (EscalationRule.ESCALATE, NOON - AFTER, Move.NEXT),
+    ],
+)
+def test_what_a_digest_tells_of_has_arrived(rule: EscalationRule, told: datetime, move: Move) -> None:
+    digested = Standing("CANCELLED", told, is_seen=False, error_code="digested")
+    assert step(rule, digested, is_seen=False, has_next=True, after=AFTER, now=NOON).move is move
+
+
 async def test_it_goes_on_until_it_is_seen_and_keeps_no_secret_then(
     caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
 ) -> None:
@@ -71,3 +90,21 @@ async def test_it_goes_on_until_it_is_seen_and_keeps_no_secret_then(
     assert await go_on(database, escalating, clock())
     assert await query(mine) == [("IN_APP",), ("EMAIL",)]
     assert await query("SELECT sealed_message, ended_at IS NOT NULL FROM escalations") == [(None, True)]
+
+
+async def test_a_message_that_is_cancelled_ends_it(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+
+    async def send(*args: Any) -> Any:
+        return await send_next(desk, *args)
+
+    async with caller("operator") as operator:
+        body = message(ada, channels=["EMAIL", "IN_APP"], rule="FIRST")
+        (first,) = (await operator.post("/notifications", json=body)).json()["notifications"]
+        assert (await operator.post(f"/notifications/{first['id']}/cancellation")).status_code == 200
+    clock.advance(seconds=6)
+    assert await go_on(database, Escalating(desk.keyring, send), clock())
+    assert await query("SELECT channel::text FROM notifications WHERE type = 'order.shipped'") == [("EMAIL",)]
+    assert await query("SELECT ended_at IS NOT NULL FROM escalations") == [(True,)]

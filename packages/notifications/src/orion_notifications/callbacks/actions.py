@@ -12,7 +12,9 @@ import structlog
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, not_found, unavailable
 from orion_core.sealing import Keyring
+from orion_notifications import audit_trail
 from orion_notifications.amazon_certificates import Certificates
+from orion_notifications.audit_trail import Entry
 from orion_notifications.callbacks import amazon, rules
 from orion_notifications.callbacks.returned import Returned
 from orion_notifications.callbacks.returned import Verdict as ReturnVerdict
@@ -182,7 +184,7 @@ async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, rec
     if reason is None:
         return
     is_passing = channel is Channel.SMS and reason is SuppressionReason.BOUNCE
-    await suppressions.suppress(
+    is_news = await suppressions.suppress(
         transaction.connection,
         suppressions.hasher_of(clerk.keyring),
         channel,
@@ -190,6 +192,9 @@ async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, rec
         reason,
         expires_at=clerk.now + PHONE_SILENCE if is_passing else None,
     )
+    if is_news:
+        new = {"channel": channel.name, "category": None, "reason": reason.name}
+        await audit_trail.record(transaction, Entry("suppression.create", "suppression", new=new), clerk.now)
 
 
 async def _unsilence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str) -> None:

@@ -14,7 +14,7 @@ from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
 from orion_notifications.choices import store
 from orion_notifications.choices.links import About
-from orion_notifications.choices.rules import ConsentSource
+from orion_notifications.choices.rules import ConsentSource, is_own_address
 from orion_notifications.choices.shapes import REQUIRED, Choices, ChoicesShape, SuppressionShape
 from orion_notifications.desk import Desk
 from orion_notifications.kinds import Category, Channel
@@ -45,25 +45,62 @@ async def choose(
 ) -> ChoicesShape:
     """Keep what a user wants from now on, also for what is waiting for him, and write down that he said so."""
     async with database.transaction() as transaction:
+        before = _shown(await preferences.read(transaction.connection, user_id, lock=True))
+        return await _choose(transaction, desk, user_id, before, _columns(wanted), saying, now)
+
+
+async def choose_by_link(
+    database: Database,
+    desk: Desk,
+    about: About,
+    categories: Mapping[str, Mapping[str, bool]],
+    saying: Saying,
+    now: datetime,
+) -> Contact | None:
+    """The same for whoever has the link from a message to a user's own address; None when it is nobody's.
+
+    Channels that are not named stay as they are.
+    """
+    async with database.transaction() as transaction:
         connection = transaction.connection
-        before = _shown(await preferences.read(connection, user_id, lock=True))
-        await preferences.choose(connection, user_id, _columns(wanted))
-        after = _shown(await preferences.read(connection, user_id))
-        await _note(transaction, user_id, before.categories, after.categories, saying, now)
-        await reconsider(transaction, desk, user_id, now)
-        old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
-        changed = [name for name in new if new[name] != old[name]]
-        entry = Entry(
-            "preferences.update",
-            "preferences",
-            str(user_id),
-            user_id,
-            old={name: old[name] for name in changed},
-            new={name: new[name] for name in changed},
-            is_own=True,
-        )
-        await audit_trail.record(transaction, entry, now)
-        return after
+        user_id = await store.owner(connection, about.notification_id)
+        row = None if user_id is None else await preferences.read(connection, user_id, lock=True)
+        if user_id is None or row is None or not is_own_address(about, preferences.contact_in(row)):
+            return None
+        before = _shown(row)
+        merged = {name: {**before.categories.get(name, {}), **ways} for name, ways in categories.items()}
+        chosen = {"chosen_channels": before.categories | merged}
+        await _choose(transaction, desk, user_id, before, chosen, saying, now)
+        return await preferences.contact(connection, user_id)
+
+
+async def _choose(
+    transaction: Transaction,
+    desk: Desk,
+    user_id: UUID,
+    before: ChoicesShape,
+    columns: dict[str, Any],
+    saying: Saying,
+    now: datetime,
+) -> ChoicesShape:
+    connection = transaction.connection
+    await preferences.choose(connection, user_id, columns)
+    after = _shown(await preferences.read(connection, user_id))
+    await _note(transaction, user_id, before.categories, after.categories, saying, now)
+    await reconsider(transaction, desk, user_id, now)
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    changed = [name for name in new if new[name] != old[name]]
+    entry = Entry(
+        "preferences.update",
+        "preferences",
+        str(user_id),
+        user_id,
+        old={name: old[name] for name in changed},
+        new={name: new[name] for name in changed},
+        is_own=True,
+    )
+    await audit_trail.record(transaction, entry, now)
+    return after
 
 
 async def unsubscribe(database: Database, desk: Desk, about: About, saying: Saying, now: datetime) -> None:
@@ -179,10 +216,12 @@ async def consents(database: Database, desk: Desk, user_id: UUID | None, recipie
         return await store.find(connection, user_id, hashes)
 
 
-async def owner(database: Database, about: About) -> UUID | None:
-    """Whose the message was that a link stood in."""
+async def reader(database: Database, about: About) -> Contact | None:
+    """What is known of the user whom a link was sent to at his own address; None when it went to another."""
     async with database.autocommit() as connection:
-        return await store.owner(connection, about.notification_id)
+        user_id = await store.owner(connection, about.notification_id)
+        contact = None if user_id is None else await preferences.contact(connection, user_id)
+    return contact if contact is not None and is_own_address(about, contact) else None
 
 
 async def _note(
@@ -258,9 +297,3 @@ def _shown(row: Mapping[Any, Any] | None) -> ChoicesShape:
         locale=row["locale"],
         timezone=row["timezone"],
     )
-
-
-async def contact(database: Database, user_id: UUID) -> Contact:
-    """What is known of a user."""
-    async with database.autocommit() as connection:
-        return await preferences.contact(connection, user_id)

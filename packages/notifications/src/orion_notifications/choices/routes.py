@@ -29,7 +29,7 @@ from orion_notifications.choices.shapes import (
 from orion_notifications.components import Claims, Components, Wired
 from orion_notifications.kinds import Category, Channel
 from orion_notifications.notifications.shapes import CategoryLabel
-from orion_notifications.preferences.rules import wants
+from orion_notifications.preferences.rules import Contact, wants
 
 Token = Annotated[str, Path(max_length=LONGEST_TOKEN, description="From the link in a message.")]
 HTML = {"text/html": {"schema": {"type": "string"}}}
@@ -90,22 +90,21 @@ async def subscribe_again(request: Request, wired: Wired, token: Token) -> HTMLR
 
 @router.get("/preferences/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
 async def preferences_page(wired: Wired, token: Token) -> HTMLResponse:
-    """The page on which everything is chosen, for whoever has the link from a message to a user."""
+    """The page on which everything is chosen, for whoever has the link from a message to a user's own address."""
     about = links.read(wired.desk.keyring, token)
-    whose = None if about is None else await actions.owner(wired.database, about)
     if about is None:
         return pages.unknown()
-    if whose is None:
+    reader = await actions.reader(wired.database, about)
+    if reader is None:
         return await _unsubscribing(wired, about, token)
-    return await _choosing(wired, whose, token, is_saved=False)
+    return _choosing(reader, token, is_saved=False)
 
 
 @router.post("/preferences/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
 async def save_preferences(request: Request, wired: Wired, token: Token) -> HTMLResponse:
-    """Save what was chosen on the page."""
+    """Save what was chosen on the page; ways that it does not show stay as they are."""
     about = links.read(wired.desk.keyring, token)
-    whose = None if about is None else await actions.owner(wired.database, about)
-    if about is None or whose is None:
+    if about is None:
         return pages.unknown()
     try:
         on = parse_qs((await request.body()).decode(), keep_blank_values=True, max_num_fields=100)
@@ -115,10 +114,9 @@ async def save_preferences(request: Request, wired: Wired, token: Token) -> HTML
         category.name: {channel.name: f"{category.name}.{channel.name}" in on for channel in pages.SHOWN}
         for category in pages.CHOOSABLE
     }
-    wanted = Choices.model_validate({"categories": categories})
     saying = _saying(request, about, ConsentSource.PAGE)
-    await actions.choose(wired.database, wired.desk, whose, wanted, saying, wired.clock())
-    return await _choosing(wired, whose, token, is_saved=True)
+    reader = await actions.choose_by_link(wired.database, wired.desk, about, categories, saying, wired.clock())
+    return pages.unknown() if reader is None else _choosing(reader, token, is_saved=True)
 
 
 @router.post("/suppressions/search", tags=["suppressions"])
@@ -196,8 +194,7 @@ async def _unsubscribing(wired: Components, about: About, token: str) -> HTMLRes
     )
 
 
-async def _choosing(wired: Components, whose: UUID, token: str, *, is_saved: bool) -> HTMLResponse:
-    contact = await actions.contact(wired.database, whose)
+def _choosing(contact: Contact, token: str, *, is_saved: bool) -> HTMLResponse:
     wanted = {
         (category, channel): wants(contact, category, channel)
         for category in pages.CHOOSABLE

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary
+from sqlalchemy import CheckConstraint, Index, LargeBinary, text
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,5 +36,6 @@ class Consent(Identified, Annotated, Timestamped, Table):
         CheckConstraint("octet_length(recipient_hash) = 32", "recipient_hash"),
         Index("ix_consents_user_id", "user_id"),
         Index("ix_consents_recipient_hash", "recipient_hash"),
+        Index("ix_consents_notification_id", "notification_id", postgresql_where=text("notification_id IS NOT NULL")),
         {"info": {"retention": Forever("that somebody agreed is proved by it"), "grants": NEVER_DELETED}},
     )

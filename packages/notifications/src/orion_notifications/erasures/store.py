@@ -57,6 +57,7 @@ EMPTY_NOTIFICATIONS = """
       tags = '{}',
       decisions = NULL,
       deferred_reason = NULL,
+      idempotency_key = NULL,
       metadata = '{}'
     WHERE WHOSE
 """
@@ -71,7 +72,11 @@ EMPTY_ATTEMPTS = """
 
 
 def _empty(whose: str) -> dict[str, TextClause]:
-    """In this order. A worker with a message in its hands loses its place in the queue, so it writes nothing more."""
+    """In this order. A worker with a message in its hands loses its place in the queue, so it writes nothing more.
+
+    notification_keys keeps the keys, under which nobody finds the person any more: without them a caller who asks again
+    years later would have the message sent a second time (retention.md).
+    """
     return {
         "notification_queue": text(LEAVE_QUEUE.replace("WHOSE", whose)),
         "notifications": text(EMPTY_NOTIFICATIONS.replace("WHOSE", whose)),
@@ -91,9 +96,16 @@ FORGET_ESCALATIONS = text("DELETE FROM escalations WHERE user_id = :user_id")
 FORGET_DIGESTS = text("DELETE FROM digests WHERE user_id = :user_id")
 
 KEEP_CONSENTS_ALONE = text("""
-    UPDATE consents SET user_id = NULL, ip_address = NULL, notification_id = NULL WHERE user_id = :user_id
+    UPDATE consents SET user_id = NULL, ip_address = NULL, notification_id = NULL
+    WHERE user_id = :user_id                                 -- ix_consents_user_id
+      OR notification_id = ANY(ARRAY(                        -- ix_consents_notification_id
+        SELECT id FROM notifications WHERE user_id = :user_id    -- ix_notifications_user_id_status
+      ))
 """)
-"""That somebody has said so stays, with the hash of the address; who it was does not."""
+"""That somebody has said so stays, with the hash of the address; who it was does not.
+
+Also what was said by a link before the account was known: it has the message, which has become the person's.
+"""
 
 STEPS = {
     **_empty(OF_USER),

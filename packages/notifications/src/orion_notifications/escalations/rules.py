@@ -9,6 +9,8 @@ LOOK_AGAIN = timedelta(seconds=5)
 """How often a message that is still on its way is looked at."""
 WAITING = frozenset({"QUEUED", "PROCESSING"})
 ARRIVED = frozenset({"SENT", "DELIVERED"})
+DIGESTED = "digested"
+"""The error code of a message that was taken back because a digest tells of it."""
 
 
 class EscalationRule(Enum):
@@ -20,11 +22,12 @@ class EscalationRule(Enum):
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one of its messages stands."""
+    """Where one of its messages stands; `sent_at` is for one in a digest when the digest was made."""
 
     status: str
     sent_at: datetime | None
     due_at: datetime | None = None
+    error_code: str | None = None
 
 
 class Move(Enum):
@@ -52,7 +55,10 @@ def step(
     following = Step(Move.NEXT if has_next else Move.END)
     if last.status in WAITING:
         return Step(Move.WAIT, max(now + LOOK_AGAIN, last.due_at or now))
-    if last.status not in ARRIVED:
+    is_in_digest = last.status == "CANCELLED" and last.error_code == DIGESTED
+    if last.status == "CANCELLED" and not is_in_digest:
+        return Step(Move.END)  # whoever took it back wants it told by no other way either
+    if last.status not in ARRIVED and not is_in_digest:
         return following
     if rule is EscalationRule.FIRST:
         return Step(Move.END)

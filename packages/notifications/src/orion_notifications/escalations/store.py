@@ -16,7 +16,8 @@ ESCALATIONS = table_of(Escalation)
 
 # By pk_notifications.
 STANDINGS = text("""
-SELECT n.id, n.channel::text AS channel, n.status::text AS status, n.sent_at, n.next_attempt_at,
+SELECT n.id, n.channel::text AS channel, n.status::text AS status, coalesce(n.sent_at, n.cancelled_at) AS sent_at,
+  n.next_attempt_at, n.error_code,
   n.seen_at IS NOT NULL OR n.read_at IS NOT NULL AS is_seen
 FROM notifications n WHERE n.id = ANY (CAST(:ids AS uuid[]))
 """)

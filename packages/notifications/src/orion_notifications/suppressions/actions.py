@@ -47,8 +47,11 @@ async def suppress(
     category: Category | None = None,
     expires_at: datetime | None = None,
     details: Mapping[str, Any] = NO_DETAILS,
-) -> None:
-    """Have an address get nothing by a channel any more, of one category or of any, until a moment or for ever."""
+) -> bool:
+    """Have an address get nothing by a channel any more, of one category or of any, until a moment or for ever.
+
+    False when it gets nothing already, for a reason that is as grave.
+    """
     values = {
         "channel": channel.name,
         "recipient_hash": hasher.hashes(recipient)[0],
@@ -57,7 +60,7 @@ async def suppress(
         "expires_at": expires_at,
         "metadata": orjson.dumps(dict(details)).decode(),
     }
-    await store.suppress(connection, values)
+    return await store.suppress(connection, values)
 
 
 async def bans_of(connection: AsyncConnection, hasher: Hasher, channel: Channel, recipient: str) -> list[Ban]:

@@ -13,7 +13,8 @@ from orion_notifications.suppressions.tables import Suppression
 
 SUPPRESSIONS = table_of(Suppression)
 
-# One that has no end is not given one by a bounce that may pass.
+# One that has no end is not given one by a bounce that may pass. What somebody wants stops less than an address that
+# does not exist or an administrator's word (rules.Ban.stops), so it does not keep these out.
 SUPPRESS = text("""
 INSERT INTO suppressions (channel, recipient_hash, category, reason, expires_at, metadata)
 VALUES (
@@ -22,13 +23,16 @@ VALUES (
 )
 ON CONFLICT ON CONSTRAINT uq_suppressions_channel_recipient_hash_category DO UPDATE
 SET reason = excluded.reason, expires_at = excluded.expires_at, metadata = excluded.metadata
-WHERE suppressions.expires_at IS NOT NULL
+WHERE suppressions.expires_at IS NOT NULL OR (
+  excluded.expires_at IS NULL
+  AND excluded.reason IN ('BOUNCE', 'MANUAL') AND suppressions.reason IN ('UNSUBSCRIBE', 'COMPLAINT')
+)
 """)
 
 
-async def suppress(connection: AsyncConnection, values: dict[str, Any]) -> None:
-    """Add an address."""
-    await connection.execute(SUPPRESS, values)
+async def suppress(connection: AsyncConnection, values: dict[str, Any]) -> bool:
+    """Add an address; False when what stands there already stays."""
+    return (await connection.execute(SUPPRESS, values)).rowcount > 0
 
 
 async def find(connection: AsyncConnection, channel: Channel, hashes: Sequence[bytes]) -> Sequence[RowMapping]:
