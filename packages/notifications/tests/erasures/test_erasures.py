@@ -75,7 +75,8 @@ async def test_what_was_said_by_a_link_before_the_account_was_known_is_nobodys(
     caller: "Callers", auth: "AuthFeed", database: Database, desk: "Desk"
 ) -> None:
     """The words of a caller's key go with the message; the key itself goes on sending once."""
-    body = message(category="MARKETING", idempotency_key="welcome Ada Lovelace") | {"to": {"email": "ada@example.com"}}
+    body: dict[str, Any] = message(category="MARKETING", idempotency_key="welcome Ada Lovelace")
+    body |= {"to": {"email": "ada@example.com"}}
     other = body | {"to": {"email": "eve@example.com"}, "idempotency_key": "welcome Eve"}
     async with caller("operator") as operator, caller(None) as anybody:
         for each in (body, other):

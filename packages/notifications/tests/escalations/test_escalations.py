@@ -44,7 +44,7 @@ def test_what_comes_next(
 
 @pytest.mark.parametrize("rule", EscalationRule)
 def test_what_was_taken_back_is_told_by_no_other_way(rule: EscalationRule) -> None:
-    taken_back = Standing("CANCELLED", NOON - AFTER, is_seen=False, error_code="cancelled")
+    taken_back = Standing("CANCELLED", NOON - AFTER, error_code="cancelled")
     assert step(rule, taken_back, is_seen=False, has_next=True, after=AFTER, now=NOON).move is Move.END
 
 
@@ -57,7 +57,7 @@ def test_what_was_taken_back_is_told_by_no_other_way(rule: EscalationRule) -> No
     ],
 )
 def test_what_a_digest_tells_of_has_arrived(rule: EscalationRule, told: datetime, move: Move) -> None:
-    digested = Standing("CANCELLED", told, is_seen=False, error_code="digested")
+    digested = Standing("CANCELLED", told, error_code="digested")
     assert step(rule, digested, is_seen=False, has_next=True, after=AFTER, now=NOON).move is move
 
 
