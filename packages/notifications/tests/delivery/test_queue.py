@@ -381,3 +381,19 @@ async def test_no_attempt_is_written_of_what_is_put_off(database: Database, quer
     async with database.autocommit() as connection:
         await lease_store.finish(connection, [ruled(claimed, Ruling(Next.CANCELLED, None, "gone", "no account"))])
     assert await query("SELECT status, cancelled_at IS NOT NULL FROM notifications") == [("CANCELLED", True)]
+
+
+async def test_a_place_whose_record_has_ended_holds_up_no_other_and_goes(database: Database, query: "Query") -> None:
+    """It should not be there. A batch that cannot be claimed because of it could never be."""
+    now = datetime.now(UTC)
+    ended = [await add(database, status="CANCELLED", cancelled_at=now), await add(database, status="EXPIRED")]
+    alive = await add(database)
+    assert [claimed.id for claimed in await claim(database)] == [alive]
+    await query(
+        "UPDATE notification_queue SET leased_at = now() - interval '2 s', lease_until = now() - interval '1 s'"
+    )
+    assert set(await give_back(database)) == {alive, *ended}
+    assert await query("SELECT notification_id, lease_until FROM notification_queue") == [(alive, None)]
+    assert await query("SELECT notification_id, status::text FROM delivery_attempts") == [(alive, "UNKNOWN")]
+    kept = "SELECT status::text FROM notifications WHERE id = :id"
+    assert [await query(kept, id=id) for id in ended] == [[("CANCELLED",)], [("EXPIRED",)]]

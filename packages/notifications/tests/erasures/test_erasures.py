@@ -1,5 +1,6 @@
 """Forgetting a person in notifications: what waits is not sent, and of what was sent only the fact stays."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,11 +13,16 @@ from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_notifications.base import Table
 from orion_notifications.choices.links import About, token
-from orion_notifications.erasures import actions
+from orion_notifications.digests.actions import due_digest, put_into_digest
+from orion_notifications.erasures import actions, store
+from orion_notifications.escalations.actions import Escalating, go_on
 from orion_notifications.kinds import Category, Channel
+from orion_notifications.notifications.actions import Order, accept
+from orion_notifications.notifications.sending import send_next
+from orion_notifications.templates.rules import Content
 
 if TYPE_CHECKING:
-    from packages.notifications.tests.conftest import AuthFeed, Callers
+    from packages.notifications.tests.conftest import AuthFeed, Callers, Until
 
     from orion_notifications.notifications.actions import Desk
 
@@ -71,6 +77,110 @@ async def test_a_message_in_a_workers_hands_is_written_down_by_nobody(auth: "Aut
     assert await rows(database, "SELECT notification_id FROM notification_queue") == []
 
 
+def order_to(user_id: UUID) -> Order:
+    return Order(
+        key=None,
+        type="t",
+        template=None,
+        channel=Channel.EMAIL,
+        user_id=user_id,
+        content=Content("s", "Ada", None),
+        category=Category.ACCOUNT,
+    )
+
+
+async def is_waiting(database: Database) -> bool:
+    """Whether somebody waits for what another holds."""
+    waiting = """SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+      WHERE NOT l.granted AND a.datname = current_database()"""
+    return bool(await rows(database, waiting))
+
+
+async def left_of(database: Database, user_id: UUID) -> list[Any]:
+    """The statuses of a person's messages, when none of them has a place in the queue."""
+    places = """SELECT n.status::text FROM notification_queue q JOIN notifications n ON n.id = q.notification_id
+      WHERE n.user_id = :user_id"""
+    assert await rows(database, places, user_id=user_id) == []
+    return await rows(database, "SELECT DISTINCT status::text FROM notifications WHERE user_id = :id", id=user_id)
+
+
+async def test_an_erasure_waits_for_a_message_that_is_being_taken(
+    auth: "AuthFeed", database: Database, desk: "Desk", until: "Until"
+) -> None:
+    ada = await auth.register()
+    order = order_to(ada)
+    async with database.transaction() as transaction:
+        await accept(transaction, desk, order, auth.clock())
+        erasing = asyncio.create_task(auth.bring(erased(auth, ada)))
+        await until(lambda: is_waiting(database))
+    await erasing
+    assert await left_of(database, ada) == ["CANCELLED"]
+    assert "Ada" not in str(await rows(database, "SELECT content FROM notifications"))
+
+
+async def test_a_message_that_is_taken_during_an_erasure_has_no_address(
+    auth: "AuthFeed", database: Database, desk: "Desk", until: "Until"
+) -> None:
+    ada = await auth.register()
+    order = order_to(ada)
+
+    async def take() -> None:
+        async with database.transaction() as transaction:
+            await accept(transaction, desk, order, auth.clock())
+
+    async with database.transaction() as transaction:
+        await store.erase(transaction.connection, ada, auth.clock())
+        taking = asyncio.create_task(take())
+        await until(lambda: is_waiting(database))
+    await taking
+    assert await rows(database, "SELECT recipient FROM notifications WHERE type = 't'") == [None]
+    assert "QUEUED" not in await left_of(database, ada)
+
+
+async def test_an_erasure_and_an_escalation_that_goes_on_do_not_wait_for_each_other(
+    caller: "Callers", auth: "AuthFeed", database: Database, desk: "Desk", until: "Until"
+) -> None:
+    ada = await auth.register()
+    async with caller("operator") as operator:
+        body = message(ada, channels=["IN_APP", "EMAIL"], rule="FIRST")
+        assert (await operator.post("/notifications", json=body)).status_code == 202
+    async with database.transaction() as transaction:
+        failed = (
+            "UPDATE notifications SET status = 'FAILED', failed_at = now(), error_code = 'x' WHERE channel = 'IN_APP'"
+        )
+        await transaction.connection.execute(text(failed))
+        await transaction.connection.execute(text("DELETE FROM notification_queue"))
+    erasing = list[asyncio.Task[Any]]()
+
+    async def send(*args: Any) -> Any:
+        erasing.append(asyncio.create_task(auth.bring(erased(auth, ada))))
+        await until(lambda: is_waiting(database))
+        return await send_next(desk, *args)
+
+    auth.clock.advance(seconds=6)
+    assert await go_on(database, Escalating(desk.keyring, send), auth.clock())
+    await erasing[0]
+    assert await rows(database, "SELECT id FROM escalations") == []
+    assert sorted(await left_of(database, ada)) == ["CANCELLED", "FAILED"]
+
+
+async def test_an_erasure_and_a_digest_that_is_closed_do_not_wait_for_each_other(
+    auth: "AuthFeed", database: Database, desk: "Desk", until: "Until"
+) -> None:
+    ada = await auth.register()
+    order = order_to(ada)
+    async with database.transaction() as transaction:
+        assert await put_into_digest(transaction.connection, ada, auth.clock(), uuid7())
+    async with database.transaction() as transaction:
+        assert await due_digest(transaction.connection, auth.clock()) is not None
+        erasing = asyncio.create_task(auth.bring(erased(auth, ada)))
+        await until(lambda: is_waiting(database))
+        await accept(transaction, desk, order, auth.clock())
+    await erasing
+    assert await rows(database, "SELECT id FROM digests") == []
+    assert await left_of(database, ada) == ["CANCELLED"]
+
+
 async def test_what_was_said_by_a_link_before_the_account_was_known_is_nobodys(
     caller: "Callers", auth: "AuthFeed", database: Database, desk: "Desk"
 ) -> None:
@@ -79,9 +189,9 @@ async def test_what_was_said_by_a_link_before_the_account_was_known_is_nobodys(
     body |= {"to": {"email": "ada@example.com"}}
     other = body | {"to": {"email": "eve@example.com"}, "idempotency_key": "welcome Eve"}
     async with caller("operator") as operator, caller(None) as anybody:
-        for each in (body, other):
+        for each, address in ((body, "ada@example.com"), (other, "eve@example.com")):
             (sent,) = (await operator.post("/notifications", json=each)).json()["notifications"]
-            about = About(UUID(sent["id"]), Channel.EMAIL, Category.MARKETING, each["to"]["email"])
+            about = About(UUID(sent["id"]), Channel.EMAIL, Category.MARKETING, address)
             assert (await anybody.post(f"/unsubscribe/{token(desk.keyring, about)}")).status_code == 200
         ada = await auth.register()
         await auth.bring(EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock()))

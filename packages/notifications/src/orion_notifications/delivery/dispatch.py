@@ -368,7 +368,7 @@ class Dispatcher:
         """Return what other workers have left behind, and name the lane of what has none."""
         while not stop.is_set():
             began = _now()
-            with suppress(SQLAlchemyError, OSError):
+            try:
                 async with self._database.autocommit() as connection:
                     returned = await store.give_back(connection, LARGEST_WRITE)
                     adopted = await store.adopt(connection, LARGEST_WRITE)
@@ -378,6 +378,8 @@ class Dispatcher:
                     self._queue.ring()
                 if LARGEST_WRITE in (len(returned), adopted):
                     continue
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("queue.not_taken_back", reason=type(error).__name__)
             pause = max(self._pace.give_back_seconds, SWEEP_SHARE * (_now() - began))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)

@@ -102,11 +102,15 @@ WITH lane AS (
     q.lost_leases
 )"""
 
+# Whose record has ended is handed over to nobody: its place in the queue goes when its lease is over (GIVE_BACK). None
+# should be there; one that is must not keep back all that is claimed with it.
+#
 # Before anything is handed over to somebody who takes his time, the record says so.
 STARTED = """, started AS (
   UPDATE notifications n
   SET status = 'PROCESSING', processing_at = now(), next_attempt_at = NULL, updated_at = now()
   FROM leased WHERE n.id = leased.notification_id AND leased.channel <> ALL (CAST($13::text[] AS channel[]))
+    AND n.status IN ('QUEUED', 'PROCESSING')
 )"""
 
 CLAIMED = """
@@ -115,6 +119,7 @@ SELECT l.channel::text, n.category::text, l.priority::text, n.variables::text, n
   n.subject, n.content, n.html_content, n.sealed_variables, n.max_attempts, n.expires_at, l.due_at, l.leased_at,
   l.ordering_key, l.lost_leases
 FROM leased l JOIN notifications n ON n.id = l.notification_id
+WHERE n.status IN ('QUEUED', 'PROCESSING')
 """
 
 CLAIM_AT_ONCE = CLAIM + CLAIMED
@@ -187,9 +192,17 @@ RETURNING n.id
 
 # ix_notification_queue_leased. A try that was under way has an attempt of its own only if an older worker began it.
 GIVE_BACK = """
-WITH overdue AS (
+WITH found AS MATERIALIZED (
   SELECT notification_id, attempt, leased_at FROM notification_queue
   WHERE lease_until < now() ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
+), overdue AS MATERIALIZED (
+  SELECT f.* FROM found f JOIN notifications n ON n.id = f.notification_id
+  WHERE n.status IN ('QUEUED', 'PROCESSING')
+), over AS (
+  DELETE FROM notification_queue q USING found f
+  WHERE q.notification_id = f.notification_id
+    AND NOT EXISTS (SELECT FROM overdue o WHERE o.notification_id = f.notification_id)
+  RETURNING q.notification_id
 ), ended AS (
   UPDATE delivery_attempts a
   SET status = 'UNKNOWN', completed_at = now(), error_code = 'lease_expired',
@@ -212,7 +225,7 @@ WITH overdue AS (
     failed_at = CASE WHEN n.attempts + 1 >= n.max_attempts THEN now() END,
     error_code = 'lease_expired', error_message = 'the worker did not report back; the message may have left',
     sealed_variables = CASE WHEN n.attempts + 1 < n.max_attempts THEN n.sealed_variables END, updated_at = now()
-  FROM overdue o WHERE n.id = o.notification_id
+  FROM overdue o WHERE n.id = o.notification_id AND n.status IN ('QUEUED', 'PROCESSING')
   RETURNING n.id, n.status
 ), again AS (
   UPDATE notification_queue q SET lease_until = NULL, leased_at = NULL, due_at = now(),
@@ -221,7 +234,7 @@ WITH overdue AS (
 ), given_up AS (
   DELETE FROM notification_queue q USING returned r WHERE q.notification_id = r.id AND r.status = 'FAILED'
 )
-SELECT id FROM returned
+SELECT id FROM returned UNION ALL SELECT notification_id FROM over
 """
 
 # Whoever queued it did not name its channel: the version before this one, during a deploy. NULL is found by
@@ -325,7 +338,10 @@ def _column(values: Sequence[Any], longest: int | None = None) -> Sequence[Any] 
 
 
 async def give_back(connection: AsyncConnection, batch: int) -> list[UUID]:
-    """Return notifications whose lease has run out to the queue, or give up those that have had all their tries."""
+    """Return notifications whose lease has run out to the queue, or give up those that have had all their tries.
+
+    What has ended otherwise loses its place; it is among what is returned.
+    """
     return [record[0] for record in await fetch(connection, GIVE_BACK, [batch])]
 
 

@@ -12,7 +12,17 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 HOLD = text("SELECT email FROM user_preferences WHERE user_id = :user_id FOR UPDATE")
-"""Two erasures of one person, each from a feed of its own, follow one another: the later sees what the other wrote."""
+"""Two erasures of one person, each from a feed of its own, follow one another: the later sees what the other wrote.
+
+So do an erasure and whoever has a message sent to the person, who holds the row FOR KEY SHARE (preferences.store.keep):
+the record and its place in the queue are there for all of the statements that follow, or for none.
+"""
+
+AWAIT_ESCALATIONS = text("SELECT FROM escalations WHERE user_id = :user_id FOR KEY SHARE")  # ix_escalations_user_id
+AWAIT_DIGESTS = text("SELECT FROM digests WHERE user_id = :user_id FOR KEY SHARE")  # uq_digests_user_id_until
+"""Whoever goes on with one holds it FOR UPDATE, and then keeps the person: he is waited for before `HOLD`, else the two
+wait for each other. Nobody begins to go on with it after this, and what is put into a digest is not kept waiting.
+"""
 
 TAKE_OVER = text("""
     UPDATE notifications SET user_id = :user_id
@@ -108,13 +118,13 @@ Also what was said by a link before the account was known: it has the message, w
 """
 
 STEPS = {
+    "escalations": FORGET_ESCALATIONS,
+    "digests": FORGET_DIGESTS,
     **_empty(OF_USER),
     "user_preferences": FORGET_CHOICES,
     "push_subscriptions": FORGET_DEVICES,
     "webhook_endpoints": FORGET_ENDPOINTS,
     "throttle_uses": FORGET_ROOM,
-    "escalations": FORGET_ESCALATIONS,
-    "digests": FORGET_DIGESTS,
     "consents": KEEP_CONSENTS_ALONE,
 }
 STEPS_OF_MESSAGES = _empty(OF_KEYS)
@@ -125,13 +135,13 @@ async def hold_known(connection: AsyncConnection, user_id: UUID) -> bool:
 
     By the unique index on user_preferences.user_id.
     """
-    return (await connection.execute(HOLD, {"user_id": user_id})).scalar_one_or_none() is not None
+    return await _hold(connection, user_id) is not None
 
 
 async def erase(connection: AsyncConnection, user_id: UUID, now: datetime) -> dict[str, int]:
     """Empty or delete all that tells of a person; how many rows of each table that were."""
     counts: dict[str, int] = {}
-    await connection.execute(HOLD, {"user_id": user_id})
+    await _hold(connection, user_id)
     await connection.execute(TAKE_OVER, {"user_id": user_id})
     for table, statement in STEPS.items():
         values = {"user_id": user_id, "now": now}
@@ -146,3 +156,10 @@ async def erase_messages(connection: AsyncConnection, user_id: UUID, keys: Seque
     values = {"user_id": user_id, "keys": list(keys), "now": now}
     for statement in STEPS_OF_MESSAGES.values():
         await connection.execute(statement, {name: values[name] for name in statement.compile().params})
+
+
+async def _hold(connection: AsyncConnection, user_id: UUID) -> str | None:
+    """The address of a person of whom nothing is written from now on until the end."""
+    for statement in (AWAIT_ESCALATIONS, AWAIT_DIGESTS):
+        await connection.execute(statement, {"user_id": user_id})
+    return (await connection.execute(HOLD, {"user_id": user_id})).scalar_one_or_none()

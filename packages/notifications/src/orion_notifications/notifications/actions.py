@@ -62,8 +62,10 @@ class Accepted:
     """Of a new one."""
 
 
-async def consider(connection: AsyncConnection, desk: Desk, order: Order, now: datetime) -> Considered:
-    """What would become of an order, and why; changes nothing.
+async def consider(
+    connection: AsyncConnection, desk: Desk, order: Order, now: datetime, *, keep: bool = False
+) -> Considered:
+    """What would become of an order, and why; changes nothing. With `keep` its user is not erased until the end.
 
     Raises UnknownTemplateError, MisfitVariablesError and ExpiredOrderError.
     """
@@ -72,7 +74,7 @@ async def consider(connection: AsyncConnection, desk: Desk, order: Order, now: d
     template = None if order.template is None else await published(connection, order.template, order.channel)
     if template is not None and (names := misfits(template.variables, order.variables)):
         raise MisfitVariablesError(f"template {order.template}: missing or unknown: {', '.join(sorted(names))}")
-    contact = Contact() if order.user_id is None else await contact_of(connection, order.user_id)
+    contact = Contact() if order.user_id is None else await contact_of(connection, order.user_id, keep=keep)
     draft = draft_of(order, template, contact)
     bans = () if draft.recipient is None else await _bans(connection, desk, draft.channel, draft.recipient)
     throttle = None
@@ -93,7 +95,7 @@ async def accept(transaction: Transaction, desk: Desk, order: Order, now: dateti
     """
     connection = transaction.connection
     try:
-        considered = await consider(connection, desk, order, now)
+        considered = await consider(connection, desk, order, now, keep=True)
     except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError):
         known = None if order.key is None else await store.find_key(connection, order.key)
         if known is None:

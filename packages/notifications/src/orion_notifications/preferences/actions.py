@@ -97,9 +97,13 @@ async def choose(connection: AsyncConnection, user_id: UUID, columns: dict[str, 
         await store.set_choices(connection, user_id, columns | {name: _time(columns[name]) for name in times})
 
 
-async def contact(connection: AsyncConnection, user_id: UUID) -> Contact:
-    """What is known of a user; of an unknown one nothing, and nothing is switched off."""
-    row = await store.find(connection, user_id)
+async def contact(connection: AsyncConnection, user_id: UUID, *, keep: bool = False) -> Contact:
+    """What is known of a user; of an unknown one nothing, and nothing is switched off.
+
+    With `keep` he is not erased until the transaction ends: an erasure sees what is written of him meanwhile, or this
+    waits for it and knows nothing any more.
+    """
+    row = await (store.keep if keep else store.find)(connection, user_id)
     return Contact() if row is None else contact_in(row)
 
 

@@ -63,8 +63,14 @@ async def set_choices(connection: AsyncConnection, user_id: UUID, switches: dict
 
 
 async def find(connection: AsyncConnection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
-    """The row of a user."""
+    """The row of a user; nobody else changes it until the end, when locked. Messages are taken meanwhile (`keep`)."""
     statement = select(PREFERENCES).where(PREFERENCES.c.user_id == user_id)
     if lock:
-        statement = statement.with_for_update()
+        statement = statement.with_for_update(key_share=True)  # FOR NO KEY UPDATE
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def keep(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
+    """The row of a user, who is not erased until the end: erasures hold it FOR UPDATE, which this waits for."""
+    statement = select(PREFERENCES).where(PREFERENCES.c.user_id == user_id).with_for_update(read=True, key_share=True)
     return (await connection.execute(statement)).mappings().one_or_none()
