@@ -21,10 +21,13 @@ from orion_notifications.escalations import actions as escalations
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications import store
 from orion_notifications.notifications.actions import (
+    LONGEST_AHEAD,
+    TOO_FAR_AHEAD,
+    UNFIT,
     Accepted,
-    ExpiredOrderError,
     MisfitVariablesError,
     Order,
+    TooFarAheadError,
     accept,
     consider,
 )
@@ -81,7 +84,7 @@ async def send(database: Database, desk: Desk, message: Message, caller: str, no
     try:
         async with database.transaction() as transaction:
             return await _send(transaction, desk, message, caller, now)
-    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
+    except UNFIT as error:
         raise _unfit(error) from None
 
 
@@ -97,7 +100,7 @@ async def send_many(database: Database, desk: Desk, messages: list[Message], cal
                     if order.key is None or await store.find_key(transaction.connection, order.key) is None:
                         await consider(transaction.connection, desk, order, now)
                 item = BulkItem(index=index, sent=await _send(transaction, desk, message, caller, now))
-            except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
+            except UNFIT as error:
                 problem = _unfit(error)
                 item = BulkItem(index=index, refused=Refused(code=problem.errors[0].code, detail=str(error)))
             items.append(item)
@@ -132,7 +135,7 @@ async def send_next(
     order = next(each for each in orders if each.channel.name == channel)
     try:
         return (await accept(transaction, desk, order, now)).id
-    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
+    except UNFIT as error:
         log.warning("escalation.ended", reason=type(error).__name__)
         return None
 
@@ -146,7 +149,7 @@ async def simulate(database: Database, desk: Desk, message: Message, caller: str
                 considered = await consider(connection, desk, order, now)
                 judgement = JudgementShape.of(considered.judgement, now, "simulation")
                 simulated.append(SimulatedShape(channel=order.channel.name, judgement=judgement))  # pyright: ignore[reportArgumentType]
-    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
+    except UNFIT as error:
         raise _unfit(error) from None
     return SimulationShape(simulated=simulated)
 
@@ -218,6 +221,8 @@ async def put_off(database: Database, desk: Desk, notification_id: UUID, at: dat
     """
     async with database.transaction() as transaction:
         row = await _found(transaction.connection, notification_id)
+        if at > now + LONGEST_AHEAD:
+            raise invalid_field("/scheduled_at", "too_far_ahead", TOO_FAR_AHEAD)
         if row["expires_at"] is not None and at >= row["expires_at"]:
             raise invalid_field("/scheduled_at", "expires_before", f"It expires at {row['expires_at'].isoformat()}.")
         if not await reschedule(transaction, notification_id, max(at, now)):
@@ -283,6 +288,8 @@ def _unfit(error: Exception) -> Problem:
             return invalid_field("/template", "unknown_template", str(error))
         case MisfitVariablesError():
             return invalid_field("/variables", "misfit_variables", str(error))
+        case TooFarAheadError():
+            return invalid_field("/scheduled_at", "too_far_ahead", str(error))
         case _:
             return invalid_field("/expires_at", "expired", str(error))
 
