@@ -1,6 +1,6 @@
 """What somebody wants, said signed in or by a link: heeded by what waits, written down, and never by opening a link."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -339,13 +339,22 @@ async def test_choices_of_user_are_heeded_by_what_waits(
 ) -> None:
     ada = await auth.register()
     async with caller("operator") as operator:
-        body = message(ada, scheduled_at="2099-01-01T00:00:00Z")
+        body = message(ada, scheduled_at=(clock() + timedelta(days=30)).isoformat())
         assert (await operator.post("/notifications", json=body)).status_code == 202
     off = {"email": False, "sms": True, "push": True, "in_app": True, "changed_at": clock()}
     await user.bring(NotificationPreferencesChanged.model_validate({"user_id": ada, **off}))
     assert await query("SELECT status::text, error_code FROM notifications WHERE channel = 'EMAIL'") == [
         ("REJECTED", "switched_off")
     ]
+
+
+@pytest.mark.parametrize("ends", ["2020-01-01T00:00:00Z", "2030-01-01T00:00:00", 4102444800, "soon"])
+async def test_a_suppression_ends_at_a_moment_to_come(caller: "Callers", query: "Query", ends: object) -> None:
+    async with caller("operator") as operator:
+        address = {"channel": "EMAIL", "recipient": "bob@example.com"}
+        refused = await operator.post("/suppressions", json=address | {"expires_at": ends})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "/expires_at")
+    assert await query("SELECT count(*) FROM suppressions") == [(0,)]
 
 
 @pytest.mark.parametrize("permission", ["suppression:read", "notification:send"])

@@ -101,6 +101,8 @@ async def test_who_lacks_the_permission_sends_nothing(caller: "Callers", query: 
         ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
         ({"scheduled_at": "2030-01-02T00:00:00Z", "expires_at": "2030-01-01T00:00:00Z"}, ""),
         ({"scheduled_at": "tomorrow"}, "/scheduled_at"),
+        ({"scheduled_at": "2999-01-01T00:00:00Z"}, "/scheduled_at"),
+        ({"scheduled_at": "9999-12-31T00:00:00Z", "local_time": "09:00"}, "/scheduled_at"),
         ({"variables": {"x": 10**400}}, "/variables"),
         ({"variables": {"x": {"y": [2**64]}}}, "/variables"),
         ({"variables": {"x": "x" * 256_001}}, "/variables"),
@@ -247,6 +249,9 @@ async def test_what_waits_can_be_cancelled_and_put_off_but_not_what_has_left(
         (sent,) = (await operator.post(PATH, json=message(scheduled_at=later.isoformat()))).json()["notifications"]
         assert sent["outcome"] == "DEFER"
         url = f"{PATH}/{sent['id']}"
+        for far in ("9999-12-31T00:00:00Z", (clock() + timedelta(days=367)).isoformat()):
+            refused = await operator.put(f"{url}/schedule", json={"scheduled_at": far})
+            assert refused.json()["errors"][0]["field"] == "/scheduled_at"
         moved = await operator.put(f"{url}/schedule", json={"scheduled_at": much_later.isoformat()})
         assert datetime.fromisoformat(moved.json()["next_attempt_at"]) == much_later
         assert await query("SELECT due_at FROM notification_queue") == [(much_later,)]

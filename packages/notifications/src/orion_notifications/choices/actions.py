@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from orion_core.database import Database, Transaction
+from orion_core.errors import invalid_field
 from orion_core.tables import IpAddress
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
@@ -182,7 +183,9 @@ async def suppress_by_hand(
     expires_at: datetime | None,
     now: datetime,
 ) -> None:
-    """Have an address written to no more."""
+    """Have an address written to no more; a 422 Problem when that would be over already."""
+    if expires_at is not None and expires_at <= now:
+        raise invalid_field("/expires_at", "in_the_past", "it ends at a moment to come, or never")
     async with database.transaction() as transaction:
         await suppress(
             transaction.connection,

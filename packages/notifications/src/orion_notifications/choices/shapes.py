@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from orion_contracts.types import TimeZone
-from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.http.shapes import Moment, RequestShape, ResponseShape
 from orion_core.tables import IpAddress
 from orion_notifications.kinds import ALWAYS_ON
 from orion_notifications.notifications.shapes import CategoryLabel, ChannelLabel, Label, LocalTime, TypeName, label
@@ -126,7 +126,7 @@ class NewSuppression(Address):
     """An address that is not to be written to; of one category, or of any without it."""
 
     category: CategoryLabel | None = None
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 class SuppressionShape(ResponseShape):

@@ -1,7 +1,7 @@
 """Having messages sent: considered, decided, recorded and queued in one transaction."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,11 +26,15 @@ from orion_notifications.templates.rules import misfits
 from orion_notifications.throttles.actions import take_room, throttle_of
 
 __all__ = [
+    "LONGEST_AHEAD",
+    "TOO_FAR_AHEAD",
+    "UNFIT",
     "Accepted",
     "Desk",
     "ExpiredOrderError",
     "MisfitVariablesError",
     "Order",
+    "TooFarAheadError",
     "accept",
     "consider",
     "queue_message",
@@ -38,6 +42,9 @@ __all__ = [
     "reconsider",
 ]
 
+LONGEST_AHEAD = timedelta(days=366)
+"""A month of messages is dropped when none of them waits: one for the year 9999 would keep its own for ever."""
+TOO_FAR_AHEAD = "it is to be sent within a year"
 MOST_RACES = 100
 """Others may take the last room of a throttle between looking and taking; then it is decided anew."""
 
@@ -50,6 +57,14 @@ class MisfitVariablesError(ValueError):
 
 class ExpiredOrderError(ValueError):
     """It was to be sent by a moment that is over."""
+
+
+class TooFarAheadError(ValueError):
+    """It is to be sent at a moment that is too far away."""
+
+
+UNFIT = (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError, TooFarAheadError)
+"""Why an order is not taken."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +82,10 @@ async def consider(
 ) -> Considered:
     """What would become of an order, and why; changes nothing. With `keep` its user is not erased until the end.
 
-    Raises UnknownTemplateError, MisfitVariablesError and ExpiredOrderError.
+    Raises what is UNFIT.
     """
+    if order.scheduled_at is not None and order.scheduled_at > now + LONGEST_AHEAD:
+        raise TooFarAheadError(TOO_FAR_AHEAD)
     if order.expires_at is not None and order.expires_at <= now:
         raise ExpiredOrderError(f"it was to be sent before {order.expires_at.isoformat()}")
     template = None if order.template is None else await published(connection, order.template, order.channel)

@@ -22,10 +22,13 @@ from orion_notifications.escalations import actions as escalations
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications import store
 from orion_notifications.notifications.actions import (
+    LONGEST_AHEAD,
+    TOO_FAR_AHEAD,
+    UNFIT,
     Accepted,
-    ExpiredOrderError,
     MisfitVariablesError,
     Order,
+    TooFarAheadError,
     accept,
     consider,
 )
@@ -162,7 +165,7 @@ async def send_next(
     order = next(each for each in orders if each.channel.name == channel)
     try:
         return (await accept(transaction, desk, order, now)).id
-    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
+    except UNFIT as error:
         log.warning("escalation.ended", reason=type(error).__name__)
         return None
 
@@ -249,6 +252,8 @@ async def put_off(database: Database, desk: Desk, notification_id: UUID, at: dat
     """
     async with database.transaction() as transaction:
         row = await _found(transaction.connection, notification_id)
+        if at > now + LONGEST_AHEAD:
+            raise invalid_field("/scheduled_at", "too_far_ahead", TOO_FAR_AHEAD)
         if row["expires_at"] is not None and at >= row["expires_at"]:
             raise invalid_field("/scheduled_at", "expires_before", f"It expires at {row['expires_at'].isoformat()}.")
         if not await reschedule(transaction, notification_id, max(at, now)):
@@ -317,6 +322,8 @@ def _unfit(error: Exception) -> Problem:
             return Problem(422, "invalid_fields", "Invalid fields", detail, errors=error.faults)
         case MisfitVariablesError():
             return invalid_field("/variables", "misfit_variables", str(error))
+        case TooFarAheadError():
+            return invalid_field("/scheduled_at", "too_far_ahead", str(error))
         case _:
             return invalid_field("/expires_at", "expired", str(error))
 
