@@ -5,6 +5,9 @@ from alembic import op
 revision = "0016_decisions"
 down_revision = "0015_template_parts"
 phase = "pre"
+accepted = {
+    "locks-several-tables": "each column is a change of the catalogue alone, and nothing takes both tables' locks in turn"
+}
 
 
 def upgrade() -> None:

@@ -67,7 +67,7 @@ class UnfitValuesError(ValueError):
         self.faults = faults
 
 
-UNFIT = (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError, UnfitValuesError)
+UNFIT_HERE = (*UNFIT, UnfitValuesError)
 
 
 def orders_of(message: Message, caller: str) -> Iterator[Order]:
@@ -101,7 +101,7 @@ async def send(database: Database, desk: Desk, message: Message, caller: str, no
     try:
         async with database.transaction() as transaction:
             return await _send(transaction, desk, message, caller, now)
-    except UNFIT as error:
+    except UNFIT_HERE as error:
         raise _unfit(error) from None
 
 
@@ -117,7 +117,7 @@ async def send_many(database: Database, desk: Desk, messages: list[Message], cal
                     if order.key is None or await store.find_key(transaction.connection, order.key) is None:
                         _check_values(await consider(transaction.connection, desk, order, now))
                 item = BulkItem(index=index, sent=await _send(transaction, desk, message, caller, now))
-            except UNFIT as error:
+            except UNFIT_HERE as error:
                 problem = _unfit(error)
                 item = BulkItem(index=index, refused=Refused(code=problem.errors[0].code, detail=str(error)))
             items.append(item)
@@ -165,7 +165,7 @@ async def send_next(
     order = next(each for each in orders if each.channel.name == channel)
     try:
         return (await accept(transaction, desk, order, now)).id
-    except UNFIT as error:
+    except UNFIT_HERE as error:
         log.warning("escalation.ended", reason=type(error).__name__)
         return None
 
@@ -180,7 +180,7 @@ async def simulate(database: Database, desk: Desk, message: Message, caller: str
                 _check_values(considered)
                 judgement = JudgementShape.of(considered.judgement, now, "simulation")
                 simulated.append(SimulatedShape(channel=order.channel.name, judgement=judgement))  # pyright: ignore[reportArgumentType]
-    except UNFIT as error:
+    except UNFIT_HERE as error:
         raise _unfit(error) from None
     return SimulationShape(simulated=simulated)
 
