@@ -45,6 +45,13 @@ async def test_what_comes_in_a_window_becomes_one_mail_however_many_close_it(
     assert mail[1] == "5 Nachrichten für Sie"
     assert mail[2].count("- <b>") == 5
     assert mail[3].count("<li>&lt;b&gt;") == 5
+    assert (
+        await query(
+            "SELECT n.type FROM digest_items i JOIN notifications n ON n.id = notification_id WHERE n.id = :id",
+            id=mail[0],
+        )
+        == []
+    ), "a digest is told of in no other"
     fates = "SELECT status::text, error_code, count(*) FROM notifications WHERE type = 'chat.message' GROUP BY 1, 2"
     assert sorted(await query(fates)) == [("CANCELLED", "digested", 5), ("QUEUED", None, 2)]
     orphans = """SELECT count(*) FROM notifications n WHERE n.status = 'QUEUED'

@@ -18,6 +18,8 @@ MORE = {
     "fr": "et {count} de plus",
     "ja": "ほか {count} 件",
 }
+OF_DIGESTS = "digest"
+"""The type of their mails."""
 MOST_LINES = 200
 LONGEST_LINE = 300
 

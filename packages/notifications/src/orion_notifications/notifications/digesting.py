@@ -14,7 +14,7 @@ from orion_core.database import Database
 from orion_notifications.delivery.actions import withdraw
 from orion_notifications.desk import Desk
 from orion_notifications.digests import actions as digests
-from orion_notifications.digests.rules import MOST_LINES, Item, as_html, as_text, lines, subject
+from orion_notifications.digests.rules import MOST_LINES, OF_DIGESTS, Item, as_html, as_text, lines, subject
 from orion_notifications.kinds import Category, Channel
 from orion_notifications.notifications import store
 from orion_notifications.notifications.actions import Order, accept
@@ -43,7 +43,7 @@ async def close_one(database: Database, desk: Desk, library: Library, now: datet
             contact = await contact_of(connection, digest["user_id"])
             order = Order(
                 key=f"digest:{digest['id']}",
-                type="digest",
+                type=OF_DIGESTS,
                 template=None,
                 channel=Channel.EMAIL,
                 user_id=digest["user_id"],
