@@ -1,18 +1,20 @@
 """Digests: exactly one for each window of a user, and nothing that was for one is lost."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import pytest
 from packages.notifications.tests.notifications.test_sending import at, message
 
 from orion_core.database import Database
 from orion_core.testing import MovableClock
-from orion_notifications.digests.rules import Item, as_html, subject
-from orion_notifications.notifications.digesting import close_one
+from orion_notifications.digests.rules import LONGEST_LINE, MOST_LINES, Item, as_html, as_text, lines, subject
+from orion_notifications.notifications.digesting import close_digests, close_one
 from orion_notifications.templates.actions import Library
 
 if TYPE_CHECKING:
-    from packages.notifications.tests.conftest import AuthFeed, Callers, Query
+    from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until
 
     from orion_notifications.notifications.actions import Desk
 
@@ -43,6 +45,13 @@ async def test_what_comes_in_a_window_becomes_one_mail_however_many_close_it(
     assert mail[1] == "5 Nachrichten für Sie"
     assert mail[2].count("- <b>") == 5
     assert mail[3].count("<li>&lt;b&gt;") == 5
+    assert (
+        await query(
+            "SELECT n.type FROM digest_items i JOIN notifications n ON n.id = notification_id WHERE n.id = :id",
+            id=mail[0],
+        )
+        == []
+    ), "a digest is told of in no other"
     fates = "SELECT status::text, error_code, count(*) FROM notifications WHERE type = 'chat.message' GROUP BY 1, 2"
     assert sorted(await query(fates)) == [("CANCELLED", "digested", 5), ("QUEUED", None, 2)]
     orphans = """SELECT count(*) FROM notifications n WHERE n.status = 'QUEUED'
@@ -96,7 +105,49 @@ async def test_what_was_switched_off_meanwhile_is_not_told_of_under_another_cate
     assert await query(last) == [("REJECTED", "suppressed")]
 
 
+async def test_one_that_cannot_be_made_is_put_off_and_stops_no_other(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock,
+    until: "Until", monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    ada, eve = await auth.register(), await auth.register("eve@example.com")
+    at(clock, "2026-11-27T12:00:00+00:00")
+    for user_id in (ada, eve):
+        async with caller(user_id) as http, caller("operator") as operator:
+            await http.patch("/me/preferences", json={"digests": {"SOCIAL": "DAILY"}, "digest_at": "18:00"})
+            text = "broken" if user_id == ada else "whole"
+            await operator.post("/notifications", json=message(user_id, **SOCIAL, content={"text": text}))
+    clock.advance(hours=5, minutes=1)
+
+    def said(told: Sequence[str]) -> str:
+        if "broken" in told:
+            raise RuntimeError("it cannot be made")
+        return as_text(told)
+
+    async def are_made() -> bool:
+        return await query("SELECT user_id FROM notifications WHERE type = 'digest'") == [(eve,)]
+
+    monkeypatch.setattr("orion_notifications.notifications.digesting.as_text", said)
+    stop = asyncio.Event()
+    closing = asyncio.create_task(close_digests(database, desk, clock, stop))
+    await until(are_made)
+    stop.set()
+    await closing
+    waiting = "SELECT user_id, until - :now = interval '5 min' FROM digests WHERE closed_at IS NULL AND user_id = :ada"
+    assert await query(waiting, now=clock(), ada=ada) == [(ada, True)]
+    monkeypatch.undo()
+    clock.advance(minutes=6)
+    assert await close_one(database, desk, Library(database), clock())
+    assert await query("SELECT count(*) FROM notifications WHERE type = 'digest'") == [(2,)]
+
+
+def test_a_long_digest_says_how_many_more_there_are() -> None:
+    told = lines([Item("x" * 1000, "")] * 1000, "de", 5000)
+    assert (len(told), told[-1]) == (MOST_LINES + 1, "und 4800 weitere")
+    assert max(len(as_text(told)), len(as_html(told))) < (MOST_LINES + 1) * (LONGEST_LINE + 20)
+    assert len(lines([Item("x", "")] * MOST_LINES, "de", MOST_LINES)) == MOST_LINES
+
+
 def test_words() -> None:
     assert subject("fr-CH", 2) == "2 messages pour vous"
     assert subject("xx", 2) == "2 messages for you"
-    assert as_html([Item("", "\n <i>a</i>\nb")]) == "<ul><li>&lt;i&gt;a&lt;/i&gt;</li></ul>"
+    assert as_html(lines([Item("", "\n <i>a</i>\nb")], "en", 1)) == "<ul><li>&lt;i&gt;a&lt;/i&gt;</li></ul>"

@@ -8,7 +8,7 @@ from packages.notifications.tests.notifications.test_sending import message
 
 from orion_core.database import Database
 from orion_core.testing import MovableClock
-from orion_notifications.escalations.actions import Escalating, go_on
+from orion_notifications.escalations.actions import Escalating, PutOffError, go_on
 from orion_notifications.escalations.rules import EscalationRule, Move, Standing, step
 from orion_notifications.notifications.sending import send_next
 
@@ -59,6 +59,31 @@ def test_what_was_taken_back_is_told_by_no_other_way(rule: EscalationRule) -> No
 def test_what_a_digest_tells_of_has_arrived(rule: EscalationRule, told: datetime, move: Move) -> None:
     digested = Standing("CANCELLED", told, error_code="digested")
     assert step(rule, digested, is_seen=False, has_next=True, after=AFTER, now=NOON).move is move
+
+
+async def test_one_that_cannot_go_on_is_put_off_and_stops_no_other(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+    body = message(ada, channels=["IN_APP", "EMAIL"], rule="FIRST")
+
+    async def send(*args: Any) -> Any:
+        return await send_next(desk, *args)
+
+    escalating = Escalating(desk.keyring, send)
+    async with caller("operator") as operator:
+        for _ in range(2):
+            assert (await operator.post("/notifications", json=body)).status_code == 202
+            clock.advance(seconds=1)
+    await query(
+        "UPDATE escalations SET sealed_message = '\\x00' WHERE id = (SELECT min(id::text)::uuid FROM escalations)"
+    )
+    clock.advance(seconds=10)
+    with pytest.raises(PutOffError):
+        await go_on(database, escalating, clock())
+    assert await go_on(database, escalating, clock())
+    looks = "SELECT round(extract(epoch FROM next_look_at - :now)) FROM escalations ORDER BY id"
+    assert await query(looks, now=clock()) == [(300,), (5,)]
 
 
 async def test_it_goes_on_until_it_is_seen_and_keeps_no_secret_then(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time
 from enum import Enum, auto
 from typing import Any
 
+from orion_notifications.digests.rules import OF_DIGESTS
 from orion_notifications.kinds import ALWAYS_ON, Category, Channel, Priority
 from orion_notifications.preferences.rules import Contact, Frequency, choice
 from orion_notifications.quiet_hours.rules import next_local, wait, zone_named
@@ -246,6 +247,7 @@ def _digest(path: _Path) -> Judgement | None:
         return None
     until = digest_end(contact, frequency, path.moment)
     is_pressing = draft.category in ALWAYS_ON or draft.priority in (Priority.HIGH, Priority.URGENT)
+    is_pressing = is_pressing or draft.type == OF_DIGESTS  # or each would wait for the next
     if is_pressing or draft.has_secrets or (draft.expires_at is not None and draft.expires_at <= until):
         path.add(Step.DIGEST, Verdict.PASS, "by_itself", frequency=frequency.name)
         return None

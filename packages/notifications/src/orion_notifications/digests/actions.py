@@ -1,16 +1,23 @@
 """What can be done with digests."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.database import Database, Transaction
 from orion_notifications.digests import store
 
 GOES_ALONE_AFTER = timedelta(hours=1)
 """A message that no digest has taken by then goes out by itself: better once more than not at all."""
+PUT_OFF = timedelta(minutes=5)
+
+
+class PutOffError(Exception):
+    """A digest could not be closed; it is tried again later."""
 
 
 async def put_into_digest(connection: AsyncConnection, user_id: UUID, until: datetime, notification_id: UUID) -> bool:
@@ -22,9 +29,23 @@ async def put_into_digest(connection: AsyncConnection, user_id: UUID, until: dat
     return True
 
 
-async def due_digest(connection: AsyncConnection, now: datetime) -> RowMapping | None:
-    """One whose window is over; nobody else gets it until the transaction ends."""
-    return await store.due(connection, now)
+@asynccontextmanager
+async def due_digest(database: Database, now: datetime) -> AsyncGenerator[tuple[Transaction, RowMapping | None]]:
+    """One whose window is over; nobody else gets it until the end of the block.
+
+    If that fails the digest is put off, and PutOffError raised: it comes first, and would stop all others.
+    """
+    digest: RowMapping | None = None
+    try:
+        async with database.transaction() as transaction:
+            digest = await store.due(transaction.connection, now)
+            yield transaction, digest
+    except Exception as error:
+        if digest is None:
+            raise
+        async with database.autocommit() as connection:
+            await store.put_off(connection, digest["id"], now + PUT_OFF)
+        raise PutOffError(f"digest {digest['id']}") from error
 
 
 async def items_of(connection: AsyncConnection, digest_id: UUID) -> Sequence[RowMapping]:

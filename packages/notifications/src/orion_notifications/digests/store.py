@@ -31,6 +31,9 @@ WHERE i.digest_id = :digest_id AND n.status = 'QUEUED' AND n.attempts = 0
 ORDER BY n.id
 """)
 
+# By pk_digests.
+PUT_OFF = text("UPDATE digests SET until = :until WHERE id = :digest_id AND closed_at IS NULL")
+
 CLOSE = text("UPDATE digests SET closed_at = :now WHERE id = :digest_id")
 
 
@@ -52,6 +55,11 @@ async def due(connection: AsyncConnection, now: datetime) -> RowMapping | None:
 async def items(connection: AsyncConnection, digest_id: UUID) -> Sequence[RowMapping]:
     """What is to be told of and has not left by itself."""
     return (await connection.execute(ITEMS, {"digest_id": digest_id})).mappings().all()
+
+
+async def put_off(connection: AsyncConnection, digest_id: UUID, until: datetime) -> None:
+    """Have its turn come later."""
+    await connection.execute(PUT_OFF, {"digest_id": digest_id, "until": until})
 
 
 async def close(connection: AsyncConnection, digest_id: UUID, now: datetime) -> None:

@@ -1,12 +1,14 @@
 """What can be done with escalations."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Database, Transaction
@@ -17,6 +19,11 @@ from orion_notifications.escalations.rules import LOOK_AGAIN, EscalationRule, Mo
 
 SendNext = Callable[[Transaction, Mapping[str, Any], str, str, datetime], Awaitable[UUID | None]]
 """Sends the message of a request, on behalf of a caller, through one channel of it; None when it cannot any more."""
+PUT_OFF = timedelta(minutes=5)
+
+
+class PutOffError(Exception):
+    """An escalation could not go on; it is tried again later."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,28 @@ async def begin(
     return escalation_id
 
 
+@asynccontextmanager
+async def _due(database: Database, now: datetime) -> AsyncGenerator[tuple[Transaction, RowMapping | None]]:
+    """One that is due; if what is done with it fails it is put off, since it comes first and would stop all others."""
+    row: RowMapping | None = None
+    try:
+        async with database.transaction() as transaction:
+            row = await store.due(transaction.connection, now)
+            yield transaction, row
+    except Exception as error:
+        if row is None:
+            raise
+        async with database.autocommit() as connection:
+            await store.change(connection, row["id"], {"next_look_at": now + PUT_OFF})
+        raise PutOffError(f"escalation {row['id']}") from error
+
+
 async def go_on(database: Database, escalating: Escalating, now: datetime) -> bool:
-    """Look at one that is due, and try its next channel if it has come to that; False when none is due."""
-    async with database.transaction() as transaction:
-        row = await store.due(transaction.connection, now)
+    """Look at one that is due, and try its next channel if it has come to that; False when none is due.
+
+    Raises PutOffError.
+    """
+    async with _due(database, now) as (transaction, row):
         if row is None:
             return False
         sealed = place("escalations", "sealed_message", row["id"])

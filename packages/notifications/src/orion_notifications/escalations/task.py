@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.background import pause
 from orion_core.clock import Clock
 from orion_core.database import Database
-from orion_notifications.escalations.actions import Escalating, go_on
+from orion_notifications.escalations.actions import Escalating, PutOffError, go_on
 
 POLL_SECONDS = 1.0
 
@@ -21,6 +21,9 @@ async def escalate(database: Database, escalating: Escalating, clock: Clock, sto
         try:
             if await go_on(database, escalating, clock()):
                 continue
+        except PutOffError:
+            log.exception("escalation.put_off")
+            continue
         except (SQLAlchemyError, OSError) as error:
             log.warning("escalations.unreachable", reason=type(error).__name__)
         await pause(stop, POLL_SECONDS)

@@ -113,7 +113,7 @@ async def accept(transaction: Transaction, desk: Desk, order: Order, now: dateti
     connection = transaction.connection
     try:
         considered = await consider(connection, desk, order, now, keep=True)
-    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError):
+    except UNFIT:
         known = None if order.key is None else await store.find_key(connection, order.key)
         if known is None:
             raise

@@ -17,7 +17,7 @@ from orion_notifications.decisions.shapes import kept, with_one_more
 from orion_notifications.delivery.actions import withdraw
 from orion_notifications.desk import Desk
 from orion_notifications.digests import actions as digests
-from orion_notifications.digests.rules import Item, as_html, as_text, subject
+from orion_notifications.digests.rules import MOST_LINES, OF_DIGESTS, Item, as_html, as_text, lines, subject
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications import store
 from orion_notifications.notifications.actions import Order, accept
@@ -36,13 +36,12 @@ log = structlog.get_logger()
 
 
 async def close_one(database: Database, desk: Desk, library: Library, now: datetime) -> bool:
-    """Make the mail of one digest whose window is over; False when there is none.
+    """Make the mail of one digest whose window is over; False when there is none. Raises PutOffError.
 
     What a worker has in hand, since it went by itself, is left out, and so is what its user wants no more.
     """
-    async with database.transaction() as transaction:
+    async with digests.due_digest(database, now) as (transaction, digest):
         connection = transaction.connection
-        digest = await digests.due_digest(connection, now)
         if digest is None:
             return False
         found = await digests.items_of(connection, digest["id"])
@@ -52,7 +51,7 @@ async def close_one(database: Database, desk: Desk, library: Library, now: datet
         if taken:
             order = Order(
                 key=f"digest:{digest['id']}",
-                type="digest",
+                type=OF_DIGESTS,
                 template=None,
                 channel=Channel.EMAIL,
                 user_id=digest["user_id"],
@@ -98,8 +97,9 @@ async def _still_wanted(
 
 
 async def _content(library: Library, rows: Sequence[RowMapping], locale: str) -> Content:
-    items = [await _item(library, row) for row in rows]
-    return Content(subject(locale, len(items)), as_text(items), as_html(items))
+    items = [await _item(library, row) for row in rows[:MOST_LINES]]
+    told = lines(items, locale, len(rows))
+    return Content(subject(locale, len(rows)), as_text(told), as_html(told))
 
 
 async def _item(library: Library, row: RowMapping) -> Item:
@@ -122,6 +122,9 @@ async def close_digests(database: Database, desk: Desk, clock: Clock, stop: asyn
         try:
             if await close_one(database, desk, library, clock()):
                 continue
+        except digests.PutOffError:
+            log.exception("digest.put_off")
+            continue
         except (SQLAlchemyError, OSError) as error:
             log.warning("digests.unreachable", reason=type(error).__name__)
         await pause(stop, POLL_SECONDS)
