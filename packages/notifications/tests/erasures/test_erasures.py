@@ -171,8 +171,8 @@ async def test_an_erasure_and_a_digest_that_is_closed_do_not_wait_for_each_other
     order = order_to(ada)
     async with database.transaction() as transaction:
         assert await put_into_digest(transaction.connection, ada, auth.clock(), uuid7())
-    async with database.transaction() as transaction:
-        assert await due_digest(transaction.connection, auth.clock()) is not None
+    async with due_digest(database, auth.clock()) as (transaction, digest):
+        assert digest is not None
         erasing = asyncio.create_task(auth.bring(erased(auth, ada)))
         await until(lambda: is_waiting(database))
         await accept(transaction, desk, order, auth.clock())
