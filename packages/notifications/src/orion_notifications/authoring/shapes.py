@@ -1,7 +1,6 @@
 """Templates as their writers send and see them."""
 
 from datetime import datetime
-from enum import Enum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -9,20 +8,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from orion_core.http.shapes import RequestShape, ResponseShape
 from orion_notifications.authoring.lint import LOCALE
+from orion_notifications.labels import CategoryLabel, ChannelLabel, Label, PriorityLabel, label
 from orion_notifications.rendering.engine import LONGEST_SOURCE
 
-ChannelLabel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
-CategoryLabel = Literal["TRANSACTIONAL", "MARKETING", "SECURITY", "SYSTEM", "ACCOUNT", "SOCIAL"]
-PriorityLabel = Literal["LOW", "NORMAL", "HIGH", "URGENT"]
 KindLabel = Literal["MESSAGE", "LAYOUT", "PARTIAL"]
-
-
-def _label(value: object) -> object:
-    return value.name if isinstance(value, Enum) else value
-
-
-Label = Annotated[str, BeforeValidator(_label)]
-"""An enum goes out by its label, as the database writes it."""
 
 
 def _locale(value: str) -> str:
@@ -186,7 +175,7 @@ class Preview(ResponseShape):
 class FindingShape(ResponseShape):
     """One thing that is wrong. ERROR keeps a version from being published."""
 
-    level: Annotated[Literal["ERROR", "WARNING"], BeforeValidator(_label)]
+    level: Annotated[Literal["ERROR", "WARNING"], BeforeValidator(label)]
     code: str = Field(examples=["unknown_variable", "insecure_link"])
     locale: str | None
     part: str | None = Field(examples=["html"])

@@ -28,7 +28,7 @@ from orion_notifications.choices.shapes import (
 )
 from orion_notifications.components import Claims, Components, Wired
 from orion_notifications.kinds import Category, Channel
-from orion_notifications.notifications.shapes import CategoryLabel
+from orion_notifications.labels import CategoryLabel
 from orion_notifications.preferences.rules import Contact, wants
 
 Token = Annotated[str, Path(max_length=LONGEST_TOKEN, description="From the link in a message.")]

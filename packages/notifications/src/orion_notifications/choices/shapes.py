@@ -10,7 +10,8 @@ from orion_contracts.types import TimeZone
 from orion_core.http.shapes import Moment, RequestShape, ResponseShape
 from orion_core.tables import IpAddress
 from orion_notifications.kinds import ALWAYS_ON
-from orion_notifications.notifications.shapes import CategoryLabel, ChannelLabel, Label, LocalTime, TypeName, label
+from orion_notifications.labels import CategoryLabel, ChannelLabel, Label, TypeName, label
+from orion_notifications.notifications.shapes import LocalTime
 from orion_notifications.preferences.actions import is_zone
 
 FrequencyLabel = Literal["HOURLY", "DAILY", "WEEKLY"]

@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from orion_core.background import first_of
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.sealing import Keyring
@@ -36,7 +37,7 @@ from orion_notifications.delivery.messages import (
     Send,
     admit_all,
 )
-from orion_notifications.delivery.pace import WRITE_SECONDS, Pace, cancel, first_of
+from orion_notifications.delivery.pace import WRITE_SECONDS, Pace, cancel
 from orion_notifications.delivery.prepare import Linking, prepare, unlinked
 from orion_notifications.delivery.rules import AttemptStatus, Failure
 from orion_notifications.kinds import Channel

@@ -50,13 +50,3 @@ async def cancel(*tasks: asyncio.Task[Any]) -> None:
         for task in alive:
             task.cancel()
         await asyncio.wait(alive, timeout=CANCEL_SECONDS)
-
-
-async def first_of(*waiting: Any) -> None:
-    """Return when the first of them is done; the others are cancelled."""
-    tasks = [asyncio.ensure_future(each) for each in waiting]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -1,23 +1,13 @@
 """Bodies of the routes of the inbox."""
 
 from datetime import datetime
-from enum import Enum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import BeforeValidator, StrictBool, model_validator
 
 from orion_core.http.shapes import Moment, RequestShape, ResponseShape
-
-ChannelLabel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
-
-
-def _label(value: object) -> object:
-    """An enum goes out by its label, as the database writes it."""
-    return value.name if isinstance(value, Enum) else value
-
-
-Label = Annotated[str, BeforeValidator(_label)]
+from orion_notifications.labels import ChannelLabel, Label, label
 
 
 class NotificationShape(ResponseShape):
@@ -26,7 +16,7 @@ class NotificationShape(ResponseShape):
     id: UUID
     type: str
     category: Label
-    channel: Annotated[ChannelLabel, BeforeValidator(_label)]
+    channel: Annotated[ChannelLabel, BeforeValidator(label)]
     priority: Label
     status: Label
     locale: str | None

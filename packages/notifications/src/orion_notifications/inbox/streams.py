@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -19,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orion_contracts.claims import AccessClaims
 from orion_core.access_tokens import Refusals
-from orion_core.background import pause
+from orion_core.background import first_of, pause
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.errors import Problem
@@ -113,7 +112,7 @@ class Streams:
             if self._streams and await self._look():
                 await pause(stop, PAUSE_SECONDS)
                 continue
-            await _first(self.bell.wait(POLL_SECONDS, ring), self._joined.wait(), stop.wait())
+            await first_of(self.bell.wait(POLL_SECONDS, ring), self._joined.wait(), stop.wait())
             await pause(stop, PAUSE_SECONDS)
         self._is_over = True
         for stream in self._streams:
@@ -192,12 +191,3 @@ def read_position(last_event_id: str | None) -> datetime | None:
 def _event(name: str, shown: NotificationShape | Counters, moment: datetime | None = None) -> bytes:
     head = b"" if moment is None else f"id: {position(moment)}\n".encode()
     return head + b"event: " + name.encode() + b"\ndata: " + orjson.dumps(shown.model_dump(mode="json")) + b"\n\n"
-
-
-async def _first(*waiting: Any) -> None:
-    tasks = [asyncio.ensure_future(each) for each in waiting]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime, time
-from enum import Enum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -13,20 +12,15 @@ from orion_contracts.types import Locale, Phone
 from orion_core.http.shapes import Moment, RequestShape, ResponseShape
 from orion_notifications.decisions.rules import Judgement
 from orion_notifications.decisions.shapes import decisions_of, in_words, kept
-from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.kinds import Channel
+from orion_notifications.labels import CategoryLabel, ChannelLabel, Label, PriorityLabel, TypeName, label
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.rendering.schemas import value_errors
 from orion_notifications.templates.rules import LONGEST_HTML, LONGEST_SUBJECT, LONGEST_TEXT
 
-ChannelLabel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
-PriorityLabel = Literal["LOW", "NORMAL", "HIGH", "URGENT"]
-CategoryLabel = Literal["TRANSACTIONAL", "MARKETING", "SECURITY", "SYSTEM", "ACCOUNT", "SOCIAL"]
 StatusLabel = Literal[
     "QUEUED", "PROCESSING", "SENT", "DELIVERED", "FAILED", "BOUNCED", "REJECTED", "CANCELLED", "EXPIRED"
 ]
-assert {each.name for each in Channel} == set(ChannelLabel.__args__)
-assert {each.name for each in Priority} == set(PriorityLabel.__args__)
-assert {each.name for each in Category} == set(CategoryLabel.__args__)
 assert {each.name for each in NotificationStatus} == set(StatusLabel.__args__)
 
 EMAIL = re.compile(r"[^\s@<>\"(),:;\\\[\]\x00-\x1f\x7f]{1,64}@[^\s@<>\"(),:;\\\[\]\x00-\x1f\x7f]{1,190}")
@@ -46,15 +40,8 @@ def _one_line(value: str) -> str:
     return value
 
 
-def label(value: object) -> object:
-    """An enum goes out by its label, as the database writes it."""
-    return value.name if isinstance(value, Enum) else value
-
-
-Label = Annotated[str, BeforeValidator(label)]
 Address = Annotated[str, StringConstraints(max_length=255), AfterValidator(_address)]
 Line = Annotated[str, AfterValidator(_one_line)]
-TypeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=100)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=50), AfterValidator(_one_line)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_one_line)]
 LocalTime = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]

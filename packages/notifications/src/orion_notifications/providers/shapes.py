@@ -9,19 +9,17 @@ from pydantic import BeforeValidator, Field
 
 from orion_core.http.etags import etag
 from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_notifications.labels import label
 
-ChannelLabel = Literal["EMAIL", "SMS", "PUSH", "WEBHOOK", "SLACK", "DISCORD"]
+CarriedLabel = Literal["EMAIL", "SMS", "PUSH", "WEBHOOK", "SLACK", "DISCORD"]
+"""Channels that leave this machine: an inbox needs no account."""
 SETTINGS = "What the provider asks for; see docs/channels.md. Secrets are sealed, and shown to nobody again."
-
-
-def _label(value: object) -> object:
-    return getattr(value, "name", value)
 
 
 class NewAccount(RequestShape):
     """An account with somebody who carries messages."""
 
-    channel: ChannelLabel
+    channel: CarriedLabel
     provider: str = Field(pattern=r"^[a-z][a-z0-9_]{0,59}$", examples=["sendgrid"])
     name: str = Field(min_length=1, max_length=100, examples=["SendGrid, Europe"])
     settings: dict[str, Any] = Field(description=SETTINGS, examples=[{"api_key": "…", "sender": "a@example.com"}])
@@ -50,7 +48,7 @@ class AccountShape(ResponseShape):
     """An account, and how it is doing."""
 
     id: UUID
-    channel: Annotated[ChannelLabel, BeforeValidator(_label)]
+    channel: Annotated[CarriedLabel, BeforeValidator(label)]
     provider: str
     name: str
     settings: dict[str, Any] = Field(description="Secrets are shown as •••.")
@@ -58,7 +56,7 @@ class AccountShape(ResponseShape):
     rate_limit: int | None
     rate_limit_seconds: int
     is_enabled: bool
-    health: Annotated[Literal["HEALTHY", "DEGRADED", "DOWN"], BeforeValidator(_label)]
+    health: Annotated[Literal["HEALTHY", "DEGRADED", "DOWN"], BeforeValidator(label)]
     health_changed_at: datetime | None
     callback_path: str | None = Field(
         description="Where the provider tells what became of messages, on this service; null: nowhere."
@@ -75,7 +73,7 @@ class Accounts(ResponseShape):
 class ProviderShape(ResponseShape):
     """A provider that there can be accounts with."""
 
-    channel: ChannelLabel
+    channel: CarriedLabel
     provider: str
     settings_schema: dict[str, Any] = Field(description="JSON Schema of `settings`.")
 

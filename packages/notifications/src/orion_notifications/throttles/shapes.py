@@ -3,21 +3,16 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field
 
 from orion_core.http.shapes import RequestShape, ResponseShape
-
-ChannelLabel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
-
-
-def _label(value: object) -> object:
-    return getattr(value, "name", value)
+from orion_notifications.labels import ChannelLabel, TypeName, label
 
 
 class ThrottleChange(RequestShape):
     """At most so many messages of a type to one user in each window."""
 
-    type: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$", max_length=100)]
+    type: TypeName
     channel: ChannelLabel | None = None
     """By this channel; null: by all together."""
     most: int = Field(ge=1, le=1_000_000)
@@ -31,10 +26,10 @@ class ThrottleShape(ResponseShape):
 
     id: UUID
     type: str
-    channel: Annotated[ChannelLabel | None, BeforeValidator(_label)]
+    channel: Annotated[ChannelLabel | None, BeforeValidator(label)]
     most: int
     window_seconds: int
-    excess: Annotated[str, BeforeValidator(_label)]
+    excess: Annotated[str, BeforeValidator(label)]
 
 
 class ThrottlesShape(ResponseShape):
