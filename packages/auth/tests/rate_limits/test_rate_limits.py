@@ -30,10 +30,8 @@ async def tried(
     auth: "Auth", email: str = ADA, address: str = "192.0.2.1", device: KnownDevice | None = None
 ) -> Taken | Problem:
     database = auth.application.state.components.database
-    try:
-        return await actions.take_login(database, email, ip_address(address), auth.clock(), device=device)
-    except Problem as problem:
-        return problem
+    taken = await actions.take_login(database, email, ip_address(address), auth.clock(), device=device)
+    return taken if isinstance(taken, Taken) else taken.problem
 
 
 def passed(results: list[Taken | Problem]) -> int:
@@ -51,7 +49,6 @@ from datetime import datetime
 from ipaddress import ip_address
 from orion_auth.rate_limits import actions
 from orion_core.database import Database
-from orion_core.errors import Problem
 from orion_core.service import service_role
 
 url, email, address, now, tries = sys.argv[1:]
@@ -60,11 +57,8 @@ async def main():
     database = Database.connect(url, role=service_role("auth"), application="test", pool_size=10)
 
     async def one():
-        try:
-            await actions.take_login(database, email, ip_address(address), datetime.fromisoformat(now))
-        except Problem:
-            return False
-        return True
+        taken = await actions.take_login(database, email, ip_address(address), datetime.fromisoformat(now))
+        return isinstance(taken, actions.Taken)
 
     results = await asyncio.gather(*(one() for _ in range(int(tries))))
     await database.close()
@@ -91,7 +85,9 @@ async def test_of_a_thousand_at_once_from_four_processes_five_pass(auth: "Auth")
         ("login_hourly", "EMAIL"): (5, 5),
         ("login", "IP"): (5, 5),
         ("login_unknown_networks", "EMAIL"): (5, 5),
-    }, "what one limit refuses counts nowhere else, and nothing counts on for ever"
+        ("login_refusal_record", "IP"): (11, 10),
+        ("login_refusal_record", "GLOBAL"): (10, 10),
+    }, "what one limit refuses counts under no other but those of refusals, and nothing counts on for ever"
 
 
 async def test_a_limit_holds_in_every_window_wherever_it_begins(auth: "Auth") -> None:

@@ -74,17 +74,17 @@ async def sign_in(
 
 
 async def _take_limit(gate: Gate, visit: Visit, device: KnownDevice | None) -> Taken:
-    try:
-        return await rate_limits.take_login(
-            gate.database, visit.email or "", visit.bearer.ip_address, visit.now, device=device
+    taken = await rate_limits.take_login(
+        gate.database, visit.email or "", visit.bearer.ip_address, visit.now, device=device
+    )
+    if isinstance(taken, Taken):
+        return taken
+    if taken.is_worth_recording:
+        finding = Finding("BLOCKED", "RATE_LIMITED")
+        await login_attempts.record_alone(
+            gate.database, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
         )
-    except Problem:
-        if await rate_limits.is_worth_recording(gate.database, visit.bearer.ip_address, visit.now):
-            finding = Finding("BLOCKED", "RATE_LIMITED")
-            await login_attempts.record_alone(
-                gate.database, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
-            )
-        raise
+    raise taken.problem
 
 
 async def _raise_hash(gate: Gate, lane: HashingLane, identity: KnownIdentity, password: str) -> None:

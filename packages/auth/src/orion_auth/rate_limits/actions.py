@@ -25,6 +25,7 @@ from orion_auth.rate_limits.rules import (
 )
 from orion_core import metrics
 from orion_core.database import Database, Transaction
+from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState, seconds_until, too_many_requests
 from orion_core.tables import IpAddress
 
@@ -37,12 +38,27 @@ class Taken:
     failures: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A try that was one too many, as whoever made it is told."""
+
+    problem: Problem
+    is_worth_recording: bool
+    """Whether it is written down: a flood of them must not write without end."""
+
+
 async def take_login(
     database: Database, email: str, address: IpAddress, now: datetime, *, device: KnownDevice | None = None
-) -> Taken:
+) -> Taken | Refused:
     """Count a sign-in to this account: from `device`, one that it knows, or else from this network."""
     limits = of_stranger(email, address) if device is None else of_known_device(device, address)
-    state = await _take_all(database, limits, now)
+    refusals = (by_network("login_refusal_record", address), by_all("login_refusal_record"))
+    async with database.autocommit() as connection:
+        rows = await store.take(connection, limits, now, refusals)
+    try:
+        state = _tightest(limits, [row for row in rows if row.step < len(limits)], now)
+    except Problem as problem:
+        return Refused(problem, all(row.has_passed for row in rows if row.step >= len(limits)))
     return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
 
 
@@ -67,13 +83,6 @@ async def give_back(database: Database, taken: Taken) -> None:
     if taken.failures:
         async with database.autocommit() as connection:
             await store.GIVE_BACK.execute(connection, {"keys": list(taken.failures)})
-
-
-async def is_worth_recording(database: Database, address: IpAddress, now: datetime) -> bool:
-    """Whether a sign-in that a limit refused is written down: a flood of them must not write without end."""
-    limits = (by_network("login_refusal_record", address), by_all("login_refusal_record"))
-    async with database.autocommit() as connection:
-        return all(row.has_passed for row in await store.take(connection, limits, now))
 
 
 async def take_registration(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
@@ -177,12 +186,13 @@ async def _take(
 
 
 async def _take_all(database: Database, limits: Sequence[Limit], now: datetime) -> RateLimitState | None:
-    """Count a try in a transaction of its own; a 429 Problem when it is one too many under any limit.
-
-    The state is that under the tightest limit; None when nothing limits it.
-    """
+    """Count a try in a transaction of its own; a 429 Problem when it is one too many under any limit."""
     async with database.autocommit() as connection:
-        rows = await store.take(connection, limits, now)
+        return _tightest(limits, await store.take(connection, limits, now), now)
+
+
+def _tightest(limits: Sequence[Limit], rows: Sequence[AnyRow], now: datetime) -> RateLimitState | None:
+    """The state under the tightest limit, None when nothing limits the try; a 429 Problem under one that refused it."""
     for row in rows:
         if not row.has_passed:
             step: int = row.step

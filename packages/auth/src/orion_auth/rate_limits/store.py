@@ -17,30 +17,42 @@ from orion_auth.rate_limits.tables import RateLimit, RateLimitPolicy
 from orion_core.statement import Statement
 
 _POLICY_OF_STEP = "policy.endpoint = :endpoint_{n} AND policy.key_type = CAST(:key_type_{n} AS rate_limit_key_type)"
-_UNLESS_REFUSED = " AND NOT EXISTS (SELECT FROM step_{before} WHERE NOT has_passed)"
+_UNLESS_REFUSED = " AND NOT EXISTS (SELECT FROM step_{n} WHERE NOT has_passed)"
+_IS_REFUSED = "EXISTS (SELECT FROM step_{n} WHERE NOT has_passed)"
 _FOUND = "SELECT {n} AS step, * FROM step_{n}"
 
 
 @cache
-def _take(steps: int) -> Statement:
+def _take(steps: int, of_refusals: int) -> Statement:
     """Every limit in turn, the narrowest first; one that refuses keeps those after it from counting the try.
 
-    All tries at one thing lock its counters in the same order, so none waits for one that waits for it.
+    The last few, `of_refusals`, count only a try that one of the others has refused. All tries at one thing lock its
+    counters in the same order, so none waits for one that waits for it.
     """
     written = ["moment AS (SELECT CAST(:now AS timestamptz) AS now)"]
-    for n in range(steps):
-        condition = _POLICY_OF_STEP.format(n=n) + "".join(_UNLESS_REFUSED.format(before=before) for before in range(n))
+    for n in range(steps + of_refusals):
+        condition = _POLICY_OF_STEP.format(n=n)
+        if n >= steps:
+            condition += f" AND ({' OR '.join(_IS_REFUSED.format(n=before) for before in range(steps))})"
+        first = 0 if n < steps else steps
+        condition += "".join(_UNLESS_REFUSED.format(n=before) for before in range(first, n))
         written.append(f"step_{n} AS ({counting(f':key_{n}', condition)})")
-    found = " UNION ALL ".join(_FOUND.format(n=n) for n in range(steps))
+    found = " UNION ALL ".join(_FOUND.format(n=n) for n in range(steps + of_refusals))
     return Statement(text(f"WITH {', '.join(written)} {found}"))
 
 
-async def take(connection: AsyncConnection, limits: Sequence[Limit], now: datetime) -> Sequence[AnyRow]:
-    """Count one try under each of the limits that has a policy; a row for each that has counted it or refused it."""
+async def take(
+    connection: AsyncConnection, limits: Sequence[Limit], now: datetime, of_refusals: Sequence[Limit] = ()
+) -> Sequence[AnyRow]:
+    """Count one try under each of the limits that has a policy; a row for each that has counted it or refused it.
+
+    If one refused it, the refusal is counted under those `of_refusals` likewise; their rows come last.
+    """
     values: dict[str, Any] = {"now": now}
-    for n, limit in enumerate(limits):
+    for n, limit in enumerate([*limits, *of_refusals]):
         values |= {f"key_{n}": limit.key, f"endpoint_{n}": limit.endpoint, f"key_type_{n}": limit.key_type.name}
-    return sorted(await _take(len(limits)).all(connection, values), key=lambda row: row.step)
+    rows = await _take(len(limits), len(of_refusals)).all(connection, values)
+    return sorted(rows, key=lambda row: row.step)
 
 
 GIVE_BACK = Statement(
