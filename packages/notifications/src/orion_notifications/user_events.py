@@ -18,9 +18,10 @@ from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.sealing import Keyring
 from orion_notifications.account_orders import Product
+from orion_notifications.desk import Desk
 from orion_notifications.erasures import actions as erasures
 from orion_notifications.invitation_orders import expiry_order, invitation_order, keys_of
-from orion_notifications.notifications.actions import Desk, queue_or_log, reconsider
+from orion_notifications.notifications.actions import queue_or_log, reconsider
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.actions import remember_choices
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until, UserFeed, Working
 
     from orion_core.testing import MovableClock
-    from orion_notifications.notifications.actions import Desk
+    from orion_notifications.desk import Desk
 
 NIGHT = {"enabled": True, "start": "22:00", "end": "07:00"}
 MARKETING = {"category": "MARKETING"}

@@ -16,7 +16,7 @@ from orion_notifications.templates.actions import Library
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until
 
-    from orion_notifications.notifications.actions import Desk
+    from orion_notifications.desk import Desk
 
 SOCIAL = {"category": "SOCIAL", "type": "chat.message"}
 
