@@ -12,7 +12,7 @@ from orion_contracts.invitations import (
     InvitationSecrets,
     InvitationsForgotten,
 )
-from orion_contracts.user_events import ErasureRequested, NotificationPreferencesChanged
+from orion_contracts.user_events import ErasureRequested, LocaleChanged, NotificationPreferencesChanged
 from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
@@ -23,7 +23,7 @@ from orion_notifications.erasures import actions as erasures
 from orion_notifications.invitation_orders import expiry_order, invitation_order, keys_of
 from orion_notifications.notifications.actions import queue_or_log, reconsider
 from orion_notifications.preferences.actions import contact as contact_of
-from orion_notifications.preferences.actions import remember_choices
+from orion_notifications.preferences.actions import remember_choices, remember_locale
 
 log = structlog.get_logger()
 
@@ -44,6 +44,7 @@ class UserConsumer:
             InvitationExpired: self.invitation_expired,
             InvitationsForgotten: self.invitations_forgotten,
             NotificationPreferencesChanged: self.preferences_changed,
+            LocaleChanged: self.locale_changed,
             ErasureRequested: self.erasure_requested,
         }
 
@@ -69,6 +70,11 @@ class UserConsumer:
     async def preferences_changed(self, transaction: Transaction, event: NotificationPreferencesChanged) -> None:
         """Send by the ways that the user wants from now on."""
         await remember_choices(transaction.connection, event)
+        await reconsider(transaction, self.desk, event.user_id, self.clock())
+
+    async def locale_changed(self, transaction: Transaction, event: LocaleChanged) -> None:
+        """Write in the user's language from now on, and have what waits for an hour of the day wait for it there."""
+        await remember_locale(transaction.connection, event)
         await reconsider(transaction, self.desk, event.user_id, self.clock())
 
     async def erasure_requested(self, transaction: Transaction, event: ErasureRequested) -> None:
