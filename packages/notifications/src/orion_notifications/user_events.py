@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from orion_contracts.access_events import RoleAssigned, RoleAssignmentEnded
 from orion_contracts.event import Event
 from orion_contracts.invitations import (
     InvitationExpired,
@@ -24,6 +25,7 @@ from orion_notifications.invitation_orders import expiry_order, invitation_order
 from orion_notifications.notifications.actions import queue_or_log, reconsider
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.actions import remember_choices, remember_locale
+from orion_notifications.role_orders import role_order
 
 log = structlog.get_logger()
 
@@ -45,6 +47,8 @@ class UserConsumer:
             InvitationsForgotten: self.invitations_forgotten,
             NotificationPreferencesChanged: self.preferences_changed,
             LocaleChanged: self.locale_changed,
+            RoleAssigned: self.role_changed,
+            RoleAssignmentEnded: self.role_changed,
             ErasureRequested: self.erasure_requested,
         }
 
@@ -76,6 +80,12 @@ class UserConsumer:
         """Write in the user's language from now on, and have what waits for an hour of the day wait for it there."""
         await remember_locale(transaction.connection, event)
         await reconsider(transaction, self.desk, event.user_id, self.clock())
+
+    async def role_changed(self, transaction: Transaction, event: RoleAssigned | RoleAssignmentEnded) -> None:
+        """Tell whoever was given a role, or has it no longer."""
+        order = role_order(event, self.product)
+        if order is not None:
+            await queue_or_log(transaction, self.desk, order, self.clock())
 
     async def erasure_requested(self, transaction: Transaction, event: ErasureRequested) -> None:
         """Forget somebody of whom auth has told nothing, or nothing any more.
