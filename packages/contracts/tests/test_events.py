@@ -56,6 +56,7 @@ from orion_contracts.invitations import (
 )
 from orion_contracts.user_events import (
     ErasureRequested,
+    LocaleChanged,
     NotificationPreferencesChanged,
     SecurityPreferencesChanged,
     SessionEndRequested,
@@ -167,6 +168,7 @@ EXAMPLES: list[tuple[Event, str]] = [
         ),
         str(USER),
     ),
+    (LocaleChanged(user_id=USER, locale="de", timezone="Europe/Berlin", changed_at=NOON), str(USER)),
     (
         InvitationMailRequested(
             message_id=USER,

@@ -38,8 +38,8 @@ from orion_notifications.delivery.actions import QUEUE_CHANNEL
 from orion_notifications.delivery.dispatch import Pace
 from orion_notifications.delivery.exchange import new_client
 from orion_notifications.delivery.messages import Message
+from orion_notifications.desk import Desk
 from orion_notifications.kinds import Category
-from orion_notifications.notifications.actions import Desk
 from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.templates.rules import Content

@@ -36,6 +36,7 @@ OUR_OWN = {
     "recovery": ("Account Recovery", "SECURITY", "EMAIL"),
     "recovery_contact": ("Recovery Address", "SECURITY", "EMAIL"),
     "recovery_requested_in_app": ("Recovery Requested", "SECURITY", "IN_APP"),
+    "role_changed_in_app": ("Role Changed", "ACCOUNT", "IN_APP"),
     "security_notice": ("Security Notice", "SECURITY", "EMAIL"),
     "sign_in_link": ("Sign-In Link", "SECURITY", "EMAIL"),
     "two_factor_email": ("Two-Factor Email", "SECURITY", "EMAIL"),

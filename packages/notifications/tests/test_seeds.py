@@ -23,7 +23,7 @@ async def test_every_template_is_published_in_five_languages(query: "Query") -> 
         "SELECT t.name, count(*) FROM templates t JOIN template_versions v "
         "ON v.template_id = t.id AND v.version = t.published_version, jsonb_object_keys(v.locales) GROUP BY 1"
     )
-    assert len(rows) == 18
+    assert len(rows) == 19
     assert {languages for _, languages in rows} == {5}
 
 
@@ -42,7 +42,7 @@ async def test_a_second_run_changes_nothing(owner: Database) -> None:
     await seed(owner, "development")
     again = await seed(owner, "development")
     assert sum(again.inserted.values()) == 0
-    assert again.left_alone == {"templates": 18, "template_versions": 18, "user_preferences": 2}
+    assert again.left_alone == {"templates": 19, "template_versions": 19, "user_preferences": 2}
 
 
 async def test_what_an_operator_did_stays(owner: Database, query: "Query") -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from packages.notifications.tests.conftest import EVENT_KEYRING, USER_EVENT_KEYRING
 
+from orion_contracts.access_events import RoleAssigned, RoleAssignmentEnded
 from orion_contracts.erasures import IdentityErased
 from orion_contracts.events import EmailVerified
 from orion_contracts.imports import IdentitiesImported, ImportedIdentity
@@ -24,7 +25,7 @@ from orion_core.local.mailbox import Mailbox
 from orion_core.sealing import Keyring
 
 if TYPE_CHECKING:
-    from packages.notifications.tests.conftest import AuthFeed, Query, UserFeed, Working
+    from packages.notifications.tests.conftest import AuthFeed, Query, Until, UserFeed, Working
 
 LINK = "https://app.example/join?from=mail#invitation=s3lector.s3cret"
 CHANNELS = {"email": True, "sms": True, "push": True, "in_app": True}
@@ -252,3 +253,26 @@ async def test_choices_count_that_are_heard_before_their_user_and_go_with_him(
     assert await query(kept) == [("ada@example.com", False, True)]  # what auth has told goes when auth says so
     await auth.bring(IdentityErased(user_id=known, erasure_id=uuid7(), counts={}, erased_at=auth.clock()))
     assert await query(kept) == []
+
+
+async def test_whoever_is_given_a_role_by_somebody_else_reads_of_it_once_and_of_its_end(
+    auth: "AuthFeed", user: "UserFeed", working: "Working", query: "Query", until: "Until"
+) -> None:
+    ada, admin = await auth.register(), uuid7()
+    given: dict[str, Any] = {"user_id": ada, "scope": "GLOBAL", "starts_at": user.clock(), "role": "editor"}
+    given |= {"role_id": uuid7()}
+    told = RoleAssigned(**given, grant_id=uuid7(), by=admin)
+    own = [RoleAssigned(**given, grant_id=uuid7(), by=by) for by in (None, ada)]
+    await user.bring(told, told, *own, RoleAssignmentEnded(**given, grant_id=told.grant_id, by=admin))
+    texts = "SELECT content FROM notifications WHERE type = 'account.role_changed' AND content IS NOT NULL ORDER BY id"
+
+    async def are_read() -> bool:
+        return len(await query(texts)) == 2
+
+    async with working():
+        await until(are_read)
+    assert [text.partition("\n")[0] for (text,) in await query(texts)] == [
+        "Sie haben die Rolle „editor“ erhalten.",
+        "Sie haben die Rolle „editor“ nicht mehr.",
+    ]
+    assert await query("SELECT count(*) FROM notifications WHERE type = 'account.role_changed'") == [(2,)]

@@ -46,6 +46,7 @@ from orion_contracts.types import (
 )
 from orion_contracts.user_events import (
     ErasureRequested,
+    LocaleChanged,
     NotificationPreferencesChanged,
     SecurityPreferencesChanged,
     SessionEndRequested,
@@ -319,6 +320,7 @@ EVENTS: dict[str, type[Event]] = {
         SessionEndRequested,
         SecurityPreferencesChanged,
         NotificationPreferencesChanged,
+        LocaleChanged,
         ErasureRequested,
         ApiKeyChanged,
         OrganizationChanged,

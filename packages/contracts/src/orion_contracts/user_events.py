@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from orion_contracts.event import UserEvent
-from orion_contracts.types import AwareDatetime, Label
+from orion_contracts.types import AwareDatetime, Label, Locale, TimeZone
 
 Actor = str
 """Who decided: the subject of their access token, a user's id or the name of a client."""
@@ -84,6 +84,16 @@ class NotificationPreferencesChanged(UserEvent):
     in_app: bool
     muted_categories: list[Label] = Field(default_factory=list[Label], max_length=50)
     """What the user does not want at all; security and transactional messages come all the same."""
+    changed_at: AwareDatetime
+
+
+class LocaleChanged(UserEvent):
+    """user: the user reads another language or lives by another clock from now on; notifications heeds it."""
+
+    type: ClassVar[str] = "orion.user.locale.changed.v1"
+
+    locale: Locale
+    timezone: TimeZone
     changed_at: AwareDatetime
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets, Purpose, SecurityNoticeRaised
 from orion_notifications.kinds import Channel
-from orion_notifications.notifications.actions import Order
+from orion_notifications.notifications.rules import Order
 from orion_notifications.preferences.rules import Contact
 
 TEMPLATES: dict[tuple[Purpose, Literal["EMAIL", "SMS"]], str] = {

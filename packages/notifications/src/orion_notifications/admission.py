@@ -24,7 +24,7 @@ from orion_notifications.kinds import Category, Channel
 from orion_notifications.preferences.actions import contact_in
 from orion_notifications.preferences.rules import Contact
 from orion_notifications.suppressions.actions import Hasher
-from orion_notifications.suppressions.rules import Ban, SuppressionReason
+from orion_notifications.suppressions.rules import Suppression, SuppressionReason
 
 # By uq_user_preferences_user_id and uq_suppressions_channel_recipient_hash_category. Whoever has no quiet hours and has
 # switched nothing off has nothing to say.
@@ -37,7 +37,7 @@ WHERE p.user_id = ANY (CAST(:user_ids AS uuid[])) AND (
     AND p.slack_enabled AND p.discord_enabled)
 )
 UNION ALL
-SELECT 'ban', NULL, jsonb_build_object(
+SELECT 'suppression', NULL, jsonb_build_object(
   'channel', s.channel, 'category', s.category, 'reason', s.reason, 'expires_at', s.expires_at
 ), s.recipient_hash
 FROM suppressions s
@@ -72,11 +72,11 @@ class Admission:
         hashes = {each.id: self.hasher.hashes(each.recipient) for each in claimed if each.recipient is not None}
         now = self.clock()
         async with self.database.autocommit() as connection:
-            contacts, bans = await self._facts(connection, claimed, hashes)
+            contacts, suppressions = await self._facts(connection, claimed, hashes)
             judged = {
                 each.id: judge(_draft(each), facts, now)
                 for each in claimed
-                if (facts := _facts_of(each, contacts, bans, hashes.get(each.id, []))) is not None
+                if (facts := _facts_of(each, contacts, suppressions, hashes.get(each.id, []))) is not None
             }
             held = {id: judgement for id, judgement in judged.items() if judgement.outcome is not Outcome.SEND}
             if held:
@@ -85,33 +85,40 @@ class Admission:
 
     async def _facts(
         self, connection: AsyncConnection, claimed: Sequence[Claimed], hashes: Mapping[UUID, Sequence[bytes]]
-    ) -> tuple[dict[UUID, Contact], dict[bytes, list[tuple[Channel, Ban]]]]:
+    ) -> tuple[dict[UUID, Contact], dict[bytes, list[tuple[Channel, Suppression]]]]:
         values = {
             "user_ids": list({each.user_id for each in claimed if each.user_id is not None}),
             "channels": list({each.channel.name for each in claimed if each.id in hashes}),
             "hashes": [one for several in hashes.values() for one in several],
         }
         contacts: dict[UUID, Contact] = {}
-        bans: dict[bytes, list[tuple[Channel, Ban]]] = {}
+        suppressions: dict[bytes, list[tuple[Channel, Suppression]]] = {}
         if not (values["user_ids"] or values["hashes"]):
-            return contacts, bans
+            return contacts, suppressions
         for row in await connection.execute(FACTS, values):
             if row.kind == "contact":
                 contacts[row.user_id] = contact_in(row.said)
             else:
-                bans.setdefault(row.recipient_hash, []).append((Channel[row.said["channel"]], _ban(row.said)))
-        return contacts, bans
+                suppressions.setdefault(row.recipient_hash, []).append(
+                    (Channel[row.said["channel"]], _suppression(row.said))
+                )
+        return contacts, suppressions
 
 
 def _facts_of(
     claimed: Claimed,
     contacts: Mapping[UUID, Contact],
-    bans: Mapping[bytes, Sequence[tuple[Channel, Ban]]],
+    suppressions: Mapping[bytes, Sequence[tuple[Channel, Suppression]]],
     hashes: Sequence[bytes],
 ) -> Facts | None:
     """What has a say in the message; None when nothing has."""
     contact = None if claimed.user_id is None else contacts.get(claimed.user_id)
-    speaking = [ban for each in hashes for channel, ban in bans.get(each, ()) if channel is claimed.channel]
+    speaking = [
+        suppression
+        for each in hashes
+        for channel, suppression in suppressions.get(each, ())
+        if channel is claimed.channel
+    ]
     if contact is None and not speaking:
         return None
     return Facts(
@@ -136,9 +143,9 @@ def _draft(claimed: Claimed) -> Draft:
     )
 
 
-def _ban(said: Mapping[str, Any]) -> Ban:
+def _suppression(said: Mapping[str, Any]) -> Suppression:
     category, expires_at = said["category"], said["expires_at"]
-    return Ban(
+    return Suppression(
         None if category is None else Category[category],
         SuppressionReason[said["reason"]],
         None if expires_at is None else datetime.fromisoformat(expires_at),

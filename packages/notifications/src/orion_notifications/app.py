@@ -32,6 +32,7 @@ from orion_notifications.callbacks import routes as callbacks
 from orion_notifications.choices import routes as choices
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
+from orion_notifications.desk import Desk
 from orion_notifications.erasures import routes as erasures
 from orion_notifications.escalations.actions import Escalating
 from orion_notifications.escalations.task import escalate
@@ -40,7 +41,6 @@ from orion_notifications.guard import Guard
 from orion_notifications.inbox import routes as inbox
 from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications
-from orion_notifications.notifications.actions import Desk
 from orion_notifications.notifications.digesting import close_digests
 from orion_notifications.notifications.sending import send_next
 from orion_notifications.providers import routes as providers

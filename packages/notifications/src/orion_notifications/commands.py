@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from enum import IntEnum
 from typing import Annotated
 
 import httpx
@@ -17,18 +16,9 @@ from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.callbacks import actions
 from orion_notifications.callbacks.actions import Clerk
 from orion_notifications.callbacks.returned import LONGEST_REPORT, Returned
+from orion_notifications.exits import Exit
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.template_commands import templates
-
-
-class Exit(IntEnum):
-    """How a command ends; those above 64 are sysexits.h's, which mail servers understand."""
-
-    OK = 0
-    USAGE = 3
-    TRY_AGAIN = 75
-    """EX_TEMPFAIL: the mail server keeps the mail and comes again."""
-
 
 commands = typer.Typer(
     help="Keep templates as files, and take mails that come back.",

@@ -23,9 +23,11 @@ from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
 from orion_core.sealing import Keyring
 from orion_notifications.account_orders import Product, inbox_order, message_order, minutes_between, notice_order
+from orion_notifications.desk import Desk
 from orion_notifications.erasures import actions as erasures
 from orion_notifications.kinds import Channel
-from orion_notifications.notifications.actions import Desk, Order, queue_or_log
+from orion_notifications.notifications.actions import queue_or_log
+from orion_notifications.notifications.rules import Order
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.actions import (
     remember_phone,

@@ -6,7 +6,7 @@ from uuid import UUID
 from orion_contracts.invitations import ExpiryTold, InvitationExpired, InvitationMailRequested, InvitationsForgotten
 from orion_notifications.account_orders import Product, minutes_between
 from orion_notifications.kinds import Channel
-from orion_notifications.notifications.actions import Order
+from orion_notifications.notifications.rules import Order
 
 
 def invitation_order(event: InvitationMailRequested, link: str, product: Product, now: datetime) -> Order:

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -20,19 +19,8 @@ from orion_notifications.authoring import filing
 from orion_notifications.authoring.actions import Writer
 from orion_notifications.authoring.files import TemplateFilesError, read_folder, write_template
 from orion_notifications.authoring.lint import Level
+from orion_notifications.exits import Exit
 from orion_notifications.settings import NotificationSettings
-
-
-class Exit(IntEnum):
-    """How a command ends; the numbers are those of `orion db`."""
-
-    OK = 0
-    FOUND = 1
-    """It worked, and left something to be looked at."""
-    USAGE = 3
-    UNREACHABLE = 4
-    REFUSED = 5
-
 
 templates = typer.Typer(help="Templates as files: write them out, lint them, bring them back.", no_args_is_help=True)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from orion_contracts.access_events import RoleAssigned, RoleAssignmentEnded
 from orion_contracts.event import Event
 from orion_contracts.invitations import (
     InvitationExpired,
@@ -12,17 +13,19 @@ from orion_contracts.invitations import (
     InvitationSecrets,
     InvitationsForgotten,
 )
-from orion_contracts.user_events import ErasureRequested, NotificationPreferencesChanged
+from orion_contracts.user_events import ErasureRequested, LocaleChanged, NotificationPreferencesChanged
 from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.sealing import Keyring
 from orion_notifications.account_orders import Product
+from orion_notifications.desk import Desk
 from orion_notifications.erasures import actions as erasures
 from orion_notifications.invitation_orders import expiry_order, invitation_order, keys_of
-from orion_notifications.notifications.actions import Desk, queue_or_log, reconsider
+from orion_notifications.notifications.actions import queue_or_log, reconsider
 from orion_notifications.preferences.actions import contact as contact_of
-from orion_notifications.preferences.actions import remember_choices
+from orion_notifications.preferences.actions import remember_choices, remember_locale
+from orion_notifications.role_orders import role_order
 
 log = structlog.get_logger()
 
@@ -43,6 +46,9 @@ class UserConsumer:
             InvitationExpired: self.invitation_expired,
             InvitationsForgotten: self.invitations_forgotten,
             NotificationPreferencesChanged: self.preferences_changed,
+            LocaleChanged: self.locale_changed,
+            RoleAssigned: self.role_changed,
+            RoleAssignmentEnded: self.role_changed,
             ErasureRequested: self.erasure_requested,
         }
 
@@ -69,6 +75,17 @@ class UserConsumer:
         """Send by the ways that the user wants from now on."""
         await remember_choices(transaction.connection, event)
         await reconsider(transaction, self.desk, event.user_id, self.clock())
+
+    async def locale_changed(self, transaction: Transaction, event: LocaleChanged) -> None:
+        """Write in the user's language from now on, and have what waits for an hour of the day wait for it there."""
+        await remember_locale(transaction.connection, event)
+        await reconsider(transaction, self.desk, event.user_id, self.clock())
+
+    async def role_changed(self, transaction: Transaction, event: RoleAssigned | RoleAssignmentEnded) -> None:
+        """Tell whoever was given a role, or has it no longer."""
+        order = role_order(event, self.product)
+        if order is not None:
+            await queue_or_log(transaction, self.desk, order, self.clock())
 
     async def erasure_requested(self, transaction: Transaction, event: ErasureRequested) -> None:
         """Forget somebody of whom auth has told nothing, or nothing any more.

@@ -8,7 +8,7 @@ import pytest
 from packages.notifications.tests.notifications.test_sending import at, message
 
 from orion_contracts.events import EmailVerified
-from orion_contracts.user_events import NotificationPreferencesChanged
+from orion_contracts.user_events import LocaleChanged, NotificationPreferencesChanged
 from orion_core.ids import uuid7
 from orion_notifications.choices.links import About, token
 from orion_notifications.kinds import Category, Channel
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until, UserFeed, Working
 
     from orion_core.testing import MovableClock
-    from orion_notifications.notifications.actions import Desk
+    from orion_notifications.desk import Desk
 
 NIGHT = {"enabled": True, "start": "22:00", "end": "07:00"}
 MARKETING = {"category": "MARKETING"}
@@ -112,6 +112,30 @@ async def test_moving_to_another_zone_moves_what_waits(
         await http.patch("/me/preferences", json={"types": {"order.shipped": {"EMAIL": False}}})
         fate = "SELECT status::text, error_code FROM notifications WHERE type = 'order.shipped' ORDER BY id"
         assert await query(fate) == [("QUEUED", None), ("REJECTED", "switched_off")], "the first is due: the worker's"
+
+
+async def test_moving_to_another_zone_in_user_moves_what_waits(
+    caller: "Callers", auth: "AuthFeed", user: "UserFeed", query: "Query", clock: "MovableClock"
+) -> None:
+    ada = await auth.register()
+    at(clock, "2026-11-27T23:30:00+00:00")
+    async with caller(ada) as http, caller("operator") as operator:
+        await http.patch("/me/preferences", json={"quiet_hours": NIGHT})
+        for when in ({}, {"local_time": "09:00"}):
+            assert (await operator.post("/notifications", json=message(ada, **when))).status_code == 202
+    due = (
+        "SELECT to_char(q.due_at, 'DD HH24:MI') FROM notification_queue q "
+        "JOIN notifications n ON n.id = q.notification_id WHERE n.type = 'order.shipped' ORDER BY n.id"
+    )
+    assert await query(due) == [("28 06:00",), ("28 08:00",)]
+    await user.bring(LocaleChanged(user_id=ada, locale="fr", timezone="America/New_York", changed_at=clock()))
+    assert await query(due) == [("27 23:30",), ("28 14:00",)]
+    kept = "SELECT locale, timezone FROM user_preferences"
+    assert await query(kept) == [("fr", "America/New_York")]
+    await user.bring(LocaleChanged(user_id=ada, locale="fr", timezone="Mars/Olympus", changed_at=clock()))
+    assert await query(kept) == [("fr", "UTC")]
+    await user.bring(LocaleChanged(user_id=uuid7(), locale="fr", timezone="Asia/Tokyo", changed_at=clock()))
+    assert await query("SELECT count(*) FROM user_preferences") == [(1,)], "of nobody known nothing is kept"
 
 
 async def test_the_worker_decides_once_more_before_it_sends(

@@ -14,7 +14,7 @@ from orion_notifications.decisions.shapes import WORDS, decisions_of, in_words
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query
 
-    from orion_notifications.notifications.actions import Desk
+    from orion_notifications.desk import Desk
 
 
 async def test_what_is_simulated_is_what_is_decided_and_what_happens(

@@ -16,7 +16,7 @@ from orion_notifications.templates.actions import Library
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until
 
-    from orion_notifications.notifications.actions import Desk
+    from orion_notifications.desk import Desk
 
 SOCIAL = {"category": "SOCIAL", "type": "chat.message"}
 
@@ -132,9 +132,12 @@ async def test_one_that_cannot_be_made_is_put_off_and_stops_no_other(
     await until(are_made)
     stop.set()
     await closing
-    waiting = "SELECT user_id, until - :now = interval '5 min' FROM digests WHERE closed_at IS NULL AND user_id = :ada"
-    assert await query(waiting, now=clock(), ada=ada) == [(ada, True)]
+    waiting = "SELECT user_id, put_off_until - :now = interval '5 min' FROM digests WHERE closed_at IS NULL"
+    assert await query(waiting, now=clock()) == [(ada, True)]
+    windows = await query("SELECT to_char(until, 'HH24:MI'), closed_at IS NULL FROM digests ORDER BY closed_at")
+    assert windows == [("17:00", False), ("17:00", True)], "the window stays, so there is no second digest of it"
     monkeypatch.undo()
+    assert not await close_one(database, desk, Library(database), clock()), "not yet"
     clock.advance(minutes=6)
     assert await close_one(database, desk, Library(database), clock())
     assert await query("SELECT count(*) FROM notifications WHERE type = 'digest'") == [(2,)]

@@ -17,14 +17,15 @@ from orion_notifications.digests.actions import due_digest, put_into_digest
 from orion_notifications.erasures import actions, store
 from orion_notifications.escalations.actions import Escalating, go_on
 from orion_notifications.kinds import Category, Channel
-from orion_notifications.notifications.actions import Order, accept
+from orion_notifications.notifications.actions import accept
+from orion_notifications.notifications.rules import Order
 from orion_notifications.notifications.sending import send_next
 from orion_notifications.templates.rules import Content
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Until
 
-    from orion_notifications.notifications.actions import Desk
+    from orion_notifications.desk import Desk
 
 
 async def rows(database: Database, query: str, **values: object) -> list[Any]:

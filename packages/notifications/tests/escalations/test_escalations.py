@@ -8,14 +8,14 @@ from packages.notifications.tests.notifications.test_sending import message
 
 from orion_core.database import Database
 from orion_core.testing import MovableClock
-from orion_notifications.escalations.actions import Escalating, PutOffError, go_on
+from orion_notifications.escalations.actions import MOST_FAILURES, Escalating, PutOffError, go_on
 from orion_notifications.escalations.rules import EscalationRule, Move, Standing, step
 from orion_notifications.notifications.sending import send_next
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query
 
-    from orion_notifications.notifications.actions import Desk
+    from orion_notifications.desk import Desk
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 AFTER = timedelta(minutes=10)
@@ -84,6 +84,46 @@ async def test_one_that_cannot_go_on_is_put_off_and_stops_no_other(
     assert await go_on(database, escalating, clock())
     looks = "SELECT round(extract(epoch FROM next_look_at - :now)) FROM escalations ORDER BY id"
     assert await query(looks, now=clock()) == [(300,), (5,)]
+
+
+async def test_one_that_fails_every_time_is_given_up(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+
+    async def fail(*_: Any) -> Any:
+        raise RuntimeError
+
+    async with caller("operator") as operator:
+        body = message(ada, channels=["IN_APP", "EMAIL"], rule="ESCALATE")
+        assert (await operator.post("/notifications", json=body)).status_code == 202
+    await query("UPDATE notifications SET status = 'FAILED', failed_at = now(), error_code = 'x'")
+    for _ in range(MOST_FAILURES):
+        assert await query("SELECT ended_at FROM escalations") == [(None,)]
+        clock.advance(minutes=6)
+        with pytest.raises(PutOffError):
+            await go_on(database, Escalating(desk.keyring, fail), clock())
+    assert await query("SELECT sealed_message, ended_at FROM escalations") == [(None, clock())]
+    clock.advance(minutes=6)
+    assert not await go_on(database, Escalating(desk.keyring, fail), clock())
+
+
+@pytest.mark.parametrize("rule", ["FIRST", "ESCALATE"])
+async def test_a_later_channel_that_cannot_say_it_is_refused_before_anything_is_kept(
+    rule: str, caller: "Callers", auth: "AuthFeed", query: "Query"
+) -> None:
+    ada = await auth.register()
+    body: dict[str, Any] = message(ada, channels=["IN_APP", "SLACK"], rule=rule, template="welcome_in_app")
+    body |= {"variables": {"name": "Ada", "product_name": "Orion"}}
+    del body["content"], body["category"]
+    async with caller("operator") as operator:
+        answer = await operator.post("/notifications", json=body)
+        assert answer.status_code == 422
+        assert [(each["field"], each["code"]) for each in answer.json()["errors"]] == [
+            ("/template", "unknown_template")
+        ]
+    assert await query("SELECT count(*) FROM escalations") == [(0,)]
+    assert await query("SELECT count(*) FROM notifications WHERE type = 'order.shipped'") == [(0,)]
 
 
 async def test_it_goes_on_until_it_is_seen_and_keeps_no_secret_then(

@@ -74,7 +74,7 @@ async def test_who_is_asking(service: httpx.ASGITransport, caller: "Caller", clo
     assert (feed.status_code, feed.json()["code"]) == (403, "insufficient_scope")
 
 
-async def test_nobody_overwrites_what_they_have_not_seen(auth: "AuthFeed", caller: "Caller") -> None:
+async def test_nobody_overwrites_what_they_have_not_seen(auth: "AuthFeed", caller: "Caller", query: "Query") -> None:
     client = caller(await auth.register(), uuid7())
     tag = (await client.get("/user/v1/me")).headers["ETag"]
     assert (await client.get("/user/v1/me", headers={"If-None-Match": tag})).status_code == 304
@@ -88,6 +88,10 @@ async def test_nobody_overwrites_what_they_have_not_seen(auth: "AuthFeed", calle
         "de",
         "https://ada.example/",
     )
+    tag_now = changed.headers["ETag"]
+    assert (await client.patch("/user/v1/me", json={"name": "Ada"}, headers={"If-Match": tag_now})).is_success
+    told = "SELECT data ->> 'locale', data ->> 'timezone' FROM outbox WHERE type = 'orion.user.locale.changed.v1'"
+    assert await query(told) == [("de", "Asia/Tokyo")], "once, when it has changed"
     late = await client.patch("/user/v1/me", json={"name": "Bob"}, headers={"If-Match": tag})
     assert (late.status_code, late.headers["ETag"]) == (412, changed.headers["ETag"])
     assert (await client.get("/user/v1/me")).headers["ETag"] == changed.headers["ETag"]

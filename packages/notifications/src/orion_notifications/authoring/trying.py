@@ -10,7 +10,8 @@ from orion_notifications.authoring.actions import Looked, Writer, fault_problem,
 from orion_notifications.authoring.lint import SAMPLE_LINKS
 from orion_notifications.desk import Desk
 from orion_notifications.kinds import Category, Channel, Priority
-from orion_notifications.notifications.actions import Order, queue_message
+from orion_notifications.notifications.actions import queue_message
+from orion_notifications.notifications.rules import Order
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.rendering.schemas import sample, value_errors
 from orion_notifications.segments import segments

@@ -22,7 +22,7 @@ from orion_notifications.kinds import Category, Channel
 from orion_notifications.notifications.actions import reconsider
 from orion_notifications.preferences import actions as preferences
 from orion_notifications.preferences.rules import Contact
-from orion_notifications.suppressions.actions import bans_of, hasher_of, release, suppress
+from orion_notifications.suppressions.actions import hasher_of, release, suppress, suppressions_of
 from orion_notifications.suppressions.rules import SuppressionReason
 
 
@@ -109,8 +109,11 @@ async def unsubscribe(database: Database, desk: Desk, about: About, saying: Sayi
     hasher = hasher_of(desk.keyring)
     async with database.transaction() as transaction:
         connection = transaction.connection
-        bans = await bans_of(connection, hasher, about.channel, about.recipient)
-        if any(ban.category in (None, about.category) and ban.expires_at is None for ban in bans):
+        suppressions = await suppressions_of(connection, hasher, about.channel, about.recipient)
+        if any(
+            suppression.category in (None, about.category) and suppression.expires_at is None
+            for suppression in suppressions
+        ):
             return
         await suppress(
             connection,
@@ -158,19 +161,24 @@ async def _say(
 async def is_unsubscribed(database: Database, desk: Desk, about: About) -> bool:
     """Whether the address gets nothing of the category."""
     async with database.autocommit() as connection:
-        bans = await bans_of(connection, hasher_of(desk.keyring), about.channel, about.recipient)
-    return any(ban.category in (None, about.category) for ban in bans)
+        suppressions = await suppressions_of(connection, hasher_of(desk.keyring), about.channel, about.recipient)
+    return any(suppression.category in (None, about.category) for suppression in suppressions)
 
 
-async def suppressions_of(database: Database, desk: Desk, channel: Channel, recipient: str) -> list[SuppressionShape]:
+async def standing_against(database: Database, desk: Desk, channel: Channel, recipient: str) -> list[SuppressionShape]:
     """What stands against an address."""
     async with database.autocommit() as connection:
-        bans = await bans_of(connection, hasher_of(desk.keyring), channel, recipient)
+        suppressions = await suppressions_of(connection, hasher_of(desk.keyring), channel, recipient)
     return [
         SuppressionShape.model_validate(
-            {"channel": channel.name, "category": ban.category, "reason": ban.reason.name, "expires_at": ban.expires_at}
+            {
+                "channel": channel.name,
+                "category": suppression.category,
+                "reason": suppression.reason.name,
+                "expires_at": suppression.expires_at,
+            }
         )
-        for ban in bans
+        for suppression in suppressions
     ]
 
 

@@ -125,7 +125,7 @@ async def suppressions(wired: Wired, claims: Claims, address: Address) -> Suppre
     await wired.require(claims, "suppression:read")
     channel = Channel[address.channel]
     return SuppressionsShape(
-        items=await actions.suppressions_of(wired.database, wired.desk, channel, address.recipient)
+        items=await actions.standing_against(wired.database, wired.desk, channel, address.recipient)
     )
 
 

@@ -14,7 +14,7 @@ from orion_notifications.digests.rules import OF_DIGESTS
 from orion_notifications.kinds import ALWAYS_ON, Category, Channel, Priority
 from orion_notifications.preferences.rules import Contact, Frequency, choice
 from orion_notifications.quiet_hours.rules import next_local, wait, zone_named
-from orion_notifications.suppressions.rules import Ban
+from orion_notifications.suppressions.rules import Suppression
 from orion_notifications.throttles.rules import Excess, Throttle
 
 SILENT = frozenset({Channel.IN_APP, Channel.WEBHOOK})
@@ -103,7 +103,7 @@ class Facts:
     """What is known besides, at the moment of the decision."""
 
     contact: Contact
-    bans: Sequence[Ban] = ()
+    suppressions: Sequence[Suppression] = ()
     """Those that speak of this recipient by this channel."""
     throttle: Throttle | None = None
     attempts: int = 0
@@ -219,9 +219,9 @@ def _preference(path: _Path) -> Outcome | None:
 
 def _suppression(path: _Path) -> Outcome | None:
     draft = path.draft
-    for ban in path.facts.bans:
-        of = {"reason": ban.reason.name, "category": ban.category and ban.category.name}
-        if ban.stops(draft.category, draft.channel, path.now):
+    for suppression in path.facts.suppressions:
+        of = {"reason": suppression.reason.name, "category": suppression.category and suppression.category.name}
+        if suppression.stops(draft.category, draft.channel, path.now):
             path.add(Step.SUPPRESSION, Verdict.END, "suppressed", **of)
             return Outcome.REJECTED
     path.add(Step.SUPPRESSION, Verdict.PASS, "not_suppressed")

@@ -18,7 +18,8 @@ ADD = text("INSERT INTO digest_items (notification_id, digest_id) VALUES (:notif
 
 # By ix_digests_open; each is closed by one process.
 DUE = text("""
-SELECT id, user_id FROM digests WHERE closed_at IS NULL AND until <= :now
+SELECT id, user_id FROM digests
+WHERE closed_at IS NULL AND until <= :now AND (put_off_until IS NULL OR put_off_until <= :now)
 ORDER BY until LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
@@ -31,8 +32,8 @@ WHERE i.digest_id = :digest_id AND n.status = 'QUEUED' AND n.attempts = 0
 ORDER BY n.id
 """)
 
-# By pk_digests.
-PUT_OFF = text("UPDATE digests SET until = :until WHERE id = :digest_id AND closed_at IS NULL")
+# By pk_digests. Its window stays: what is put into it meanwhile would else open a second digest of the same window.
+PUT_OFF = text("UPDATE digests SET put_off_until = :until WHERE id = :digest_id AND closed_at IS NULL")
 
 CLOSE = text("UPDATE digests SET closed_at = :now WHERE id = :digest_id")
 

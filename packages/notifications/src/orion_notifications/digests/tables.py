@@ -12,13 +12,17 @@ from orion_notifications.base import Table
 
 
 class Digest(Identified, Timestamped, Table):
-    """One window of a user, which is over at `until`; `closed_at` is when its mail was ordered, which is once."""
+    """One window of a user, which is over at `until`; `closed_at` is when its mail was ordered, which is once.
+
+    One that could not be closed is tried again at `put_off_until`.
+    """
 
     __tablename__ = "digests"
 
     user_id: Mapped[UUID]
     until: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+    put_off_until: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("user_id", "until"),

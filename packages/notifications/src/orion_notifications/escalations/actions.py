@@ -20,10 +20,12 @@ from orion_notifications.escalations.rules import LOOK_AGAIN, EscalationRule, Mo
 SendNext = Callable[[Transaction, Mapping[str, Any], str, str, datetime], Awaitable[UUID | None]]
 """Sends the message of a request, on behalf of a caller, through one channel of it; None when it cannot any more."""
 PUT_OFF = timedelta(minutes=5)
+MOST_FAILURES = 12
+"""After so many, an hour, nothing is tried any more: what failed every time will fail the next time too."""
 
 
 class PutOffError(Exception):
-    """An escalation could not go on; it is tried again later."""
+    """An escalation could not go on; it is tried again later, or given up when that has failed too often."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ async def begin(
 
 @asynccontextmanager
 async def _due(database: Database, now: datetime) -> AsyncGenerator[tuple[Transaction, RowMapping | None]]:
-    """One that is due; if what is done with it fails it is put off, since it comes first and would stop all others."""
+    """One that is due; if what is done with it fails it is put off, since it comes first and would stop all others.
+
+    One that has failed MOST_FAILURES times is over.
+    """
     row: RowMapping | None = None
     try:
         async with database.transaction() as transaction:
@@ -63,9 +68,13 @@ async def _due(database: Database, now: datetime) -> AsyncGenerator[tuple[Transa
     except Exception as error:
         if row is None:
             raise
+        failures = row["metadata"].get("failures", 0) + 1
+        values: dict[str, Any] = {"metadata": row["metadata"] | {"failures": failures}}
+        is_over = failures >= MOST_FAILURES
+        values |= {"sealed_message": None, "ended_at": now} if is_over else {"next_look_at": now + PUT_OFF}
         async with database.autocommit() as connection:
-            await store.change(connection, row["id"], {"next_look_at": now + PUT_OFF})
-        raise PutOffError(f"escalation {row['id']}") from error
+            await store.change(connection, row["id"], values)
+        raise PutOffError(f"escalation {row['id']}{' is given up' if is_over else ''}") from error
 
 
 async def go_on(database: Database, escalating: Escalating, now: datetime) -> bool:

@@ -195,6 +195,9 @@ class Digest(TypedDict):
     closed_at: datetime | None
     """timestamptz."""
 
+    put_off_until: datetime | None
+    """timestamptz."""
+
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
 

@@ -6,41 +6,25 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Transaction
 from orion_core.ids import uuid7
-from orion_notifications.decisions.rules import Facts, Outcome, judge
-from orion_notifications.decisions.shapes import kept
-from orion_notifications.delivery.actions import enqueue, seal_secrets
+from orion_notifications.decisions.rules import Draft, Facts, Outcome, judge
+from orion_notifications.decisions.shapes import kept, with_one_more
+from orion_notifications.delivery.actions import enqueue, reschedule, seal_secrets, withdraw
 from orion_notifications.desk import Desk
 from orion_notifications.digests.actions import GOES_ALONE_AFTER, put_into_digest
 from orion_notifications.notifications import store
-from orion_notifications.notifications.orders import Considered, Order, draft_of, standing, without_secrets
-from orion_notifications.notifications.reconsidering import reconsider
+from orion_notifications.notifications.orders import Considered, draft_of, standing, without_secrets
+from orion_notifications.notifications.rules import Order
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact
-from orion_notifications.suppressions.actions import bans_of, hasher_of
+from orion_notifications.suppressions.actions import hasher_of, suppressions_of
 from orion_notifications.templates.actions import UnknownTemplateError, published
 from orion_notifications.templates.rules import misfits
 from orion_notifications.throttles.actions import take_room, throttle_of
-
-__all__ = [
-    "LONGEST_AHEAD",
-    "TOO_FAR_AHEAD",
-    "UNFIT",
-    "Accepted",
-    "Desk",
-    "ExpiredOrderError",
-    "MisfitVariablesError",
-    "Order",
-    "TooFarAheadError",
-    "accept",
-    "consider",
-    "queue_message",
-    "queue_or_log",
-    "reconsider",
-]
 
 LONGEST_AHEAD = timedelta(days=366)
 """A month of messages is dropped when none of them waits: one for the year 9999 would keep its own for ever."""
@@ -93,16 +77,18 @@ async def consider(
         raise MisfitVariablesError(f"template {order.template}: missing or unknown: {', '.join(sorted(names))}")
     contact = Contact() if order.user_id is None else await contact_of(connection, order.user_id, keep=keep)
     draft = draft_of(order, template, contact)
-    bans = () if draft.recipient is None else await _bans(connection, desk, draft.channel, draft.recipient)
+    suppressions = (
+        () if draft.recipient is None else await _suppressions(connection, desk, draft.channel, draft.recipient)
+    )
     throttle = None
     if order.user_id is not None:
         throttle = await throttle_of(connection, order.user_id, order.type, order.channel, now)
-    facts = Facts(contact, bans, throttle)
+    facts = Facts(contact, suppressions, throttle)
     return Considered(order, template, contact, draft, facts, judge(draft, facts, now))
 
 
-async def _bans(connection: AsyncConnection, desk: Desk, channel: Any, recipient: str) -> Any:
-    return await bans_of(connection, hasher_of(desk.keyring), channel, recipient)
+async def _suppressions(connection: AsyncConnection, desk: Desk, channel: Any, recipient: str) -> Any:
+    return await suppressions_of(connection, hasher_of(desk.keyring), channel, recipient)
 
 
 async def accept(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:
@@ -213,3 +199,55 @@ def _record(notification_id: UUID, considered: Considered, desk: Desk, now: date
         **words,
         **standing(considered.judgement),
     }
+
+
+async def reconsider(transaction: Transaction, desk: Desk, user_id: UUID, now: datetime) -> None:
+    """Have everything that was put off go when it may by now, or not at all; what a worker has in hand is the worker's.
+
+    A message that was asked for at a local time goes at that time of the zone that is the user's now. One that waits
+    for room in a window of a throttle has its room there and does not come before.
+    """
+    rows = await store.deferred_of(transaction.connection, user_id)
+    if not rows:
+        return
+    contact = await contact_of(transaction.connection, user_id)
+    for row in rows:
+        facts = Facts(contact, attempts=row["attempts"], max_attempts=row["max_attempts"], is_accepted=True)
+        judgement = judge(_draft_in(row), facts, now)
+        decisions = with_one_more(row["decisions"], kept(judgement, now, "preferences"))
+        values: dict[str, Any] = {"decisions": decisions, **standing(judgement)}
+        if judgement.outcome in (Outcome.SEND, Outcome.DEFER):
+            if not await reschedule(transaction, row["id"], judgement.until or now):
+                continue
+            if judgement.outcome is Outcome.SEND:
+                values |= {"next_attempt_at": None, "deferred_reason": None}
+        elif not await withdraw(transaction, row["id"]):
+            continue
+        await store.change(transaction.connection, row["id"], values)
+    transaction.after_commit(desk.queue.ring)
+
+
+def _draft_in(row: RowMapping) -> Draft:
+    return Draft(
+        type=row["type"],
+        category=row["category"],
+        channel=row["channel"],
+        priority=row["priority"],
+        recipient=row["recipient"],
+        scheduled_at=_not_before(row),
+        local_time=row["local_time"],
+        expires_at=row["expires_at"],
+    )
+
+
+def _not_before(row: RowMapping) -> datetime | None:
+    """When it was asked for, or when there is room for it."""
+    decisions: list[dict[str, Any]] = row["decisions"] or []
+    rooms = [
+        datetime.fromisoformat(step[3]["until"])
+        for judgement in decisions
+        for step in judgement["steps"]
+        if step[0] == "throttle" and step[1] == "defer"
+    ]
+    asked_for: list[datetime] = [] if row["scheduled_at"] is None else [row["scheduled_at"]]
+    return max([*rooms, *asked_for], default=None)

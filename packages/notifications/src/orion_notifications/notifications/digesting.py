@@ -20,13 +20,13 @@ from orion_notifications.digests import actions as digests
 from orion_notifications.digests.rules import MOST_LINES, OF_DIGESTS, Item, as_html, as_text, lines, subject
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications import store
-from orion_notifications.notifications.actions import Order, accept
+from orion_notifications.notifications.actions import accept
 from orion_notifications.notifications.orders import standing
-from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.notifications.rules import NotificationStatus, Order
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact
-from orion_notifications.suppressions.actions import bans_of, hasher_of
-from orion_notifications.suppressions.rules import Ban
+from orion_notifications.suppressions.actions import hasher_of, suppressions_of
+from orion_notifications.suppressions.rules import Suppression
 from orion_notifications.templates.actions import Library
 from orion_notifications.templates.rules import Content, TemplateFaultError, render
 
@@ -80,13 +80,13 @@ async def _still_wanted(
 
     Each is judged by its own category and type: the mail has one category, and its items may have several.
     """
-    bans: Sequence[Ban] = ()
+    suppressions: Sequence[Suppression] = ()
     if contact.email is not None:
-        bans = await bans_of(connection, hasher_of(desk.keyring), Channel.EMAIL, contact.email)
+        suppressions = await suppressions_of(connection, hasher_of(desk.keyring), Channel.EMAIL, contact.email)
     wanted: list[RowMapping] = []
     for row in rows:
         draft = Draft(row["type"], Category[row["category"]], Channel.EMAIL, Priority.NORMAL, contact.email)
-        judgement = judge(draft, Facts(contact, bans, is_accepted=True), now)
+        judgement = judge(draft, Facts(contact, suppressions, is_accepted=True), now)
         if judgement.outcome is not Outcome.REJECTED:
             wanted.append(row)  # when it may go is asked of the mail
             continue

@@ -1,51 +1,17 @@
 """What is asked to be sent, and what of it is decided; nothing here reads or writes."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, time
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from orion_core.errors import FieldError
 from orion_notifications.decisions.rules import Draft, Facts, Judgement, Outcome, Wording
 from orion_notifications.decisions.shapes import in_words
-from orion_notifications.kinds import Category, Channel, Priority
-from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.kinds import Channel, Priority
+from orion_notifications.notifications.rules import NotificationStatus, Order
 from orion_notifications.preferences.rules import Contact
 from orion_notifications.rendering.schemas import value_errors
 from orion_notifications.templates.actions import PublishedTemplate
-from orion_notifications.templates.rules import Content, choose_locale, secret_names
-
-
-@dataclass(frozen=True)
-class Order:
-    """A message to one user, or to an address that is nobody's here. `key` is sent once, for ever.
-
-    Its words are those of a template, or `content` with a `category`.
-    """
-
-    key: str | None
-    type: str
-    template: str | None
-    channel: Channel
-    user_id: UUID | None
-    variables: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
-    recipient: str | None = None
-    """An address that goes before the one the user is known by: one that is still to be verified, say."""
-    locale: str | None = None
-    """Goes before the user's own language."""
-    expires_at: datetime | None = None
-    content: Content | None = field(default=None, repr=False)
-    category: Category | None = None
-    """Of what comes without a template, which has its own."""
-    priority: Priority | None = None
-    """Goes before the template's."""
-    scheduled_at: datetime | None = None
-    local_time: time | None = None
-    """Send it when it is this time in the recipient's zone."""
-    ordering_key: str | None = None
-    tags: Sequence[str] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+from orion_notifications.templates.rules import choose_locale, secret_names
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,45 @@
-"""What may become of a notification."""
+"""What is asked to be sent, and what may become of a notification."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
 from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.templates.rules import Content
+
+
+@dataclass(frozen=True)
+class Order:
+    """A message to one user, or to an address that is nobody's here. `key` is sent once, for ever.
+
+    Its words are those of a template, or `content` with a `category`.
+    """
+
+    key: str | None
+    type: str
+    template: str | None
+    channel: Channel
+    user_id: UUID | None
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    recipient: str | None = None
+    """An address that goes before the one the user is known by: one that is still to be verified, say."""
+    locale: str | None = None
+    """Goes before the user's own language."""
+    expires_at: datetime | None = None
+    content: Content | None = field(default=None, repr=False)
+    category: Category | None = None
+    """Of what comes without a template, which has its own."""
+    priority: Priority | None = None
+    """Goes before the template's."""
+    scheduled_at: datetime | None = None
+    local_time: time | None = None
+    """Send it when it is this time in the recipient's zone."""
+    ordering_key: str | None = None
+    tags: Sequence[str] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class NotificationStatus(Enum):

@@ -1,6 +1,6 @@
 """What administrators and programs do: send, simulate, explain, cancel, put off, try again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,13 +27,12 @@ from orion_notifications.notifications.actions import (
     UNFIT,
     Accepted,
     MisfitVariablesError,
-    Order,
     TooFarAheadError,
     accept,
     consider,
 )
 from orion_notifications.notifications.orders import Considered, value_faults
-from orion_notifications.notifications.rules import NotificationStatus
+from orion_notifications.notifications.rules import NotificationStatus, Order
 from orion_notifications.notifications.shapes import (
     AttemptShape,
     BulkItem,
@@ -113,9 +112,7 @@ async def send_many(database: Database, desk: Desk, messages: list[Message], cal
     async with database.transaction() as transaction:
         for index, message in enumerate(messages):
             try:
-                for order in orders_of(message, caller):  # what does not fit is found before anything is written
-                    if order.key is None or await store.find_key(transaction.connection, order.key) is None:
-                        _check_values(await consider(transaction.connection, desk, order, now))
+                await _check(transaction.connection, desk, orders_of(message, caller), now)
                 item = BulkItem(index=index, sent=await _send(transaction, desk, message, caller, now))
             except UNFIT_HERE as error:
                 problem = _unfit(error)
@@ -130,6 +127,7 @@ async def _send(transaction: Transaction, desk: Desk, message: Message, caller: 
     if message.rule == "ALL" or len(orders) == 1:
         return SendingShape(notifications=[_sent(each, await _accept(transaction, desk, each, now)) for each in orders])
     first, *_ = orders
+    await _check(transaction.connection, desk, orders, now)
     accepted = await _accept(transaction, desk, first, now)
     escalation_id = None
     if accepted.is_new:
@@ -137,6 +135,13 @@ async def _send(transaction: Transaction, desk: Desk, message: Message, caller: 
             transaction.connection, desk.keyring, _at_once(message), caller, accepted.id, now
         )
     return SendingShape(notifications=[_sent(first, accepted)], escalation_id=escalation_id)
+
+
+async def _check(connection: AsyncConnection, desk: Desk, orders: Iterable[Order], now: datetime) -> None:
+    """Find what does not fit before anything is written, by whichever channel; what its key stands for has fitted."""
+    for order in orders:
+        if order.key is None or await store.find_key(connection, order.key) is None:
+            _check_values(await consider(connection, desk, order, now))
 
 
 async def _accept(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.imports import ImportedIdentity
-from orion_contracts.user_events import NotificationPreferencesChanged
+from orion_contracts.user_events import LocaleChanged, NotificationPreferencesChanged
 from orion_notifications.kinds import Channel
 from orion_notifications.preferences import store
 from orion_notifications.preferences.rules import Contact, Frequency
@@ -69,6 +69,12 @@ async def remember_choices(connection: AsyncConnection, event: NotificationPrefe
     await store.set_choices(
         connection, event.user_id, switches | {"category_channels": dict.fromkeys(event.muted_categories, nowhere)}
     )
+
+
+async def remember_locale(connection: AsyncConnection, event: LocaleChanged) -> None:
+    """Keep in which language and by which clock a user lives, of one who is known; zones as in `remember_user`."""
+    zone = event.timezone if is_zone(event.timezone) else "UTC"
+    await store.set_locale(connection, event.user_id, event.locale, zone)
 
 
 NOTHING_CHOSEN: Mapping[str, Any] = {

@@ -56,6 +56,12 @@ async def set_phone(connection: AsyncConnection, user_id: UUID, phone: str | Non
     await connection.execute(update(PREFERENCES).where(PREFERENCES.c.user_id == user_id).values(phone=phone))
 
 
+async def set_locale(connection: AsyncConnection, user_id: UUID, locale: str, timezone: str) -> None:
+    """The user's language and zone."""
+    change = {"locale": locale, "timezone": timezone}
+    await connection.execute(update(PREFERENCES).where(PREFERENCES.c.user_id == user_id).values(change))
+
+
 async def set_choices(connection: AsyncConnection, user_id: UUID, switches: dict[str, Any]) -> None:
     """The user's switches; makes the row of one who is not known yet."""
     statement = insert(PREFERENCES).values(id=uuid7(), user_id=user_id, **switches)

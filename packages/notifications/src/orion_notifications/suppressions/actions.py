@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_core.sealing import Keyring
 from orion_notifications.kinds import Category, Channel
 from orion_notifications.suppressions import store
-from orion_notifications.suppressions.rules import Ban, SuppressionReason
+from orion_notifications.suppressions.rules import Suppression, SuppressionReason
 
 PURPOSE = "suppressed recipient"
 NO_DETAILS: Mapping[str, Any] = {}
@@ -63,10 +63,12 @@ async def suppress(
     return await store.suppress(connection, values)
 
 
-async def bans_of(connection: AsyncConnection, hasher: Hasher, channel: Channel, recipient: str) -> list[Ban]:
+async def suppressions_of(
+    connection: AsyncConnection, hasher: Hasher, channel: Channel, recipient: str
+) -> list[Suppression]:
     """What stops an address from being written to."""
     rows = await store.find(connection, channel, hasher.hashes(recipient))
-    return [Ban(row["category"], row["reason"], row["expires_at"]) for row in rows]
+    return [Suppression(row["category"], row["reason"], row["expires_at"]) for row in rows]
 
 
 async def release(

@@ -17,7 +17,7 @@ class SuppressionReason(Enum):
 
 
 @dataclass(frozen=True)
-class Ban:
+class Suppression:
     """That an address gets nothing by a channel: of one category, or of any."""
 
     category: Category | None

@@ -14,7 +14,7 @@ from orion_notifications.suppressions.tables import Suppression
 SUPPRESSIONS = table_of(Suppression)
 
 # One that has no end is not given one by a bounce that may pass. What somebody wants stops less than an address that
-# does not exist or an administrator's word (rules.Ban.stops), so it does not keep these out.
+# does not exist or an administrator's word (rules.Suppression.stops), so it does not keep these out.
 SUPPRESS = text("""
 INSERT INTO suppressions (channel, recipient_hash, category, reason, expires_at, metadata)
 VALUES (

@@ -7,8 +7,10 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_contracts.user_events import LocaleChanged
 from orion_core.database import Database
 from orion_core.errors import unavailable
+from orion_core.events import outbox
 from orion_core.http.etags import etag
 from orion_user.access import actions as access
 from orion_user.access.shapes import PermissionShape, RoleShape
@@ -41,6 +43,9 @@ async def change(
         await users.change_profile(connection, user_id, before.model_dump(), changes.of_row())
         await preferences.change(connection, user_id, changes.of_preferences())
         after = await _me(connection, user_id, now)
+        if (before.locale, before.timezone) != (after.locale, after.timezone):
+            event = LocaleChanged(user_id=user_id, locale=after.locale, timezone=after.timezone, changed_at=now)
+            await outbox.write(transaction, event, now)
         fields = changes.model_fields_set
         old, new = before.model_dump(mode="json", include=fields), after.model_dump(mode="json", include=fields)
         if old != new:
