@@ -60,7 +60,8 @@ async def test_a_page_is_found_where_it_lies(filled: None, database: Database, *
             assert len(await search(connection, wanted, first[-1]["id"], 50)) == 50
             words, values = said[-1]
             told = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {words}", values)
-            assert rows_read(told.scalar_one()[0]["Plan"]) <= 50, wanted
+            # Four weeks lie in two months at most, and each partition is read one entry ahead to be merged.
+            assert rows_read(told.scalar_one()[0]["Plan"]) <= 51, wanted
 
 
 def rows_read(plan: dict[str, Any]) -> float:
