@@ -8,9 +8,9 @@ import asyncio
 from orion_core.errors import Problem, unavailable
 from orion_core.http.context import EXCHANGE
 
-AT_ONCE = 2
-"""Requests inside: one computes while another waits for the database, and before it waits for anything else it leaves
-(`leave_door`). With more of them, whoever wants something else from the event loop waits for them all."""
+AT_ONCE = 8
+"""Requests inside. Each keeps the event loop busy for about a millisecond between two waits for the database; before it
+waits for anything else it leaves (`leave_door`)."""
 MOST_WAITING = 1000
 """Requests outside, with their bodies. A crowd that keeps its connections open is slowed down by waiting."""
 PATIENCE_SECONDS = 5.0
