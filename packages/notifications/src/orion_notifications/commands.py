@@ -10,13 +10,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orion_core.clock import system_clock
 from orion_core.database import Database
+from orion_core.exits import Exit
 from orion_core.service import service_role
 from orion_core.settings import SettingsError
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.callbacks import actions
 from orion_notifications.callbacks.actions import Clerk
 from orion_notifications.callbacks.returned import LONGEST_REPORT, Returned
-from orion_notifications.exits import Exit
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.template_commands import templates
 

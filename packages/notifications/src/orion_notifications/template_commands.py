@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.clock import system_clock
 from orion_core.database import Database
 from orion_core.errors import Problem
+from orion_core.exits import Exit
 from orion_core.service import service_role
 from orion_core.settings import SettingsError
 from orion_notifications.authoring import filing
 from orion_notifications.authoring.actions import Writer
 from orion_notifications.authoring.files import TemplateFilesError, read_folder, write_template
 from orion_notifications.authoring.lint import Level
-from orion_notifications.exits import Exit
 from orion_notifications.settings import NotificationSettings
 
 templates = typer.Typer(help="Templates as files: write them out, lint them, bring them back.", no_args_is_help=True)

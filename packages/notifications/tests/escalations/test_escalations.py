@@ -8,8 +8,8 @@ from packages.notifications.tests.notifications.test_sending import message
 
 from orion_core.database import Database
 from orion_core.testing import MovableClock
-from orion_notifications.escalations.actions import MOST_FAILURES, Escalating, PutOffError, go_on
-from orion_notifications.escalations.rules import EscalationRule, Move, Standing, step
+from orion_notifications.escalations.actions import Escalating, PutOffError, go_on
+from orion_notifications.escalations.rules import MOST_FAILURES, EscalationRule, Move, Standing, step
 from orion_notifications.notifications.sending import send_next
 
 if TYPE_CHECKING:

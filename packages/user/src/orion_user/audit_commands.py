@@ -6,7 +6,6 @@ import json as json_module
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -16,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orion_core.clock import system_clock
 from orion_core.database import Database
+from orion_core.exits import Exit
 from orion_core.sealing import SealError
 from orion_core.service import service_role
 from orion_core.settings import SettingsError
@@ -37,15 +37,6 @@ Kind = TypeVar("Kind", bound=TrailSettings)
 
 SHOWN = 20
 """Faults that are shown one by one; --json tells more."""
-
-
-class Exit(IntEnum):
-    """How a command ends; the numbers are those of `orion db`."""
-
-    OK = 0
-    FOUND = 1
-    USAGE = 3
-    UNREACHABLE = 4
 
 
 @commands.command()

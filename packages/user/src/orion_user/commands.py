@@ -6,7 +6,6 @@ import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 from uuid import UUID
@@ -19,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.clock import system_clock
 from orion_core.database import Database
 from orion_core.errors import Problem
+from orion_core.exits import Exit
 from orion_core.service import service_role
 from orion_core.settings import SettingsError
 from orion_user.audit.actions import Actor
@@ -30,18 +30,6 @@ from orion_user.preferences.resending import resend
 from orion_user.settings import UserSettings
 
 Result = TypeVar("Result")
-
-
-class Exit(IntEnum):
-    """How a command ends; the numbers are those of `orion db`."""
-
-    OK = 0
-    FOUND = 1
-    """It worked, and left something to be looked at."""
-    USAGE = 3
-    UNREACHABLE = 4
-    REFUSED = 5
-    INTERRUPTED = 130
 
 
 commands = typer.Typer(

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum
 from typing import Any, NoReturn
 
 import structlog
@@ -19,21 +18,10 @@ from orion_core.clock import system_clock
 from orion_core.database import Database
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
+from orion_core.exits import Exit
 from orion_core.service import service_role
 from orion_core.settings import SettingsError
 from orion_core.wakeup import Wakeup
-
-
-class Exit(IntEnum):
-    """How a command ends; the numbers are those of `orion db`."""
-
-    OK = 0
-    FOUND = 1
-    """It worked, and left something to be looked at."""
-    USAGE = 3
-    UNREACHABLE = 4
-    REFUSED = 5
-    INTERRUPTED = 130
 
 
 class RefusedError(Exception):

@@ -8,7 +8,8 @@ from typing import BinaryIO
 import typer
 
 from orion_auth.imports.actions import LONGEST_LINE, Line, Report, read_line, take_in
-from orion_auth.operators.desk import Desk, Done, Exit, say
+from orion_auth.operators.desk import Desk, Done, say
+from orion_core.exits import Exit
 
 BATCH = 100
 """Lines of one transaction: what is lost, and done again, when an import is cut off."""

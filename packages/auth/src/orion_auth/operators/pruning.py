@@ -4,7 +4,8 @@ import asyncio
 
 from sqlalchemy import text
 
-from orion_auth.operators.desk import Desk, Done, Exit
+from orion_auth.operators.desk import Desk, Done
+from orion_core.exits import Exit
 from orion_core.retention.debt import count_due
 from orion_core.retention.policy import Policy
 from orion_core.retention.task import prune_once

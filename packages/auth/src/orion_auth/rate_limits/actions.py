@@ -55,11 +55,11 @@ async def take_login(
     refusals = (by_network("login_refusal_record", address), by_all("login_refusal_record"))
     async with database.autocommit() as connection:
         rows = await store.take(connection, limits, now, refusals)
-    try:
-        state = _tightest(limits, [row for row in rows if row.step < len(limits)], now)
-    except Problem as problem:
-        return Refused(problem, all(row.has_passed for row in rows if row.step >= len(limits)))
-    return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
+    counted = [row for row in rows if row.step < len(limits)]
+    refusal = _refusal(limits, counted, now)
+    if refusal is not None:
+        return Refused(refusal, all(row.has_passed for row in rows[len(counted) :]))
+    return Taken(_tightest(counted, now), tuple(limit.key for limit in limits if limit.counts_failures))
 
 
 async def take_proof(database: Database, session_id: UUID, address: IpAddress, now: datetime) -> Taken:
@@ -188,17 +188,26 @@ async def _take(
 async def _take_all(database: Database, limits: Sequence[Limit], now: datetime) -> RateLimitState | None:
     """Count a try in a transaction of its own; a 429 Problem when it is one too many under any limit."""
     async with database.autocommit() as connection:
-        return _tightest(limits, await store.take(connection, limits, now), now)
+        rows = await store.take(connection, limits, now)
+    refusal = _refusal(limits, rows, now)
+    if refusal is not None:
+        raise refusal
+    return _tightest(rows, now)
 
 
-def _tightest(limits: Sequence[Limit], rows: Sequence[AnyRow], now: datetime) -> RateLimitState | None:
-    """The state under the tightest limit, None when nothing limits the try; a 429 Problem under one that refused it."""
+def _refusal(limits: Sequence[Limit], rows: Sequence[AnyRow], now: datetime) -> Problem | None:
+    """What whoever was one too many under one of the limits is told."""
     for row in rows:
         if not row.has_passed:
             step: int = row.step
             limit = limits[step]
             metrics.RATE_LIMITED.labels(limit.endpoint, limit.key_type.name).inc()
-            raise too_many_requests(_state(row, now))
+            return too_many_requests(_state(row, now))
+    return None
+
+
+def _tightest(rows: Sequence[AnyRow], now: datetime) -> RateLimitState | None:
+    """The state under the tightest limit; None when nothing limits the try."""
     return min((_state(row, now) for row in rows), key=lambda state: (state.remaining, -state.reset), default=None)
 
 

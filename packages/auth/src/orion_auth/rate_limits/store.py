@@ -17,8 +17,7 @@ from orion_auth.rate_limits.tables import RateLimit, RateLimitPolicy
 from orion_core.statement import Statement
 
 _POLICY_OF_STEP = "policy.endpoint = :endpoint_{n} AND policy.key_type = CAST(:key_type_{n} AS rate_limit_key_type)"
-_UNLESS_REFUSED = " AND NOT EXISTS (SELECT FROM step_{n} WHERE NOT has_passed)"
-_IS_REFUSED = "EXISTS (SELECT FROM step_{n} WHERE NOT has_passed)"
+_REFUSED = "EXISTS (SELECT FROM step_{n} WHERE NOT has_passed)"
 _FOUND = "SELECT {n} AS step, * FROM step_{n}"
 
 
@@ -31,12 +30,11 @@ def _take(steps: int, of_refusals: int) -> Statement:
     """
     written = ["moment AS (SELECT CAST(:now AS timestamptz) AS now)"]
     for n in range(steps + of_refusals):
-        condition = _POLICY_OF_STEP.format(n=n)
+        conditions = [_POLICY_OF_STEP.format(n=n)]
         if n >= steps:
-            condition += f" AND ({' OR '.join(_IS_REFUSED.format(n=before) for before in range(steps))})"
-        first = 0 if n < steps else steps
-        condition += "".join(_UNLESS_REFUSED.format(n=before) for before in range(first, n))
-        written.append(f"step_{n} AS ({counting(f':key_{n}', condition)})")
+            conditions.append(f"({' OR '.join(_REFUSED.format(n=before) for before in range(steps))})")
+        conditions += [f"NOT {_REFUSED.format(n=before)}" for before in range(0 if n < steps else steps, n)]
+        written.append(f"step_{n} AS ({counting(f':key_{n}', ' AND '.join(conditions))})")
     found = " UNION ALL ".join(_FOUND.format(n=n) for n in range(steps + of_refusals))
     return Statement(text(f"WITH {', '.join(written)} {found}"))
 

@@ -15,13 +15,18 @@ from orion_core.database import Database, Transaction
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring, place
 from orion_notifications.escalations import store
-from orion_notifications.escalations.rules import LOOK_AGAIN, EscalationRule, Move, Standing, remaining, step
+from orion_notifications.escalations.rules import (
+    LOOK_AGAIN,
+    EscalationRule,
+    Move,
+    Standing,
+    look_after_failure,
+    remaining,
+    step,
+)
 
 SendNext = Callable[[Transaction, Mapping[str, Any], str, str, datetime], Awaitable[UUID | None]]
 """Sends the message of a request, on behalf of a caller, through one channel of it; None when it cannot any more."""
-PUT_OFF = timedelta(minutes=5)
-MOST_FAILURES = 12
-"""After so many, an hour, nothing is tried any more: what failed every time will fail the next time too."""
 
 
 class PutOffError(Exception):
@@ -56,10 +61,7 @@ async def begin(
 
 @asynccontextmanager
 async def _due(database: Database, now: datetime) -> AsyncGenerator[tuple[Transaction, RowMapping | None]]:
-    """One that is due; if what is done with it fails it is put off, since it comes first and would stop all others.
-
-    One that has failed MOST_FAILURES times is over.
-    """
+    """One that is due; if what is done with it fails it is put off, since it comes first and would stop all others."""
     row: RowMapping | None = None
     try:
         async with database.transaction() as transaction:
@@ -69,12 +71,17 @@ async def _due(database: Database, now: datetime) -> AsyncGenerator[tuple[Transa
         if row is None:
             raise
         failures = row["metadata"].get("failures", 0) + 1
+        look_at = look_after_failure(failures, now)
         values: dict[str, Any] = {"metadata": row["metadata"] | {"failures": failures}}
-        is_over = failures >= MOST_FAILURES
-        values |= {"sealed_message": None, "ended_at": now} if is_over else {"next_look_at": now + PUT_OFF}
+        values |= _over(now) if look_at is None else {"next_look_at": look_at}
         async with database.autocommit() as connection:
             await store.change(connection, row["id"], values)
-        raise PutOffError(f"escalation {row['id']}{' is given up' if is_over else ''}") from error
+        raise PutOffError(f"escalation {row['id']}{' is given up' if look_at is None else ''}") from error
+
+
+def _over(now: datetime) -> dict[str, Any]:
+    """Nothing more is tried, and what it would have said is forgotten."""
+    return {"sealed_message": None, "ended_at": now}
 
 
 async def go_on(database: Database, escalating: Escalating, now: datetime) -> bool:
@@ -109,6 +116,6 @@ async def go_on(database: Database, escalating: Escalating, now: datetime) -> bo
             following = await escalating.send(transaction, message, body["caller"], left[0], now)
             values["notification_ids"] = [*row["notification_ids"], following]
         if move.move is Move.END or (move.move is Move.NEXT and following is None):
-            values = {"sealed_message": None, "ended_at": now}
+            values = _over(now)
         await store.change(transaction.connection, row["id"], values)
         return True

@@ -7,6 +7,10 @@ from enum import Enum, auto
 
 LOOK_AGAIN = timedelta(seconds=5)
 """How often a message that is still on its way is looked at."""
+PUT_OFF = timedelta(minutes=5)
+"""How long one that could not go on is left alone."""
+MOST_FAILURES = 12
+"""After so many, an hour, nothing is tried any more: what failed every time will fail the next time too."""
 WAITING = frozenset({"QUEUED", "PROCESSING"})
 ARRIVED = frozenset({"SENT", "DELIVERED"})
 DIGESTED = "digested"
@@ -66,6 +70,11 @@ def step(
     if now < seen_by and has_next:
         return Step(Move.WAIT, seen_by)
     return following
+
+
+def look_after_failure(failures: int, now: datetime) -> datetime | None:
+    """When one that could not go on, so many times by now, is looked at again; None when it is given up."""
+    return None if failures >= MOST_FAILURES else now + PUT_OFF
 
 
 def remaining(channels: Sequence[str], tried: Mapping[str, object]) -> list[str]:

@@ -1,5 +1,6 @@
 """Having messages sent: considered, decided, recorded and queued in one transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from orion_notifications.notifications.rules import Order
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact
 from orion_notifications.suppressions.actions import hasher_of, suppressions_of
+from orion_notifications.suppressions.rules import Suppression
 from orion_notifications.templates.actions import UnknownTemplateError, published
 from orion_notifications.templates.rules import misfits
 from orion_notifications.throttles.actions import take_room, throttle_of
@@ -77,18 +79,14 @@ async def consider(
         raise MisfitVariablesError(f"template {order.template}: missing or unknown: {', '.join(sorted(names))}")
     contact = Contact() if order.user_id is None else await contact_of(connection, order.user_id, keep=keep)
     draft = draft_of(order, template, contact)
-    suppressions = (
-        () if draft.recipient is None else await _suppressions(connection, desk, draft.channel, draft.recipient)
-    )
+    suppressions: Sequence[Suppression] = ()
+    if draft.recipient is not None:
+        suppressions = await suppressions_of(connection, hasher_of(desk.keyring), draft.channel, draft.recipient)
     throttle = None
     if order.user_id is not None:
         throttle = await throttle_of(connection, order.user_id, order.type, order.channel, now)
     facts = Facts(contact, suppressions, throttle)
     return Considered(order, template, contact, draft, facts, judge(draft, facts, now))
-
-
-async def _suppressions(connection: AsyncConnection, desk: Desk, channel: Any, recipient: str) -> Any:
-    return await suppressions_of(connection, hasher_of(desk.keyring), channel, recipient)
 
 
 async def accept(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:

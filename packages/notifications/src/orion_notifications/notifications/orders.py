@@ -1,4 +1,4 @@
-"""What is asked to be sent, and what of it is decided; nothing here reads or writes."""
+"""What is known of an order, and what of it is decided; nothing here reads or writes."""
 
 from dataclasses import dataclass
 from typing import Any
