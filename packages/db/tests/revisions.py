@@ -64,4 +64,4 @@ async def is_whole(shop: "Shop", name: str) -> None:
     assert not await shop.run("SELECT FROM schema_migration_progress")
     assert not await shop.run("SELECT FROM pg_index WHERE NOT indisvalid")
     found = await orion_db.status(shop.target)
-    assert (found.exit_code, found.drift) == (orion_db.Exit.OK, ())
+    assert (found.exit_code, found.drift) == (orion_db.Exit.OK, ()), found.in_words()
