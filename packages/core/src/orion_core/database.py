@@ -121,6 +121,8 @@ class Database:
                 "server_settings": settings,
                 "timeout": 10,
                 "command_timeout": ANSWER_SECONDS,
+                # However long a statement is: the driver would have those of more than 15 kB prepared anew each time.
+                "max_cacheable_statement_size": 0,
             },
         )
         event.listen(engine.sync_engine, "checkout", _refuse_closed)

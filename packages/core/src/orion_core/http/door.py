@@ -8,7 +8,7 @@ import asyncio
 from orion_core.errors import Problem, unavailable
 from orion_core.http.context import EXCHANGE
 
-AT_ONCE = 8
+AT_ONCE = 2
 """Requests inside. Each keeps the event loop busy for about a millisecond between two waits for the database; before it
 waits for anything else it leaves (`leave_door`)."""
 MOST_WAITING = 1000
