@@ -45,3 +45,10 @@ async def test_looks_that_fail_do_so_together_and_tell_no_value(database: Databa
             await look_together(connection, up_to(1, "a secret"), Look(BROKEN, {"n": 0}, lambda row: row))
         assert "a secret" not in str(failed.value)
         assert await told("still here").alone(connection) == "still here"
+
+
+async def test_a_statement_is_prepared_once_however_long_it_is(database: Database) -> None:
+    own = "SELECT count(*) AS n FROM pg_prepared_statements WHERE statement LIKE '%how long this is%'"
+    long = Statement(text(f"{own} AND statement <> '{'x' * 20_000}'"))
+    async with database.autocommit() as connection:
+        assert [(await long.one(connection, {})).n for _ in range(3)] == [1, 1, 1]

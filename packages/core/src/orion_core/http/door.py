@@ -9,12 +9,14 @@ from orion_core.errors import Problem, unavailable
 from orion_core.http.context import EXCHANGE
 
 AT_ONCE = 2
-"""Requests inside. Each keeps the event loop busy for about a millisecond between two waits for the database; before it
-waits for anything else it leaves (`leave_door`)."""
+"""Requests inside. Each keeps the event loop busy for about a millisecond between two waits for the database, and what
+is no such request waits for all of them at each of its turns; before one waits for anything else than the database it
+leaves (`leave_door`)."""
 MOST_WAITING = 1000
 """Requests outside, with their bodies. A crowd that keeps its connections open is slowed down by waiting."""
-PATIENCE_SECONDS = 5.0
-"""Longer than the crowd takes to pass: somebody whom the route knows, and prefers to strangers, has to get that far."""
+PATIENCE_SECONDS = 10.0
+"""Twice as long as the crowd takes to pass: somebody whom the route knows, and prefers to strangers, has to get that
+far."""
 
 
 class Door:
