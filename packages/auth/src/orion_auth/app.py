@@ -99,41 +99,38 @@ def _ways_in(*routers: APIRouter) -> APIRouter:
     return ways
 
 
-ROUTES = (
-    oauth2.shortcut(),
-    sessions.shortcut(),
-    admission.shortcut(),
-    *routes_of(
-        oauth2.router,  # first, since it is asked most, and routes are tried in their order
-        registrations.router,
-        verifications.router,
-        passwords.router,
-        _ways_in(admission.router, passkey_routes.router, magic_links.router, social.router),
-        email_changes.router,
-        usernames.router,
-        phone_numbers.router,
-        invitations.router,
-        sessions.router,
-        proofs.router,
-        passkey_proofs.router,
-        suspensions.router,
-        erasures.router,
-        imports.router,
-        own_devices.router,
-        own_passkeys.router,
-        own_sign_ins.router,
-        risk.router,
-        disavowals.router,
-        oauth2.metadata_router,
-        oauth_connections.router,
-        login_attempts.router,
-        rate_limits.router,
-        security_events.router,
-        signing_key_routes.router,
-        two_factor.router,
-        recovery_contacts.router,
-        recoveries.router,
-    ),
+SHORTCUTS = (oauth2.shortcut(), sessions.shortcut(), admission.shortcut())
+
+ROUTES = routes_of(
+    oauth2.router,  # first, since it is asked most, and routes are tried in their order
+    registrations.router,
+    verifications.router,
+    passwords.router,
+    _ways_in(admission.router, passkey_routes.router, magic_links.router, social.router),
+    email_changes.router,
+    usernames.router,
+    phone_numbers.router,
+    invitations.router,
+    sessions.router,
+    proofs.router,
+    passkey_proofs.router,
+    suspensions.router,
+    erasures.router,
+    imports.router,
+    own_devices.router,
+    own_passkeys.router,
+    own_sign_ins.router,
+    risk.router,
+    disavowals.router,
+    oauth2.metadata_router,
+    oauth_connections.router,
+    login_attempts.router,
+    rate_limits.router,
+    security_events.router,
+    signing_key_routes.router,
+    two_factor.router,
+    recovery_contacts.router,
+    recoveries.router,
 )
 
 
@@ -173,6 +170,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.As
         database=database,
         components=components,
         routes=ROUTES,
+        shortcuts=SHORTCUTS,
         routers=[feed_routes(components.feed, components.authenticate, "/auth/v1")],
         background=[
             wakeup.run,

@@ -66,7 +66,6 @@ from orion_user.users import routes as users
 PREFIX = "/user/v1"
 
 ROUTES = (
-    *shortcuts(),
     *routes_of(
         decisions.router,  # first, since it is asked most, and routes are tried in their order
         erasures.router,
@@ -138,6 +137,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             activity.note,
         ),
         routes=ROUTES,
+        shortcuts=shortcuts(),
         routers=[feed_routes(feed, authenticate, PREFIX)],
         background=[
             feed.wakeup.run,

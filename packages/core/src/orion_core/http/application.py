@@ -7,13 +7,16 @@ from typing import Any
 
 import structlog
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orion_core.background import pause
 from orion_core.database import Database
 from orion_core.http import openapi, problems
 from orion_core.http.edge import Edge
 from orion_core.http.health import Check, health_routes
+from orion_core.http.shortcut import Shortcut
 from orion_core.settings import ServiceSettings
 
 Background = Callable[[asyncio.Event], Awaitable[None]]
@@ -22,6 +25,27 @@ Background = Callable[[asyncio.Event], Awaitable[None]]
 GRACE_SECONDS = 5.0
 
 log = structlog.get_logger()
+
+
+class Application(FastAPI):
+    """A service, within its edge: what is refused there, or has a shortcut, passes none of the layers inside."""
+
+    edge: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        scope["app"] = self
+        await self.edge(scope, receive, send)
+
+    async def beyond_edge(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What FastAPI answers."""
+        await super().__call__(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Starlette's, without its own answer to what fails: the edge has one."""
+        stack = super().build_middleware_stack()
+        assert isinstance(stack, ServerErrorMiddleware)
+        return stack.app
 
 
 def create_application(
@@ -33,16 +57,18 @@ def create_application(
     components: object,
     routes: Sequence[BaseRoute] = (),
     routers: Sequence[APIRouter] = (),
+    shortcuts: Collection[Shortcut] = (),
     background: Sequence[Background] = (),
     checks: Mapping[str, Check] | None = None,
     on_start: Callable[[], Awaitable[None]] | None = None,
     on_stop: Callable[[], Awaitable[None]] | None = None,
     expensive: Collection[tuple[str, str]] = (),
-) -> FastAPI:
+) -> Application:
     """A service's ASGI application.
 
     `name` is the first part of every path. `components` is what routes find by `request.app.state.components`.
     `routes` are those of `routes_of`, `routers` what was made for this application alone.
+    `shortcuts` go before both.
     `on_start` runs before the first request, `on_stop` after the last; `background` runs in between.
     `expensive` are method and path of routes that a crowd must not fill the event loop with (`orion_core.http.door`).
     """
@@ -62,7 +88,7 @@ def create_application(
                 await on_stop()
             await database.close()
 
-    application = FastAPI(
+    application = Application(
         title=title,
         version="1",
         lifespan=lifespan,
@@ -78,7 +104,7 @@ def create_application(
         application.include_router(router)
     openapi.describe(application)
     limits: dict[str, Any] = {"body_limit": settings.body_limit, "trusted_proxies": settings.trusted_proxies}
-    application.add_middleware(Edge, **limits, expensive=expensive)
+    application.edge = Edge(application.beyond_edge, **limits, expensive=expensive, shortcuts=shortcuts)
     return application
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from prometheus_client import Histogram
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,6 +28,7 @@ from orion_core.http.context import (
 )
 from orion_core.http.door import Door
 from orion_core.http.problems import ProblemDuringBody, problem_response
+from orion_core.http.shortcut import Shortcut
 from orion_core.tracing import continue_trace
 
 log = structlog.get_logger()
@@ -58,7 +60,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Edge:
-    """ASGI middleware around a whole service."""
+    """ASGI around a whole service; what has a shortcut gets no further."""
 
     def __init__(
         self,
@@ -67,11 +69,13 @@ class Edge:
         body_limit: int,
         trusted_proxies: Networks,
         expensive: Collection[tuple[str, str]] = (),
+        shortcuts: Collection[Shortcut] = (),
     ) -> None:
         """`expensive` are method and path of routes that share one door."""
         door = Door()
         self._application = application
         self._doors = dict.fromkeys(expensive, door)
+        self._shortcuts = {(shortcut.method, shortcut.path): shortcut for shortcut in shortcuts}
         self._body_limit = body_limit
         self._trusted_proxies = trusted_proxies
 
@@ -80,13 +84,17 @@ class Edge:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        door = self._doors.get((scope["method"], scope["path"]))
+        asked = scope["method"], scope["path"]
+        door, shortcut = self._doors.get(asked), self._shortcuts.get(asked)
         exchange = _Exchange(scope, receive, send, self._body_limit, self._trusted_proxies)
-        refusal = exchange.refusal()
+        answer: ASGIApp | None = exchange.refusal()
         try:
-            if door is not None and refusal is None:
+            if door is not None and answer is None:
                 await exchange.wait_at(door)
-            await (refusal or self._application)(scope, exchange.receive, exchange.send)
+            if shortcut is not None and answer is None and shortcut.is_usual(scope):
+                scope["route"] = shortcut
+                answer = await shortcut.respond(Request(scope, exchange.receive))
+            await (answer or self._application)(scope, exchange.receive, exchange.send)
         except Exception as error:
             await exchange.failed(error)
         finally:

@@ -1,6 +1,6 @@
 """Every error answer of a service as problem details (RFC 9457)."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 import orjson
@@ -41,12 +41,16 @@ class ProblemDuringBody(HTTPException):
 
 def install(application: FastAPI) -> None:
     """Answer every error that can leave a route."""
-    application.add_exception_handler(Problem, _problem)
-    application.add_exception_handler(RequestValidationError, _validation)
-    application.add_exception_handler(HTTPException, _http)
-    application.add_exception_handler(DBAPIError, _database)
-    application.add_exception_handler(PoolTimeoutError, _database)
-    application.add_exception_handler(ConnectionError, _database)
+    for kind, handler in HANDLERS.items():
+        application.add_exception_handler(kind, handler)
+
+
+async def answer(request: Request, error: Exception) -> Response:
+    """What such a route answers when it fails so; raises the error again when nothing is known about its kind."""
+    for kind in type(error).__mro__:
+        if (handler := HANDLERS.get(kind)) is not None:
+            return await handler(request, error)
+    raise error
 
 
 def _answer(request: Request, problem: Problem) -> Response:
@@ -126,3 +130,13 @@ def _pointer(location: tuple[int | str, ...]) -> str:
     if where == "body":
         return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
     return str(rest[-1] if rest else where)
+
+
+HANDLERS: Mapping[type, Callable[[Request, Exception], Awaitable[Response]]] = {
+    Problem: _problem,
+    RequestValidationError: _validation,
+    HTTPException: _http,
+    DBAPIError: _database,
+    PoolTimeoutError: _database,
+    ConnectionError: _database,
+}

@@ -1,10 +1,12 @@
-"""A route past what FastAPI does for every route, for the few that are asked more often than all else.
+"""A route past the layers of FastAPI and Starlette, for the few that are asked more often than all else.
 
-The documented route stays in the application, behind it. Errors become answers as everywhere.
+The edge answers it itself; the documented route stays in the application behind it. Errors become answers as
+everywhere.
 """
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -13,8 +15,9 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope
+
+from orion_core.http import problems
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -51,37 +54,23 @@ def _always(_: Scope) -> bool:
     return True
 
 
-class Shortcut(BaseRoute):
-    """One method of one path, for an application's list of routes.
+@dataclass(frozen=True)
+class Shortcut:
+    """One method of one path."""
 
-    `is_usual` leaves some requests to the route behind. `is_quiet`: what is answered is counted, and not logged; what
-    is refused is.
-    """
+    method: str
+    path: str
+    answer: Callable[[Request], Awaitable[Response]]
+    is_usual: Callable[[Scope], bool] = _always
+    """Which requests are answered here; the others are left to the route behind."""
+    is_quiet: bool = field(default=False, kw_only=True)
+    """What is answered is counted, and not logged; what is refused is."""
 
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        answer: Callable[[Request], Awaitable[Response]],
-        is_usual: Callable[[Scope], bool] = _always,
-        *,
-        is_quiet: bool = False,
-    ) -> None:
-        self.path = path
-        self.is_quiet = is_quiet
-        self._method = method
-        self._answer = answer
-        self._is_usual = is_usual
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether this is a request to answer here."""
-        is_ours = scope["type"] == "http" and scope["path"] == self.path and scope["method"] == self._method
-        return (Match.FULL, {"route": self}) if is_ours and self._is_usual(scope) else (Match.NONE, {})
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer it."""
+    async def respond(self, request: Request) -> Response:
+        """The answer, also to what fails; raises what is a mistake of ours."""
         try:
-            response = await self._answer(Request(scope, receive))
+            return await self.answer(request)
         except ClientDisconnect:  # nobody is there to read it
-            raise HTTPException(HTTPStatus.BAD_REQUEST) from None
-        await response(scope, receive, send)
+            return await problems.answer(request, HTTPException(HTTPStatus.BAD_REQUEST))
+        except Exception as error:
+            return await problems.answer(request, error)

@@ -21,7 +21,7 @@ Answer = Callable[[Components, AccessClaims, EvaluationShape], Awaitable[BaseMod
 
 
 def shortcuts() -> list[Shortcut]:
-    """`POST /user/v1/access/evaluation` and `/explanation`, for an application's list of routes."""
+    """`POST /user/v1/access/evaluation` and `/explanation`."""
     return [_shortcut("evaluation", routes.evaluate), _shortcut("explanation", routes.explain)]
 
 
