@@ -1,0 +1,68 @@
+"""A shortcut is answered at the edge as its route would be, also where it fails; what is unusual goes to the route."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from orion_core.errors import Problem
+from orion_core.http.edge import Edge
+from orion_core.http.shortcut import Shortcut, is_plain_json, parse_json
+
+FAULTS: dict[str, Callable[[], Exception]] = {
+    "refused": lambda: Problem(409, "taken", "Taken", "It is taken."),
+    "unreachable": lambda: ConnectionError("a secret"),
+    "bug": lambda: RuntimeError("a secret"),
+}
+
+
+async def answer(request: Request) -> Response:
+    said = parse_json(await request.body())
+    if isinstance(said, str):
+        raise FAULTS[said]()
+    return JSONResponse({"by": "shortcut"})
+
+
+async def behind(scope: Scope, receive: Receive, send: Send) -> None:
+    await JSONResponse({"by": "route"})(scope, receive, send)
+
+
+@pytest.fixture
+def edge() -> ASGIApp:
+    shortcuts = [Shortcut("POST", "/short", answer, is_plain_json)]
+    return Edge(behind, body_limit=100, trusted_proxies=(), shortcuts=shortcuts)
+
+
+def http(edge: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://sample")
+
+
+async def test_only_the_usual_request_takes_it(edge: ASGIApp) -> None:
+    async with http(edge) as client:
+        assert (await client.post("/short", json={})).json() == {"by": "shortcut"}
+        assert (await client.post("/short?a=1", json={})).json() == {"by": "route"}
+        assert (await client.post("/short", content=b"{}")).json() == {"by": "route"}
+        assert (await client.get("/short")).json() == {"by": "route"}
+        assert (await client.post("/short/", json={})).json() == {"by": "route"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b'"refused"', 409, "taken"),
+        (b'"unreachable"', 503, "database_unreachable"),
+        (b'"bug"', 500, "internal_error"),
+        (b"{", 400, "invalid_json"),
+        (b'"' + b"x" * 100 + b'"', 413, "body_too_large"),
+    ],
+)
+async def test_what_fails_is_answered_as_everywhere(edge: ASGIApp, sent: bytes, status: int, code: str) -> None:
+    async with http(edge) as client:
+        answered = await client.post("/short", content=sent, headers={"Content-Type": "application/json"})
+    assert (answered.status_code, answered.json()["code"]) == (status, code)
+    assert answered.headers["content-type"] == "application/problem+json"
+    assert answered.json()["instance"] == answered.headers["x-request-id"]
+    assert "secret" not in answered.text
