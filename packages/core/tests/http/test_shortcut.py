@@ -1,7 +1,5 @@
 """A shortcut is answered at the edge as its route would be, also where it fails; what is unusual goes to the route."""
 
-from collections.abc import Callable
-
 import httpx
 import pytest
 from starlette.requests import Request
@@ -12,17 +10,17 @@ from orion_core.errors import Problem
 from orion_core.http.edge import Edge
 from orion_core.http.shortcut import Shortcut, is_plain_json, parse_json
 
-FAULTS: dict[str, Callable[[], Exception]] = {
-    "refused": lambda: Problem(409, "taken", "Taken", "It is taken."),
-    "unreachable": lambda: ConnectionError("a secret"),
-    "bug": lambda: RuntimeError("a secret"),
+FAULTS: dict[str, Exception] = {
+    "refused": Problem(409, "taken", "Taken", "It is taken."),
+    "unreachable": ConnectionError("a secret"),
+    "bug": RuntimeError("a secret"),
 }
 
 
 async def answer(request: Request) -> Response:
     said = parse_json(await request.body())
     if isinstance(said, str):
-        raise FAULTS[said]()
+        raise FAULTS[said]
     return JSONResponse({"by": "shortcut"})
 
 
