@@ -19,7 +19,7 @@ KEPT = timedelta(hours=1)
 """After its end; a grant that has ended for one process must not be missing to one whose clock is behind."""
 AT_ONCE = 1_000
 REST_SECONDS = 0.05
-"""After each transaction, which takes about half of that."""
+"""After each transaction, which takes some milliseconds."""
 
 log = structlog.get_logger()
 
