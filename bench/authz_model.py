@@ -4,7 +4,7 @@ A million of them, unless told otherwise. Each world is made at random in a migr
 are sometimes inactive, that allow, deny and have conditions; grants of roles and of permissions, everywhere and in
 places, of every time, some under conditions; users who are suspended. The model is told of the same things in plain
 Python. Then everything is asked of both: each user, permission, place and moment, of rights in memory; one question
-in fifty of the statement of a decision too; and who may, of each permission and place, moment after moment, what has
+in fifty of the statement of a decision too; and who may, in each place, at each moment another permission, what has
 ended by then being swept out first.
 
     python bench/authz_model.py [decisions]
@@ -216,9 +216,9 @@ async def compare(database: Database, model: Model, users: list[UUID], asked: li
 async def compare_who(connection: AsyncConnection, model: Model, users: list[UUID], asked: list[Place]) -> int:
     """How often the users who may differed. The ids of other worlds' users come before these."""
     differences, before = 0, UUID(int=min(users).int - 1)
-    for now in MOMENTS:
+    for now, permission in zip(MOMENTS, PERMISSIONS, strict=False):
         await access_store.sweep(connection, now, 1000)
-        for permission, place in product(PERMISSIONS, asked):
+        for place in asked:
             resource = Resource("document", "", {name: str(id_) for name, id_ in place.items()})
             question = Question(Subject("user", "", {}), permission, resource, {"level": 4})
             found, _ = await subjects_who(connection, question, Moment(now), before, USERS)
