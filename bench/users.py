@@ -53,7 +53,9 @@ SEARCHES: list[tuple[str, Wanted]] = [
     ("q=user77777@, prefix (1)", Wanted(text="user77777@", is_prefix=True)),
     ("q=zzzzzz (none)", Wanted(text="zzzzzz")),
     ("q=grace (every eighth)", Wanted(text="grace")),
-    ("q=hedy, PENDING", Wanted(text="hedy", statuses=(UserStatus.PENDING,))),
+    ("q=hedy, PENDING (none)", Wanted(text="hedy", statuses=(UserStatus.PENDING,))),
+    ("q=user77777, ACTIVE", Wanted(text="user77777", statuses=(UserStatus.ACTIVE,))),
+    ("q=grace, ACTIVE", Wanted(text="grace", statuses=(UserStatus.ACTIVE,))),
 ]
 
 

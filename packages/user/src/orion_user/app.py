@@ -29,6 +29,7 @@ from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_user.access.guard import PermissionDeniedError
+from orion_user.access.sweeping import keep_swept
 from orion_user.api_keys import routes as api_keys
 from orion_user.api_keys.admission import admitting, writer
 from orion_user.assignments import routes as assignments
@@ -144,6 +145,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             activity.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
+            partial(keep_swept, database, clock),
             partial(keep_ended, database, outbox, clock),
             partial(keep_purged, database, outbox, clock),
             partial(keep_told, database, outbox, clock),

@@ -85,8 +85,7 @@ class Rbac:
 
     async def users_with(self, permission: str) -> list[UUID]:
         async with self.database.autocommit() as connection:
-            found = await store.subjects(connection, permission, self.auth.clock(), (), UUID(int=0), 100)
-        return [user_id for user_id, _ in found]
+            return await store.subjects(connection, permission, self.auth.clock(), (), UUID(int=0), 100)
 
 
 @pytest.fixture

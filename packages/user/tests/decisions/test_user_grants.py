@@ -1,16 +1,19 @@
 """What decisions read is what was given: `user_grants` beside the tables that it is kept of."""
 
 import asyncio
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from orion_core.database import Database
 from orion_core.ids import uuid7
-from orion_core.testing import TestDatabase
+from orion_core.testing import MovableClock, TestDatabase
+from orion_user.access.sweeping import sweep
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import Query
@@ -37,6 +40,9 @@ CHANGES = (
         " SELECT $1, id, 'DENY' FROM permissions ORDER BY random() LIMIT 2"
     ),
     "UPDATE user_roles SET expires_at = starts_at + interval '1 day' * random() WHERE user_id = $1",
+    "UPDATE user_roles SET starts_at = now() - interval '2 days', expires_at = now() WHERE user_id = $1",
+    "UPDATE user_roles SET expires_at = NULL WHERE user_id = $1",
+    "SELECT sweep_user_grants(now(), 2) WHERE CAST($1 AS uuid) IS NOT NULL",
     "UPDATE user_permissions SET condition = 'context.level > ' || (9 * random())::int WHERE user_id = $1",
     "DELETE FROM user_roles WHERE user_id = $1 AND random() < 0.5",
     "DELETE FROM user_permissions WHERE user_id = $1 AND random() < 0.5",
@@ -76,13 +82,46 @@ async def test_whoever_changes_grants_and_users_at_once_leaves_what_was_given(te
         writers = (write(one, users, Random(10 * turn + seed)) for seed, one in enumerate(connections))
         made = await asyncio.gather(*writers)
         assert sum(made) > WRITERS * TURNS / 2
+        now = await first.fetchval("SELECT now()")
         given, kept = set(await first.fetch(GIVEN)), set(await first.fetch(KEPT))
-        assert kept == given
+        assert kept <= given
+        assert all(each["expires_at"] <= now for each in given - kept), "what has not ended stays"
     assert await first.fetchval("SELECT count(*) FROM user_roles") > 0
     await first.execute("DELETE FROM users")
     assert await first.fetch(KEPT) == []
     for connection in connections:
         await connection.close()
+
+
+async def test_what_has_ended_for_an_hour_is_swept_and_comes_back_when_it_goes_on(
+    test_database: TestDatabase, database: Database, clock: MovableClock
+) -> None:
+    owner, user_id, now = await asyncpg.connect(test_database.owner_url), uuid7(), clock()
+    await owner.execute("INSERT INTO users (id, email, status) VALUES ($1, 'ada@example.com', 'ACTIVE')", user_id)
+    ends = [now - timedelta(hours=2), now - timedelta(minutes=30), now + timedelta(days=1), None]
+    for role, end in zip(("admin", "editor", "moderator", "user"), ends, strict=True):
+        await owner.execute(GIVE, user_id, role, now - timedelta(days=9), end)
+    ended, just_ended, *lasting = [row["grant_id"] for row in await owner.fetch(f"{KEPT} ORDER BY expires_at")]
+
+    async def kept() -> set[UUID]:
+        return {row["grant_id"] for row in await owner.fetch(KEPT)}
+
+    assert await sweep(database, clock) == 1
+    assert await kept() == {just_ended, *lasting}
+    clock.advance(days=365)  # a clock that is wrong takes nothing away that lasts
+    assert await sweep(database, clock) == 1
+    assert await kept() == {*lasting}
+    await owner.execute("UPDATE user_roles SET expires_at = $2 WHERE id = $1", ended, now + timedelta(hours=1))
+    assert await kept() == {ended, *lasting}
+    async with database.autocommit() as connection:
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            await connection.exec_driver_sql("DELETE FROM user_grants")
+    await owner.close()
+
+
+GIVE = """
+INSERT INTO user_roles (user_id, role_id, starts_at, expires_at) SELECT $1, id, $3, $4 FROM roles WHERE name = $2
+"""
 
 
 async def test_a_table_that_is_emptied_leaves_no_grant(test_database: TestDatabase) -> None:

@@ -152,3 +152,9 @@ async def decide(connection: AsyncConnection, asked: Asked) -> list[Saying]:
         Saying(row.denies, tuple(each for each in (row.condition, row.role_condition) if each is not None))
         for row in await DECIDE.all(connection, values)
     ]
+
+
+async def sweep(connection: AsyncConnection, ended_before: datetime, limit: int) -> int:
+    """Remove grants that ended before that from what decisions read; how many (ix_user_grants_expires_at)."""
+    statement = text("SELECT sweep_user_grants(:ended_before, :limit)")
+    return (await connection.execute(statement, {"ended_before": ended_before, "limit": limit})).scalar_one()

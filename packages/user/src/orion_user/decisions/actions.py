@@ -165,20 +165,19 @@ async def subjects_who(
             connection, question.permission, moment.at, within, position, limit + 1, is_past=moment.is_past
         )
         page = candidates[:limit]
-        active = [user_id for user_id, is_active in page if is_active or moment.is_past]
         grounds: dict[UUID, list[Ground]] = defaultdict(list)
         for ground in await store.of_several(
-            connection, active, question.permission, moment.at, within, is_past=moment.is_past
+            connection, page, question.permission, moment.at, within, is_past=moment.is_past
         ):
             grounds[ground.user_id].append(ground)
-        for user_id in active:
+        for user_id in page:
             if decide(grounds[user_id], _as_subject(question, user_id).facts(moment.at)).allowed:
                 found.append(user_id)
                 if len(found) == limit:
-                    return found, user_id if user_id != candidates[-1][0] else None
+                    return found, user_id if user_id != candidates[-1] else None
         if len(candidates) <= limit:
             return found, None
-        position = page[-1][0]
+        position = page[-1]
     return found, position
 
 

@@ -16,7 +16,7 @@ LIVE = "held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expir
 NOT_ENDED = "(held.expires_at IS NULL OR :now < held.expires_at)"
 AROUND = "(held.scope_id IS NULL OR held.scope_id = ANY (CAST(:within AS uuid[])))"
 PERMISSION_ID = "(SELECT id FROM permissions WHERE name = :permission)"  # uq_permissions_name
-STANDING = "EXISTS (SELECT FROM users WHERE id = :user_id AND deleted_at IS NULL AND status <> 'SUSPENDED')"  # pk_users
+STANDING = "EXISTS (SELECT FROM users WHERE id = :user_id AND may_come_in(status, deleted_at))"  # pk_users
 OF_USER = "held.user_id = :user_id"
 OF_SEVERAL = "held.user_id = ANY (CAST(:users AS uuid[]))"
 
@@ -82,7 +82,10 @@ class Statements:
     of_several: Statement
     """What speaks of one permission here, for several users."""
     subjects: TextClause
-    """Users whom something allows it here, whether or not it is denied to them: a page of them, in order."""
+    """Users whom something allows it here, whether or not it is denied to them: a page of them, in order.
+
+    Of the present only those who may come in, and past few grants that have ended: from what triggers keep.
+    """
 
 
 def _statements(*, past: bool) -> Statements:
@@ -98,11 +101,22 @@ def _statements(*, past: bool) -> Statements:
             )
         ),
         of_several=Statement(text(grounds(OF_SEVERAL, LIVE, AROUND, of_role=granted))),
-        subjects=text(_subjects(granted)),
+        subjects=text(_subjects(granted, BY_ROLE, DIRECTLY) if past else _subjects(granted, BY_ROLE_NOW, DIRECTLY_NOW)),
     )
 
 
-def _subjects(granted: str) -> str:
+BY_ROLE = "user_roles AS held WHERE held.role_id = able.role_id"
+"""ix_user_roles_role_id_scope_id_user_id"""
+DIRECTLY = f"user_permissions AS held WHERE held.permission_id = {PERMISSION_ID} AND held.effect = 'ALLOW'"
+"""ix_user_permissions_permission_id_scope_id_user_id"""
+BY_ROLE_NOW = "user_grants AS held WHERE held.role_id = able.role_id"
+"""ix_user_grants_role_id_scope_id_user_id"""
+DIRECTLY_NOW = "user_grants AS held WHERE held.permission = :permission AND held.effect = 'ALLOW'"
+"""ix_user_grants_permission_scope_id_user_id"""
+
+
+def _subjects(granted: str, by_role: str, directly: str) -> str:
+    """Of each source the first few, along an index that has them in the order of users."""
     return f"""
     WITH able AS (
       SELECT DISTINCT granted.role_id
@@ -111,38 +125,28 @@ def _subjects(granted: str) -> str:
     ), candidates AS (
       SELECT found.user_id
       FROM able CROSS JOIN LATERAL (
-        SELECT held.user_id FROM user_roles AS held                      -- ix_user_roles_role_id_scope_id_user_id
-        WHERE held.role_id = able.role_id AND held.scope_id IS NULL AND held.user_id > :after AND {LIVE}
+        SELECT held.user_id FROM {by_role} AND held.scope_id IS NULL AND held.user_id > :after AND {LIVE}
         ORDER BY held.scope_id, held.user_id LIMIT :limit
       ) AS found
       UNION ALL
       SELECT found.user_id
       FROM able CROSS JOIN unnest(CAST(:within AS uuid[])) AS place (id) CROSS JOIN LATERAL (
-        SELECT held.user_id FROM user_roles AS held
-        WHERE held.role_id = able.role_id AND held.scope_id = place.id AND held.user_id > :after AND {LIVE}
+        SELECT held.user_id FROM {by_role} AND held.scope_id = place.id AND held.user_id > :after AND {LIVE}
         ORDER BY held.user_id LIMIT :limit
       ) AS found
       UNION ALL
       (
-        SELECT held.user_id FROM user_permissions AS held         -- ix_user_permissions_permission_id_scope_id_user_id
-        WHERE held.permission_id = {PERMISSION_ID} AND held.effect = 'ALLOW' AND held.scope_id IS NULL
-          AND held.user_id > :after AND {LIVE}
+        SELECT held.user_id FROM {directly} AND held.scope_id IS NULL AND held.user_id > :after AND {LIVE}
         ORDER BY held.scope_id, held.user_id LIMIT :limit
       )
       UNION ALL
       SELECT found.user_id
       FROM unnest(CAST(:within AS uuid[])) AS place (id) CROSS JOIN LATERAL (
-        SELECT held.user_id FROM user_permissions AS held
-        WHERE held.permission_id = {PERMISSION_ID} AND held.effect = 'ALLOW' AND held.scope_id = place.id
-          AND held.user_id > :after AND {LIVE}
+        SELECT held.user_id FROM {directly} AND held.scope_id = place.id AND held.user_id > :after AND {LIVE}
         ORDER BY held.user_id LIMIT :limit
       ) AS found
-    ), page AS (
-      SELECT DISTINCT user_id FROM candidates ORDER BY user_id LIMIT :limit
     )
-    SELECT page.user_id, users.deleted_at IS NULL AND users.status <> 'SUSPENDED' AS is_active
-    FROM page JOIN users ON users.id = page.user_id                      -- pk_users
-    ORDER BY page.user_id
+    SELECT DISTINCT user_id FROM candidates ORDER BY user_id LIMIT :limit
     """
 
 

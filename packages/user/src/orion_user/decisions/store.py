@@ -76,11 +76,10 @@ async def subjects(
     limit: int,
     *,
     is_past: bool = False,
-) -> list[tuple[UUID, bool]]:
-    """The next users whom something allows it, perhaps under a condition; and whether they are active now."""
+) -> list[UUID]:
+    """The next users whom something allows it, perhaps under a condition; of the present those who may come in."""
     values = {"permission": permission, "now": at, "within": list(within), "after": after, "limit": limit}
-    rows = await connection.execute(_of(is_past=is_past).subjects, values)
-    return [(row.user_id, row.is_active) for row in rows]
+    return list((await connection.execute(_of(is_past=is_past).subjects, values)).scalars())
 
 
 async def around_team(connection: AsyncConnection, team_id: UUID) -> tuple[frozenset[UUID], UUID | None]:

@@ -60,7 +60,7 @@ TAKE_EXPIRED = text("""
     RETURNING memberships.*, organizations.name AS organization,
       organizations.deleted_at IS NULL AND EXISTS (
         SELECT FROM users JOIN memberships AS own ON own.user_id = users.id              -- pk_users
-        WHERE users.id = memberships.invited_by AND users.deleted_at IS NULL AND users.status <> 'SUSPENDED'
+        WHERE users.id = memberships.invited_by AND may_come_in(users.status, users.deleted_at)
           AND own.organization_id = memberships.organization_id                            -- uq_memberships_active
           AND own.team_id IS NULL AND own.status = 'ACTIVE'
       ) AS concerns_sender

@@ -87,6 +87,12 @@ class Wanted:
         """Whether no deleted user is meant."""
         return UserStatus.DELETED not in self.statuses
 
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether something is asked for beside the words."""
+        moments = (self.created_from, self.created_before, self.login_from, self.login_before)
+        return bool(self.statuses) or self.is_verified is not None or any(moments)
+
 
 def pattern(text: str, *, is_prefix: bool) -> str:
     """What ILIKE looks for; what has a meaning to it stands for itself."""

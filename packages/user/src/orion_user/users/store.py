@@ -6,7 +6,19 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, bindparam, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    FromClause,
+    RowMapping,
+    Select,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -206,6 +218,10 @@ async def after_id(connection: AsyncConnection, after: UUID, limit: int) -> Sequ
     return (await connection.execute(statement)).mappings().all()
 
 
+WALKED = 2_000
+"""So many users are looked at in their order before words and more are looked for otherwise."""
+
+
 async def search(
     connection: AsyncConnection, wanted: Wanted, sort: Sort, after: tuple[Any, UUID] | None, limit: int
 ) -> Sequence[RowMapping]:
@@ -213,20 +229,46 @@ async def search(
 
     Along ix_users_created_at_id, ix_users_status_created_at_id, uq_users_email or ix_users_last_login_at, whichever
     the order and the status ask for. Words that few have are found by ix_users_search and sorted; for words that many
-    have, walking the order finds a page sooner, and the planner goes by how many it expects.
+    have, walking the order finds a page sooner, and the planner goes by how many it expects. Of words and more it may
+    expect many where there are none, and walk to the end: so these are looked for a little way, and then all found.
     """
-    column = USERS.c[sort.column]
-    statement = select(*RECORD).where(*_conditions(wanted))
+    others, words = _conditions(wanted), _words(wanted, USERS)
     if sort.column == "last_login_at":
-        statement = statement.where(column.is_not(None))
+        others.append(User.last_login_at.is_not(None))
     if after is not None:
-        place = tuple_(column, USERS.c.id)
-        statement = statement.where(place < after if sort.is_descending else place > after)
-    order = (column.desc(), USERS.c.id.desc()) if sort.is_descending else (column, USERS.c.id)
-    return (await connection.execute(statement.order_by(*order).limit(limit))).mappings().all()
+        place = tuple_(USERS.c[sort.column], USERS.c.id)
+        others.append(place < after if sort.is_descending else place > after)
+    ordered = select(*RECORD).order_by(*_order(USERS, sort))
+    if not (words and wanted.is_narrowed):
+        return await _rows(connection, ordered.where(*others, *words).limit(limit))
+    walked = ordered.where(*others).limit(WALKED).subquery()
+    statement = select(walked).where(*_words(wanted, walked)).order_by(*_order(walked, sort)).limit(limit)
+    rows = await _rows(connection, statement)
+    if len(rows) == limit:
+        return rows
+    every = select(User.id, USERS.c[sort.column]).where(*others, *words).cte().prefix_with("MATERIALIZED")
+    first = select(every.c.id).order_by(*_order(every, sort)).limit(limit)
+    return await _rows(connection, ordered.where(User.id.in_(first)))
+
+
+async def _rows(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> Sequence[RowMapping]:
+    return (await connection.execute(statement)).mappings().all()
+
+
+def _order(users: FromClause, sort: Sort) -> tuple[Any, Any]:
+    column, user_id = users.c[sort.column], users.c["id"]
+    return (column.desc(), user_id.desc()) if sort.is_descending else (column, user_id)
+
+
+def _words(wanted: Wanted, users: FromClause) -> list[Any]:
+    if wanted.text is None:
+        return []
+    like = pattern(wanted.text, is_prefix=wanted.is_prefix)
+    return [or_(*(users.c[name].ilike(like, escape="\\") for name in ("name", "email", "username")))]
 
 
 def _conditions(wanted: Wanted) -> list[Any]:
+    """All but the words."""
     conditions: list[Any] = []
     if wanted.is_of_living:
         conditions.append(User.deleted_at.is_(None))
@@ -234,9 +276,6 @@ def _conditions(wanted: Wanted) -> list[Any]:
         conditions.append(User.status == wanted.statuses[0])
     elif wanted.statuses:
         conditions.append(User.status.in_(wanted.statuses))
-    if wanted.text is not None:
-        like = pattern(wanted.text, is_prefix=wanted.is_prefix)
-        conditions.append(or_(*(column.ilike(like, escape="\\") for column in (User.name, User.email, User.username))))
     if wanted.is_verified is not None:
         verified = User.email_verified_at
         conditions.append(verified.is_not(None) if wanted.is_verified else verified.is_(None))
