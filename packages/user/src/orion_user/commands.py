@@ -83,7 +83,7 @@ def resend_preferences(
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     operator: Annotated[str | None, typer.Option(help="Who does it, for the audit trail.")] = None,
 ) -> None:
-    """Tell notifications and auth again what users have chosen. Can be done at any time, and again."""
+    """Tell notifications and auth again what users have chosen, language and zone too. Can be done again."""
     actor = Actor.service(operator or getpass.getuser())
 
     async def work(database: Database, _: OtherServices) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from orion_contracts.user_events import NotificationPreferencesChanged, SecurityPreferencesChanged
+from orion_contracts.user_events import LocaleChanged, NotificationPreferencesChanged, SecurityPreferencesChanged
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
 from orion_core.events import outbox
@@ -19,7 +19,7 @@ NOBODY = UUID(int=0)
 
 
 async def resend(database: Database, actor: Actor, clock: Clock) -> int:
-    """Tell again what everybody has chosen of notices and security; of how many users. Told twice, nothing changes.
+    """Tell again what all chose of notices, security, language and zone; of how many. Told twice, nothing changes.
 
     Users and their choices are held while they are told of. So whatever is chosen meanwhile stands in the feed behind
     what is told here, and nothing is told of anybody behind the word that they are to be forgotten.
@@ -46,3 +46,5 @@ async def _tell(transaction: Transaction, users: Sequence[UUID], clock: Clock) -
         if row["security"]:
             wanted = SecurityPreferences.model_validate(row["security"]).model_dump()
             await outbox.write(transaction, SecurityPreferencesChanged(user_id=user_id, changed_at=now, **wanted), now)
+        lives = LocaleChanged(user_id=user_id, locale=row["locale"], timezone=row["timezone"], changed_at=now)
+        await outbox.write(transaction, lives, now)

@@ -65,7 +65,7 @@ CHOOSERS = text("""
     FROM user_preferences AS chosen
     JOIN users ON users.id = chosen.user_id                                                             -- pk_users
     WHERE chosen.user_id > :after                                                    -- uq_user_preferences_user_id
-      AND (chosen.notifications <> '{}' OR chosen.security <> '{}')
+      AND (chosen.notifications <> '{}' OR chosen.security <> '{}' OR chosen.updated_at > chosen.created_at)
       AND NOT EXISTS (SELECT FROM erasures WHERE erasures.user_id = users.id)
     ORDER BY chosen.user_id
     LIMIT :limit
@@ -74,7 +74,9 @@ CHOOSERS = text("""
 
 
 async def hold_choosers(connection: AsyncConnection, after: UUID, limit: int) -> Sequence[UUID]:
-    """The next users who have chosen what others heed, kept from being erased until the transaction ends.
+    """The next users who have chosen what others may heed, kept from being erased until the transaction ends.
+
+    A language or zone that was changed back looks like one that never was: so all count whose row was ever changed.
 
     Whoever can still be restored is among them, whoever is about to be forgotten not. It reads across slices, since
     that has to hold at the moment of the lock.
@@ -85,8 +87,9 @@ async def hold_choosers(connection: AsyncConnection, after: UUID, limit: int) ->
 
 async def hold_choices(connection: AsyncConnection, user_ids: Sequence[UUID]) -> Sequence[RowMapping]:
     """What these users have chosen, which nobody changes until the transaction ends. By uq_user_preferences_user_id."""
+    names = ("user_id", "locale", "timezone", "notifications", "security")
     statement = (
-        select(UserPreferences.user_id, UserPreferences.notifications, UserPreferences.security)
+        select(*(PREFERENCES.c[name] for name in names))
         .where(UserPreferences.user_id.in_(user_ids))
         .order_by(UserPreferences.user_id)
         .with_for_update()
