@@ -35,8 +35,8 @@ from orion_notifications.desk import Desk
 from orion_notifications.erasures import routes as erasures
 from orion_notifications.escalations.actions import Escalating
 from orion_notifications.escalations.task import escalate
+from orion_notifications.event_rules import routes as event_rules
 from orion_notifications.event_rules.actions import Rulebook
-from orion_notifications.event_rules.facts import Product
 from orion_notifications.events import Consumer
 from orion_notifications.guard import Guard
 from orion_notifications.inbox import routes as inbox
@@ -44,6 +44,7 @@ from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.digesting import close_digests
 from orion_notifications.notifications.sending import send_next
+from orion_notifications.product import Product
 from orion_notifications.providers import routes as providers
 from orion_notifications.providers.actions import PROVIDERS_CHANNEL
 from orion_notifications.push import routes as push
@@ -60,6 +61,7 @@ ROUTES = routes_of(
     callbacks.router,
     choices.router,
     erasures.router,
+    event_rules.router,
     inbox.router,
     notifications.router,
     providers.router,
@@ -116,6 +118,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             streams=streams,
             require=guard.require,
             desk=desk,
+            product=_product(settings),
             providers_bell=providers_bell,
             certificates=Certificates(http),
             allows_local_targets=settings.allows_local_targets,

@@ -21,11 +21,12 @@ from orion_notifications.desk import Desk
 from orion_notifications.escalations import actions as escalations
 from orion_notifications.event_rules import store
 from orion_notifications.event_rules.delivered import names_by_event
-from orion_notifications.event_rules.facts import OF_CONTACT, Product, heard
+from orion_notifications.event_rules.facts import OF_CONTACT, heard
 from orion_notifications.event_rules.rules import ChannelRule, Heard, Rule, RuleFailedError, request
 from orion_notifications.notifications.actions import UNFITTING, ExpiredOrderError, accept, accept_fitting
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact
+from orion_notifications.product import Product
 
 NO_SECRETS: Mapping[str, str | None] = {}
 LONGEST_ERROR = 500
@@ -54,7 +55,7 @@ class Rulebook:
         rules = await self._rules(transaction, event.type)
         if not rules:
             return 0
-        contact = await _contact(transaction.connection, rules, event)
+        contact = await contact_for(transaction.connection, rules, event)
         told = heard(event, secrets, self.product, contact, now)
         return sum([await self._follow(transaction, rule, told, now) for rule in rules])
 
@@ -104,7 +105,8 @@ class Rulebook:
             await escalations.begin(connection, keyring, body, rule.caller, accepted.id, now)
 
 
-async def _contact(connection: AsyncConnection, rules: Sequence[Rule], event: Event) -> Contact:
+async def contact_for(connection: AsyncConnection, rules: Sequence[Rule], event: Event) -> Contact:
+    """What is known of the event's user, if a rule asks for it."""
     user_id = getattr(event, "user_id", None)
     is_asked_for = any(rule.facts & (OF_CONTACT | {"context"}) for rule in rules)
     return await contact_of(connection, user_id) if is_asked_for and user_id is not None else Contact()

@@ -1,13 +1,11 @@
 """What rules can know of an event: what it says, but for what is sealed in it, and what follows from that. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from orion_contracts.access_events import (
@@ -52,6 +50,7 @@ from orion_contracts.user_events import (
 )
 from orion_notifications.event_rules.rules import Heard
 from orion_notifications.preferences.rules import Contact
+from orion_notifications.product import Product
 
 OF_AUTH: tuple[type[Event], ...] = (
     AccountMessageRequested,
@@ -118,20 +117,6 @@ USERS = ("user_id", "by")
 OF_CONTACT = frozenset({"user_name", "user_is_verified"})
 """What is known of the user here; looked up when a rule asks for it."""
 OF_PRODUCT = ("product_name", "app_url", "support_url", "app_domain")
-
-
-@dataclass(frozen=True)
-class Product:
-    """What messages say of the installation they come from."""
-
-    name: str
-    app_url: str
-    support_url: str
-
-    @property
-    def domain(self) -> str:
-        """The host that codes by SMS are bound to."""
-        return urlsplit(self.app_url).hostname or "localhost"
 
 
 def names_of(event: type[Event]) -> frozenset[str]:

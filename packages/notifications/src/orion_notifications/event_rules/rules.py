@@ -1,12 +1,12 @@
 """Which messages follow from an event by a rule, and under which keys. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
 from hashlib import sha256
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from orion_core.conditions import condition as conditions
@@ -14,6 +14,8 @@ from orion_core.conditions.condition import compile_condition
 from orion_core.conditions.grammar import InvalidConditionError
 from orion_notifications.kinds import Channel, Priority
 from orion_notifications.notifications.rules import Order
+
+Read = TypeVar("Read")
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*(?:\.[A-Za-z0-9_]+)*)\}")
 """A fact in `once_per`."""
@@ -134,22 +136,23 @@ class Rule:
         variables = {name: source.of(heard.facts) for name, source in self.variables.items()}
         secrets = {name: heard.secrets.get(fact, "") for name, fact in self.opened_variables.items()}
         address = None if self.address is None else _address(self.address, heard.facts)
-        user_id = None if self.user_fact is None else look_up(heard.facts, self.user_fact)
+        user_id = _read(heard.facts, self.user_fact, UUID, "no user")
         if user_id is None and address is None:
             raise _unknown(self.user_fact or "whom it is to go to")
-        expires_at = None if self.expires_fact is None else look_up(heard.facts, self.expires_fact)
+        expires_at = _read(heard.facts, self.expires_fact, datetime.fromisoformat, "no moment")
+        locale = _read(heard.facts, self.locale_fact, str, "no language")
         return [
             Order(
                 key=self._key(heard, channel),
                 type=self.type,
                 template=self.template,
                 channel=channel,
-                user_id=None if user_id is None else UUID(user_id),
+                user_id=user_id,
                 variables=variables | secrets,
                 secrets=frozenset(secrets),
                 recipient=address,
-                locale=None if self.locale_fact is None else look_up(heard.facts, self.locale_fact),
-                expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
+                locale=locale,
+                expires_at=expires_at,
                 priority=self.priority,
             )
             for channel in self.channels
@@ -210,6 +213,16 @@ def look_up(facts: Mapping[str, Any], path: str) -> Any:
             return None
         found = found.get(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return found  # pyright: ignore[reportUnknownVariableType]
+
+
+def _read(facts: Mapping[str, Any], fact: str | None, read: Callable[[str], Read], none: str) -> Read | None:
+    found = None if fact is None else look_up(facts, fact)
+    if found is None:
+        return None
+    try:
+        return read(found)
+    except (ValueError, TypeError, AttributeError):
+        raise RuleFailedError(f"{fact} is {none}") from None
 
 
 def _address(source: Source, facts: Mapping[str, Any]) -> str:
