@@ -124,7 +124,7 @@ async def test_rules_that_fail_stop_neither_the_feed_nor_others_and_say_why(user
         ("b_template", "no active template 'nowhere'"),
         ("c_variables", "missing or unknown: product_name"),
         ("d_value", "/variables/name"),
-        ("e_database", "the database does not take"),
+        ("e_database", "what it gives is not taken (IntegrityError)"),
     ):
         assert said in errors[name] and "private" not in errors[name]
 

@@ -31,6 +31,10 @@ from orion_notifications.product import Product
 NO_SECRETS: Mapping[str, str | None] = {}
 LONGEST_ERROR = 500
 AWAITED = names_by_event()
+FAULTS = (RuleFailedError, *UNFITTING)
+"""Why a rule cannot be followed, in words that quote nothing of the event."""
+OF_VALUES = ("22", "23")
+"""SQLSTATE classes: data exception, integrity constraint violation. All others pass, or are no rule's fault."""
 
 log = structlog.get_logger()
 
@@ -84,12 +88,12 @@ class Rulebook:
                     await self._send(transaction, rule, told, now)
         except ExpiredOrderError:
             log.warning("rule.too_late", rule=rule.name, type=told.type)
-        except (RuleFailedError, *UNFITTING) as error:
+        except FAULTS as error:
             await _failed(transaction, rule, str(error), now)
-        except DBAPIError as error:
-            if rule.is_system or error.connection_invalidated:
+        except (ArithmeticError, LookupError, TypeError, ValueError, DBAPIError) as error:
+            if rule.is_system or not _is_its_own(error):
                 raise
-            await _failed(transaction, rule, "the database does not take what it gives", now)
+            await _failed(transaction, rule, f"what it gives is not taken ({type(error).__name__})", now)
         return True
 
     async def _send(self, transaction: Transaction, rule: Rule, told: Heard, now: datetime) -> None:
@@ -103,6 +107,11 @@ class Rulebook:
             body = request(rule, orders[0], rule.once(told))
             connection, keyring = transaction.connection, self.desk.keyring
             await escalations.begin(connection, keyring, body, rule.caller, accepted.id, now)
+
+
+def _is_its_own(error: Exception) -> bool:
+    sqlstate = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else OF_VALUES[0]
+    return str(sqlstate).startswith(OF_VALUES)
 
 
 async def contact_for(connection: AsyncConnection, rules: Sequence[Rule], event: Event) -> Contact:
