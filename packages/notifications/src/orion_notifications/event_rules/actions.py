@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -51,6 +53,10 @@ class Rulebook:
     product: Product
     _read_in: weakref.ref[Transaction] | None = field(default=None, repr=False)
     _read: dict[str, Sequence[Rule]] = field(default_factory=dict[str, Sequence[Rule]], repr=False)
+    _parsed: dict[UUID, tuple[Mapping[str, Any], Rule]] = field(
+        default_factory=dict[UUID, tuple[Mapping[str, Any], Rule]], repr=False
+    )
+    """What rows came to when they were last read; good for a row that is the same."""
 
     async def tell(
         self, transaction: Transaction, event: Event, now: datetime, secrets: Mapping[str, str | None] = NO_SECRETS
@@ -72,8 +78,14 @@ class Rulebook:
             if missing:
                 names = ", ".join(sorted(missing))
                 raise RulesMissingError(f"there is no rule {names}: seed the database (orion db seed notifications)")
-            self._read[event_type] = [Rule.read(row) for row in rows if row["is_active"]]
+            self._read[event_type] = [self._rule(row) for row in rows if row["is_active"]]
         return self._read[event_type]
+
+    def _rule(self, row: Mapping[str, Any]) -> Rule:
+        known = self._parsed.get(row["id"])
+        if known is None or known[0] != row:
+            known = self._parsed[row["id"]] = row, Rule.read(row)
+        return known[1]
 
     async def _follow(self, transaction: Transaction, rule: Rule, told: Heard, now: datetime) -> bool:
         try:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -105,7 +106,7 @@ class Rule:
             variables={name: Source.read(source) for name, source in row["variables"].items()},
         )
 
-    @property
+    @cached_property
     def facts(self) -> frozenset[str]:
         """Every fact that it names, by its path; of its condition `context` itself where that names none by a path."""
         named = [self.user_fact, self.locale_fact, self.expires_fact, *self.opened_variables.values()]
@@ -119,14 +120,14 @@ class Rule:
         if self.condition is None:
             return True
         try:
-            conditions.check_attributes(heard.facts)
             compiled = compile_condition(self.condition)
+            looked_at = _looked_at(heard.facts, facts_of_condition(self.condition))
+            conditions.check_attributes(looked_at)
         except InvalidConditionError as error:
             raise RuleFailedError(f"condition: {error}") from None
         except ValueError:
             raise RuleFailedError("condition: the event is too large to be looked through") from None
-        facts = conditions.Facts(now, {}, {}, heard.facts, {})
-        outcome = compiled.decide(facts)
+        outcome = compiled.decide(conditions.Facts(now, {}, {}, looked_at, {}))
         if outcome.holds is None:
             raise RuleFailedError(f"condition: {_without_values(outcome.fault)}")
         return outcome.holds
@@ -186,6 +187,13 @@ def facts_of_condition(text: str | None) -> frozenset[str]:
         return frozenset()
     paths = compile_condition(text).paths
     return frozenset(path.removeprefix("context.") for path in paths if path.partition(".")[0] == "context")
+
+
+def _looked_at(facts: Mapping[str, Any], named: frozenset[str]) -> dict[str, Any]:
+    """The facts that are named, since handing over is what costs; all of them where one is not named by a path."""
+    if "context" in named:
+        return dict(facts)
+    return {name: facts[name] for name in {path.partition(".")[0] for path in named} if name in facts}
 
 
 def request(rule: Rule, order: Order, once: str | None) -> dict[str, Any]:
