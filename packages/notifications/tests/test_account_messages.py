@@ -10,7 +10,7 @@ from packages.notifications.tests.conftest import EVENT_KEYRING
 from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets, Purpose, SecurityNoticeRaised
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Channel, Mailbox
-from orion_notifications.account_orders import CODE_ALONE, TEMPLATES
+from orion_notifications.event_rules.delivered import CODE_ALONE, TEMPLATES
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Query, Working

@@ -50,6 +50,7 @@ OF_PROVIDERS = {"post /notifications/v1/callbacks/{account_id}"}
 """By the signature of the provider alone."""
 
 MESSAGE = {"to": {"email": "b@example.com"}, "type": "a", "channels": ["EMAIL"], "category": "ACCOUNT"}
+RULE = {"name": "a", "event_type": "b", "type": "a", "template": "a", "channels": ["EMAIL"]}
 BODIES: dict[str, dict[str, Any]] = {
     "patch /notifications/v1/me/notifications/{notification_id}": {"read": True},
     "patch /notifications/v1/me/inbox": {"read": True},
@@ -61,6 +62,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "post /notifications/v1/suppressions": {"channel": "EMAIL", "recipient": "b@example.com"},
     "post /notifications/v1/suppressions/search": {"channel": "EMAIL", "recipient": "b@example.com"},
     "post /notifications/v1/suppressions/release": {"channel": "EMAIL", "recipient": "b@example.com"},
+    "post /notifications/v1/rules": RULE,
+    "post /notifications/v1/rules/simulate": {"event_type": RULE["event_type"], "data": {}},
+    "patch /notifications/v1/rules/{rule_id}": {},
     "put /notifications/v1/throttles": {"type": "a", "most": 1, "window_seconds": 60},
 }
 """What is sent so that the operation would succeed for whoever may."""
@@ -82,7 +86,7 @@ async def test_who_reaches_what_of_all_that_is_served(application: FastAPI, call
             if not is_secured:
                 continue
             method, _, path = name.partition(" ")
-            ids = {name: uuid7() for name in ("throttle_id", "subscription_id", "endpoint_id", "account_id")}
+            ids = {name: uuid7() for name in ("throttle_id", "subscription_id", "endpoint_id", "account_id", "rule_id")}
             url = f"http://n{path.format(user_id=ADA, notification_id=hers, **ids)}"
             body: dict[str, Any] = {"json": BODIES[name]} if name in BODIES else {}
             assert (await nobody.request(method, url, **body)).status_code == 401, name

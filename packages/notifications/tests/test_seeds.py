@@ -42,7 +42,12 @@ async def test_a_second_run_changes_nothing(owner: Database) -> None:
     await seed(owner, "development")
     again = await seed(owner, "development")
     assert sum(again.inserted.values()) == 0
-    assert again.left_alone == {"templates": 19, "template_versions": 19, "user_preferences": 2}
+    assert again.left_alone == {
+        "templates": 19,
+        "template_versions": 19,
+        "notification_rules": 21,
+        "user_preferences": 2,
+    }
 
 
 async def test_what_an_operator_did_stays(owner: Database, query: "Query") -> None:

@@ -9,7 +9,7 @@ from orion_contracts.events import EmailChanged, EmailVerificationRequested, Ema
 from orion_core.events.follow import EventFailedError
 from orion_core.local.mailbox import Mailbox
 from orion_core.sealing import Keyring, SealError
-from orion_notifications.account_orders import minutes_between
+from orion_notifications.event_rules.facts import minutes_between
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Query, Until, Working

@@ -68,6 +68,12 @@ HASHING_REFUSED = Counter(
     registry=REGISTRY,
 )
 
+RULES_FAILED = Counter(
+    "orion_notification_rules_failed_total",
+    "Events for which a rule could not be followed.",
+    ["rule"],
+    registry=REGISTRY,
+)
 NOTIFICATIONS_CLAIMED = Counter(
     "orion_notifications_claimed_total", "Notifications taken from the queue.", ["channel"], registry=REGISTRY
 )

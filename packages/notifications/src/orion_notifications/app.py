@@ -24,7 +24,6 @@ from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
-from orion_notifications.account_orders import Product
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.authoring import routes as authoring
 from orion_notifications.authoring import version_routes as versions_of_templates
@@ -36,6 +35,8 @@ from orion_notifications.desk import Desk
 from orion_notifications.erasures import routes as erasures
 from orion_notifications.escalations.actions import Escalating
 from orion_notifications.escalations.task import escalate
+from orion_notifications.event_rules import routes as event_rules
+from orion_notifications.event_rules.actions import Rulebook
 from orion_notifications.events import Consumer
 from orion_notifications.guard import Guard
 from orion_notifications.inbox import routes as inbox
@@ -43,6 +44,7 @@ from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.digesting import close_digests
 from orion_notifications.notifications.sending import send_next
+from orion_notifications.product import Product
 from orion_notifications.providers import routes as providers
 from orion_notifications.providers.actions import PROVIDERS_CHANNEL
 from orion_notifications.push import routes as push
@@ -59,6 +61,7 @@ ROUTES = routes_of(
     callbacks.router,
     choices.router,
     erasures.router,
+    event_rules.router,
     inbox.router,
     notifications.router,
     providers.router,
@@ -115,6 +118,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             streams=streams,
             require=guard.require,
             desk=desk,
+            product=_product(settings),
             providers_bell=providers_bell,
             certificates=Certificates(http),
             allows_local_targets=settings.allows_local_targets,
@@ -142,9 +146,8 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
 def consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock, outbox: Outbox) -> Consumer:
     """What turns auth's events into messages."""
     return Consumer(
-        desk=Desk(settings.sealing_keys, queue),
+        rules=_rulebook(settings, queue),
         event_keyring=settings.event_sealing_keys,
-        product=_product(settings),
         clock=clock,
         outbox=outbox,
     )
@@ -153,9 +156,8 @@ def consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock, outbox
 def user_consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock) -> UserConsumer:
     """What turns user's events into messages."""
     return UserConsumer(
-        desk=Desk(settings.sealing_keys, queue),
+        rules=_rulebook(settings, queue),
         event_keyring=settings.user_event_sealing_keys,
-        product=_product(settings),
         clock=clock,
     )
 
@@ -178,6 +180,11 @@ def _user(
     """What follows user, for invitations and choices. Metrics alone tell of it: mails of auth do not wait for user."""
     client = FeedClient("user", f"{settings.user_url}/user/v1/events", tokens, http)
     return Follower(client, database, clock, user_consumer(settings, queue, clock).handlers())
+
+
+def _rulebook(settings: NotificationSettings, queue: Wakeup) -> Rulebook:
+    """One for each feed: it knows the transaction that its feed is applied in."""
+    return Rulebook(Desk(settings.sealing_keys, queue), _product(settings))
 
 
 def _product(settings: NotificationSettings) -> Product:

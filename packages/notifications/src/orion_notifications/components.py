@@ -19,6 +19,7 @@ from orion_core.wakeup import Wakeup
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.desk import Desk
 from orion_notifications.guard import Require
+from orion_notifications.product import Product
 
 
 class Inboxes(Protocol):
@@ -46,6 +47,8 @@ class Components:
     authenticate: Authenticate
     streams: Inboxes
     desk: Desk
+    product: Product
+    """What messages say of this installation."""
     require: Require
     """What an administrator's route asks first: `await wired.require(claims, "notification:read")`."""
     providers_bell: Wakeup

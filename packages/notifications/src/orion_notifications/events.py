@@ -1,7 +1,7 @@
-"""What this service does when it hears of something in auth's feed."""
+"""What this service does when it hears of something in auth's feed: what it keeps. What is sent follows from rules."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -22,13 +22,9 @@ from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
 from orion_core.sealing import Keyring
-from orion_notifications.account_orders import Product, inbox_order, message_order, minutes_between, notice_order
-from orion_notifications.desk import Desk
 from orion_notifications.erasures import actions as erasures
-from orion_notifications.kinds import Channel
-from orion_notifications.notifications.actions import queue_or_log
-from orion_notifications.notifications.rules import Order
-from orion_notifications.preferences.actions import contact as contact_of
+from orion_notifications.event_rules.actions import Rulebook
+from orion_notifications.event_rules.facts import OF_AUTH
 from orion_notifications.preferences.actions import (
     remember_phone,
     remember_user,
@@ -41,17 +37,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Consumer:
-    """Turns events into messages. Each handler runs in the transaction that moves the feed's cursor."""
+    """Each handler runs in the transaction that moves the feed's cursor."""
 
-    desk: Desk
-    event_keyring: Keyring
-    product: Product
+    rules: Rulebook
+    event_keyring: Keyring = field(repr=False)
     clock: Clock
     outbox: Outbox
 
     def handlers(self) -> Mapping[type[Event], Handler]:
         """Which event is heard by what."""
-        return {
+        return dict.fromkeys(OF_AUTH, self.told) | {
             IdentityRegistered: self.identity_registered,
             EmailVerificationRequested: self.verification_requested,
             EmailVerified: self.email_verified,
@@ -63,8 +58,12 @@ class Consumer:
             IdentitiesImported: self.identities_imported,
         }
 
+    async def told(self, transaction: Transaction, event: Event) -> None:
+        """Have sent what follows from it."""
+        await self.rules.tell(transaction, event, self.clock())
+
     async def identity_registered(self, transaction: Transaction, event: IdentityRegistered) -> None:
-        """Remember where and in which language to reach the user, and put a welcome into the inbox."""
+        """Remember where and in which language to reach the user, who is welcomed."""
         await remember_user(
             transaction.connection,
             user_id=event.user_id,
@@ -73,17 +72,7 @@ class Consumer:
             locale=event.locale,
             timezone=event.timezone,
         )
-        if event.is_imported:
-            return
-        order = Order(
-            key=f"{event.type}:{event.user_id}",
-            type="account.welcome",
-            template="welcome_in_app",
-            channel=Channel.IN_APP,
-            user_id=event.user_id,
-            variables={"name": event.name or "", "product_name": self.product.name},
-        )
-        await queue_or_log(transaction, self.desk, order, self.clock())
+        await self.told(transaction, event)
 
     async def verification_requested(self, transaction: Transaction, event: EmailVerificationRequested) -> None:
         """Mail the link and the code, unless they are of no use any more."""
@@ -93,57 +82,22 @@ class Consumer:
             return
         place = event.associated_data(event.user_id)
         secrets = VerificationSecrets.model_validate_json(self.event_keyring.open_text(event.secrets, place))
-        order = Order(
-            # One mail for each request: another request's link and code expire at another time.
-            key=f"{event.type}:{event.user_id}:{event.expires_at.isoformat()}",
-            type="account.email_verification",
-            template="email_verification",
-            channel=Channel.EMAIL,
-            user_id=event.user_id,
-            recipient=event.email,
-            locale=event.locale,
-            expires_at=event.expires_at,
-            variables={
-                "product_name": self.product.name,
-                "support_url": self.product.support_url,
-                "verification_url": secrets.link,
-                "code": secrets.code,
-                "expires_minutes": minutes_between(now, event.expires_at),
-                "requested_at": event.requested_at.isoformat(),
-                "ip_address": str(event.ip_address or ""),
-            },
-        )
-        await queue_or_log(transaction, self.desk, order, now)
+        await self.rules.tell(transaction, event, now, {"link": secrets.link, "code": secrets.code})
 
     async def email_verified(self, transaction: Transaction, event: EmailVerified) -> None:
-        """Welcome the user by mail, now that the address is known to be theirs."""
+        """Remember that the address is the user's, who is welcomed there."""
         await remember_verified_email(transaction.connection, event.user_id, event.email, event.verified_at)
-        if event.is_imported:
-            return
-        contact = await contact_of(transaction.connection, event.user_id)
-        order = Order(
-            key=f"{event.type}:{event.user_id}",
-            type="account.welcome",
-            template="welcome",
-            channel=Channel.EMAIL,
-            user_id=event.user_id,
-            recipient=event.email,
-            variables={
-                "name": contact.name,
-                "product_name": self.product.name,
-                "app_url": self.product.app_url,
-                "support_url": self.product.support_url,
-            },
-        )
-        await queue_or_log(transaction, self.desk, order, self.clock())
+        await self.told(transaction, event)
 
     async def email_changed(self, transaction: Transaction, event: EmailChanged) -> None:
         """Reach the user at the new address from now on."""
         await remember_verified_email(transaction.connection, event.user_id, event.email, event.changed_at)
+        await self.told(transaction, event)
 
     async def phone_changed(self, transaction: Transaction, event: PhoneChanged) -> None:
         """Reach the user at the new number from now on, or at none."""
         await remember_phone(transaction.connection, event.user_id, event.phone)
+        await self.told(transaction, event)
 
     async def message_requested(self, transaction: Transaction, event: AccountMessageRequested) -> None:
         """Send a secret by the way that was asked for, unless it is of no use any more."""
@@ -153,12 +107,8 @@ class Consumer:
             return
         opened = self.event_keyring.open_text(event.secrets, event.associated_data())
         secrets = MessageSecrets.model_validate_json(opened)
-        contact = await contact_of(transaction.connection, event.user_id)
-        order = message_order(event, secrets, self.product, contact, now)
-        if order is None:
+        if not await self.rules.tell(transaction, event, now, {"link": secrets.link, "code": secrets.code}):
             log.error("message.not_queued", type=event.type, purpose=event.purpose, channel=event.channel)
-            return
-        await queue_or_log(transaction, self.desk, order, now)
 
     async def notice_raised(self, transaction: Transaction, event: SecurityNoticeRaised) -> None:
         """Tell the owner of an account what happened to it."""
@@ -166,10 +116,7 @@ class Consumer:
         if event.secrets is not None:
             place = event.associated_data(event.notice_id, event.user_id)
             link = MessageSecrets.model_validate_json(self.event_keyring.open_text(event.secrets, place)).link
-        await queue_or_log(transaction, self.desk, notice_order(event, link, self.product), self.clock())
-        in_inbox = inbox_order(event, self.product)
-        if in_inbox is not None:
-            await queue_or_log(transaction, self.desk, in_inbox, self.clock())
+        await self.rules.tell(transaction, event, self.clock(), {"link": link})
 
     async def identities_imported(self, transaction: Transaction, event: IdentitiesImported) -> None:
         """Remember where and in which language to reach users who were brought over."""

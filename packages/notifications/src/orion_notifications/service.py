@@ -10,6 +10,7 @@ from orion_notifications.choices import tables as choices
 from orion_notifications.delivery import tables as delivery
 from orion_notifications.digests import tables as digests
 from orion_notifications.escalations import tables as escalations
+from orion_notifications.event_rules import tables as event_rules
 from orion_notifications.notifications import tables as notifications
 from orion_notifications.preferences import tables as preferences
 from orion_notifications.providers import tables as providers
@@ -27,6 +28,7 @@ SLICES = (
     delivery,
     digests,
     escalations,
+    event_rules,
     notifications,
     preferences,
     providers,

@@ -16,6 +16,9 @@ Category = Literal["TRANSACTIONAL", "MARKETING", "SECURITY", "SYSTEM", "ACCOUNT"
 Channel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD"]
 
 
+ChannelRule = Literal["ALL", "FIRST", "ESCALATE"]
+
+
 ConsentSource = Literal["ONE_CLICK", "PAGE", "ACCOUNT", "ADMINISTRATOR"]
 
 
@@ -417,6 +420,91 @@ class QueuedNotification(TypedDict):
 
     lost_leases: int
     """smallint NOT NULL DEFAULT 0."""
+
+
+class NotificationRule(TypedDict):
+    """What is sent when an event is heard of."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    name: str
+    """varchar(100) NOT NULL."""
+
+    description: str
+    """varchar(1000) NOT NULL DEFAULT ''."""
+
+    event_type: str
+    """varchar(120) NOT NULL."""
+
+    condition: str | None
+    """varchar(2000)."""
+
+    type: str
+    """varchar(100) NOT NULL."""
+
+    template: str
+    """varchar(100) NOT NULL."""
+
+    channels: list[Channel]
+    """channel[] NOT NULL."""
+
+    channel_rule: ChannelRule
+    """channel_rule NOT NULL DEFAULT 'ALL'."""
+
+    escalate_after_seconds: int
+    """integer NOT NULL DEFAULT 600."""
+
+    priority: Priority | None
+    """priority."""
+
+    user_fact: str | None
+    """varchar(60)."""
+
+    address: dict[str, Any] | None
+    """jsonb."""
+
+    locale_fact: str | None
+    """varchar(60)."""
+
+    expires_fact: str | None
+    """varchar(60)."""
+
+    variables: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    opened_variables: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    once_per: str | None
+    """varchar(200)."""
+
+    is_active: bool
+    """boolean NOT NULL DEFAULT true."""
+
+    is_system: bool
+    """boolean NOT NULL DEFAULT false."""
+
+    failures: int
+    """integer NOT NULL DEFAULT 0."""
+
+    last_error: str | None
+    """varchar(500)."""
+
+    last_error_at: datetime | None
+    """timestamptz."""
+
+    metadata: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    deleted_at: datetime | None
+    """timestamptz."""
 
 
 class Notification(TypedDict):

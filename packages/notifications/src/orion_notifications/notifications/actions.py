@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Transaction
+from orion_core.errors import FieldError
 from orion_core.ids import uuid7
 from orion_notifications.decisions.rules import Draft, Facts, Outcome, judge
 from orion_notifications.decisions.shapes import kept, with_one_more
@@ -18,14 +18,14 @@ from orion_notifications.delivery.actions import enqueue, reschedule, seal_secre
 from orion_notifications.desk import Desk
 from orion_notifications.digests.actions import GOES_ALONE_AFTER, put_into_digest
 from orion_notifications.notifications import store
-from orion_notifications.notifications.orders import Considered, draft_of, standing, without_secrets
+from orion_notifications.notifications.orders import Considered, draft_of, standing, value_faults, without_secrets
 from orion_notifications.notifications.rules import Order
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact
 from orion_notifications.suppressions.actions import hasher_of, suppressions_of
 from orion_notifications.suppressions.rules import Suppression
 from orion_notifications.templates.actions import UnknownTemplateError, published
-from orion_notifications.templates.rules import misfits
+from orion_notifications.templates.rules import misfits, secret_names
 from orion_notifications.throttles.actions import take_room, throttle_of
 
 LONGEST_AHEAD = timedelta(days=366)
@@ -33,8 +33,6 @@ LONGEST_AHEAD = timedelta(days=366)
 TOO_FAR_AHEAD = "it is to be sent within a year"
 MOST_RACES = 100
 """Others may take the last room of a throttle between looking and taking; then it is decided anew."""
-
-log = structlog.get_logger()
 
 
 class MisfitVariablesError(ValueError):
@@ -51,6 +49,22 @@ class TooFarAheadError(ValueError):
 
 UNFIT = (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError, TooFarAheadError)
 """Why an order is not taken."""
+
+
+class UnfitValuesError(ValueError):
+    """Values of variables that do not fit the template's schema.
+
+    Whoever can mend it is told: who asks over HTTP, who writes rules. What auth and user have sent by Orion's own rules
+    goes out as it is, since a schema that is too strict must not keep back the reset of a password.
+    """
+
+    def __init__(self, faults: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.detail}" for fault in faults))
+        self.faults = faults
+
+
+UNFITTING = (*UNFIT, UnfitValuesError)
+"""The same, of orders whose values are looked at too."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,8 @@ async def consider(
     template = None if order.template is None else await published(connection, order.template, order.channel)
     if template is not None and (names := misfits(template.variables, order.variables)):
         raise MisfitVariablesError(f"template {order.template}: missing or unknown: {', '.join(sorted(names))}")
+    if template is not None and (names := order.secrets - secret_names(template.variables)):
+        raise MisfitVariablesError(f"template {order.template} does not keep secret: {', '.join(sorted(names))}")
     contact = Contact() if order.user_id is None else await contact_of(connection, order.user_id, keep=keep)
     draft = draft_of(order, template, contact)
     suppressions: Sequence[Suppression] = ()
@@ -120,6 +136,21 @@ async def accept(transaction: Transaction, desk: Desk, order: Order, now: dateti
     return Accepted(notification_id, is_new=True, considered=considered)
 
 
+async def accept_fitting(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:
+    """Take a message whose values fit its template; raises what is UNFITTING, and then nothing of it may stay."""
+    accepted = await accept(transaction, desk, order, now)
+    if accepted.considered is not None:  # else its key stands for one that was taken before
+        check_values(accepted.considered)
+    return accepted
+
+
+def check_values(considered: Considered) -> None:
+    """Raise UnfitValuesError when values of variables do not fit their template."""
+    template = considered.template
+    if template is not None and (faults := value_faults(considered.order, template)):
+        raise UnfitValuesError(faults)
+
+
 async def _due_at(connection: AsyncConnection, considered: Considered, notification_id: UUID) -> datetime | None:
     """When a worker is to see to it. One that is a digest's is not to be seen by any, unless no digest takes it."""
     judgement, user_id = considered.judgement, considered.order.user_id
@@ -145,14 +176,6 @@ async def _with_room(connection: AsyncConnection, desk: Desk, considered: Consid
 async def queue_message(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> UUID:
     """`accept`, for whoever needs no more than the id."""
     return (await accept(transaction, desk, order, now)).id
-
-
-async def queue_or_log(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> None:
-    """Queue a message. A template that an operator has switched off or broken silences itself, not the feed."""
-    try:
-        await accept(transaction, desk, order, now)
-    except (UnknownTemplateError, MisfitVariablesError, ExpiredOrderError) as error:
-        log.error("message.not_queued", type=order.type, user_id=str(order.user_id), reason=str(error))
 
 
 def _record(notification_id: UUID, considered: Considered, desk: Desk, now: datetime) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Order:
     """Send it when it is this time in the recipient's zone."""
     ordering_key: str | None = None
     tags: Sequence[str] = ()
+    secrets: frozenset[str] = frozenset()
+    """Variables that go into no template but one that has them sealed."""
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 

@@ -1,6 +1,6 @@
 """What administrators and programs do: send, simulate, explain, cancel, put off, try again."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Database, Transaction
-from orion_core.errors import FieldError, Problem, invalid_field, not_found
+from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.paging import Cursors
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
@@ -24,14 +24,16 @@ from orion_notifications.notifications import store
 from orion_notifications.notifications.actions import (
     LONGEST_AHEAD,
     TOO_FAR_AHEAD,
-    UNFIT,
+    UNFITTING,
     Accepted,
     MisfitVariablesError,
     TooFarAheadError,
+    UnfitValuesError,
     accept,
+    accept_fitting,
+    check_values,
     consider,
 )
-from orion_notifications.notifications.orders import Considered, value_faults
 from orion_notifications.notifications.rules import NotificationStatus, Order
 from orion_notifications.notifications.shapes import (
     AttemptShape,
@@ -52,21 +54,6 @@ from orion_notifications.templates.rules import Content
 log = structlog.get_logger()
 
 RETRIED = frozenset({NotificationStatus.FAILED, NotificationStatus.EXPIRED, NotificationStatus.CANCELLED})
-
-
-class UnfitValuesError(ValueError):
-    """Values of variables that do not fit the template's schema.
-
-    Only whoever asks over HTTP is told so, for he can mend it: what auth and user tell of goes out as it is, since a
-    schema that is too strict must not keep back the reset of a password.
-    """
-
-    def __init__(self, faults: Sequence[FieldError]) -> None:
-        super().__init__("; ".join(f"{fault.field}: {fault.detail}" for fault in faults))
-        self.faults = faults
-
-
-UNFIT_HERE = (*UNFIT, UnfitValuesError)
 
 
 def orders_of(message: Message, caller: str) -> Iterator[Order]:
@@ -100,7 +87,7 @@ async def send(database: Database, desk: Desk, message: Message, caller: str, no
     try:
         async with database.transaction() as transaction:
             return await _send(transaction, desk, message, caller, now)
-    except UNFIT_HERE as error:
+    except UNFITTING as error:
         raise _unfit(error) from None
 
 
@@ -114,7 +101,7 @@ async def send_many(database: Database, desk: Desk, messages: list[Message], cal
             try:
                 await _check(transaction.connection, desk, orders_of(message, caller), now)
                 item = BulkItem(index=index, sent=await _send(transaction, desk, message, caller, now))
-            except UNFIT_HERE as error:
+            except UNFITTING as error:
                 problem = _unfit(error)
                 item = BulkItem(index=index, refused=Refused(code=problem.errors[0].code, detail=str(error)))
             items.append(item)
@@ -125,10 +112,12 @@ async def send_many(database: Database, desk: Desk, messages: list[Message], cal
 async def _send(transaction: Transaction, desk: Desk, message: Message, caller: str, now: datetime) -> SendingShape:
     orders = list(orders_of(message, caller))
     if message.rule == "ALL" or len(orders) == 1:
-        return SendingShape(notifications=[_sent(each, await _accept(transaction, desk, each, now)) for each in orders])
+        return SendingShape(
+            notifications=[_sent(each, await accept_fitting(transaction, desk, each, now)) for each in orders]
+        )
     first, *_ = orders
     await _check(transaction.connection, desk, orders, now)
-    accepted = await _accept(transaction, desk, first, now)
+    accepted = await accept_fitting(transaction, desk, first, now)
     escalation_id = None
     if accepted.is_new:
         escalation_id = await escalations.begin(
@@ -141,20 +130,7 @@ async def _check(connection: AsyncConnection, desk: Desk, orders: Iterable[Order
     """Find what does not fit before anything is written, by whichever channel; what its key stands for has fitted."""
     for order in orders:
         if order.key is None or await store.find_key(connection, order.key) is None:
-            _check_values(await consider(connection, desk, order, now))
-
-
-async def _accept(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:
-    accepted = await accept(transaction, desk, order, now)
-    if accepted.considered is not None:  # else its key stands for one that was taken before
-        _check_values(accepted.considered)
-    return accepted
-
-
-def _check_values(considered: Considered) -> None:
-    template = considered.template
-    if template is not None and (faults := value_faults(considered.order, template)):
-        raise UnfitValuesError(faults)
+            check_values(await consider(connection, desk, order, now))
 
 
 def _at_once(message: Message) -> dict[str, Any]:
@@ -170,7 +146,7 @@ async def send_next(
     order = next(each for each in orders if each.channel.name == channel)
     try:
         return (await accept(transaction, desk, order, now)).id
-    except UNFIT_HERE as error:
+    except UNFITTING as error:
         log.warning("escalation.ended", reason=type(error).__name__)
         return None
 
@@ -182,10 +158,10 @@ async def simulate(database: Database, desk: Desk, message: Message, caller: str
         async with database.autocommit() as connection:
             for order in orders_of(message, caller):
                 considered = await consider(connection, desk, order, now)
-                _check_values(considered)
+                check_values(considered)
                 judgement = JudgementShape.of(considered.judgement, now, "simulation")
                 simulated.append(SimulatedShape(channel=order.channel.name, judgement=judgement))  # pyright: ignore[reportArgumentType]
-    except UNFIT_HERE as error:
+    except UNFITTING as error:
         raise _unfit(error) from None
     return SimulationShape(simulated=simulated)
 

@@ -1,4 +1,4 @@
-"""What a new notification database is filled with: the templates everywhere, sample users on developers' machines.
+"""What a new notification database is filled with: templates, rules, and sample users on developers' machines.
 
 Seeding again adds what is new and touches nothing else: a template that an operator has edited, renamed or put away is
 known by its id and stays as it is.
@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.seeds import SAMPLE_USERS, Profile, SampleUser, SeedReport
 from orion_core.tables import table_of
+from orion_notifications.event_rules.delivered import RULES
+from orion_notifications.event_rules.tables import NotificationRule
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.preferences.tables import UserPreference
 from orion_notifications.seeds.template_files import SeedTemplate, load_templates
@@ -31,6 +33,8 @@ async def seed(connection: AsyncConnection, profile: Profile) -> SeedReport:
     templates = load_templates()
     await report.insert(connection, table_of(Template), [_template(template) for template in templates])
     await _versions(connection, report, templates)
+    rules = [{"id": seed_id(f"rule:{rule.name}"), **rule.values()} for rule in RULES]
+    await report.insert(connection, table_of(NotificationRule), rules)
     if profile == "development":
         await report.insert(connection, table_of(UserPreference), [_preferences(user) for user in SAMPLE_USERS])
     return report
