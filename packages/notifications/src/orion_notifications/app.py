@@ -43,6 +43,8 @@ from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.digesting import close_digests
 from orion_notifications.notifications.sending import send_next
+from orion_notifications.numbers import routes as numbers
+from orion_notifications.numbers.task import keep_counting
 from orion_notifications.providers import routes as providers
 from orion_notifications.providers.actions import PROVIDERS_CHANNEL
 from orion_notifications.push import routes as push
@@ -61,6 +63,7 @@ ROUTES = routes_of(
     erasures.router,
     inbox.router,
     notifications.router,
+    numbers.router,
     providers.router,
     push.router,
     throttles.router,
@@ -131,6 +134,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             streams.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
+            partial(keep_counting, database),
             user.run,
             *auth.background,
         ],

@@ -11,6 +11,7 @@ from orion_notifications.delivery import tables as delivery
 from orion_notifications.digests import tables as digests
 from orion_notifications.escalations import tables as escalations
 from orion_notifications.notifications import tables as notifications
+from orion_notifications.numbers import tables as numbers
 from orion_notifications.preferences import tables as preferences
 from orion_notifications.providers import tables as providers
 from orion_notifications.push import tables as push
@@ -28,6 +29,7 @@ SLICES = (
     digests,
     escalations,
     notifications,
+    numbers,
     preferences,
     providers,
     push,

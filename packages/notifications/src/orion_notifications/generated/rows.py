@@ -388,6 +388,55 @@ class NotificationKey(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class NotificationNumbers(TypedDict):
+    """What happened in the quarter of an hour that begins at `begins_at`."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    begins_at: datetime
+    """timestamptz NOT NULL."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    category: Category
+    """category NOT NULL."""
+
+    provider: str | None
+    """varchar(60)."""
+
+    template_id: UUID | None
+    """uuid."""
+
+    accepted: int
+    """integer NOT NULL DEFAULT 0."""
+
+    sent: int
+    """integer NOT NULL DEFAULT 0."""
+
+    delivered: int
+    """integer NOT NULL DEFAULT 0."""
+
+    failed: int
+    """integer NOT NULL DEFAULT 0."""
+
+    bounced: int
+    """integer NOT NULL DEFAULT 0."""
+
+    rejected: int
+    """integer NOT NULL DEFAULT 0."""
+
+    cancelled: int
+    """integer NOT NULL DEFAULT 0."""
+
+    expired: int
+    """integer NOT NULL DEFAULT 0."""
+
+    latency: list[int]
+    """integer[] NOT NULL."""
+
+
 class QueuedNotification(TypedDict):
     """One undelivered notification. The row exists exactly as long as the record is QUEUED or PROCESSING."""
 
@@ -562,6 +611,16 @@ class Notification(TypedDict):
 
     updated_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
+
+
+class NumbersProgress(TypedDict):
+    """Up to when messages have been counted. Whoever counts holds the one row, so nobody else does."""
+
+    id: bool
+    """boolean NOT NULL."""
+
+    counted_until: datetime
+    """timestamptz NOT NULL."""
 
 
 class Outbox(TypedDict):
