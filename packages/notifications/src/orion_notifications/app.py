@@ -33,6 +33,7 @@ from orion_notifications.choices import routes as choices
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.desk import Desk
+from orion_notifications.engagements import routes as engagements
 from orion_notifications.erasures import routes as erasures
 from orion_notifications.escalations.actions import Escalating
 from orion_notifications.escalations.task import escalate
@@ -60,6 +61,7 @@ ROUTES = routes_of(
     authoring.router,
     callbacks.router,
     choices.router,
+    engagements.router,
     erasures.router,
     inbox.router,
     notifications.router,

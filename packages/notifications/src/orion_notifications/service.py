@@ -9,6 +9,7 @@ from orion_notifications.batches import tables as batches
 from orion_notifications.choices import tables as choices
 from orion_notifications.delivery import tables as delivery
 from orion_notifications.digests import tables as digests
+from orion_notifications.engagements import tables as engagements
 from orion_notifications.escalations import tables as escalations
 from orion_notifications.notifications import tables as notifications
 from orion_notifications.numbers import tables as numbers
@@ -27,6 +28,7 @@ SLICES = (
     choices,
     delivery,
     digests,
+    engagements,
     escalations,
     notifications,
     numbers,

@@ -86,7 +86,7 @@ async def test_a_report_days_later_counts_on_its_own_day_and_closed_quarters_sta
     steps = 1
     while await count(database):
         steps += 1
-    assert steps > 18, "an hour at a time"
+    assert steps > 38, "half an hour at a time"
     assert await counted(query) == {"accepted": 1, "sent": 1, "delivered": 1}
     apart = "SELECT max(begins_at) - min(begins_at) FROM notification_numbers"
     assert await query(apart) == [(timedelta(hours=10),)]
@@ -150,7 +150,7 @@ def test_what_was_open_is_counted_anew_and_what_has_long_been_waiting_in_steps()
     assert due(NOON + 7 * minute, NOON + 8 * minute) == Span(NOON, NOON + 8 * minute)
     before = due(NOON + 2 * minute, NOON + 3 * minute)
     assert before.begins_at == NOON - 15 * minute, f"what is committed {LATE} late"
-    assert due(NOON, NOON + timedelta(days=9)).ends_at == NOON + timedelta(hours=1)
+    assert due(NOON, NOON + timedelta(days=9)).ends_at == NOON + timedelta(minutes=30)
 
 
 def test_points_without_anything_are_there() -> None:

@@ -4,6 +4,9 @@ from datetime import datetime, time
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
+Agent = Literal["BROWSER", "PROXY", "SCANNER"]
+
+
 AttemptStatus = Literal["PENDING", "SUCCESS", "FAILURE", "TIMEOUT", "RATE_LIMITED", "UNKNOWN", "NOT_TRIED"]
 
 
@@ -17,6 +20,9 @@ Channel = Literal["EMAIL", "SMS", "PUSH", "IN_APP", "WEBHOOK", "SLACK", "DISCORD
 
 
 ConsentSource = Literal["ONE_CLICK", "PAGE", "ACCOUNT", "ADMINISTRATOR"]
+
+
+EngagementKind = Literal["OPEN", "CLICK"]
 
 
 EscalationRule = Literal["FIRST", "ESCALATE"]
@@ -202,6 +208,34 @@ class Digest(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
     updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
+class Engagement(TypedDict):
+    """That a mail was opened, or its link number `link` followed. `machine` is why it was no reader; null: a reader."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    notification_id: UUID
+    """uuid NOT NULL."""
+
+    user_id: UUID | None
+    """uuid."""
+
+    kind: EngagementKind
+    """engagement_kind NOT NULL."""
+
+    link: int
+    """smallint NOT NULL DEFAULT 0."""
+
+    agent: Agent
+    """agent NOT NULL."""
+
+    machine: str | None
+    """varchar(40)."""
+
+    occurred_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
 
 
@@ -433,6 +467,12 @@ class NotificationNumbers(TypedDict):
     expired: int
     """integer NOT NULL DEFAULT 0."""
 
+    opened: int
+    """integer NOT NULL DEFAULT 0."""
+
+    clicked: int
+    """integer NOT NULL DEFAULT 0."""
+
     latency: list[int]
     """integer[] NOT NULL."""
 
@@ -616,7 +656,7 @@ class Notification(TypedDict):
 class NumbersProgress(TypedDict):
     """Up to when messages have been counted. Whoever counts holds the one row, so nobody else does."""
 
-    id: bool
+    single: bool
     """boolean NOT NULL."""
 
     counted_until: datetime
@@ -813,6 +853,12 @@ class TemplateVersion(TypedDict):
 
     parts: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    tracks_opens: bool
+    """boolean NOT NULL DEFAULT false."""
+
+    tracks_clicks: bool
+    """boolean NOT NULL DEFAULT false."""
 
     changelog: str
     """varchar(1000) NOT NULL DEFAULT ''."""
@@ -1018,6 +1064,9 @@ class UserPreference(TypedDict):
 
     digest_at: time
     """time NOT NULL DEFAULT '09:00'."""
+
+    refuses_tracking: bool
+    """boolean NOT NULL DEFAULT false."""
 
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""

@@ -45,10 +45,10 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE numbers_progress (
-          id boolean NOT NULL,
+          single boolean NOT NULL,
           counted_until timestamptz NOT NULL,
-          CONSTRAINT pk_numbers_progress PRIMARY KEY (id),
-          CONSTRAINT ck_numbers_progress_id CHECK (id)
+          CONSTRAINT pk_numbers_progress PRIMARY KEY (single),
+          CONSTRAINT ck_numbers_progress_single CHECK (single)
         )
         """
     )

@@ -9,14 +9,14 @@ QUARTER = timedelta(minutes=15)
 """The grain that is kept. A count of it reads a quarter of an hour's messages, and days of all zones are made of it."""
 LATE = timedelta(minutes=5)
 """What is committed within this of its own time is counted, and clocks of machines may differ by as much."""
-STEP = timedelta(hours=1)
+STEP = timedelta(minutes=30)
 """What is counted in one transaction at most, of what happened before anybody counted."""
 
 BOUNDS = tuple(0.05 * 2**power for power in range(20))
 """Seconds from accepted to sent, from 50 ms to 7 h, each twice the one before; the last class has no end."""
 
-COUNTS = ("accepted", "sent", "delivered", "failed", "bounced", "rejected", "cancelled", "expired")
-"""What is counted, each message once in the quarter of the moment when it came to be that."""
+COUNTS = ("accepted", "sent", "delivered", "failed", "bounced", "rejected", "cancelled", "expired", "opened", "clicked")
+"""What is counted, each message once in the quarter of the moment when it first came to be that."""
 
 
 class Grain(Enum):
@@ -72,6 +72,7 @@ def percentile(histogram: Sequence[int], share: float) -> float | None:
         if before + count >= wanted and count:
             if index == len(BOUNDS):
                 break
-            return edges[index] + (edges[index + 1] - edges[index]) * (wanted - before) / count
+            seconds = edges[index] + (edges[index + 1] - edges[index]) * (wanted - before) / count
+            return round(seconds, 4)
         before += count
     return edges[-1]

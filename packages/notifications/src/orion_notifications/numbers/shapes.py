@@ -12,6 +12,7 @@ from orion_notifications.labels import CategoryLabel, ChannelLabel
 from orion_notifications.numbers.rules import COUNTS, percentile
 
 GrainLabel = Literal["hour", "day"]
+SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 class LatencyShape(ResponseShape):
@@ -33,6 +34,9 @@ class NumbersShape(ResponseShape):
     rejected: int
     cancelled: int
     expired: int
+    opened: int
+    """By a reader, as far as can be told; only what is asked for by templates is known."""
+    clicked: int
     latency: LatencyShape | None
     """Null: none left that was to go at once."""
 
@@ -41,7 +45,7 @@ class NumbersShape(ResponseShape):
         """What the rows come to together."""
         counts = {name: sum(row[name] for row in rows) for name in COUNTS}
         histogram = [sum(classes) for classes in zip(*(row["latency"] for row in rows), strict=True)]
-        shares = {name: percentile(histogram, share) for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))}
+        shares = {name: percentile(histogram, share) for name, share in SHARES.items()}
         return cls.model_validate({**counts, "latency": None if shares["p50"] is None else shares, **more})
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_notifications.numbers.rules import BOUNDS, COUNTS, LATE, Span
 
 BEGIN = text("""
-INSERT INTO numbers_progress (id, counted_until)
+INSERT INTO numbers_progress (single, counted_until)
 SELECT true, coalesce((SELECT queued_at FROM notifications ORDER BY id LIMIT 1), now())   -- pk_notifications
 WHERE NOT EXISTS (SELECT FROM numbers_progress)
 ON CONFLICT DO NOTHING
@@ -76,6 +76,19 @@ FROM (
     WHERE status IN ('FAILED', 'BOUNCED', 'REJECTED', 'CANCELLED', 'EXPIRED')             -- ix_notifications_ended
   ) AS ended
   WHERE ended_at >= :begins_at AND ended_at < :ends_at
+  GROUP BY 1, 2, 3, 4, 5, 6
+
+  UNION ALL
+  SELECT date_bin('15 min', e.occurred_at, '2000-01-01Z'), n.channel, n.category, n.provider, n.template_id,
+    ARRAY[CASE e.kind WHEN 'OPEN' THEN 'opened' ELSE 'clicked' END], NULL, count(*)
+  FROM engagements e JOIN notifications n ON n.id = e.notification_id
+  WHERE e.id >= uuidv7_floor(CAST(:ids_from AS timestamptz)) AND e.id < uuidv7_floor(CAST(:ids_until AS timestamptz))
+    AND e.machine IS NULL AND e.occurred_at >= :begins_at AND e.occurred_at < :ends_at    -- pk_engagements
+    AND NOT EXISTS (
+      SELECT FROM engagements earlier                                           -- ix_engagements_notification_id
+      WHERE earlier.notification_id = e.notification_id AND earlier.kind = e.kind AND earlier.machine IS NULL
+        AND earlier.id < e.id
+    )
   GROUP BY 1, 2, 3, 4, 5, 6
 ) AS counted
 GROUP BY 1, 2, 3, 4, 5

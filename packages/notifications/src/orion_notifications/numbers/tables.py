@@ -40,6 +40,8 @@ class NotificationNumbers(Identified, Table):
     rejected: Mapped[int] = mapped_column(server_default=NONE)
     cancelled: Mapped[int] = mapped_column(server_default=NONE)
     expired: Mapped[int] = mapped_column(server_default=NONE)
+    opened: Mapped[int] = mapped_column(server_default=NONE)
+    clicked: Mapped[int] = mapped_column(server_default=NONE)
     latency: Mapped[list[int]] = mapped_column(ARRAY(Integer))
 
     __table_args__ = (
@@ -62,7 +64,7 @@ class NumbersProgress(Table):
 
     __tablename__ = "numbers_progress"
 
-    id: Mapped[bool] = mapped_column(primary_key=True)
+    single: Mapped[bool] = mapped_column(primary_key=True)
     counted_until: Mapped[datetime]
 
-    __table_args__ = (CheckConstraint("id", "id"), {"info": {"retention": Forever("one row")}})
+    __table_args__ = (CheckConstraint("single", "single"), {"info": {"retention": Forever("one row")}})
