@@ -29,12 +29,13 @@ ROWS = {
     "INSERT INTO notification_queue (notification_id, priority, due_at) SELECT id, 'LOW', now() FROM one",
     "delivery_attempts": "INSERT INTO delivery_attempts (notification_id, attempt_number) SELECT id, 1 "
     "FROM notifications",
+    "engagements": "INSERT INTO engagements (notification_id, kind, agent) VALUES (uuidv7(), 'OPEN', 'BROWSER')",
 }
 """One row for each table that is cut into months; the notification has a row that refers to it, and an attempt too."""
 
 PARENTS = {
     "auth": ["login_attempts", "outbox", "security_events"],
-    "notifications": ["notifications", "delivery_attempts", "outbox"],
+    "notifications": ["notifications", "delivery_attempts", "engagements", "outbox"],
     "user": ["audit_logs", "outbox"],
 }
 

@@ -43,8 +43,9 @@ OPEN = {
         ("post", "resubscribe"),
         ("get", "preferences"),
         ("post", "preferences"),
+        ("get", "clicks"),
     )
-}
+} | {"get /notifications/v1/opens/{token}.gif"}
 """By a link alone, which is sealed."""
 OF_PROVIDERS = {"post /notifications/v1/callbacks/{account_id}"}
 """By the signature of the provider alone."""

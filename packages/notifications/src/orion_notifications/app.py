@@ -32,6 +32,7 @@ from orion_notifications.choices import routes as choices
 from orion_notifications.components import Components
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
 from orion_notifications.desk import Desk
+from orion_notifications.engagements import routes as engagements
 from orion_notifications.erasures import routes as erasures
 from orion_notifications.escalations.actions import Escalating
 from orion_notifications.escalations.task import escalate
@@ -44,6 +45,8 @@ from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.digesting import close_digests
 from orion_notifications.notifications.sending import send_next
+from orion_notifications.numbers import routes as numbers
+from orion_notifications.numbers.task import keep_counting
 from orion_notifications.product import Product
 from orion_notifications.providers import routes as providers
 from orion_notifications.providers.actions import PROVIDERS_CHANNEL
@@ -60,10 +63,12 @@ ROUTES = routes_of(
     authoring.router,
     callbacks.router,
     choices.router,
+    engagements.router,
     erasures.router,
     event_rules.router,
     inbox.router,
     notifications.router,
+    numbers.router,
     providers.router,
     push.router,
     throttles.router,
@@ -135,6 +140,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             streams.run,
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
+            partial(keep_counting, database),
             user.run,
             *auth.background,
         ],

@@ -9,9 +9,11 @@ from orion_notifications.batches import tables as batches
 from orion_notifications.choices import tables as choices
 from orion_notifications.delivery import tables as delivery
 from orion_notifications.digests import tables as digests
+from orion_notifications.engagements import tables as engagements
 from orion_notifications.escalations import tables as escalations
 from orion_notifications.event_rules import tables as event_rules
 from orion_notifications.notifications import tables as notifications
+from orion_notifications.numbers import tables as numbers
 from orion_notifications.preferences import tables as preferences
 from orion_notifications.providers import tables as providers
 from orion_notifications.push import tables as push
@@ -27,9 +29,11 @@ SLICES = (
     choices,
     delivery,
     digests,
+    engagements,
     escalations,
     event_rules,
     notifications,
+    numbers,
     preferences,
     providers,
     push,

@@ -24,6 +24,7 @@ from orion_notifications.kinds import ALWAYS_ON, Channel
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.suppressions.actions import hasher_of
 from orion_notifications.templates.rules import NO_LINKS, Links
+from orion_notifications.tracking import Tracked
 
 
 async def run(stop: asyncio.Event, host: str, port: int) -> None:
@@ -52,11 +53,12 @@ async def work(
     inbox = Wakeup(url, INBOX_CHANNEL)
     unsubscribing = partial(_unsubscribe_url, settings)
     channels = Channels(database, url, settings.sealing_keys, clock, environment(settings), unsubscribing)
+    mails = Tracked(channels.sends[Channel.EMAIL], database, settings.sealing_keys, settings.public_url)
     dispatcher = Dispatcher(
         database=database,
         queue=queue,
         keyring=settings.sealing_keys,
-        channels=channels.sends,
+        channels={**channels.sends, Channel.EMAIL: mails.send},
         at_once={Channel.IN_APP: in_app.deliver},
         clock=clock,
         pace=pace or Pace(),

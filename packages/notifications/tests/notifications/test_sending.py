@@ -183,6 +183,23 @@ async def test_a_schema_that_is_too_strict_keeps_back_nothing_that_auth_asks_for
     assert ("account.email_verification", "QUEUED", True) in await query(rows)
 
 
+async def test_what_has_expired_while_it_waited_ends_when_its_user_chooses_anew(
+    caller: "Callers", auth: "AuthFeed", query: "Query", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+    await quiet(query, ada)
+    at(clock, NIGHT)
+    async with caller("operator") as operator, caller(ada) as http:
+        body = message(ada, expires_at="2026-11-28T05:00:00Z")
+        (sent,) = (await operator.post(PATH, json=body)).json()["notifications"]
+        at(clock, "2026-11-28T05:30:00+00:00")
+        await http.patch("/me/preferences", json={"digest_at": "10:00"})
+        found = (await operator.get(f"{PATH}/{sent['id']}")).json()
+    assert (found["status"], found["error_code"], found["failed_at"]) == ("EXPIRED", "expired", "2026-11-28T05:30:00Z")
+    left = "SELECT count(*) FROM notification_queue WHERE notification_id = :id"
+    assert await query(left, id=UUID(sent["id"])) == [(0,)]
+
+
 async def test_in_quiet_hours_a_message_waits_until_they_are_over_and_is_explained(
     caller: "Callers", auth: "AuthFeed", query: "Query", clock: MovableClock
 ) -> None:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from orion_notifications.authoring.shapes import NewTemplate, NewVersion
 
 PARTS = {"subject": "subject.txt", "text": "text.liquid", "html": "html.liquid", "mjml": "body.mjml"}
-OF_VERSION = ("layout", "variables")
+OF_VERSION = ("layout", "variables", "tracks_opens", "tracks_clicks")
 ORDER = ("PARTIAL", "LAYOUT", "MESSAGE")
 """What others are made of comes first."""
 SAFE = re.compile(r"[A-Za-z0-9_-]+")
@@ -72,7 +72,7 @@ def _parts(version: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 def _read(place: Path) -> FiledTemplate:
     try:
         facts: dict[str, Any] = json.loads((place / "template.json").read_text("utf-8"))
-        own = {name: facts.pop(name, None) for name in OF_VERSION}
+        own = {name: facts.pop(name) for name in OF_VERSION if name in facts}
         template = NewTemplate.model_validate({**facts, "name": place.name, "channel": place.parent.name})
         locales = {path.name: _locale(path) for path in sorted(place.iterdir()) if path.is_dir()}
         return FiledTemplate(template, NewVersion.model_validate({**own, "locales": locales}))

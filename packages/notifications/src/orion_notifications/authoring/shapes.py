@@ -98,6 +98,10 @@ class NewVersion(RequestShape):
     variables: dict[str, Any] | None = Field(
         default=None, description="JSON Schema 2020-12 of what it needs; null: as the version in force. Without $ref."
     )
+    tracks_opens: bool = Field(default=False, strict=True, description="Whether mails tell that they were opened.")
+    tracks_clicks: bool = Field(
+        default=False, strict=True, description="Whether links in mails are followed through us."
+    )
     changelog: Text = ""
 
 
@@ -107,6 +111,8 @@ class VersionChanges(RequestShape):
     locales: Locales = Field(default={})
     layout: Name | None = None
     variables: dict[str, Any] | None = None
+    tracks_opens: bool = Field(default=False, strict=True)
+    tracks_clicks: bool = Field(default=False, strict=True)
     changelog: Text = ""
 
 
@@ -140,6 +146,8 @@ class VersionShape(ResponseShape):
     layout: str | None
     variables: dict[str, Any] | None
     parts: dict[str, int] = Field(description="The versions of layouts and partials that it was published with.")
+    tracks_opens: bool
+    tracks_clicks: bool
     changelog: str
     created_by: UUID | None
     published_at: datetime | None

@@ -269,6 +269,7 @@ def _columns(wanted: Choices) -> dict[str, Any]:
         "digests": wanted.digests,
         "digest_at": wanted.digest_at,
         "timezone": wanted.timezone,
+        "refuses_tracking": wanted.refuses_tracking,
     }
     columns: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     if (quiet := wanted.quiet_hours) is not None:
@@ -305,6 +306,7 @@ def _shown(row: Mapping[Any, Any] | None) -> ChoicesShape:
         quiet_hours=quiet,
         digests=row["digests"],
         digest_at=row["digest_at"].isoformat("minutes"),
+        refuses_tracking=row["refuses_tracking"],
         locale=row["locale"],
         timezone=row["timezone"],
     )

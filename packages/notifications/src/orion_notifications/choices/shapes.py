@@ -68,6 +68,8 @@ class Choices(RequestShape):
     """Categories that are told of together, by mail."""
     digest_at: LocalTime | None = None
     timezone: TimeZone | None = None
+    refuses_tracking: bool | None = Field(default=None, strict=True)
+    """Whether nobody is to know which mails the user opens and which links in them he follows."""
 
     @model_validator(mode="after")
     def _leave_what_is_required(self) -> Self:
@@ -98,6 +100,7 @@ class ChoicesShape(ResponseShape):
     quiet_hours: dict[str, Any] | None
     digests: dict[str, str]
     digest_at: str
+    refuses_tracking: bool
     locale: str
     timezone: str
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from orion_notifications.delivery.rules import AttemptStatus, Failure, Next, Reported
 from orion_notifications.kinds import Category, Channel, Priority
-from orion_notifications.templates.rules import Content
+from orion_notifications.templates.rules import NOT_TRACKED, Content, Tracks
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,8 @@ class Message:
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """Those that are no secrets, for receivers that are programs."""
     expires_at: datetime | None = None
+    tracks: Tracks = NOT_TRACKED
+    """What is wanted to be known of whether it is read."""
 
 
 Unsubscribing = Callable[[Message], str | None]

@@ -9,7 +9,16 @@ from orion_core.sealing import Keyring, SealError, place
 from orion_notifications.delivery.messages import Claimed, Message, NotDeliveredError
 from orion_notifications.delivery.rules import SECRETS_COLUMN, AttemptStatus, Failure
 from orion_notifications.templates.actions import Library
-from orion_notifications.templates.rules import MASK, NO_LINKS, Content, Links, TemplateFaultError, render
+from orion_notifications.templates.rules import (
+    MASK,
+    NO_LINKS,
+    NOT_TRACKED,
+    Content,
+    Links,
+    TemplateFaultError,
+    Tracks,
+    render,
+)
 
 Linking = Callable[[Claimed], Links]
 """Where whoever gets a message can be rid of such messages."""
@@ -33,7 +42,7 @@ async def prepare(
         raise _failure("unreadable", "its variables cannot be read", is_permanent=True)
     try:
         secrets = open_secrets(claimed, keyring)
-        content, record = await _contents(claimed, library, variables, secrets, linking(claimed))
+        content, record, tracks = await _contents(claimed, library, variables, secrets, linking(claimed))
     except TemplateFaultError as error:
         raise _failure("template_fault", str(error), is_permanent=True) from error
     except SealError as error:
@@ -50,22 +59,24 @@ async def prepare(
         user_id=claimed.user_id,
         variables=variables,
         expires_at=claimed.expires_at,
+        tracks=tracks,
     )
     return message, record
 
 
 async def _contents(
     claimed: Claimed, library: Library, variables: dict[str, Any], secrets: dict[str, Any], links: Links
-) -> tuple[Content, Content | None]:
+) -> tuple[Content, Content | None, Tracks]:
+    """The content, what the record keeps of it, and what is wanted to be known: of what holds a secret, nothing."""
     if claimed.template_id is None or claimed.template_version is None:
-        return Content(claimed.subject or "", claimed.content or "", claimed.html_content), None
+        return Content(claimed.subject or "", claimed.content or "", claimed.html_content), None, NOT_TRACKED
     locale, timezone = claimed.locale or "en", claimed.timezone or "UTC"
     compiled = await library.get(claimed.template_id, claimed.template_version, locale)
     content = render(compiled, variables | secrets, locale=locale, timezone=timezone, links=links)
     if not secrets:
-        return content, content
+        return content, content, compiled.tracks
     masked = variables | {name: MASK if value else value for name, value in secrets.items()}
-    return content, render(compiled, masked, locale=locale, timezone=timezone, links=links)
+    return content, render(compiled, masked, locale=locale, timezone=timezone, links=links), NOT_TRACKED
 
 
 def open_secrets(claimed: Claimed, keyring: Keyring) -> dict[str, Any]:

@@ -81,6 +81,14 @@ EMPTY_ATTEMPTS = """
 """
 
 
+FORGET_ENGAGEMENTS = """
+    DELETE FROM engagements
+    USING notifications
+    WHERE engagements.notification_id = notifications.id               -- ix_engagements_notification_id
+      AND WHOSE
+"""
+
+
 def _empty(whose: str) -> dict[str, TextClause]:
     """In this order. A worker with a message in its hands loses its place in the queue, so it writes nothing more.
 
@@ -91,6 +99,7 @@ def _empty(whose: str) -> dict[str, TextClause]:
         "notification_queue": text(LEAVE_QUEUE.replace("WHOSE", whose)),
         "notifications": text(EMPTY_NOTIFICATIONS.replace("WHOSE", whose)),
         "delivery_attempts": text(EMPTY_ATTEMPTS.replace("WHOSE", whose)),
+        "engagements": text(FORGET_ENGAGEMENTS.replace("WHOSE", whose)),
     }
 
 

@@ -4,6 +4,9 @@ from datetime import datetime, time
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
+Agent = Literal["BROWSER", "PROXY", "SCANNER"]
+
+
 AttemptStatus = Literal["PENDING", "SUCCESS", "FAILURE", "TIMEOUT", "RATE_LIMITED", "UNKNOWN", "NOT_TRIED"]
 
 
@@ -20,6 +23,9 @@ ChannelRule = Literal["ALL", "FIRST", "ESCALATE"]
 
 
 ConsentSource = Literal["ONE_CLICK", "PAGE", "ACCOUNT", "ADMINISTRATOR"]
+
+
+EngagementKind = Literal["OPEN", "CLICK"]
 
 
 EscalationRule = Literal["FIRST", "ESCALATE"]
@@ -208,6 +214,34 @@ class Digest(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class Engagement(TypedDict):
+    """That a mail was opened, or its link number `link` followed. `machine` is why it was no reader; null: a reader."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    notification_id: UUID
+    """uuid NOT NULL."""
+
+    user_id: UUID | None
+    """uuid."""
+
+    kind: EngagementKind
+    """engagement_kind NOT NULL."""
+
+    link: int
+    """smallint NOT NULL DEFAULT 0."""
+
+    agent: Agent
+    """agent NOT NULL."""
+
+    machine: str | None
+    """varchar(40)."""
+
+    occurred_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class Escalation(TypedDict):
     """A message that goes through one channel after the other."""
 
@@ -389,6 +423,61 @@ class NotificationKey(TypedDict):
 
     updated_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
+
+
+class NotificationNumbers(TypedDict):
+    """What happened in the quarter of an hour that begins at `begins_at`."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    begins_at: datetime
+    """timestamptz NOT NULL."""
+
+    channel: Channel
+    """channel NOT NULL."""
+
+    category: Category
+    """category NOT NULL."""
+
+    provider: str | None
+    """varchar(60)."""
+
+    template_id: UUID | None
+    """uuid."""
+
+    accepted: int
+    """integer NOT NULL DEFAULT 0."""
+
+    sent: int
+    """integer NOT NULL DEFAULT 0."""
+
+    delivered: int
+    """integer NOT NULL DEFAULT 0."""
+
+    failed: int
+    """integer NOT NULL DEFAULT 0."""
+
+    bounced: int
+    """integer NOT NULL DEFAULT 0."""
+
+    rejected: int
+    """integer NOT NULL DEFAULT 0."""
+
+    cancelled: int
+    """integer NOT NULL DEFAULT 0."""
+
+    expired: int
+    """integer NOT NULL DEFAULT 0."""
+
+    opened: int
+    """integer NOT NULL DEFAULT 0."""
+
+    clicked: int
+    """integer NOT NULL DEFAULT 0."""
+
+    latency: list[int]
+    """integer[] NOT NULL."""
 
 
 class QueuedNotification(TypedDict):
@@ -652,6 +741,16 @@ class Notification(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class NumbersProgress(TypedDict):
+    """Up to when messages have been counted. Whoever counts holds the one row, so nobody else does."""
+
+    single: bool
+    """boolean NOT NULL."""
+
+    counted_until: datetime
+    """timestamptz NOT NULL."""
+
+
 class Outbox(TypedDict):
     """Events written in the transaction that caused them; position is given after the commit"""
 
@@ -842,6 +941,12 @@ class TemplateVersion(TypedDict):
 
     parts: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+    tracks_opens: bool
+    """boolean NOT NULL DEFAULT false."""
+
+    tracks_clicks: bool
+    """boolean NOT NULL DEFAULT false."""
 
     changelog: str
     """varchar(1000) NOT NULL DEFAULT ''."""
@@ -1047,6 +1152,9 @@ class UserPreference(TypedDict):
 
     digest_at: time
     """time NOT NULL DEFAULT '09:00'."""
+
+    refuses_tracking: bool
+    """boolean NOT NULL DEFAULT false."""
 
     metadata: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""

@@ -244,6 +244,8 @@ async def reconsider(transaction: Transaction, desk: Desk, user_id: UUID, now: d
                 values |= {"next_attempt_at": None, "deferred_reason": None}
         elif not await withdraw(transaction, row["id"]):
             continue
+        else:
+            values["failed_at"] = now
         await store.change(transaction.connection, row["id"], values)
     transaction.after_commit(desk.queue.ring)
 

@@ -91,7 +91,7 @@ async def _still_wanted(
             wanted.append(row)  # when it may go is asked of the mail
             continue
         decisions = with_one_more(row["decisions"], kept(judgement, now, "digest"))
-        changes = {"decisions": decisions, "next_attempt_at": None, **standing(judgement)}
+        changes = {"decisions": decisions, "next_attempt_at": None, "failed_at": now, **standing(judgement)}
         await store.change(connection, row["id"], changes)
     return wanted
 

@@ -93,9 +93,9 @@ def value_faults(order: Order, template: PublishedTemplate) -> list[FieldError]:
 def standing(judgement: Judgement) -> dict[str, Any]:
     """What a judgement says in the record."""
     reason = in_words(judgement.decisive)
-    if judgement.outcome is Outcome.REJECTED:
+    if judgement.outcome in (Outcome.REJECTED, Outcome.EXPIRED):
         return {
-            "status": NotificationStatus.REJECTED,
+            "status": NotificationStatus[judgement.outcome.name],
             "sealed_variables": None,
             "error_code": judgement.decisive.code,
             "error_message": reason,

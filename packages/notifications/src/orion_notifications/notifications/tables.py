@@ -126,6 +126,13 @@ class Notification(Identified, Annotated, Timestamped, Table):
             "provider_message_id",
             postgresql_where=text("provider_message_id IS NOT NULL"),
         ),
+        # By these two, which hold neither what is accepted nor what is sent, ends are found to be counted (numbers).
+        Index("ix_notifications_reported", "delivered_at", postgresql_where=text("delivered_at <> sent_at")),
+        Index(
+            "ix_notifications_ended",
+            text("coalesce(failed_at, cancelled_at, processing_at, queued_at)"),
+            postgresql_where=text("status IN ('FAILED', 'BOUNCED', 'REJECTED', 'CANCELLED', 'EXPIRED')"),
+        ),
         Index("ix_notifications_batch_id", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
         Index("ix_notifications_template_id_template_version", "template_id", "template_version"),
         {

@@ -85,6 +85,7 @@ NOTHING_CHOSEN: Mapping[str, Any] = {
     "quiet_hours_days": list(range(1, 8)),
     "digests": {},
     "digest_at": time(9),
+    "refuses_tracking": False,
     "locale": "en",
     "timezone": "UTC",
 }

@@ -51,6 +51,7 @@ class UserPreference(Identified, Annotated, Timestamped, Table):
     quiet_hours_overrides: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     digests: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     digest_at: Mapped[time] = mapped_column(server_default=text("'09:00'"))
+    refuses_tracking: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         UniqueConstraint("user_id"),

@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,7 +18,7 @@ from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.rendering.composing import Composer, Part
 from orion_notifications.rendering.schemas import schema_fault
 from orion_notifications.templates import store
-from orion_notifications.templates.rules import Compiled, TemplateFaultError, TemplateKind, compile_content
+from orion_notifications.templates.rules import Compiled, TemplateFaultError, TemplateKind, Tracks, compile_content
 
 KEPT_TEMPLATES = 1_000
 
@@ -81,7 +81,8 @@ class Library:
         if row is None:
             raise TemplateFaultError(f"version {version} has no locale {locale}")
         # What its writer was allowed to write can take a part of a second to read, and messages wait for nothing.
-        return await asyncio.to_thread(compile_content, row["source"], row["channel"])
+        compiled = await asyncio.to_thread(compile_content, row["source"], row["channel"])
+        return replace(compiled, tracks=Tracks(row["tracks_opens"], row["tracks_clicks"]))
 
     def _keep(self, key: tuple[UUID, int, str], compiled: Compiled) -> None:
         self._compiled[key] = compiled

@@ -16,12 +16,14 @@ from orion_notifications.rendering.languages import choose_locale
 
 __all__ = [
     "MASK",
+    "NOT_TRACKED",
     "SUPPLIED",
     "Compiled",
     "Content",
     "Links",
     "TemplateFaultError",
     "TemplateKind",
+    "Tracks",
     "choose_locale",
     "compile_content",
     "misfits",
@@ -75,6 +77,17 @@ def _unescaped(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Tracks:
+    """What a version wants to know of its mails."""
+
+    opens: bool = False
+    clicks: bool = False
+
+
+NOT_TRACKED = Tracks()
+
+
+@dataclass(frozen=True)
 class Compiled:
     """One locale of one version, parsed."""
 
@@ -83,6 +96,7 @@ class Compiled:
     html: Template | None
     escape: Callable[[str], str] = field(default=_unescaped)
     """What is done to every value before it is put into subject and text."""
+    tracks: Tracks = NOT_TRACKED
 
 
 def compile_content(source: Mapping[str, Any], channel: Channel | None = None) -> Compiled:

@@ -41,7 +41,7 @@ async def find_source(connection: AsyncConnection, template_id: UUID, version: i
     """What one locale is rendered from, and the channel (uq_template_versions_template_id_version, pk_templates)."""
     source = func.coalesce(VERSIONS.c.compiled, VERSIONS.c.locales)[locale].label("source")
     statement = (
-        select(source, TEMPLATES.c.channel)
+        select(source, TEMPLATES.c.channel, VERSIONS.c.tracks_opens, VERSIONS.c.tracks_clicks)
         .join(TEMPLATES, TEMPLATES.c.id == VERSIONS.c.template_id)
         .where(VERSIONS.c.template_id == template_id, VERSIONS.c.version == version, source.is_not(None))
     )

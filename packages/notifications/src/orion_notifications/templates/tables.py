@@ -67,6 +67,8 @@ class TemplateVersion(Identified, Annotated, Timestamped, Table):
     """The schema that becomes the template's with this version; null: it stays as it is."""
     compiled: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     parts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    tracks_opens: Mapped[bool] = mapped_column(server_default=text("false"))
+    tracks_clicks: Mapped[bool] = mapped_column(server_default=text("false"))
     changelog: Mapped[str] = mapped_column(String(1000), server_default=text("''"))
     created_by: Mapped[UUID | None]
     published_at: Mapped[datetime | None]
