@@ -21,7 +21,7 @@ LATE_REPORTS = timedelta(days=3)
 LATE_REPORTS_EVERY = timedelta(hours=1)
 MOST_FAILURES = 10
 LEAST_TOLD_OF = 100
-"""Messages that must have left before shares of them say anything."""
+"""Messages that must have left before shares of them say anything; a smaller canary is taken whole."""
 
 
 class BatchStatus(Enum):
@@ -81,17 +81,24 @@ def counts_of(by_status: Mapping[str, int]) -> Counts:
     )
 
 
-def why_stop(
-    counts: Counts, complained: int, bounced_permille: int | None, complained_permille: int | None
-) -> str | None:
-    """Why a batch must not go on; None when it may. Of few messages a share says nothing."""
+@dataclass(frozen=True)
+class Limits:
+    """How many of a thousand messages may come back, or be complained about, before a batch stops."""
+
+    bounced_permille: int | None
+    complained_permille: int | None
+    canary_recipients: int | None
+
+
+def why_stop(counts: Counts, complained: int, limits: Limits) -> str | None:
+    """Why a batch must not go on; None when it may."""
     left = counts.sent + counts.bounced
-    if left < LEAST_TOLD_OF:
+    if left < min(LEAST_TOLD_OF, limits.canary_recipients or LEAST_TOLD_OF):
         return None
-    if bounced_permille is not None and counts.bounced * 1000 > bounced_permille * left:
-        return f"{counts.bounced} of {left} came back: more than {bounced_permille} of a thousand."
-    if complained_permille is not None and complained * 1000 > complained_permille * left:
-        return f"{complained} of {left} were complained about: more than {complained_permille} of a thousand."
+    if limits.bounced_permille is not None and counts.bounced * 1000 > limits.bounced_permille * left:
+        return f"{counts.bounced} of {left} came back: more than {limits.bounced_permille} of a thousand."
+    if limits.complained_permille is not None and complained * 1000 > limits.complained_permille * left:
+        return f"{complained} of {left} were complained about: more than {limits.complained_permille} of a thousand."
     return None
 
 
