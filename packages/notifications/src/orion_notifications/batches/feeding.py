@@ -6,8 +6,7 @@ leaves both or neither, so nobody is written to twice or not at all, and there i
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -72,38 +71,36 @@ async def feed(database: Database, desk: Desk, clock: Clock, stop: asyncio.Event
 
 async def look(database: Database, desk: Desk, now: datetime) -> bool:
     """Do the next step of a batch; False when none has one. Raises PutOffError."""
-    async with _due(database, now) as (transaction, batch):
-        if batch is None:
-            return False
-        values = await _step(transaction, desk, batch, now)
-        await store.change(transaction.connection, batch["id"], values)
-        return True
-
-
-@asynccontextmanager
-async def _due(database: Database, now: datetime) -> AsyncGenerator[tuple[Transaction, RowMapping | None]]:
-    """One that is due; if what is done with it fails it is put off, since it comes first and would stop all others."""
     batch: RowMapping | None = None
     try:
         async with database.transaction() as transaction:
             batch = await store.due(transaction.connection, now)
-            yield transaction, batch
+            if batch is not None:
+                await step(transaction, desk, batch, now)
     except Exception as error:
         if batch is None:
             raise
-        failures = batch["metadata"].get("failures", 0) + 1
-        values: dict[str, Any] = {
-            "metadata": batch["metadata"] | {"failures": failures},
-            "next_look_at": now + A_MINUTE,
-        }
-        if failures >= MOST_FAILURES:
-            values |= _failed("It could not be looked after; the worker's log says why.", now)
-        async with database.autocommit() as connection:
-            await store.change(connection, batch["id"], values)
+        await _put_off(database, batch, now)
         raise PutOffError(f"batch {batch['id']}") from error
+    return batch is not None
 
 
-async def _step(transaction: Transaction, desk: Desk, batch: RowMapping, now: datetime) -> dict[str, Any]:
+async def _put_off(database: Database, batch: RowMapping, now: datetime) -> None:
+    """Look at it later, or no more: it comes first and would stop all others."""
+    failures = batch["metadata"].get("failures", 0) + 1
+    values: dict[str, Any] = {"metadata": batch["metadata"] | {"failures": failures}, "next_look_at": now + A_MINUTE}
+    if failures >= MOST_FAILURES:
+        values |= _failed("It could not be looked after; the worker's log says why.", now)
+    async with database.autocommit() as connection:
+        await store.change(connection, batch["id"], values)
+
+
+async def step(transaction: Transaction, desk: Desk, batch: RowMapping, now: datetime) -> None:
+    """Do what is to be done for a locked batch, in one transaction."""
+    await store.change(transaction.connection, batch["id"], await _changes(transaction, desk, batch, now))
+
+
+async def _changes(transaction: Transaction, desk: Desk, batch: RowMapping, now: datetime) -> dict[str, Any]:
     """What changes of a batch by this step, with the moment of the next."""
     status: BatchStatus = batch["status"]
     if status is BatchStatus.SCHEDULED:
@@ -153,7 +150,7 @@ async def _count(transaction: Transaction, batch: RowMapping, now: datetime) -> 
         "total_skipped": counts.skipped,
         "counted_at": now,
         "next_look_at": now,
-        "metadata": batch["metadata"] | {"counting_ms": took, "failures": 0},
+        "metadata": batch["metadata"] | {"counting_ms": took},
     }
     status: BatchStatus = batch["status"]
     if status is BatchStatus.RUNNING:
@@ -203,6 +200,7 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
     await accept_many(transaction, desk, template, _orders(batch, template, taken), now)
     return {
         "fed_count": batch["fed_count"] + len(taken),
+        "metadata": batch["metadata"] | {"failures": 0},
         "next_look_at": next_feed(len(taken), batch["rate_per_second"], now),
     }
 
