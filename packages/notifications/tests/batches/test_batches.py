@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
 from orion_notifications.batches import store
+from orion_notifications.batches.actions import note_complaint
 from orion_notifications.batches.feeding import PutOffError, look, step
 from orion_notifications.batches.rules import COUNT_EVERY, MOST_FAILURES, Counts, Limits, why_stop
 
@@ -280,6 +282,23 @@ async def test_the_rest_waits_for_the_canary_and_is_stopped_by_it(
     assert stopped["reason"] == "2 of 2 came back: more than 100 of a thousand."
 
 
+async def test_complaints_are_counted_against_their_batch(
+    caller: "Callers", database: Database, query: "Query", steps: Steps
+) -> None:
+    async with caller(SCOPES) as http:
+        path = await begin(http, people(2))
+        await become(http, path, "RUNNING")
+        await steps()
+        await query("UPDATE notifications SET provider = 'ses', provider_message_id = recipient")
+        ((one,),) = await query("SELECT id FROM notifications WHERE recipient = 'p0@example.com'")
+        async with database.transaction() as transaction:
+            await note_complaint(transaction, one, None)
+            await note_complaint(transaction, None, ("ses", "p1@example.com"))
+            await note_complaint(transaction, None, ("postmark", "p1@example.com"))
+            await note_complaint(transaction, uuid7(), None)
+        assert (await http.get(path)).json()["total_complained"] == 2
+
+
 def test_shares_of_few_say_nothing() -> None:
     limits = Limits(50, 3, None)
     assert why_stop(Counts(sent=5, bounced=5), 0, limits) is None
@@ -337,28 +356,30 @@ async def test_an_erased_person_is_not_reached_any_more(caller: "Callers", auth:
 async def test_whoever_is_killed_while_making_messages_makes_none_twice(
     caller: "Callers", database: Database, desk: "Desk", clock: MovableClock, query: "Query"
 ) -> None:
-    """Several workers, each of which dies at the end of every third step, before the commit."""
+    """Several workers, each of which dies now and then at the end of a step, before the commit."""
     async with caller(SCOPES) as http:
         path = await begin(http, people(60), rate_per_second=10)
         await become(http, path, "RUNNING")
-        deaths = 0
+        deaths, dice = 0, random.Random(7)
 
         async def work() -> None:
             nonlocal deaths
-            for n in range(40):
+            for _ in range(200):
                 try:
                     async with database.transaction() as transaction:
                         batch = await store.due(transaction.connection, clock())
                         if batch is not None:
                             await step(transaction, desk, batch, clock())
-                            if n % 3 == 1:
+                            if dice.random() < 0.3:
                                 raise ConnectionResetError
                 except ConnectionResetError:
                     deaths += 1
                 clock.advance(seconds=1)
+                if await query("SELECT FROM batch_recipients") == []:
+                    return
 
         await asyncio.gather(*(work() for _ in range(3)))
-        assert deaths > 5
+        assert deaths > 2
         assert (await http.get(path)).json()["fed_count"] == 60
     assert await query("SELECT count(*), count(DISTINCT recipient) FROM notifications") == [(60, 60)]
     assert await query("SELECT count(*) FROM notification_queue") == [(60,)]

@@ -47,6 +47,17 @@ SELECT status::text AS status, count(*) AS count FROM notifications WHERE batch_
 """)
 
 
+# By pk_notifications or ix_notifications_provider_message_id.
+COMPLAIN = text("""
+UPDATE notification_batches SET total_complained = total_complained + 1
+WHERE id = (
+  SELECT batch_id FROM notifications
+  WHERE id = CAST(:id AS uuid) OR provider_message_id = CAST(:message_id AS text) AND provider = CAST(:provider AS text)
+  ORDER BY id LIMIT 1
+)
+""")
+
+
 async def add(connection: AsyncConnection, values: Mapping[str, Any]) -> RowMapping:
     """Insert a batch."""
     return (await connection.execute(insert(BATCHES).values(**values).returning(BATCHES))).mappings().one()
@@ -134,3 +145,10 @@ async def count(connection: AsyncConnection, batch_id: UUID) -> dict[str, int]:
     """How many messages of a batch stand where."""
     rows = (await connection.execute(COUNT, {"batch_id": batch_id})).mappings()
     return {row["status"]: row["count"] for row in rows}
+
+
+async def note_complaint(
+    connection: AsyncConnection, notification_id: UUID | None, provider: str | None, message_id: str | None
+) -> None:
+    """One complaint more about the batch of a message, if it is one of a batch."""
+    await connection.execute(COMPLAIN, {"id": notification_id, "provider": provider, "message_id": message_id})
