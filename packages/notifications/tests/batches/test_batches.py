@@ -375,7 +375,7 @@ async def test_whoever_is_killed_while_making_messages_makes_none_twice(
                 except ConnectionResetError:
                     deaths += 1
                 clock.advance(seconds=1)
-                if await query("SELECT FROM batch_recipients") == []:
+                if await query("SELECT count(*) FROM batch_recipients") == [(0,)]:
                     return
 
         await asyncio.gather(*(work() for _ in range(3)))
