@@ -28,6 +28,7 @@ from orion_notifications.account_orders import Product
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.authoring import routes as authoring
 from orion_notifications.authoring import version_routes as versions_of_templates
+from orion_notifications.batches import routes as batches
 from orion_notifications.callbacks import routes as callbacks
 from orion_notifications.choices import routes as choices
 from orion_notifications.components import Components
@@ -56,6 +57,7 @@ PREFIX = "/notifications/v1"
 
 ROUTES = routes_of(
     authoring.router,
+    batches.router,
     callbacks.router,
     choices.router,
     erasures.router,

@@ -11,6 +11,7 @@ from orion_core.logs import configure_logs
 from orion_core.service import service_role
 from orion_core.wakeup import Wakeup
 from orion_notifications.admission import Admission
+from orion_notifications.batches.feeding import feed
 from orion_notifications.choices.links import About, preferences_url, unsubscribe_url
 from orion_notifications.delivery import in_app, metrics
 from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault
@@ -19,6 +20,7 @@ from orion_notifications.delivery.dispatch import Dispatcher, Pace
 from orion_notifications.delivery.email import Server
 from orion_notifications.delivery.messages import Claimed, Message, Outcome
 from orion_notifications.delivery.rules import Next
+from orion_notifications.desk import Desk
 from orion_notifications.inbox.streams import INBOX_CHANNEL
 from orion_notifications.kinds import ALWAYS_ON, Channel
 from orion_notifications.settings import NotificationSettings
@@ -68,7 +70,8 @@ async def work(
     async def queue_fault() -> str | None:
         return await fault(database)
 
-    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run)
+    feeding = partial(feed, database, Desk(settings.sealing_keys, queue), clock)
+    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run, feeding)
     beside = [asyncio.create_task(each(stop)) for each in running]
     try:
         async with serving_health(host, port, database, {"queue": queue_fault}):

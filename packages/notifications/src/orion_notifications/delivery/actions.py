@@ -66,6 +66,24 @@ async def reschedule(transaction: Transaction, notification_id: UUID, due_at: da
     return await store.reschedule(transaction.connection, notification_id, due_at)
 
 
+async def release_batch(
+    transaction: Transaction, queue: Wakeup, batch_id: UUID, priority: Priority, reason: str, limit: int
+) -> int:
+    """Have messages of a batch leave that were held back for this reason, at most `limit`; how many."""
+    transaction.after_commit(queue.ring)
+    return await store.release_batch(transaction.connection, batch_id, priority, reason, limit)
+
+
+async def cancel_batch(transaction: Transaction, batch_id: UUID, priority: Priority, limit: int) -> int:
+    """Take messages of a batch back that no worker has in hand, at most `limit`; how many."""
+    return await store.cancel_batch(transaction.connection, batch_id, priority, limit)
+
+
+async def due_of_lane(transaction: Transaction, channel: Channel, priority: Priority, limit: int) -> int:
+    """How many messages of a channel and priority are due and not in anybody's hands, at most `limit`."""
+    return await store.due_of_lane(transaction.connection, channel, priority, limit)
+
+
 async def report(transaction: Transaction, provider: str, provider_message_id: str, what: Report) -> Told | None:
     """Take down what a provider tells of a message later; None when it is about none that is known to have left.
 

@@ -82,6 +82,7 @@ class Claimed(NamedTuple):
     ordering_key: str | None
     lost_leases: int
     """How often a worker did not come back with it."""
+    batch_id: UUID | None = None
 
     def __repr__(self) -> str:
         return f"<notification {self.id}, claim {self.attempt}>"

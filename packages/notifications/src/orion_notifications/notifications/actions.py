@@ -1,7 +1,7 @@
 """Having messages sent: considered, decided, recorded and queued in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -105,22 +105,22 @@ async def accept(transaction: Transaction, desk: Desk, order: Order, now: dateti
     notification_id = uuid7()
     if order.key is not None and not await store.take_key(connection, order.key, notification_id):
         return Accepted(await store.key_holder(connection, order.key), is_new=False)
-    considered = await _with_room(connection, desk, considered, now)
-    due_at = await _due_at(connection, considered, notification_id)
-    await store.add(connection, _record(notification_id, considered, desk, now))
+    considered = await with_room(connection, considered, now)
+    when = await due_at(connection, considered, notification_id)
+    await store.add(connection, record(notification_id, considered, desk, now))
     if considered.judgement.outcome in (Outcome.SEND, Outcome.DEFER, Outcome.DIGEST):
         await enqueue(
             transaction,
             desk.queue,
             notification_id=notification_id,
             priority=considered.draft.priority,
-            due_at=due_at,
+            due_at=when,
             ordering_key=order.ordering_key,
         )
     return Accepted(notification_id, is_new=True, considered=considered)
 
 
-async def _due_at(connection: AsyncConnection, considered: Considered, notification_id: UUID) -> datetime | None:
+async def due_at(connection: AsyncConnection, considered: Considered, notification_id: UUID) -> datetime | None:
     """When a worker is to see to it. One that is a digest's is not to be seen by any, unless no digest takes it."""
     judgement, user_id = considered.judgement, considered.order.user_id
     if judgement.outcome is not Outcome.DIGEST or judgement.until is None or user_id is None:
@@ -129,16 +129,18 @@ async def _due_at(connection: AsyncConnection, considered: Considered, notificat
     return judgement.until + GOES_ALONE_AFTER if is_in else judgement.until
 
 
-async def _with_room(connection: AsyncConnection, desk: Desk, considered: Considered, now: datetime) -> Considered:
+async def with_room(connection: AsyncConnection, considered: Considered, now: datetime) -> Considered:
     """The same, with its room taken in a window of the throttle, if there is one."""
+    order = considered.order
     for _ in range(MOST_RACES):
         begins_at, throttle = considered.judgement.throttled_in, considered.facts.throttle
-        user_id = considered.order.user_id
-        if begins_at is None or throttle is None or user_id is None:
+        if begins_at is None or throttle is None or order.user_id is None:
             break
-        if await take_room(connection, throttle, user_id, begins_at):
+        if await take_room(connection, throttle, order.user_id, begins_at):
             break
-        considered = await consider(connection, desk, considered.order, now)
+        seen = await throttle_of(connection, order.user_id, order.type, order.channel, now)
+        facts = replace(considered.facts, throttle=seen)
+        considered = replace(considered, facts=facts, judgement=judge(considered.draft, facts, now))
     return considered
 
 
@@ -155,7 +157,8 @@ async def queue_or_log(transaction: Transaction, desk: Desk, order: Order, now: 
         log.error("message.not_queued", type=order.type, user_id=str(order.user_id), reason=str(error))
 
 
-def _record(notification_id: UUID, considered: Considered, desk: Desk, now: datetime) -> dict[str, Any]:
+def record(notification_id: UUID, considered: Considered, desk: Desk, now: datetime) -> dict[str, Any]:
+    """The row of a message that was considered."""
     order, draft, contact, template = considered.order, considered.draft, considered.contact, considered.template
     is_known = contact.is_email_verified and draft.recipient == contact.email
     plain, secret = without_secrets(order, template)
@@ -191,6 +194,7 @@ def _record(notification_id: UUID, considered: Considered, desk: Desk, now: date
         "local_time": order.local_time,
         "expires_at": order.expires_at,
         "tags": list(order.tags),
+        "batch_id": order.batch_id,
         "metadata": dict(order.metadata),
         "queued_at": now,
         "decisions": [kept(considered.judgement, now, "acceptance")],

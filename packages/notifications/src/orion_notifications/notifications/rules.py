@@ -39,6 +39,8 @@ class Order:
     """Send it when it is this time in the recipient's zone."""
     ordering_key: str | None = None
     tags: Sequence[str] = ()
+    batch_id: UUID | None = None
+    """The batch that it is a message of."""
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 

@@ -1,0 +1,208 @@
+"""What administrators and programs do with batches."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.database import Database, Transaction
+from orion_core.errors import FieldError, Problem, invalid_field, not_found
+from orion_core.ids import uuid7
+from orion_notifications import audit_trail
+from orion_notifications.audit_trail import Entry
+from orion_notifications.batches import store
+from orion_notifications.batches.reading import Demands, Read, UnreadableError, read_all
+from orion_notifications.batches.rules import ASKED_FOR, MOST_RECIPIENTS, BatchStatus
+from orion_notifications.batches.shapes import BatchChange, ChunkShape, NewBatch
+from orion_notifications.kinds import Channel, Priority
+from orion_notifications.notifications.actions import LONGEST_AHEAD, TOO_FAR_AHEAD
+from orion_notifications.rendering.schemas import value_errors
+from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, pinned, published
+from orion_notifications.templates.rules import secret_names
+
+MOST_FAULTS_TOLD = 100
+
+
+async def create(database: Database, wanted: NewBatch, by: UUID | None, now: datetime) -> RowMapping:
+    """Begin a batch, as a draft; a 422 Problem when its template cannot say it."""
+    async with database.transaction() as transaction:
+        connection, channel = transaction.connection, Channel[wanted.channel]
+        try:
+            template = await published(connection, wanted.template, channel)
+        except UnknownTemplateError as error:
+            raise invalid_field("/template", "unknown_template", str(error)) from None
+        _refuse_misfits(template, wanted.variables)
+        canary = wanted.canary
+        row = await store.add(
+            connection,
+            {
+                "id": uuid7(),
+                "name": wanted.name,
+                "type": wanted.type,
+                "template_id": template.id,
+                "template_version": template.version,
+                "variables": wanted.variables,
+                "channel": channel,
+                "priority": Priority[wanted.priority],
+                "audience": {"kind": "upload"},
+                "rate_per_second": wanted.rate_per_second,
+                "canary_recipients": canary and canary.recipients,
+                "canary_seconds": canary and canary.seconds,
+                "bounced_permille": wanted.bounced_permille,
+                "complained_permille": wanted.complained_permille,
+                "created_by": by,
+            },
+        )
+        await _audit(transaction, "batch.create", row, {"name": wanted.name, "template": wanted.template}, now)
+        return row
+
+
+def _refuse_misfits(template: PublishedTemplate, variables: Mapping[str, Any]) -> None:
+    if secrets := secret_names(template.variables):
+        detail = f"It has secrets ({', '.join(sorted(secrets))}), which are for one recipient each: send it by itself."
+        raise invalid_field("/template", "has_secrets", detail)
+    properties: Mapping[str, Any] = template.variables.get("properties", {})
+    if unknown := variables.keys() - properties.keys():
+        raise invalid_field("/variables", "misfit_variables", f"unknown: {', '.join(sorted(unknown))}")
+    if faults := value_errors({}, variables):
+        raise invalid_field(f"/variables{faults[0].field}", faults[0].code, faults[0].detail)
+
+
+async def page(database: Database, status: BatchStatus | None, before: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Batches, newest first."""
+    async with database.autocommit() as connection:
+        return await store.page(connection, status, before, limit)
+
+
+async def read(database: Database, batch_id: UUID) -> RowMapping:
+    """One batch; 404 for none."""
+    async with database.autocommit() as connection:
+        return await _found(connection, batch_id)
+
+
+async def recipients(database: Database, batch_id: UUID, after: int, limit: int) -> Sequence[RowMapping]:
+    """Whom a batch has still to reach, by their lines; 404 for no batch."""
+    async with database.autocommit() as connection:
+        await _found(connection, batch_id)
+        return await store.recipients(connection, batch_id, after, limit)
+
+
+async def add_lines(database: Database, batch_id: UUID, kind: str, first_line: int, body: bytes) -> ChunkShape:
+    """Take lines of an upload into a draft, all or, with a 422 Problem that names the faulty ones, none of them."""
+    async with database.autocommit() as connection:
+        batch = await _found(connection, batch_id)
+        demands = await _demands(connection, batch)
+    try:
+        lines = read_all(kind, first_line, body, demands)
+    except UnreadableError as error:
+        detail = f"{error} Nothing was taken in."
+        raise Problem(422, "invalid_lines", "Invalid lines", detail) from None
+    _refuse_faults(lines)
+    async with database.transaction() as transaction:
+        batch = await _found(transaction.connection, batch_id, lock=True)
+        if batch["status"] is not BatchStatus.DRAFT:
+            raise _not_now(batch, "take recipients in")
+        taken = [line.values for line in lines if line.values is not None]
+        added = await store.add_recipients(transaction.connection, batch_id, taken)
+        count = batch["recipient_count"] + added
+        if count > MOST_RECIPIENTS:
+            detail = f"A batch has at most {MOST_RECIPIENTS} recipients; make another one. Nothing was taken in."
+            raise Problem(422, "too_many_recipients", "Too many recipients", detail)
+        await store.change(transaction.connection, batch_id, {"recipient_count": count})
+        return ChunkShape(recipient_count=count, added=added, repeated=len(taken) - added)
+
+
+async def _demands(connection: AsyncConnection, batch: RowMapping) -> Demands:
+    try:
+        template = await pinned(connection, batch["template_id"], batch["template_version"])
+    except UnknownTemplateError as error:
+        raise Problem(409, "template_gone", "Template gone", f"No message can be made: {error}.") from None
+    return Demands(batch["channel"], template.variables, batch["variables"])
+
+
+def _refuse_faults(lines: Sequence[Read]) -> None:
+    faulty = [line for line in lines if line.fault is not None]
+    if faulty:
+        detail = f"{len(faulty)} of {len(lines)} lines cannot be taken; nothing was taken in. See errors."
+        errors = [
+            FieldError(field=f"/{line.number}", code="faulty_line", detail=line.fault or "")
+            for line in faulty[:MOST_FAULTS_TOLD]
+        ]
+        raise Problem(422, "invalid_lines", "Invalid lines", detail, errors=errors)
+
+
+async def change(database: Database, batch_id: UUID, wanted: BatchChange, now: datetime) -> RowMapping:
+    """Have a batch go on, wait, or end; a 409 Problem where that cannot follow."""
+    status = BatchStatus[wanted.status]
+    if wanted.scheduled_at is not None and wanted.scheduled_at > now + LONGEST_AHEAD:
+        raise invalid_field("/scheduled_at", "too_far_ahead", TOO_FAR_AHEAD)
+    async with database.transaction() as transaction:
+        batch = await _found(transaction.connection, batch_id, lock=True)
+        if batch["status"] is status and status is not BatchStatus.SCHEDULED:
+            return batch
+        if batch["status"] not in ASKED_FOR[status]:
+            raise _not_now(batch, f"become {status.name}")
+        if batch["recipient_count"] == 0 and status is not BatchStatus.CANCELLED:
+            detail = "It has no recipients: PUT …/recipients/1 takes in the first ones."
+            raise Problem(409, "no_recipients", "No recipients", detail)
+        row = await store.change(transaction.connection, batch_id, _values(batch, status, wanted.scheduled_at, now))
+        await _audit(transaction, "batch.update", row, wanted.model_dump(mode="json", exclude_none=True), now, batch)
+        return row
+
+
+def _values(batch: RowMapping, status: BatchStatus, scheduled_at: datetime | None, now: datetime) -> dict[str, Any]:
+    """What changes of a batch that is to become `status`; workers do the rest at their next look."""
+    values: dict[str, Any] = {"status": status, "next_look_at": now, "reason": None}
+    match status:
+        case BatchStatus.SCHEDULED:
+            return values | {"scheduled_at": scheduled_at, "next_look_at": scheduled_at}
+        case BatchStatus.RUNNING:
+            return values | {"started_at": batch["started_at"] or now, "is_releasing": batch["started_at"] is not None}
+        case BatchStatus.CANCELLED:
+            return values | {"completed_at": now}
+        case _:
+            return values
+
+
+async def remove(database: Database, batch_id: UUID, now: datetime) -> None:
+    """Put a draft away, with its recipients; a 409 Problem for one that has begun."""
+    async with database.transaction() as transaction:
+        batch = await _found(transaction.connection, batch_id, lock=True)
+        if batch["status"] is not BatchStatus.DRAFT:
+            raise _not_now(batch, "be deleted: cancel it")
+        await store.remove(transaction.connection, batch_id)
+        await _audit(transaction, "batch.delete", batch, {}, now)
+
+
+async def note_complaint(
+    transaction: Transaction, notification_id: UUID | None, carried: tuple[str, str | None] | None
+) -> None:
+    """Count a complaint about a message, known by its id or by the provider's, if it is one of a batch."""
+    provider, message_id = carried or (None, None)
+    await store.note_complaint(transaction.connection, notification_id, provider, message_id)
+
+
+async def _found(connection: AsyncConnection, batch_id: UUID, *, lock: bool = False) -> RowMapping:
+    row = await store.find(connection, batch_id, lock=lock)
+    if row is None:
+        raise not_found("batch")
+    return row
+
+
+def _not_now(batch: RowMapping, what: str) -> Problem:
+    return Problem(409, "wrong_status", "Not now", f"It is {batch['status'].name} and can no longer {what}.")
+
+
+async def _audit(
+    transaction: Transaction,
+    action: str,
+    row: RowMapping,
+    new: Mapping[str, Any],
+    now: datetime,
+    before: RowMapping | None = None,
+) -> None:
+    old = {} if before is None else {"status": before["status"].name}
+    await audit_trail.record(transaction, Entry(action, "batch", str(row["id"]), old=old, new=new), now)
