@@ -89,8 +89,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     feed = Feed(database, Wakeup(url, "outbox"), source="notifications")
     queue = Wakeup(url, QUEUE_CHANNEL)
     providers_bell = Wakeup(url, PROVIDERS_CHANNEL)
-    jwk = settings.service_private_key
-    key = settings.service_key.get_secret_value() if jwk is None else Signing(jwk, settings.issuer)
+    key = settings.service_proof
     auth = AuthClient(
         settings, "notifications", key, http, database, clock, consumer(settings, queue, clock, Outbox(feed)).handlers()
     )

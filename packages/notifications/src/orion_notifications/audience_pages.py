@@ -50,7 +50,7 @@ class AudiencePages:
         try:
             headers = await self._tokens.headers("POST", self._url)
             answer = await self._http.post(self._url, json=body, headers=headers, timeout=TIMEOUT)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, KeyError) as error:  # the last two: what auth gave is no token
             raise AudienceUnknownError(f"user could not be asked who is meant ({type(error).__name__})") from error
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             self._tokens.forget()

@@ -4,13 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+import httpx
+
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
+from orion_core.http.authentication import AUDIENCES
 from orion_core.http.embedded import serving_health
 from orion_core.logs import configure_logs
 from orion_core.service import service_role
+from orion_core.service_token import ServiceTokens
 from orion_core.wakeup import Wakeup
 from orion_notifications.admission import Admission
+from orion_notifications.audience_pages import AudiencePages
 from orion_notifications.batches.feeding import feed
 from orion_notifications.choices.links import About, preferences_url, unsubscribe_url
 from orion_notifications.delivery import in_app, metrics
@@ -70,7 +75,8 @@ async def work(
     async def queue_fault() -> str | None:
         return await fault(database)
 
-    feeding = partial(feed, database, Desk(settings.sealing_keys, queue), clock)
+    http = httpx.AsyncClient()
+    feeding = partial(feed, database, Desk(settings.sealing_keys, queue), _audience_pages(settings, http, clock), clock)
     running = (queue.run, inbox.run, channels.bell.run, channels.roster.run, feeding)
     beside = [asyncio.create_task(each(stop)) for each in running]
     try:
@@ -81,6 +87,7 @@ async def work(
         for each in beside:
             each.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        await http.aclose()
         await channels.close()
         await database.close()
 
@@ -90,6 +97,16 @@ def _ring_inboxes(inbox: Wakeup, written: Sequence[Outcome]) -> None:
     metrics.tell_finished(written)
     if any(outcome.next is Next.DELIVERED for outcome in written):
         inbox.ring()
+
+
+def _audience_pages(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock) -> AudiencePages:
+    """Whom user names, asked with a token for nothing else."""
+    bound = settings.dpop_required == "all"
+    key = settings.service_proof
+    tokens = ServiceTokens(
+        http, settings.auth_url, "notifications", key, clock, audience="user", scope=AUDIENCES, bound=bound
+    )
+    return AudiencePages(http, settings.user_url, tokens)
 
 
 def environment(settings: NotificationSettings) -> Environment:

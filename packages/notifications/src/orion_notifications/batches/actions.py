@@ -14,11 +14,12 @@ from orion_core.ids import uuid7
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
 from orion_notifications.batches import store
-from orion_notifications.batches.reading import Demands, Read, UnreadableError, read_all
-from orion_notifications.batches.rules import ASKED_FOR, MOST_RECIPIENTS, BatchStatus
+from orion_notifications.batches.reading import Demands, Read, UnreadableError, read_all, unfit
+from orion_notifications.batches.rules import ASKED_FOR, MOST_RECIPIENTS, UPLOAD, BatchStatus, asked_for, is_upload
 from orion_notifications.batches.shapes import BatchChange, ChunkShape, NewBatch
 from orion_notifications.kinds import Channel, Priority
 from orion_notifications.notifications.actions import LONGEST_AHEAD, TOO_FAR_AHEAD
+from orion_notifications.notifications.shapes import Recipient
 from orion_notifications.rendering.schemas import value_errors
 from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, pinned, published
 from orion_notifications.templates.rules import secret_names
@@ -36,6 +37,9 @@ async def create(database: Database, wanted: NewBatch, by: UUID | None, now: dat
             raise invalid_field("/template", "unknown_template", str(error)) from None
         _refuse_misfits(template, wanted.variables)
         canary = wanted.canary
+        audience = wanted.audience and wanted.audience.model_dump(mode="json", exclude_none=True)
+        if audience is not None:
+            _refuse_unreachable(template, channel, wanted.variables)
         row = await store.add(
             connection,
             {
@@ -47,7 +51,7 @@ async def create(database: Database, wanted: NewBatch, by: UUID | None, now: dat
                 "variables": wanted.variables,
                 "channel": channel,
                 "priority": Priority[wanted.priority],
-                "audience": {"kind": "upload"},
+                "audience": UPLOAD if audience is None else asked_for(audience),
                 "rate_per_second": wanted.rate_per_second,
                 "canary_recipients": canary and canary.recipients,
                 "canary_seconds": canary and canary.seconds,
@@ -69,6 +73,14 @@ def _refuse_misfits(template: PublishedTemplate, variables: Mapping[str, Any]) -
         raise invalid_field("/variables", "misfit_variables", f"unknown: {', '.join(sorted(unknown))}")
     if faults := value_errors({}, variables):
         raise invalid_field(f"/variables{faults[0].field}", faults[0].code, faults[0].detail)
+
+
+def _refuse_unreachable(template: PublishedTemplate, channel: Channel, variables: Mapping[str, Any]) -> None:
+    """Whoever user names has nothing but his id: the channel reaches users, and the batch has all variables."""
+    if not Recipient(user_id=UUID(int=0)).reaches(channel):
+        raise invalid_field("/channel", "unreachable", f"{channel.name} reaches addresses that are sent in, not users.")
+    if (fault := unfit({}, Demands(channel, template.variables, variables))) is not None:
+        raise invalid_field("/variables", "misfit_variables", fault)
 
 
 async def page(database: Database, status: BatchStatus | None, before: UUID | None, limit: int) -> Sequence[RowMapping]:
@@ -94,6 +106,9 @@ async def add_lines(database: Database, batch_id: UUID, kind: str, first_line: i
     """Take lines of an upload into a draft, all or, with a 422 Problem that names the faulty ones, none of them."""
     async with database.autocommit() as connection:
         batch = await _found(connection, batch_id)
+        if not is_upload(batch["audience"]):
+            detail = "Its recipients are those whom `audience` names; make a batch without one to send them in."
+            raise Problem(409, "has_audience", "Not sent in", detail)
         demands = await _demands(connection, batch)
     try:
         lines = read_all(kind, first_line, body, demands)
@@ -145,7 +160,8 @@ async def change(database: Database, batch_id: UUID, wanted: BatchChange, now: d
             return batch
         if batch["status"] not in ASKED_FOR[status]:
             raise _not_now(batch, f"become {status.name}")
-        if batch["recipient_count"] == 0 and status is not BatchStatus.CANCELLED:
+        is_empty = batch["recipient_count"] == 0 and is_upload(batch["audience"])
+        if is_empty and status is not BatchStatus.CANCELLED:
             detail = "It has no recipients: PUT …/recipients/1 takes in the first ones."
             raise Problem(409, "no_recipients", "No recipients", detail)
         row = await store.change(transaction.connection, batch_id, _values(batch, status, wanted.scheduled_at, now))

@@ -17,7 +17,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.background import pause
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
+from orion_notifications.audience_pages import AudiencePages
 from orion_notifications.batches import store
+from orion_notifications.batches.gathering import gather
 from orion_notifications.batches.rules import (
     COUNT_EVERY,
     COUNTING_SHARE,
@@ -32,6 +34,7 @@ from orion_notifications.batches.rules import (
     Limits,
     chunk,
     counts_of,
+    failed,
     next_feed,
     why_stop,
 )
@@ -55,11 +58,11 @@ class PutOffError(Exception):
     """A batch could not be looked after; it is tried again in a minute, or FAILED when that has happened too often."""
 
 
-async def feed(database: Database, desk: Desk, clock: Clock, stop: asyncio.Event) -> None:
+async def feed(database: Database, desk: Desk, pages: AudiencePages, clock: Clock, stop: asyncio.Event) -> None:
     """Look after the batches that have something to do, until `stop`; any number of processes may."""
     while not stop.is_set():
         try:
-            if await look(database, desk, clock()):
+            if await gather(database, pages, clock) or await look(database, desk, clock()):
                 continue
         except PutOffError:
             log.exception("batch.put_off")
@@ -90,7 +93,7 @@ async def _put_off(database: Database, batch: RowMapping, now: datetime) -> None
     failures = batch["metadata"].get("failures", 0) + 1
     values: dict[str, Any] = {"metadata": batch["metadata"] | {"failures": failures}, "next_look_at": now + A_MINUTE}
     if failures >= MOST_FAILURES:
-        values |= _failed("It could not be looked after; the worker's log says why.", now)
+        values |= failed("It could not be looked after; the worker's log says why.", now)
     async with database.autocommit() as connection:
         await store.change(connection, batch["id"], values)
 
@@ -193,7 +196,7 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
     try:
         template = await pinned(transaction.connection, batch["template_id"], batch["template_version"])
     except UnknownTemplateError as error:
-        return _failed(f"Nothing more is sent: {error}.", now)
+        return failed(f"Nothing more is sent: {error}.", now)
     taken = await store.take_recipients(transaction.connection, batch["id"], size)
     if not taken:
         return {"next_look_at": _count_again_at(batch)}
@@ -221,7 +224,3 @@ def _orders(batch: RowMapping, template: PublishedTemplate, taken: Sequence[RowM
         )
         for row in taken
     ]
-
-
-def _failed(reason: str, now: datetime) -> dict[str, Any]:
-    return {"status": BatchStatus.FAILED, "reason": reason, "completed_at": now, "next_look_at": now}

@@ -91,14 +91,14 @@ def _read(number: int, said: object, demands: Demands) -> Read:
         return Read(number, fault=f"says nothing about {demands.channel.name}")
     if demands.channel is Channel.IN_APP and to.user_id is None:
         return Read(number, fault="an inbox is a user's: name user_id")
-    if (fault := _unfit(line.variables, demands)) is not None:
+    if (fault := unfit(line.variables, demands)) is not None:
         return Read(number, fault=fault)
     recipient = None if to.user_id is not None else to.of(demands.channel)
     values = {"user_id": to.user_id, "recipient": recipient, "locale": line.locale, "variables": line.variables}
     return Read(number, values={"position": number, **values})
 
 
-def _unfit(own: Mapping[str, Any], demands: Demands) -> str | None:
+def unfit(own: Mapping[str, Any], demands: Demands) -> str | None:
     """Why the variables cannot be rendered; no value is told of."""
     variables = {**demands.variables, **own}
     if names := misfits(demands.schema, variables):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import Any
 
 LINES_AT_ONCE = 1_000
 """Of one chunk of an upload."""
@@ -13,6 +14,10 @@ FED_AT_ONCE = 500
 MOST_AHEAD = 10_000
 """Messages of the batch's channel and priority that may be due before more are made: so a pause is felt soon."""
 LOOK_AGAIN = timedelta(seconds=1)
+ASK_AGAIN = timedelta(seconds=10)
+"""How long a batch waits whose audience user does not tell."""
+GATHERING = timedelta(minutes=1)
+"""How long the others leave a page to the worker that asks for it."""
 COUNT_EVERY = timedelta(seconds=5)
 """At least; counting a million takes a part of a second, so the longer it takes the less often it is done."""
 COUNTING_SHARE = 20
@@ -113,3 +118,22 @@ def chunk(fed: int, rate_per_second: int | None, canary_recipients: int | None, 
 def next_feed(made: int, rate_per_second: int | None, now: datetime) -> datetime:
     """When the next chunk may follow one of `made`."""
     return now if rate_per_second is None else now + timedelta(seconds=made / rate_per_second)
+
+
+UPLOAD: Mapping[str, Any] = {"kind": "upload"}
+"""The `audience` of a batch that takes lines in."""
+
+
+def asked_for(audience: Mapping[str, Any]) -> dict[str, Any]:
+    """That of one whose recipients user names: page by page, `after` says where the next one begins."""
+    return {"kind": "asked", "of": audience, "after": None, "is_complete": False}
+
+
+def is_upload(audience: Mapping[str, Any]) -> bool:
+    """Whether somebody sends the recipients."""
+    return audience["kind"] == UPLOAD["kind"]
+
+
+def failed(reason: str, now: datetime) -> dict[str, Any]:
+    """What changes of a batch that cannot go on."""
+    return {"status": BatchStatus.FAILED, "reason": reason, "completed_at": now, "next_look_at": now}

@@ -1,11 +1,13 @@
 """Bodies of the routes of batches, and the lines of an upload."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from orion_contracts.audiences import Audience
 from orion_core.http.shapes import Moment, RequestShape, ResponseShape
 from orion_notifications.labels import ChannelLabel, Label, PriorityLabel, TypeName, label
 from orion_notifications.notifications.shapes import Line, Locale, Recipient
@@ -34,6 +36,8 @@ class NewBatch(RequestShape):
     variables: dict[str, Any] = Field(default_factory=dict[str, Any], max_length=200)
     """The same for all; a recipient's own go before."""
     priority: PriorityLabel = "LOW"
+    audience: Audience | None = None
+    """Who gets it: asked of user when the batch starts. Left out: whoever is sent in."""
     rate_per_second: int | None = Field(None, ge=1, le=100_000)
     """At most so many messages are made in a second; null: as many as leave."""
     canary: Canary | None = None
@@ -97,6 +101,10 @@ class RecipientShape(ResponseShape):
     locale: str | None
 
 
+def _of(audience: Mapping[str, Any]) -> object:
+    return audience.get("of")
+
+
 class BatchShape(ResponseShape):
     """A batch, and how far it is. Its messages are found by `GET /notifications?batch_id=…`."""
 
@@ -109,7 +117,9 @@ class BatchShape(ResponseShape):
     priority: Label
     status: Annotated[StatusLabel, BeforeValidator(label)]
     reason: str | None
-    """Why it is paused or has failed, where nobody has asked for it."""
+    """Why it is paused, waits or has failed, where nobody has asked for it."""
+    audience: Annotated[Audience | None, BeforeValidator(_of)]
+    """Who gets it, where user is asked; its recipients are counted as they come to be known."""
     rate_per_second: int | None
     canary_recipients: int | None
     canary_seconds: int | None

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, delete, select, text, update
+from sqlalchemy import RowMapping, delete, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +19,7 @@ from orion_notifications.batches.tables import BatchRecipient, NotificationBatch
 
 BATCHES = table_of(NotificationBatch)
 RECIPIENTS = table_of(BatchRecipient)
+IS_GATHERING = BATCHES.c.audience.contains({"is_complete": False})
 
 # Sent again, a chunk is the same; whoever stands in the batch already (uq_batch_recipients_…) is left out.
 ADD = text("""
@@ -98,11 +99,24 @@ async def due(connection: AsyncConnection, now: datetime) -> RowMapping | None:
     """A batch for which there is something to do, locked; others look after the rest (next_look_at's index)."""
     statement = (
         select(BATCHES)
-        .where(BATCHES.c.next_look_at <= now)
+        .where(BATCHES.c.next_look_at <= now, or_(~IS_GATHERING, BATCHES.c.status != BatchStatus.RUNNING))
         .order_by(BATCHES.c.next_look_at)
         .limit(1)
         .with_for_update(skip_locked=True, key_share=True)
     )
+    return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def take_gathering(connection: AsyncConnection, now: datetime, until: datetime) -> RowMapping | None:
+    """A running batch whose recipients are not all there; others leave it alone until then (next_look_at's index)."""
+    due = (
+        select(BATCHES.c.id)
+        .where(BATCHES.c.next_look_at <= now, IS_GATHERING, BATCHES.c.status == BatchStatus.RUNNING)
+        .order_by(BATCHES.c.next_look_at)
+        .limit(1)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    statement = update(BATCHES).where(BATCHES.c.id.in_(due)).values(next_look_at=until).returning(BATCHES)
     return (await connection.execute(statement)).mappings().one_or_none()
 
 
