@@ -17,6 +17,7 @@ from orion_core.wakeup import Wakeup
 from orion_notifications.admission import Admission
 from orion_notifications.audience_pages import AudiencePages
 from orion_notifications.batches.feeding import feed
+from orion_notifications.batches.gathering import keep_gathering
 from orion_notifications.choices.links import About, preferences_url, unsubscribe_url
 from orion_notifications.delivery import in_app, metrics
 from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault
@@ -76,8 +77,9 @@ async def work(
         return await fault(database)
 
     http = httpx.AsyncClient()
-    feeding = partial(feed, database, Desk(settings.sealing_keys, queue), _audience_pages(settings, http, clock), clock)
-    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run, feeding)
+    feeding = partial(feed, database, Desk(settings.sealing_keys, queue), clock)
+    gathering = partial(keep_gathering, database, _audience_pages(settings, http, clock), clock)
+    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run, feeding, gathering)
     beside = [asyncio.create_task(each(stop)) for each in running]
     try:
         async with serving_health(host, port, database, {"queue": queue_fault}):

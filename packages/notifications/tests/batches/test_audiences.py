@@ -9,6 +9,9 @@ from uuid import UUID
 
 import httpx
 import pytest
+from packages.notifications.tests.batches.test_batches import NDJSON, OWN, SCOPES, become, people
+from packages.notifications.tests.batches.test_batches import WANTED as UPLOADED
+from packages.notifications.tests.test_guard import Tokens
 
 from orion_core.database import Database
 from orion_core.ids import uuid7
@@ -24,33 +27,7 @@ if TYPE_CHECKING:
 
     from orion_notifications.desk import Desk
 
-SCOPES = "key:notification:send notification:read notification:update"
-WANTED: dict[str, Any] = {
-    "name": "Maintenance in June",
-    "type": "system.maintenance",
-    "template": "system_maintenance",
-    "channel": "EMAIL",
-    "audience": {"role": "admin"},
-    "variables": {
-        "name": "all of you",
-        "starts_at": "2026-12-01T02:00:00Z",
-        "ends_at": "2026-12-01T03:00:00Z",
-        "product_name": "Orion",
-        "support_url": "https://help.example/",
-        "status_url": "https://status.example/",
-        "impact": "read_only",
-    },
-}
-
-
-class Tokens:
-    """The service's own tokens, as far as a test sees them."""
-
-    async def headers(self, method: str, url: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {method} {url}"}
-
-    def forget(self) -> None:
-        pass
+WANTED = UPLOADED | {"audience": {"role": "admin"}, "variables": UPLOADED["variables"] | OWN}
 
 
 class User:
@@ -111,11 +88,6 @@ async def begin(http: httpx.AsyncClient, **more: Any) -> str:
     path = made.headers["Location"].removeprefix("/notifications/v1")
     await become(http, path, "RUNNING")
     return path
-
-
-async def become(http: httpx.AsyncClient, path: str, status: str) -> None:
-    answer = await http.patch(path, json={"status": status})
-    assert answer.status_code == 200, answer.text
 
 
 async def test_whoever_user_names_gets_it_once_though_workers_die(
@@ -224,10 +196,6 @@ async def test_what_can_be_known_without_asking_is_said_at_once(caller: "Callers
             assert field in {each["field"] for each in refused.json()["errors"]}, refused.text
         made = await http.post("/batches", json=WANTED)
         path = made.headers["Location"].removeprefix("/notifications/v1")
-        sent = await http.put(
-            f"{path}/recipients/1",
-            content=b'{"email": "x@example.com"}',
-            headers={"Content-Type": "application/x-ndjson"},
-        )
+        sent = await http.put(f"{path}/recipients/1", content=people(1), headers=NDJSON)
         assert (sent.status_code, sent.json()["code"]) == (409, "has_audience")
     assert user.asked == []

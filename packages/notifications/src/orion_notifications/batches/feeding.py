@@ -17,9 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.background import pause
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
-from orion_notifications.audience_pages import AudiencePages
 from orion_notifications.batches import store
-from orion_notifications.batches.gathering import gather
 from orion_notifications.batches.rules import (
     COUNT_EVERY,
     COUNTING_SHARE,
@@ -58,11 +56,11 @@ class PutOffError(Exception):
     """A batch could not be looked after; it is tried again in a minute, or FAILED when that has happened too often."""
 
 
-async def feed(database: Database, desk: Desk, pages: AudiencePages, clock: Clock, stop: asyncio.Event) -> None:
+async def feed(database: Database, desk: Desk, clock: Clock, stop: asyncio.Event) -> None:
     """Look after the batches that have something to do, until `stop`; any number of processes may."""
     while not stop.is_set():
         try:
-            if await gather(database, pages, clock) or await look(database, desk, clock()):
+            if await look(database, desk, clock()):
                 continue
         except PutOffError:
             log.exception("batch.put_off")

@@ -3,19 +3,38 @@
 A worker that is killed leaves both or neither, so nothing is taken in twice. Nothing is held while user is asked.
 """
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import RowMapping
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.audiences import Audience, AudiencePage
+from orion_core.background import pause
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_notifications.audience_pages import AudiencePages, AudienceRefusedError, AudienceUnknownError
 from orion_notifications.batches import store
 from orion_notifications.batches.rules import ASK_AGAIN, GATHERING, MOST_RECIPIENTS, BatchStatus, failed
+
+POLL_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+async def keep_gathering(database: Database, pages: AudiencePages, clock: Clock, stop: asyncio.Event) -> None:
+    """Take pages in until `stop`; beside what feeds batches, which would else wait for user with it."""
+    while not stop.is_set():
+        try:
+            if await gather(database, pages, clock):
+                continue
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("audiences.unreachable", reason=type(error).__name__)
+        await pause(stop, POLL_SECONDS)
 
 
 async def gather(database: Database, pages: AudiencePages, clock: Clock) -> bool:
