@@ -61,6 +61,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "post /notifications/v1/suppressions": {"channel": "EMAIL", "recipient": "b@example.com"},
     "post /notifications/v1/suppressions/search": {"channel": "EMAIL", "recipient": "b@example.com"},
     "post /notifications/v1/suppressions/release": {"channel": "EMAIL", "recipient": "b@example.com"},
+    "put /notifications/v1/channel-pauses/{channel}": {"reason": "x"},
     "put /notifications/v1/throttles": {"type": "a", "most": 1, "window_seconds": 60},
 }
 """What is sent so that the operation would succeed for whoever may."""
@@ -83,7 +84,7 @@ async def test_who_reaches_what_of_all_that_is_served(application: FastAPI, call
                 continue
             method, _, path = name.partition(" ")
             ids = {name: uuid7() for name in ("throttle_id", "subscription_id", "endpoint_id", "account_id")}
-            url = f"http://n{path.format(user_id=ADA, notification_id=hers, **ids)}"
+            url = f"http://n{path.format(user_id=ADA, notification_id=hers, channel='EMAIL', **ids)}"
             body: dict[str, Any] = {"json": BODIES[name]} if name in BODIES else {}
             assert (await nobody.request(method, url, **body)).status_code == 401, name
             if name in OWN | OF_SERVICES:

@@ -44,6 +44,7 @@ from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications
 from orion_notifications.notifications.digesting import close_digests
 from orion_notifications.notifications.sending import send_next
+from orion_notifications.pauses import routes as pauses
 from orion_notifications.providers import routes as providers
 from orion_notifications.providers.actions import PROVIDERS_CHANNEL
 from orion_notifications.push import routes as push
@@ -63,6 +64,7 @@ ROUTES = routes_of(
     erasures.router,
     inbox.router,
     notifications.router,
+    pauses.router,
     providers.router,
     push.router,
     throttles.router,

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from sqlalchemy import RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from orion_core.database import Database, Transaction
@@ -116,15 +117,23 @@ async def resume(transaction: Transaction, queue: Wakeup, channel: Channel) -> b
     return await store.resume(transaction.connection, channel)
 
 
+async def paused(database: Database) -> Sequence[RowMapping]:
+    """Which channels are paused, why, by whom and since when."""
+    async with database.autocommit() as connection:
+        return await store.paused(connection)
+
+
 async def fault(database: Database) -> str | None:
     """What is wrong with the queue, if anything; for `/readyz`. Metrics tell of broken invariants too."""
     try:
         async with database.autocommit() as connection:
             health = await store.health(connection)
             found = await invariants.broken(connection, SAMPLE, LONGEST_OVERDUE_SECONDS)
+            pauses = await store.paused(connection)
     except (SQLAlchemyError, OSError) as error:
         return f"it cannot be asked ({type(error).__name__})"
     metrics.tell_health(health, found)
+    metrics.tell_paused({Channel[row["channel"]] for row in pauses})
     if health.overdue_seconds > LONGEST_OVERDUE_SECONDS:
         return f"a lease ran out {health.overdue_seconds:.0f} s ago and no worker has taken it back; is one running?"
     if found:
