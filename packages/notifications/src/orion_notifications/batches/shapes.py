@@ -97,6 +97,27 @@ class RecipientShape(ResponseShape):
     locale: str | None
 
 
+class OutcomeShape(ResponseShape):
+    """So many messages of a batch stand there, for that reason."""
+
+    status: str
+    error_code: str | None
+    """Why it did not go out, or came back; of what is refused it is the decision's (docs/sending.md)."""
+    count: int
+
+
+class ReportShape(ResponseShape):
+    """What has become of a batch's recipients, counted now."""
+
+    batch_id: UUID
+    recipient_count: int
+    not_reached: int
+    """Recipients of whom no message was made: not yet, or no more."""
+    total_complained: int
+    outcomes: list[OutcomeShape]
+    """The most frequent first; of more than a thousand kinds the rest is left out."""
+
+
 class BatchShape(ResponseShape):
     """A batch, and how far it is. Its messages are found by `GET /notifications?batch_id=…`."""
 
