@@ -14,6 +14,7 @@ from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application, routes_of
 from orion_core.http.feed import feed_routes
+from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
@@ -115,6 +116,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             clock=clock,
             cursors=Cursors(settings.sealing_keys),
             authenticate=auth.authenticate,
+            idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
             streams=streams,
             require=guard.require,
             desk=desk,
@@ -138,6 +140,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             *auth.background,
         ],
         checks={**auth.checks, "queue": queue_fault},
+        large_bodies=[batches.UPLOAD],
         on_stop=http.aclose,
     )
 

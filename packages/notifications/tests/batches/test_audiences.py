@@ -194,7 +194,10 @@ async def test_what_can_be_known_without_asking_is_said_at_once(caller: "Callers
             refused = await http.post("/batches", json=WANTED | more)
             assert refused.status_code == 422, refused.text
             assert field in {each["field"] for each in refused.json()["errors"]}, refused.text
-        made = await http.post("/batches", json=WANTED)
+        key = {"Idempotency-Key": "june"}
+        made, again = [await http.post("/batches", json=WANTED, headers=key) for _ in range(2)]
+        assert made.json() == again.json()
+        assert made.json()["audience"]["role"] == "admin"
         path = made.headers["Location"].removeprefix("/notifications/v1")
         sent = await http.put(f"{path}/recipients/1", content=people(1), headers=NDJSON)
         assert (sent.status_code, sent.json()["code"]) == (409, "has_audience")

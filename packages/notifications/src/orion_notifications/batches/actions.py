@@ -1,8 +1,10 @@
 """What administrators and programs do with batches."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import tempfile
+from collections.abc import AsyncIterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -10,13 +12,38 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Database, Transaction
 from orion_core.errors import FieldError, Problem, invalid_field, not_found
+from orion_core.http.idempotency import Claim
 from orion_core.ids import uuid7
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
 from orion_notifications.batches import store
-from orion_notifications.batches.reading import Demands, Read, UnreadableError, read_all, unfit
-from orion_notifications.batches.rules import ASKED_FOR, MOST_RECIPIENTS, UPLOAD, BatchStatus, asked_for, is_upload
-from orion_notifications.batches.shapes import BatchChange, ChunkShape, NewBatch
+from orion_notifications.batches.reading import (
+    Demands,
+    Faults,
+    UnreadableError,
+    note_faults,
+    read_chunk,
+    read_file,
+    slices,
+    unfit,
+)
+from orion_notifications.batches.rules import (
+    ASKED_FOR,
+    MOST_OUTCOMES_TOLD,
+    MOST_RECIPIENTS,
+    UPLOAD,
+    BatchStatus,
+    asked_for,
+    is_upload,
+)
+from orion_notifications.batches.shapes import (
+    BatchChange,
+    BatchShape,
+    ChunkShape,
+    NewBatch,
+    OutcomeShape,
+    ReportShape,
+)
 from orion_notifications.kinds import Channel, Priority
 from orion_notifications.notifications.actions import LONGEST_AHEAD, TOO_FAR_AHEAD
 from orion_notifications.notifications.shapes import Recipient
@@ -24,10 +51,12 @@ from orion_notifications.rendering.schemas import value_errors
 from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, pinned, published
 from orion_notifications.templates.rules import secret_names
 
-MOST_FAULTS_TOLD = 100
+SPOOLED_AT_ONCE = 1024 * 1024
 
 
-async def create(database: Database, wanted: NewBatch, by: UUID | None, now: datetime) -> RowMapping:
+async def create(
+    database: Database, wanted: NewBatch, by: UUID | None, now: datetime, claim: Claim[BatchShape]
+) -> BatchShape:
     """Begin a batch, as a draft; a 422 Problem when its template cannot say it."""
     async with database.transaction() as transaction:
         connection, channel = transaction.connection, Channel[wanted.channel]
@@ -61,7 +90,9 @@ async def create(database: Database, wanted: NewBatch, by: UUID | None, now: dat
             },
         )
         await _audit(transaction, "batch.create", row, {"name": wanted.name, "template": wanted.template}, now)
-        return row
+        made = BatchShape.model_validate(dict(row))
+        await claim.settle(transaction, made)
+        return made
 
 
 def _refuse_misfits(template: PublishedTemplate, variables: Mapping[str, Any]) -> None:
@@ -102,24 +133,32 @@ async def recipients(database: Database, batch_id: UUID, after: int, limit: int)
         return await store.recipients(connection, batch_id, after, limit)
 
 
-async def add_lines(database: Database, batch_id: UUID, kind: str, first_line: int, body: bytes) -> ChunkShape:
-    """Take lines of an upload into a draft, all or, with a 422 Problem that names the faulty ones, none of them."""
+async def report(database: Database, batch_id: UUID) -> ReportShape:
+    """What has become of a batch's recipients, and why; 404 for no batch."""
     async with database.autocommit() as connection:
         batch = await _found(connection, batch_id)
-        if not is_upload(batch["audience"]):
-            detail = "Its recipients are those whom `audience` names; make a batch without one to send them in."
-            raise Problem(409, "has_audience", "Not sent in", detail)
-        demands = await _demands(connection, batch)
+        outcomes = await store.outcomes(connection, batch_id, MOST_OUTCOMES_TOLD)
+    return ReportShape(
+        batch_id=batch_id,
+        recipient_count=batch["recipient_count"],
+        not_reached=batch["recipient_count"] - batch["fed_count"],
+        total_complained=batch["total_complained"],
+        outcomes=[OutcomeShape.model_validate(dict(row)) for row in outcomes],
+    )
+
+
+async def add_lines(database: Database, batch_id: UUID, kind: str, first_line: int, body: bytes) -> ChunkShape:
+    """Take lines of an upload into a draft, all or, with a 422 Problem that names the faulty ones, none of them."""
+    demands = await _demands(database, batch_id)
     try:
-        lines = read_all(kind, first_line, body, demands)
+        lines = read_chunk(kind, first_line, body, demands)
     except UnreadableError as error:
-        detail = f"{error} Nothing was taken in."
-        raise Problem(422, "invalid_lines", "Invalid lines", detail) from None
-    _refuse_faults(lines)
+        raise _unreadable(error) from None
+    faults = Faults(len(lines))
+    note_faults(faults, lines)
+    _refuse_faults(faults)
     async with database.transaction() as transaction:
-        batch = await _found(transaction.connection, batch_id, lock=True)
-        if batch["status"] is not BatchStatus.DRAFT:
-            raise _not_now(batch, "take recipients in")
+        batch = await _draft(transaction.connection, batch_id, lock=True)
         taken = [line.values for line in lines if line.values is not None]
         added = await store.add_recipients(transaction.connection, batch_id, taken)
         count = batch["recipient_count"] + added
@@ -130,21 +169,71 @@ async def add_lines(database: Database, batch_id: UUID, kind: str, first_line: i
         return ChunkShape(recipient_count=count, added=added, repeated=len(taken) - added)
 
 
-async def _demands(connection: AsyncConnection, batch: RowMapping) -> Demands:
+async def replace_lines(
+    database: Database, batch_id: UUID, kind: str, body: AsyncIterable[bytes], now: datetime
+) -> ChunkShape:
+    """Have the lines of a file be all the recipients of a draft; with a 422 Problem, whoever was there stays."""
+    demands = await _demands(database, batch_id)
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as good:
+        await _spool(body, file)
+        try:
+            faults = await asyncio.to_thread(read_file, kind, file, demands, good)
+        except UnreadableError as error:
+            raise _unreadable(error) from None
+        _refuse_faults(faults)
+        good.seek(0)
+        async with database.transaction() as transaction:
+            batch = await _draft(transaction.connection, batch_id, lock=True)
+            await store.forget_recipients(transaction.connection, batch_id)
+            added = await store.add_slices(transaction.connection, batch_id, slices(good))
+            row = await store.change(transaction.connection, batch_id, {"recipient_count": added})
+            await _audit(transaction, "batch.update", row, {"recipient_count": added}, now, batch)
+    return ChunkShape(recipient_count=added, added=added, repeated=faults.lines - added)
+
+
+async def _spool(body: AsyncIterable[bytes], file: BinaryIO) -> None:
+    """Write a body away as it comes, and go to its beginning: it may be larger than the memory for it."""
+    held = bytearray()
+    async for part in body:
+        held += part
+        if len(held) >= SPOOLED_AT_ONCE:
+            await asyncio.to_thread(file.write, bytes(held))
+            held.clear()
+    file.write(held)
+    file.seek(0)
+
+
+async def _draft(connection: AsyncConnection, batch_id: UUID, *, lock: bool = False) -> RowMapping:
+    """A batch that takes recipients in; a 409 Problem when it does not."""
+    batch = await _found(connection, batch_id, lock=lock)
+    if batch["status"] is not BatchStatus.DRAFT:
+        raise _not_now(batch, "take recipients in")
+    if not is_upload(batch["audience"]):
+        detail = "Its recipients are those whom `audience` names; make a batch without one to send them in."
+        raise Problem(409, "has_audience", "Not sent in", detail)
+    return batch
+
+
+async def _demands(database: Database, batch_id: UUID) -> Demands:
+    """What lines have to fit, of a batch that takes them in: known before any is read."""
     try:
-        template = await pinned(connection, batch["template_id"], batch["template_version"])
+        async with database.autocommit() as connection:
+            batch = await _draft(connection, batch_id)
+            template = await pinned(connection, batch["template_id"], batch["template_version"])
     except UnknownTemplateError as error:
         raise Problem(409, "template_gone", "Template gone", f"No message can be made: {error}.") from None
     return Demands(batch["channel"], template.variables, batch["variables"])
 
 
-def _refuse_faults(lines: Sequence[Read]) -> None:
-    faulty = [line for line in lines if line.fault is not None]
-    if faulty:
-        detail = f"{len(faulty)} of {len(lines)} lines cannot be taken; nothing was taken in. See errors."
+def _unreadable(error: UnreadableError) -> Problem:
+    return Problem(422, "invalid_lines", "Invalid lines", f"{error} Nothing was taken in.")
+
+
+def _refuse_faults(faults: Faults) -> None:
+    if faults.faulty:
+        detail = f"{faults.faulty} of {faults.lines} lines cannot be taken; nothing was taken in. See errors."
         errors = [
-            FieldError(field=f"/{line.number}", code="faulty_line", detail=line.fault or "")
-            for line in faulty[:MOST_FAULTS_TOLD]
+            FieldError(field=f"/{line.number}", code="faulty_line", detail=line.fault or "") for line in faults.first
         ]
         raise Problem(422, "invalid_lines", "Invalid lines", detail, errors=errors)
 

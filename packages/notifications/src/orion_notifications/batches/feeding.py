@@ -38,7 +38,7 @@ from orion_notifications.batches.rules import (
 )
 from orion_notifications.decisions.rules import Decision, Step, Verdict
 from orion_notifications.decisions.shapes import in_words
-from orion_notifications.delivery.actions import cancel_batch, due_of_lane, release_batch
+from orion_notifications.delivery.actions import cancel_batch, due_of_lane, has_held, release_batch
 from orion_notifications.desk import Desk
 from orion_notifications.notifications.many import accept_many
 from orion_notifications.notifications.rules import Order
@@ -139,10 +139,12 @@ def _count_again_at(batch: RowMapping) -> datetime:
 
 async def _count(transaction: Transaction, batch: RowMapping, now: datetime) -> dict[str, Any]:
     """The totals, and what follows from them: an end, or a stop."""
+    status: BatchStatus = batch["status"]
     began = time.perf_counter()
     counts = counts_of(await store.count(transaction.connection, batch["id"]))
     took = int((time.perf_counter() - began) * 1000)
     values: dict[str, Any] = {
+        "is_releasing": status is BatchStatus.RUNNING and await _has_held(transaction, batch),
         "total_queued": counts.queued,
         "total_sent": counts.sent,
         "total_delivered": counts.delivered,
@@ -153,7 +155,6 @@ async def _count(transaction: Transaction, batch: RowMapping, now: datetime) -> 
         "next_look_at": now,
         "metadata": batch["metadata"] | {"counting_ms": took},
     }
-    status: BatchStatus = batch["status"]
     if status is BatchStatus.RUNNING:
         limits = Limits(batch["bounced_permille"], batch["complained_permille"], batch["canary_recipients"])
         why = why_stop(counts, batch["total_complained"], limits)
@@ -171,6 +172,11 @@ async def _count(transaction: Transaction, batch: RowMapping, now: datetime) -> 
     elif now >= ended_at + LATE_REPORTS:
         following = None
     return values | {"completed_at": ended_at, "next_look_at": following}
+
+
+async def _has_held(transaction: Transaction, batch: RowMapping) -> bool:
+    """Whether a worker that had seen the batch pause held something back after it was let go on."""
+    return await has_held(transaction, batch["id"], batch["priority"], HELD)
 
 
 async def _is_waiting(transaction: Transaction, batch: RowMapping) -> bool:

@@ -3,13 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, BinaryIO, TextIO
 
+import orjson
 from pydantic import ValidationError
 
-from orion_notifications.batches.rules import LINES_AT_ONCE
+from orion_notifications.batches.rules import LINES_AT_ONCE, MOST_FAULTS_TOLD, MOST_RECIPIENTS
 from orion_notifications.batches.shapes import RecipientLine
 from orion_notifications.kinds import Channel
 from orion_notifications.rendering.schemas import value_errors
@@ -42,46 +44,119 @@ class Read:
     fault: str | None = None
 
 
+@dataclass(frozen=True)
+class _Broken:
+    """A line that cannot even be parted into what it says. No string: a line of JSON may be one."""
+
+    why: str
+
+
+@dataclass
+class Faults:
+    """The lines of an upload that cannot be taken: how many, and the first of them."""
+
+    lines: int = 0
+    faulty: int = 0
+    first: list[Read] = field(default_factory=list[Read])
+
+
 class UnreadableError(ValueError):
     """The body cannot be parted into lines."""
 
 
-def read_all(kind: str, first_line: int, body: bytes, demands: Demands) -> list[Read]:
+def read_chunk(kind: str, first_line: int, body: bytes, demands: Demands) -> list[Read]:
     """The lines of a chunk; of CSV each chunk has its header, which is no line. Raises UnreadableError."""
-    try:
-        found = list(_ndjson(body) if kind == NDJSON else _csv(body.decode("utf-8-sig")))
-    except (UnicodeDecodeError, csv.Error):
-        raise UnreadableError("The body is not UTF-8, or its quotes do not match.") from None
+    found = list(islice(_read_all(kind, first_line, io.BytesIO(body), demands), LINES_AT_ONCE + 1))
     if not 0 < len(found) <= LINES_AT_ONCE:
         raise UnreadableError(f"Send between 1 and {LINES_AT_ONCE} lines at once.")
-    return [_read(number, said, demands) for number, said in enumerate(found, first_line)]
+    return found
 
 
-def _ndjson(body: bytes) -> Iterator[object]:
-    for line in body.splitlines():
+def read_file(kind: str, file: BinaryIO, demands: Demands, good: BinaryIO) -> Faults:
+    """Look at each line of a file, and write what can be taken into `good`. Raises UnreadableError.
+
+    It takes seconds for many lines: call it in a thread.
+    """
+    faults = Faults()
+    found = _read_all(kind, 1, file, demands)
+    while lines := list(islice(found, LINES_AT_ONCE)):
+        taken = [line.values for line in lines if line.values is not None]
+        good.write(orjson.dumps(taken) + b"\n")
+        faults.lines += len(lines)
+        note_faults(faults, lines)
+        if faults.lines > MOST_RECIPIENTS:
+            raise UnreadableError(f"A batch has at most {MOST_RECIPIENTS} recipients; make another one.")
+    if faults.lines == 0:
+        raise UnreadableError("There is no line in it.")
+    return faults
+
+
+def note_faults(faults: Faults, lines: Iterable[Read]) -> None:
+    """Count the faulty ones of these lines, and keep the first."""
+    faulty = [line for line in lines if line.fault is not None]
+    faults.faulty += len(faulty)
+    faults.first += faulty[: MOST_FAULTS_TOLD - len(faults.first)]
+
+
+def slices(good: BinaryIO) -> Iterator[list[dict[str, Any]]]:
+    """What `read_file` has written, a thousand lines at a time."""
+    return (orjson.loads(line) for line in good)
+
+
+def _read_all(kind: str, first_line: int, file: BinaryIO, demands: Demands) -> Iterator[Read]:
+    said = _ndjson(file) if kind == NDJSON else _csv(file)
+    try:
+        for number, each in enumerate(said, first_line):
+            yield _read(number, each, demands)
+    except (UnicodeDecodeError, csv.Error):
+        raise UnreadableError("The body is not UTF-8, or its quotes do not match.") from None
+
+
+def _ndjson(file: BinaryIO) -> Iterator[object]:
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                pass
+            yield _Broken("longer than 64 KiB")
+            continue
         try:
-            yield "longer than 64 KiB" if len(line) > LONGEST_LINE else json.loads(line)
+            yield json.loads(line)
         except (ValueError, RecursionError):
-            yield "no JSON"
+            yield _Broken("no JSON")
 
 
-def _csv(body: str) -> Iterator[object]:
-    records = csv.reader(io.StringIO(body, newline=""), strict=True)
+def _csv(file: BinaryIO) -> Iterator[object]:
+    text = io.TextIOWrapper(file, "utf-8-sig", newline="")
+    try:
+        yield from _records(text)
+    finally:
+        text.detach()  # else it would close the file
+
+
+def _records(text: TextIO) -> Iterator[object]:
+    records = csv.reader(_bounded(text), strict=True)
     header = next(records, list[str]())
     if len(set(header)) != len(header):
         raise UnreadableError("The header names a column twice.")
     for cells in records:
         if len(cells) != len(header):
-            yield f"{len(cells)} cells, and {len(header)} columns"
+            yield _Broken(f"{len(cells)} cells, and {len(header)} columns")
             continue
         named = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
         variables = {name: cell for name, cell in named.items() if name not in FIELDS}
         yield {name: cell for name, cell in named.items() if name in FIELDS} | {"variables": variables}
 
 
+def _bounded(text: TextIO) -> Iterator[str]:
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            raise UnreadableError("A line is longer than 64 KiB.")
+        yield line
+
+
 def _read(number: int, said: object, demands: Demands) -> Read:
-    if isinstance(said, str):
-        return Read(number, fault=said)
+    if isinstance(said, _Broken):
+        return Read(number, fault=said.why)
     try:
         line = RecipientLine.model_validate(said)
         to = line.to()

@@ -1,24 +1,28 @@
 """`/batches`: one message to many people. For administrators and programs that were given the right."""
 
+import re
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from orion_core.errors import Problem
+from orion_core.http.edge import LargeBody
+from orion_core.http.idempotency import Claim
 from orion_core.http.openapi import refusals
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from orion_core.rights.caller import caller
 from orion_notifications.batches import actions
 from orion_notifications.batches.reading import CSV, NDJSON
-from orion_notifications.batches.rules import MOST_RECIPIENTS, BatchStatus
+from orion_notifications.batches.rules import LARGEST_FILE, LONGEST_UPLOAD_SECONDS, MOST_RECIPIENTS, BatchStatus
 from orion_notifications.batches.shapes import (
     BatchChange,
     BatchShape,
     ChunkShape,
     NewBatch,
     RecipientShape,
+    ReportShape,
     StatusLabel,
 )
 from orion_notifications.components import Claims, Wired
@@ -34,6 +38,11 @@ _LINES: dict[str, Any] = {
         "content": {NDJSON: {"schema": {"type": "string"}}, CSV: {"schema": {"type": "string"}}},
     }
 }
+
+KEY = "Sent again under the same key, within a day, the request makes nothing new and gets the same answer."
+UPLOAD = LargeBody(
+    "PUT", re.compile(r"/notifications/v1/batches/[0-9a-fA-F-]{36}/recipients"), LARGEST_FILE, LONGEST_UPLOAD_SECONDS
+)
 
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the previous page.")]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_LIMIT)]
@@ -61,13 +70,26 @@ async def batches(
     return Page(items=[BatchShape.model_validate(dict(row)) for row in shown], next=following)
 
 
-@router.post("", status_code=HTTPStatus.CREATED)
-async def create_batch(response: Response, wired: Wired, claims: Claims, body: NewBatch) -> BatchShape:
+@router.post("", status_code=HTTPStatus.CREATED, response_model=BatchShape, responses=refusals(HTTPStatus.CONFLICT))
+async def create_batch(
+    request: Request,
+    wired: Wired,
+    claims: Claims,
+    body: NewBatch,
+    _: Annotated[str | None, Header(alias="Idempotency-Key", description=KEY)] = None,
+) -> Response:
     """Begin a batch, as a DRAFT that takes recipients in."""
     await wired.require(claims, SEND)
-    row = await actions.create(wired.database, body, caller(claims).user_id, wired.clock())
-    response.headers["Location"] = f"/notifications/v1/batches/{row['id']}"
-    return BatchShape.model_validate(dict(row))
+
+    async def work(claim: Claim[BatchShape]) -> BatchShape:
+        return await actions.create(wired.database, body, caller(claims).user_id, wired.clock(), claim)
+
+    return await wired.idempotency.once(request, f"{claims.client_id} {claims.sub}", work, _created)
+
+
+def _created(made: BatchShape) -> Response:
+    headers = {"Location": f"/notifications/v1/batches/{made.id}"}
+    return Response(made.model_dump_json(), HTTPStatus.CREATED.value, headers, media_type="application/json")
 
 
 @router.get("/{batch_id}", responses=MISSING)
@@ -75,6 +97,13 @@ async def batch(wired: Wired, claims: Claims, batch_id: UUID) -> BatchShape:
     """One batch, and how far it is."""
     await wired.require(claims, READ)
     return BatchShape.model_validate(dict(await actions.read(wired.database, batch_id)))
+
+
+@router.get("/{batch_id}/report", responses=MISSING)
+async def report(wired: Wired, claims: Claims, batch_id: UUID) -> ReportShape:
+    """What has become of the recipients and why, counted from the messages: seconds for a million of them."""
+    await wired.require(claims, READ)
+    return await actions.report(wired.database, batch_id)
 
 
 @router.patch("/{batch_id}", responses=NOT_NOW)
@@ -91,6 +120,16 @@ async def delete_batch(wired: Wired, claims: Claims, batch_id: UUID) -> None:
     await actions.remove(wired.database, batch_id, wired.clock())
 
 
+@router.put("/{batch_id}/recipients", responses=NOT_NOW, openapi_extra=_LINES)
+async def send_file(batch_id: UUID, request: Request, wired: Wired, claims: Claims) -> ChunkShape:
+    """All recipients of a draft, a line each, up to 256 MiB; whoever stood there before is replaced.
+
+    Lines are JSON objects, or records of CSV with a header, in which other columns are variables.
+    """
+    await wired.require(claims, SEND)
+    return await actions.replace_lines(wired.database, batch_id, _kind(request), request.stream(), wired.clock())
+
+
 @router.put("/{batch_id}/recipients/{first_line}", responses=NOT_NOW, openapi_extra=_LINES)
 async def send_lines(
     batch_id: UUID,
@@ -104,11 +143,16 @@ async def send_lines(
     Lines are JSON objects, or records of CSV with a header in each chunk, in which other columns are variables.
     """
     await wired.require(claims, SEND)
+    return await actions.add_lines(wired.database, batch_id, _kind(request), first_line, await request.body())
+
+
+def _kind(request: Request) -> str:
+    """What kind of lines the body has; a 415 Problem for any other."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (NDJSON, CSV):
         detail = f"Send the lines as {NDJSON} or {CSV}."
         raise Problem(415, "unsupported_media_type", "Unsupported media type", detail)
-    return await actions.add_lines(wired.database, batch_id, kind, first_line, await request.body())
+    return kind
 
 
 @router.get("/{batch_id}/recipients", responses=MISSING)

@@ -9,6 +9,11 @@ from typing import Any
 LINES_AT_ONCE = 1_000
 """Of one chunk of an upload."""
 MOST_RECIPIENTS = 5_000_000
+LARGEST_FILE = 256 * 1024 * 1024
+"""Bytes of an upload at once."""
+LONGEST_UPLOAD_SECONDS = 600.0
+MOST_FAULTS_TOLD = 100
+MOST_OUTCOMES_TOLD = 1_000
 FED_AT_ONCE = 500
 """Messages that are made in one transaction: what is rolled back, and made again, when a worker is killed."""
 MOST_AHEAD = 10_000

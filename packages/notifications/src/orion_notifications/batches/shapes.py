@@ -1,6 +1,5 @@
 """Bodies of the routes of batches, and the lines of an upload."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -101,8 +100,30 @@ class RecipientShape(ResponseShape):
     locale: str | None
 
 
-def _of(audience: Mapping[str, Any]) -> object:
-    return audience.get("of")
+class OutcomeShape(ResponseShape):
+    """So many messages of a batch stand there, for that reason."""
+
+    status: str
+    error_code: str | None
+    """Why it did not go out, or came back; of what is refused it is the decision's (docs/sending.md)."""
+    count: int
+
+
+class ReportShape(ResponseShape):
+    """What has become of a batch's recipients, counted now."""
+
+    batch_id: UUID
+    recipient_count: int
+    not_reached: int
+    """Recipients of whom no message was made: not yet, or no more."""
+    total_complained: int
+    outcomes: list[OutcomeShape]
+    """The most frequent first; of more than a thousand kinds the rest is left out."""
+
+
+def _of(audience: Any) -> object:
+    """The audience in a batch's row, or as it was shown before."""
+    return audience.get("of") if "kind" in (audience or {}) else audience
 
 
 class BatchShape(ResponseShape):

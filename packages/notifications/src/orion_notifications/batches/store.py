@@ -3,7 +3,7 @@
 How many messages of a batch stand where is read from `notifications` itself (ARCHITECTURE, fence 2).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -47,6 +47,12 @@ COUNT = text("""
 SELECT status::text AS status, count(*) AS count FROM notifications WHERE batch_id = :batch_id GROUP BY status
 """)
 
+# The same, with what was said of those that did not go out.
+OUTCOMES = text("""
+SELECT status::text AS status, error_code, count(*) AS count FROM notifications WHERE batch_id = :batch_id
+GROUP BY status, error_code ORDER BY count(*) DESC, status, error_code
+LIMIT :limit
+""")
 
 # By pk_notifications or ix_notifications_provider_message_id.
 COMPLAIN = text("""
@@ -133,6 +139,11 @@ async def add_recipients(connection: AsyncConnection, batch_id: UUID, lines: Seq
     return len((await connection.execute(ADD, values)).all())
 
 
+async def add_slices(connection: AsyncConnection, batch_id: UUID, slices: Iterable[Sequence[Mapping[str, Any]]]) -> int:
+    """Add the lines of a whole file; how many are new."""
+    return sum([await add_recipients(connection, batch_id, lines) for lines in slices])
+
+
 async def take_recipients(connection: AsyncConnection, batch_id: UUID, limit: int) -> list[RowMapping]:
     """Take the next recipients of a locked batch away, in order."""
     rows = (await connection.execute(TAKE, {"batch_id": batch_id, "limit": limit})).mappings()
@@ -159,6 +170,11 @@ async def count(connection: AsyncConnection, batch_id: UUID) -> dict[str, int]:
     """How many messages of a batch stand where."""
     rows = (await connection.execute(COUNT, {"batch_id": batch_id})).mappings()
     return {row["status"]: row["count"] for row in rows}
+
+
+async def outcomes(connection: AsyncConnection, batch_id: UUID, limit: int) -> Sequence[RowMapping]:
+    """What has become of the messages of a batch and why, the most frequent first."""
+    return (await connection.execute(OUTCOMES, {"batch_id": batch_id, "limit": limit})).mappings().all()
 
 
 async def note_complaint(

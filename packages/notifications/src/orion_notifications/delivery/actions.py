@@ -75,6 +75,11 @@ async def release_batch(
     return await store.release_batch(transaction.connection, batch_id, priority, reason, limit)
 
 
+async def has_held(transaction: Transaction, batch_id: UUID, priority: Priority, reason: str) -> bool:
+    """Whether messages of a batch are held back for this reason."""
+    return await store.has_held(transaction.connection, batch_id, priority, reason)
+
+
 async def cancel_batch(transaction: Transaction, batch_id: UUID, priority: Priority, limit: int) -> int:
     """Take messages of a batch back that no worker has in hand, at most `limit`; how many."""
     return await store.cancel_batch(transaction.connection, batch_id, priority, limit)

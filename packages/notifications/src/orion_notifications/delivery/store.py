@@ -64,6 +64,10 @@ UPDATE notifications n SET deferred_reason = NULL, next_attempt_at = NULL
 FROM released WHERE n.id = released.notification_id
 """)  # noqa: S608
 
+HAS_HELD = text(f"""
+SELECT EXISTS ({WAITING_OF_BATCH.format(more=" AND deferred_reason = :reason")})
+""")
+
 CANCEL_BATCH = text(f"""
 WITH waiting AS ({WAITING_OF_BATCH.format(more="")}), taken AS (
   DELETE FROM notification_queue q USING waiting
@@ -181,6 +185,12 @@ async def release_batch(
     """Have messages of a batch leave that wait for this reason; how many."""
     values = {"batch_id": batch_id, "priority": priority.name, "reason": reason, "limit": limit}
     return (await connection.execute(RELEASE_BATCH, values)).rowcount
+
+
+async def has_held(connection: AsyncConnection, batch_id: UUID, priority: Priority, reason: str) -> bool:
+    """Whether messages of a batch wait for this reason."""
+    values = {"batch_id": batch_id, "priority": priority.name, "reason": reason, "limit": 1}
+    return (await connection.execute(HAS_HELD, values)).scalar_one()
 
 
 async def cancel_batch(connection: AsyncConnection, batch_id: UUID, priority: Priority, limit: int) -> int:
