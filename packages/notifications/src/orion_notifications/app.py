@@ -96,7 +96,6 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     auth = AuthClient(
         settings, "notifications", key, http, database, clock, consumer(settings, queue, clock, Outbox(feed)).handlers()
     )
-
     tokens = _tokens_for_user(settings, key, http, clock)
     user = _user(settings, tokens, http, database, clock, queue)
     desk = Desk(settings.sealing_keys, queue)

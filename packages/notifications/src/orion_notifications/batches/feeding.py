@@ -38,9 +38,9 @@ from orion_notifications.batches.rules import (
 )
 from orion_notifications.decisions.rules import Decision, Step, Verdict
 from orion_notifications.decisions.shapes import in_words
-from orion_notifications.delivery.actions import cancel_batch, due_of_lane, has_held, release_batch
+from orion_notifications.delivery.actions import cancel_batch, due_of_lane, release_batch
 from orion_notifications.desk import Desk
-from orion_notifications.notifications.many import accept_many
+from orion_notifications.notifications.actions import accept_many
 from orion_notifications.notifications.rules import Order
 from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, pinned
 
@@ -141,10 +141,12 @@ async def _count(transaction: Transaction, batch: RowMapping, now: datetime) -> 
     """The totals, and what follows from them: an end, or a stop."""
     status: BatchStatus = batch["status"]
     began = time.perf_counter()
-    counts = counts_of(await store.count(transaction.connection, batch["id"]))
+    by_status, held = await store.count(transaction.connection, batch["id"], HELD)
+    counts = counts_of(by_status)
     took = int((time.perf_counter() - began) * 1000)
     values: dict[str, Any] = {
-        "is_releasing": status is BatchStatus.RUNNING and await _has_held(transaction, batch),
+        # A worker that had seen the batch pause may hold something back after it was let go on.
+        "is_releasing": status is BatchStatus.RUNNING and held > 0,
         "total_queued": counts.queued,
         "total_sent": counts.sent,
         "total_delivered": counts.delivered,
@@ -172,11 +174,6 @@ async def _count(transaction: Transaction, batch: RowMapping, now: datetime) -> 
     elif now >= ended_at + LATE_REPORTS:
         following = None
     return values | {"completed_at": ended_at, "next_look_at": following}
-
-
-async def _has_held(transaction: Transaction, batch: RowMapping) -> bool:
-    """Whether a worker that had seen the batch pause held something back after it was let go on."""
-    return await has_held(transaction, batch["id"], batch["priority"], HELD)
 
 
 async def _is_waiting(transaction: Transaction, batch: RowMapping) -> bool:

@@ -32,6 +32,7 @@ router = APIRouter(prefix="/batches", tags=["batches"])
 READ, SEND, UPDATE = "notification:read", "notification:send", "notification:update"
 MISSING = refusals(HTTPStatus.NOT_FOUND)
 NOT_NOW = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+NOT_TAKEN = NOT_NOW | refusals(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _LINES: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -120,7 +121,7 @@ async def delete_batch(wired: Wired, claims: Claims, batch_id: UUID) -> None:
     await actions.remove(wired.database, batch_id, wired.clock())
 
 
-@router.put("/{batch_id}/recipients", responses=NOT_NOW, openapi_extra=_LINES)
+@router.put("/{batch_id}/recipients", responses=NOT_TAKEN, openapi_extra=_LINES)
 async def send_file(batch_id: UUID, request: Request, wired: Wired, claims: Claims) -> ChunkShape:
     """All recipients of a draft, a line each, up to 256 MiB; whoever stood there before is replaced.
 
@@ -130,7 +131,7 @@ async def send_file(batch_id: UUID, request: Request, wired: Wired, claims: Clai
     return await actions.replace_lines(wired.database, batch_id, _kind(request), request.stream(), wired.clock())
 
 
-@router.put("/{batch_id}/recipients/{first_line}", responses=NOT_NOW, openapi_extra=_LINES)
+@router.put("/{batch_id}/recipients/{first_line}", responses=NOT_TAKEN, openapi_extra=_LINES)
 async def send_lines(
     batch_id: UUID,
     first_line: Annotated[int, Path(ge=1, le=MOST_RECIPIENTS)],

@@ -44,7 +44,9 @@ RETURNING position, user_id, recipient, locale, variables
 
 # ix_notifications_batch_id: every message of the batch is looked at, so it is not done often.
 COUNT = text("""
-SELECT status::text AS status, count(*) AS count FROM notifications WHERE batch_id = :batch_id GROUP BY status
+SELECT status::text AS status, count(*) AS count,
+  count(*) FILTER (WHERE status = 'QUEUED' AND deferred_reason = :held) AS held
+FROM notifications WHERE batch_id = :batch_id GROUP BY status
 """)
 
 # The same, with what was said of those that did not go out.
@@ -166,10 +168,10 @@ async def recipients(connection: AsyncConnection, batch_id: UUID, after: int, li
     return (await connection.execute(statement)).mappings().all()
 
 
-async def count(connection: AsyncConnection, batch_id: UUID) -> dict[str, int]:
-    """How many messages of a batch stand where."""
-    rows = (await connection.execute(COUNT, {"batch_id": batch_id})).mappings()
-    return {row["status"]: row["count"] for row in rows}
+async def count(connection: AsyncConnection, batch_id: UUID, held: str) -> tuple[dict[str, int], int]:
+    """How many messages of a batch stand where, and how many of them wait for this reason."""
+    rows = (await connection.execute(COUNT, {"batch_id": batch_id, "held": held})).mappings().all()
+    return {row["status"]: row["count"] for row in rows}, sum(row["held"] for row in rows)
 
 
 async def outcomes(connection: AsyncConnection, batch_id: UUID, limit: int) -> Sequence[RowMapping]:

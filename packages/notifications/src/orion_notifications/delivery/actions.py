@@ -13,8 +13,8 @@ from orion_core.database import Database, Transaction
 from orion_core.sealing import Keyring, place
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import invariants, metrics, store
-from orion_notifications.delivery.messages import Carried, Report, Told, Waiting
-from orion_notifications.delivery.rules import SECRETS_COLUMN
+from orion_notifications.delivery.messages import Carried, Report, Told
+from orion_notifications.delivery.rules import SECRETS_COLUMN, Waiting
 from orion_notifications.kinds import Channel, Priority
 
 QUEUE_CHANNEL = "queue"
@@ -73,11 +73,6 @@ async def release_batch(
     """Have messages of a batch leave that were held back for this reason, at most `limit`; how many."""
     transaction.after_commit(queue.ring)
     return await store.release_batch(transaction.connection, batch_id, priority, reason, limit)
-
-
-async def has_held(transaction: Transaction, batch_id: UUID, priority: Priority, reason: str) -> bool:
-    """Whether messages of a batch are held back for this reason."""
-    return await store.has_held(transaction.connection, batch_id, priority, reason)
 
 
 async def cancel_batch(transaction: Transaction, batch_id: UUID, priority: Priority, limit: int) -> int:

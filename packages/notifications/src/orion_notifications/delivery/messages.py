@@ -12,18 +12,6 @@ from orion_notifications.templates.rules import Content
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A notification that is to be sent, as the queue has it."""
-
-    notification_id: UUID
-    channel: Channel
-    priority: Priority
-    due_at: datetime | None = None
-    """Null: at once."""
-    ordering_key: str | None = None
-
-
-@dataclass(frozen=True)
 class Report:
     """What a provider says later of a message that it has taken. `code` is stable, for programs; `words` for people."""
 

@@ -15,8 +15,8 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.statement import fetch
-from orion_notifications.delivery.messages import Carried, Report, Told, Waiting
-from orion_notifications.delivery.rules import Reported
+from orion_notifications.delivery.messages import Carried, Report, Told
+from orion_notifications.delivery.rules import Reported, Waiting
 from orion_notifications.kinds import Channel, Priority
 
 ENQUEUE = text("""
@@ -63,10 +63,6 @@ WITH waiting AS ({WAITING_OF_BATCH.format(more=" AND deferred_reason = :reason")
 UPDATE notifications n SET deferred_reason = NULL, next_attempt_at = NULL
 FROM released WHERE n.id = released.notification_id
 """)  # noqa: S608
-
-HAS_HELD = text(f"""
-SELECT EXISTS ({WAITING_OF_BATCH.format(more=" AND deferred_reason = :reason")})
-""")
 
 CANCEL_BATCH = text(f"""
 WITH waiting AS ({WAITING_OF_BATCH.format(more="")}), taken AS (
@@ -185,12 +181,6 @@ async def release_batch(
     """Have messages of a batch leave that wait for this reason; how many."""
     values = {"batch_id": batch_id, "priority": priority.name, "reason": reason, "limit": limit}
     return (await connection.execute(RELEASE_BATCH, values)).rowcount
-
-
-async def has_held(connection: AsyncConnection, batch_id: UUID, priority: Priority, reason: str) -> bool:
-    """Whether messages of a batch wait for this reason."""
-    values = {"batch_id": batch_id, "priority": priority.name, "reason": reason, "limit": 1}
-    return (await connection.execute(HAS_HELD, values)).scalar_one()
 
 
 async def cancel_batch(connection: AsyncConnection, batch_id: UUID, priority: Priority, limit: int) -> int:
