@@ -40,8 +40,8 @@ from orion_core.wakeup import Wakeup
 from orion_db import Target, initialize
 from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, enqueue, enqueue_many
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
-from orion_notifications.delivery.messages import Message, Receipt, Waiting
-from orion_notifications.delivery.rules import Next
+from orion_notifications.delivery.messages import Message, Receipt
+from orion_notifications.delivery.rules import Next, Waiting
 from orion_notifications.kinds import Channel, Priority
 
 BATCH = 5_000

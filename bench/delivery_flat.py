@@ -27,7 +27,7 @@ from orion_core.statement import driver_of
 from orion_core.wakeup import Wakeup
 from orion_db import Target, initialize
 from orion_notifications.delivery.actions import QUEUE_CHANNEL, enqueue_many
-from orion_notifications.delivery.messages import Waiting
+from orion_notifications.delivery.rules import Waiting
 from orion_notifications.kinds import Channel, Priority
 
 SIZES = """

@@ -38,8 +38,8 @@ from orion_db import Target, initialize
 from orion_notifications.delivery import invariants
 from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, enqueue_many
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
-from orion_notifications.delivery.messages import Message, Receipt, Waiting
-from orion_notifications.delivery.rules import Next
+from orion_notifications.delivery.messages import Message, Receipt
+from orion_notifications.delivery.rules import Next, Waiting
 from orion_notifications.kinds import Channel, Priority
 
 PACE = Pace(slots=32, batch=200, lease_seconds=3, send_seconds=2, prepare_seconds=1, give_back_seconds=0.3)

@@ -1,4 +1,4 @@
-"""An invitation to an organization, from user by notifications to a mailbox and back."""
+"""An invitation to an organization, from user by notifications to a mailbox and back, and a batch to all members."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,23 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 PASSWORD, GUEST = "correct horse battery staple", "guest@example.com"
+MAINTENANCE = {
+    "name": "Maintenance",
+    "template": "system_maintenance",
+    "channel": "EMAIL",
+    "variables": {
+        "name": "all of Acme",
+        "starts_at": "2026-12-01T02:00:00Z",
+        "ends_at": "2026-12-01T03:00:00Z",
+        "product_name": "Orion",
+        "support_url": "https://help.example/",
+        "status_url": "https://status.example/",
+        "impact": "read_only",
+    },
+}
 
 
-def test_an_invited_stranger_signs_up_and_joins_by_the_link_in_the_mail(platform: "Platform") -> None:
+def test_an_invited_stranger_joins_by_the_link_in_the_mail_and_gets_what_all_members_get(platform: "Platform") -> None:
     auth, user, mailbox = (platform.urls[name] for name in ("auth", "user", "mailbox"))
     with httpx.Client(timeout=15) as http:
 
@@ -48,6 +62,13 @@ def test_an_invited_stranger_signs_up_and_joins_by_the_link_in_the_mail(platform
         accepted = http.post(f"{user}/user/v1/me/invitation-acceptances", json={"token": found[1]}, headers=guest)
         assert accepted.json()["status"] == "ACTIVE", accepted.text
         assert http.get(acme, headers=guest).status_code == 200
+
+        batches = f"{platform.urls['notifications']}/notifications/v1/batches"
+        wanted = {**MAINTENANCE, "audience": {"organization_id": made["id"]}}
+        batch = http.post(batches, json=wanted, headers=operator).raise_for_status().json()
+        http.patch(f"{batches}/{batch['id']}", json={"status": "RUNNING"}, headers=operator).raise_for_status()
+        for member in ("owner@example.com", "other@example.com"):
+            arrived(http, mailbox, member, "all of Acme", "EMAIL")
 
 
 def _ok(answer: httpx.Response) -> dict[str, Any] | None:

@@ -60,12 +60,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "post /notifications/v1/notifications/simulate": MESSAGE | {"content": {"text": "x"}},
     "post /notifications/v1/notifications/bulk": {"messages": [MESSAGE | {"content": {"text": "x"}}]},
     "put /notifications/v1/notifications/{notification_id}/schedule": {"scheduled_at": "2030-01-01T00:00:00Z"},
+    "post /notifications/v1/batches": {"name": "a", "template": "a", "channel": "EMAIL"},
+    "patch /notifications/v1/batches/{batch_id}": {"status": "PAUSED"},
     "post /notifications/v1/suppressions": {"channel": "EMAIL", "recipient": "b@example.com"},
     "post /notifications/v1/suppressions/search": {"channel": "EMAIL", "recipient": "b@example.com"},
     "post /notifications/v1/suppressions/release": {"channel": "EMAIL", "recipient": "b@example.com"},
     "post /notifications/v1/rules": RULE,
     "post /notifications/v1/rules/simulate": {"event_type": RULE["event_type"], "data": {}},
     "patch /notifications/v1/rules/{rule_id}": {},
+    "put /notifications/v1/channel-pauses/{channel}": {"reason": "x"},
     "put /notifications/v1/throttles": {"type": "a", "most": 1, "window_seconds": 60},
 }
 """What is sent so that the operation would succeed for whoever may."""
@@ -87,8 +90,9 @@ async def test_who_reaches_what_of_all_that_is_served(application: FastAPI, call
             if not is_secured:
                 continue
             method, _, path = name.partition(" ")
-            ids = {name: uuid7() for name in ("throttle_id", "subscription_id", "endpoint_id", "account_id", "rule_id")}
-            url = f"http://n{path.format(user_id=ADA, notification_id=hers, **ids)}"
+            named = ("throttle_id", "subscription_id", "endpoint_id", "account_id", "batch_id", "rule_id")
+            ids = {name: uuid7() for name in named} | {"notification_id": hers, "user_id": ADA}
+            url = f"http://n{path.format(first_line=1, channel='EMAIL', **ids)}"
             body: dict[str, Any] = {"json": BODIES[name]} if name in BODIES else {}
             assert (await nobody.request(method, url, **body)).status_code == 401, name
             if name in OWN | OF_SERVICES:

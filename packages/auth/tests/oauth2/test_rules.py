@@ -66,9 +66,12 @@ def test_scopes() -> None:
     service, operator = "user", "operator"
     assert granted_scope(service, None) == granted_scope(service, "events:read") == "events:read"
     assert granted_scope(service, "personal_data:read") == "personal_data:read"
+    assert granted_scope("notifications", "audiences:read") == "audiences:read"
     assert granted_scope(operator, None) == "auth:admin"
     with pytest.raises(TokenRequestError, match="invalid_scope"):
         granted_scope("notifications", "personal_data:read")
+    with pytest.raises(TokenRequestError, match="invalid_scope"):
+        granted_scope(service, "audiences:read")
     with pytest.raises(TokenRequestError, match="invalid_scope"):
         granted_scope(service, "events:read auth:admin")
     with pytest.raises(TokenRequestError, match="invalid_scope"):

@@ -96,6 +96,13 @@ NOTIFICATIONS_WAITING = Gauge(
     registry=REGISTRY,
     multiprocess_mode="mostrecent",
 )
+NOTIFICATIONS_PAUSED = Gauge(
+    "orion_notifications_paused",
+    "Whether a channel sends nothing because somebody has paused it.",
+    ["channel"],
+    registry=REGISTRY,
+    multiprocess_mode="mostrecent",
+)
 NOTIFICATIONS_OVERDUE = Gauge(
     "orion_notifications_overdue_seconds",
     "How long ago the lease ran out that ran out first and was not taken back.",

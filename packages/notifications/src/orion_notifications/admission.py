@@ -5,7 +5,7 @@ may have bounced. One statement finds for a whole batch what could have a say; n
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_notifications.batches.rules import HOLDING
 from orion_notifications.decisions.rules import Draft, Facts, Judgement, Outcome, judge
 from orion_notifications.decisions.shapes import MOST_KEPT, in_words, kept
 from orion_notifications.delivery.messages import Claimed, Ruling
@@ -42,6 +43,10 @@ SELECT 'suppression', NULL, jsonb_build_object(
 ), s.recipient_hash
 FROM suppressions s
 WHERE s.channel = ANY (CAST(:channels AS channel[])) AND s.recipient_hash = ANY (CAST(:hashes AS bytea[]))
+UNION ALL
+SELECT 'held batch', b.id, NULL, NULL
+FROM notification_batches b                                                      -- pk_notification_batches
+WHERE b.id = ANY (CAST(:batch_ids AS uuid[])) AND b.status = ANY (CAST(:holding AS batch_status[]))
 """)
 
 # What was decided at the last moment is kept beside what was decided before; the first and the last that there is room
@@ -72,60 +77,71 @@ class Admission:
         hashes = {each.id: self.hasher.hashes(each.recipient) for each in claimed if each.recipient is not None}
         now = self.clock()
         async with self.database.autocommit() as connection:
-            contacts, suppressions = await self._facts(connection, claimed, hashes)
+            found = await self._found(connection, claimed, hashes)
             judged = {
                 each.id: judge(_draft(each), facts, now)
                 for each in claimed
-                if (facts := _facts_of(each, contacts, suppressions, hashes.get(each.id, []))) is not None
+                if (facts := _facts_of(each, found, hashes.get(each.id, []))) is not None
             }
             held = {id: judgement for id, judgement in judged.items() if judgement.outcome is not Outcome.SEND}
             if held:
                 await _keep(connection, held, now)
         return {id: _ruling(judgement) for id, judgement in held.items()}
 
-    async def _facts(
+    async def _found(
         self, connection: AsyncConnection, claimed: Sequence[Claimed], hashes: Mapping[UUID, Sequence[bytes]]
-    ) -> tuple[dict[UUID, Contact], dict[bytes, list[tuple[Channel, Suppression]]]]:
+    ) -> "_Found":
         values = {
             "user_ids": list({each.user_id for each in claimed if each.user_id is not None}),
             "channels": list({each.channel.name for each in claimed if each.id in hashes}),
             "hashes": [one for several in hashes.values() for one in several],
+            "batch_ids": list({each.batch_id for each in claimed if each.batch_id is not None}),
+            "holding": [status.name for status in HOLDING],
         }
-        contacts: dict[UUID, Contact] = {}
-        suppressions: dict[bytes, list[tuple[Channel, Suppression]]] = {}
-        if not (values["user_ids"] or values["hashes"]):
-            return contacts, suppressions
+        found = _Found()
+        if not (values["user_ids"] or values["hashes"] or values["batch_ids"]):
+            return found
         for row in await connection.execute(FACTS, values):
-            if row.kind == "contact":
-                contacts[row.user_id] = contact_in(row.said)
-            else:
-                suppressions.setdefault(row.recipient_hash, []).append(
-                    (Channel[row.said["channel"]], _suppression(row.said))
-                )
-        return contacts, suppressions
+            match row.kind:
+                case "contact":
+                    found.contacts[row.user_id] = contact_in(row.said)
+                case "held batch":
+                    found.held_batches.add(row.user_id)
+                case _:
+                    speaking = Channel[row.said["channel"]], _suppression(row.said)
+                    found.suppressions.setdefault(row.recipient_hash, []).append(speaking)
+        return found
 
 
-def _facts_of(
-    claimed: Claimed,
-    contacts: Mapping[UUID, Contact],
-    suppressions: Mapping[bytes, Sequence[tuple[Channel, Suppression]]],
-    hashes: Sequence[bytes],
-) -> Facts | None:
+@dataclass(frozen=True)
+class _Found:
+    """What has a say in any of the claimed messages."""
+
+    contacts: dict[UUID, Contact] = field(default_factory=dict[UUID, Contact])
+    suppressions: dict[bytes, list[tuple[Channel, Suppression]]] = field(
+        default_factory=dict[bytes, list[tuple[Channel, Suppression]]]
+    )
+    held_batches: set[UUID] = field(default_factory=set[UUID])
+
+
+def _facts_of(claimed: Claimed, found: _Found, hashes: Sequence[bytes]) -> Facts | None:
     """What has a say in the message; None when nothing has."""
-    contact = None if claimed.user_id is None else contacts.get(claimed.user_id)
+    contact = None if claimed.user_id is None else found.contacts.get(claimed.user_id)
     speaking = [
         suppression
         for each in hashes
-        for channel, suppression in suppressions.get(each, ())
+        for channel, suppression in found.suppressions.get(each, ())
         if channel is claimed.channel
     ]
-    if contact is None and not speaking:
+    is_held = claimed.batch_id in found.held_batches
+    if contact is None and not speaking and not is_held:
         return None
     return Facts(
         contact or WANTS_EVERYTHING,
         speaking,
         attempts=claimed.attempts - 1,
         max_attempts=claimed.max_attempts,
+        is_batch_held=is_held,
         is_accepted=True,
     )
 

@@ -14,6 +14,7 @@ from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application, routes_of
 from orion_core.http.feed import feed_routes
+from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
@@ -27,6 +28,7 @@ from orion_core.wakeup import Wakeup
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.authoring import routes as authoring
 from orion_notifications.authoring import version_routes as versions_of_templates
+from orion_notifications.batches import routes as batches
 from orion_notifications.callbacks import routes as callbacks
 from orion_notifications.choices import routes as choices
 from orion_notifications.components import Components
@@ -47,6 +49,7 @@ from orion_notifications.notifications.digesting import close_digests
 from orion_notifications.notifications.sending import send_next
 from orion_notifications.numbers import routes as numbers
 from orion_notifications.numbers.task import keep_counting
+from orion_notifications.pauses import routes as pauses
 from orion_notifications.product import Product
 from orion_notifications.providers import routes as providers
 from orion_notifications.providers.actions import PROVIDERS_CHANNEL
@@ -61,6 +64,7 @@ PREFIX = "/notifications/v1"
 
 ROUTES = routes_of(
     authoring.router,
+    batches.router,
     callbacks.router,
     choices.router,
     engagements.router,
@@ -69,6 +73,7 @@ ROUTES = routes_of(
     inbox.router,
     notifications.router,
     numbers.router,
+    pauses.router,
     providers.router,
     push.router,
     throttles.router,
@@ -95,12 +100,10 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     feed = Feed(database, Wakeup(url, "outbox"), source="notifications")
     queue = Wakeup(url, QUEUE_CHANNEL)
     providers_bell = Wakeup(url, PROVIDERS_CHANNEL)
-    jwk = settings.service_private_key
-    key = settings.service_key.get_secret_value() if jwk is None else Signing(jwk, settings.issuer)
+    key = settings.service_proof
     auth = AuthClient(
         settings, "notifications", key, http, database, clock, consumer(settings, queue, clock, Outbox(feed)).handlers()
     )
-
     tokens = _tokens_for_user(settings, key, http, clock)
     user = _user(settings, tokens, http, database, clock, queue)
     desk = Desk(settings.sealing_keys, queue)
@@ -120,6 +123,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             clock=clock,
             cursors=Cursors(settings.sealing_keys),
             authenticate=auth.authenticate,
+            idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
             streams=streams,
             require=guard.require,
             desk=desk,
@@ -145,6 +149,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             *auth.background,
         ],
         checks={**auth.checks, "queue": queue_fault},
+        large_bodies=[batches.UPLOAD],
         on_stop=http.aclose,
     )
 

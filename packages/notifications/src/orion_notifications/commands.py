@@ -1,7 +1,9 @@
 """The words of `orion notifications …`: the wiring of what operators do."""
 
 import asyncio
+import getpass
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import httpx
@@ -13,15 +15,31 @@ from orion_core.database import Database
 from orion_core.exits import Exit
 from orion_core.service import service_role
 from orion_core.settings import SettingsError
+from orion_core.wakeup import Wakeup
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.callbacks import actions
 from orion_notifications.callbacks.actions import Clerk
 from orion_notifications.callbacks.returned import LONGEST_REPORT, Returned
+from orion_notifications.delivery.actions import QUEUE_CHANNEL
+from orion_notifications.kinds import Channel
+from orion_notifications.pauses import actions as pauses
+from orion_notifications.pauses.shapes import LONGEST_REASON
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.template_commands import templates
 
+
+def _channel(name: str) -> Channel:
+    try:
+        return Channel[name.upper()]
+    except KeyError:
+        raise typer.BadParameter(f"there are {', '.join(each.name for each in Channel)}") from None
+
+
+CHANNEL = typer.Argument(parser=_channel, metavar="CHANNEL", help="Such as EMAIL or SMS.")
+OPERATOR = typer.Option(help="Who does it, as the audit trail has it; default: you.")
+
 commands = typer.Typer(
-    help="Keep templates as files, and take mails that come back.",
+    help="Keep templates as files, take mails that come back, and pause channels.",
     no_args_is_help=True,
     epilog="Exit codes: 0 done, 1 something was found, 3 wrong settings, 4 no database, 5 refused, 75 no database now.",
 )
@@ -56,6 +74,59 @@ def bounce(
         typer.echo("This is no report about a message of ours; nothing was changed.")
         return
     typer.echo(f"{returned.verdict.name} {returned.notification_id} {returned.status or ''}".rstrip())
+
+
+@commands.command("pause")
+def pause(
+    channel: Annotated[Channel, CHANNEL],
+    reason: Annotated[str, typer.Option(help="What is wrong, for whoever comes after you.")],
+    operator: Annotated[str, OPERATOR] = "",
+) -> None:
+    """Have a channel send nothing, within seconds, in all workers. Messages wait, and leave when it is resumed."""
+    if not 0 < len(reason) <= LONGEST_REASON or not reason.isprintable():
+        typer.echo(f"--reason is one line of 1 to {LONGEST_REASON} characters.", err=True)
+        raise typer.Exit(Exit.USAGE)
+
+    async def work(database: Database, settings: NotificationSettings) -> str:
+        await pauses.pause(database, channel, reason, operator or getpass.getuser(), system_clock())
+        return f"{channel.name} is paused."
+
+    _operate(work)
+
+
+@commands.command("resume")
+def resume(channel: Annotated[Channel, CHANNEL], operator: Annotated[str, OPERATOR] = "") -> None:
+    """Have a paused channel send again; what has waited leaves first."""
+
+    async def work(database: Database, settings: NotificationSettings) -> str:
+        queue = Wakeup(settings.database_url, QUEUE_CHANNEL)  # nobody carries its rings: workers look once a second
+        by, now = operator or getpass.getuser(), system_clock()
+        was_paused = await pauses.resume(database, queue, channel, by, now)
+        return f"{channel.name} sends again." if was_paused else f"{channel.name} was not paused; nothing was changed."
+
+    _operate(work)
+
+
+def _operate(work: Callable[[Database, NotificationSettings], Awaitable[str]]) -> None:
+    try:
+        typer.echo(asyncio.run(_with_database(work)))
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(Exit.USAGE) from error
+    except (SQLAlchemyError, OSError) as error:
+        detail = f"The database of notifications failed or cannot be reached ({type(error).__name__}); nothing changed."
+        typer.echo(detail, err=True)
+        raise typer.Exit(Exit.UNREACHABLE) from error
+
+
+async def _with_database(work: Callable[[Database, NotificationSettings], Awaitable[str]]) -> str:
+    settings = NotificationSettings.load()
+    role = service_role("notifications")
+    database = Database.connect(settings.database_url, role=role, application="orion notifications operator")
+    try:
+        return await work(database, settings)
+    finally:
+        await database.close()
 
 
 async def _take(settings: NotificationSettings, source: bytes, recipient: str) -> Returned | None:

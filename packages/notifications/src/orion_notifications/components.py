@@ -13,6 +13,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.http.authentication import Authenticate
+from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
 from orion_core.wakeup import Wakeup
@@ -45,6 +46,7 @@ class Components:
     clock: Clock
     cursors: Cursors
     authenticate: Authenticate
+    idempotency: IdempotencyKeys
     streams: Inboxes
     desk: Desk
     product: Product

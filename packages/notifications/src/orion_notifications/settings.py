@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 
 from orion_core.sealing import Keyring
+from orion_core.service_token import Signing
 from orion_core.settings import (
     DatabaseUrl,
     ServiceSettings,
@@ -108,6 +109,12 @@ class NotificationSettings(ServiceSettings):
     def _is_address(cls, value: str) -> str:
         parse_sender(value)
         return value
+
+    @property
+    def service_proof(self) -> str | Signing:
+        """By what this service says to auth who it is."""
+        jwk = self.service_private_key
+        return self.service_key.get_secret_value() if jwk is None else Signing(jwk, self.issuer)
 
     @property
     def sender(self) -> Address:

@@ -4,13 +4,20 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+import httpx
+
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
+from orion_core.http.authentication import AUDIENCES
 from orion_core.http.embedded import serving_health
 from orion_core.logs import configure_logs
 from orion_core.service import service_role
+from orion_core.service_token import ServiceTokens
 from orion_core.wakeup import Wakeup
 from orion_notifications.admission import Admission
+from orion_notifications.audience_pages import AudiencePages
+from orion_notifications.batches.feeding import feed
+from orion_notifications.batches.gathering import keep_gathering
 from orion_notifications.choices.links import About, preferences_url, unsubscribe_url
 from orion_notifications.delivery import in_app, metrics
 from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault
@@ -19,6 +26,7 @@ from orion_notifications.delivery.dispatch import Dispatcher, Pace
 from orion_notifications.delivery.email import Server
 from orion_notifications.delivery.messages import Claimed, Message, Outcome
 from orion_notifications.delivery.rules import Next
+from orion_notifications.desk import Desk
 from orion_notifications.inbox.streams import INBOX_CHANNEL
 from orion_notifications.kinds import ALWAYS_ON, Channel
 from orion_notifications.settings import NotificationSettings
@@ -70,7 +78,10 @@ async def work(
     async def queue_fault() -> str | None:
         return await fault(database)
 
-    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run)
+    http = httpx.AsyncClient()
+    feeding = partial(feed, database, Desk(settings.sealing_keys, queue), clock)
+    gathering = partial(keep_gathering, database, _audience_pages(settings, http, clock), clock)
+    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run, feeding, gathering)
     beside = [asyncio.create_task(each(stop)) for each in running]
     try:
         async with serving_health(host, port, database, {"queue": queue_fault}):
@@ -80,6 +91,7 @@ async def work(
         for each in beside:
             each.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+        await http.aclose()
         await channels.close()
         await database.close()
 
@@ -89,6 +101,16 @@ def _ring_inboxes(inbox: Wakeup, written: Sequence[Outcome]) -> None:
     metrics.tell_finished(written)
     if any(outcome.next is Next.DELIVERED for outcome in written):
         inbox.ring()
+
+
+def _audience_pages(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock) -> AudiencePages:
+    """Whom user names, asked with a token for nothing else."""
+    bound = settings.dpop_required == "all"
+    key = settings.service_proof
+    tokens = ServiceTokens(
+        http, settings.auth_url, "notifications", key, clock, audience="user", scope=AUDIENCES, bound=bound
+    )
+    return AudiencePages(http, settings.user_url, tokens)
 
 
 def environment(settings: NotificationSettings) -> Environment:

@@ -14,9 +14,9 @@ from orion_notifications.delivery import lease_store, store
 from orion_notifications.delivery.actions import enqueue_many, fault, pause, report, reschedule, resume, withdraw
 from orion_notifications.delivery.lanes import AGED_SHARE, Lane
 from orion_notifications.delivery.lease_store import Ask
-from orion_notifications.delivery.messages import Claimed, Outcome, Report, Ruling, Told, Waiting
+from orion_notifications.delivery.messages import Claimed, Outcome, Report, Ruling, Told
 from orion_notifications.delivery.outcomes import ruled
-from orion_notifications.delivery.rules import AttemptStatus, Next, Reported
+from orion_notifications.delivery.rules import AttemptStatus, Next, Reported, Waiting
 from orion_notifications.kinds import Channel, Priority
 from orion_notifications.templates.rules import Content
 

@@ -33,6 +33,7 @@ from orion_user.access.sweeping import keep_swept
 from orion_user.api_keys import routes as api_keys
 from orion_user.api_keys.admission import admitting, writer
 from orion_user.assignments import routes as assignments
+from orion_user.audiences import routes as audiences
 from orion_user.audit.actions import Actor
 from orion_user.audit.checkpoints import keep_signed
 from orion_user.audit.denials import Denials
@@ -79,6 +80,7 @@ ROUTES = (
         catalog.router,
         roles.router,
         assignments.router,
+        audiences.router,
         separation.router,
         elevations.router,
         api_keys.router,

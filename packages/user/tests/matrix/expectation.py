@@ -297,6 +297,7 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "PATCH /user/v1/audit-streams/{stream_id}": Way("system:configure", body={"is_enabled": False}),
     "DELETE /user/v1/audit-streams/{stream_id}": Way("system:configure"),
     # Machines
+    "POST /user/v1/audience-pages": Way(scope="audiences:read", body={"audience": {"role": "user"}}),
     "GET /user/v1/events": Way(scope="events:read", query={"after": "0", "wait": "0"}),
     "GET /.well-known/authzen-configuration": OPEN,
     "GET /livez": OPEN,

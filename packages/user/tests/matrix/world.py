@@ -194,7 +194,7 @@ class World:
             Caller("a service's key", self.of_key(services), little),
             Caller(
                 "a service",
-                self.sign("notifications", None, "events:read", client_id="notifications"),
+                self.sign("notifications", None, "audiences:read events:read", client_id="notifications"),
                 is_service=True,
             ),
             Caller("the operator", self.operator(), ALL),

@@ -14,8 +14,12 @@ from orion_core.access_tokens import AUDIENCE, audience_of
 SERVICE_SCOPES = frozenset({"events:read"})
 """What a service may ask for."""
 
-FURTHER_SCOPES = {"user": frozenset({"identities:import", "personal_data:read"})}
-"""What single services may ask for besides: user brings people over, and puts together what all know of one."""
+FURTHER_SCOPES = {
+    "user": frozenset({"identities:import", "personal_data:read"}),
+    "notifications": frozenset({"audiences:read"}),
+}
+"""What single services may ask for besides: user brings people over, and puts together what all know of one;
+notifications asks who is meant by a role, an organization or a tag."""
 
 OPERATOR = "operator"
 """The client whose key administrators' tools show: no service, but whoever runs them."""

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from orion_core.background import pause
 from orion_core.database import Database
 from orion_core.http import openapi, problems
-from orion_core.http.edge import Edge
+from orion_core.http.edge import Edge, LargeBody
 from orion_core.http.health import Check, health_routes
 from orion_core.http.shortcut import Shortcut
 from orion_core.settings import ServiceSettings
@@ -63,6 +63,7 @@ def create_application(
     on_start: Callable[[], Awaitable[None]] | None = None,
     on_stop: Callable[[], Awaitable[None]] | None = None,
     expensive: Collection[tuple[str, str]] = (),
+    large_bodies: Sequence[LargeBody] = (),
 ) -> Application:
     """A service's ASGI application.
 
@@ -71,6 +72,7 @@ def create_application(
     `shortcuts` go before both.
     `on_start` runs before the first request, `on_stop` after the last; `background` runs in between.
     `expensive` are method and path of routes that a crowd must not fill the event loop with (`orion_core.http.door`).
+    `large_bodies` are the routes to which more than `ORION_BODY_LIMIT` may be sent.
     """
 
     @asynccontextmanager
@@ -104,7 +106,9 @@ def create_application(
         application.include_router(router)
     openapi.describe(application)
     limits: dict[str, Any] = {"body_limit": settings.body_limit, "trusted_proxies": settings.trusted_proxies}
-    application.edge = Edge(application.beyond_edge, **limits, expensive=expensive, shortcuts=shortcuts)
+    application.edge = Edge(
+        application.beyond_edge, **limits, expensive=expensive, shortcuts=shortcuts, large_bodies=large_bodies
+    )
     return application
 
 

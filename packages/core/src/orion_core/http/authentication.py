@@ -18,6 +18,9 @@ Authenticate = Callable[[Request], Awaitable[AccessClaims]]
 IMPORTS = "identities:import"
 """The scope with which the user service brings over users of another system."""
 
+AUDIENCES = "audiences:read"
+"""The scope of the service that asks who is meant by a role, an organization or a tag."""
+
 PERSONAL_DATA = "personal_data:read"
 """The scope with which the user service reads what the others know of a person."""
 RECENT = timedelta(minutes=5)

@@ -1,9 +1,11 @@
 """The outermost layer of an application: names the request, bounds it, guards its answer, and tells what it took."""
 
 import asyncio
+import re
 import time
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -59,6 +61,18 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """Any other word is counted as OTHER: who calls chooses the method, and must not choose how many series there are."""
 
 
+@dataclass(frozen=True)
+class LargeBody:
+    """A route to which more may be sent than to others; it knows the caller before it reads, and reads as it comes."""
+
+    method: str
+    path: re.Pattern[str]
+    limit: int
+    """Bytes."""
+    seconds: float
+    """In which they arrive."""
+
+
 class Edge:
     """ASGI around a whole service; what has a shortcut gets no further."""
 
@@ -70,6 +84,7 @@ class Edge:
         trusted_proxies: Networks,
         expensive: Collection[tuple[str, str]] = (),
         shortcuts: Collection[Shortcut] = (),
+        large_bodies: Sequence[LargeBody] = (),
     ) -> None:
         """`expensive` are method and path of routes that share one door."""
         door = Door()
@@ -77,6 +92,7 @@ class Edge:
         self._doors = dict.fromkeys(expensive, door)
         self._shortcuts = {(shortcut.method, shortcut.path): shortcut for shortcut in shortcuts}
         self._body_limit = body_limit
+        self._large_bodies = large_bodies
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +102,7 @@ class Edge:
             return
         asked = scope["method"], scope["path"]
         door, shortcut = self._doors.get(asked), self._shortcuts.get(asked)
-        exchange = _Exchange(scope, receive, send, self._body_limit, self._trusted_proxies)
+        exchange = _Exchange(scope, receive, send, self._allowance(scope), self._trusted_proxies)
         answer: ASGIApp | None = exchange.refusal()
         try:
             if door is not None and answer is None:
@@ -100,6 +116,13 @@ class Edge:
         finally:
             exchange.finish()
 
+    def _allowance(self, scope: Scope) -> tuple[int, float]:
+        """How many bytes the body may have, and how many seconds it may take."""
+        for each in self._large_bodies:
+            if each.method == scope["method"] and each.path.fullmatch(scope["path"]):
+                return each.limit, each.seconds
+        return self._body_limit, BODY_SECONDS
+
 
 @lru_cache(2048)
 def _times(method: str, route: str, status: int) -> Histogram:
@@ -110,16 +133,18 @@ def _times(method: str, route: str, status: int) -> Histogram:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, body_limit: int, trusted: Networks) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, allowance: tuple[int, float], trusted: Networks
+    ) -> None:
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else ""
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._body_limit = body_limit
+        self._body_limit, self._body_seconds = allowance
         self._received = 0
         self._in_hand: deque[Message] = deque()
-        self._body_until = asyncio.get_running_loop().time() + BODY_SECONDS
+        self._body_until = asyncio.get_running_loop().time() + self._body_seconds
         self._body_ended = False
         self._status = 0
         self._declared = headers.get("content-length", "0")
@@ -185,7 +210,7 @@ class _Exchange:
             async with asyncio.timeout_at(None if self._body_ended else self._body_until):
                 message = await self._receive()
         except TimeoutError:
-            raise ProblemDuringBody(_too_slow()) from None
+            raise ProblemDuringBody(self._too_slow()) from None
         self._body_ended = not message.get("more_body", False)
         self._received += len(message.get("body", b""))
         if self._received > self._body_limit:
@@ -237,11 +262,10 @@ class _Exchange:
         detail = f"The body is larger than {self._body_limit} bytes; send less."
         return Problem(413, "body_too_large", "Body too large", detail, headers={"Connection": "close"})
 
+    def _too_slow(self) -> Problem:
+        """408 (RFC 9110 §15.5.9): whoever wants to may send it again, on another connection."""
+        detail = f"The body did not arrive within {self._body_seconds:.0f} seconds."
+        return Problem(408, "body_too_slow", "Body too slow", detail, headers={"Connection": "close"})
+
     def _problem(self, problem: Problem) -> Response:
         return problem_response(problem, self._context.request_id)
-
-
-def _too_slow() -> Problem:
-    """408 (RFC 9110 §15.5.9): whoever wants to may send it again, on another connection."""
-    detail = f"The body did not arrive within {BODY_SECONDS:.0f} seconds."
-    return Problem(408, "body_too_slow", "Body too slow", detail, headers={"Connection": "close"})

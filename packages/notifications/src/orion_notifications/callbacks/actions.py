@@ -15,6 +15,7 @@ from orion_core.sealing import Keyring
 from orion_notifications import audit_trail
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.audit_trail import Entry
+from orion_notifications.batches import actions as batches
 from orion_notifications.callbacks import amazon, rules
 from orion_notifications.callbacks.returned import Returned
 from orion_notifications.callbacks.returned import Verdict as ReturnVerdict
@@ -119,8 +120,9 @@ async def take_mail(clerk: Clerk, source: bytes, recipient: str) -> Returned | N
         if (reported := REPORTED.get(verdict)) is not None and carried.provider is not None:
             report = Report(reported, *_why(verdict, returned.status))
             await delivery.report_on(transaction, returned.notification_id, carried.provider, report)
-        if carried.recipient is not None and carried.channel is Channel.EMAIL:
-            await _silence(transaction, clerk, Channel.EMAIL, carried.recipient, verdict)
+        is_mail = carried.recipient is not None and carried.channel is Channel.EMAIL
+        if is_mail and await _silence(transaction, clerk, Channel.EMAIL, carried.recipient or "", verdict):
+            await _count(transaction, verdict, returned.notification_id)
     return returned
 
 
@@ -174,15 +176,16 @@ async def _apply(transaction: Transaction, clerk: Clerk, account: Account, news:
     if news.recipient is not None:
         if news.verdict is Verdict.RESUBSCRIBED:
             await _unsilence(transaction, clerk, account.channel, news.recipient)
-        else:
-            await _silence(transaction, clerk, account.channel, news.recipient, news.verdict)
+        elif await _silence(transaction, clerk, account.channel, news.recipient, news.verdict):
+            await _count(transaction, news.verdict, news.notification_id, (account.provider, news.provider_message_id))
     return is_known
 
 
-async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str, verdict: Verdict) -> None:
+async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str, verdict: Verdict) -> bool:
+    """Have the address get nothing any more, if that is what follows; whether that is news."""
     reason = SILENCING.get(verdict)
     if reason is None:
-        return
+        return False
     is_passing = channel is Channel.SMS and reason is SuppressionReason.BOUNCE
     is_news = await suppressions.suppress(
         transaction.connection,
@@ -195,6 +198,18 @@ async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, rec
     if is_news:
         new = {"channel": channel.name, "category": None, "reason": reason.name}
         await audit_trail.record(transaction, Entry("suppression.create", "suppression", new=new), clerk.now)
+    return is_news
+
+
+async def _count(
+    transaction: Transaction,
+    verdict: Verdict,
+    notification_id: UUID | None,
+    carried: tuple[str, str | None] | None = None,
+) -> None:
+    """Count a complaint that is news against the batch of the message that it is about."""
+    if verdict is Verdict.COMPLAINED:
+        await batches.note_complaint(transaction, notification_id, carried)
 
 
 async def _unsilence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str) -> None:

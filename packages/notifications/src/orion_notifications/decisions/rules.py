@@ -6,7 +6,7 @@ knows, so it says the same to whoever asks the same.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from enum import Enum, auto
 from typing import Any
 
@@ -21,6 +21,8 @@ SILENT = frozenset({Channel.IN_APP, Channel.WEBHOOK})
 """What wakes nobody: an inbox waits to be opened, a webhook is a machine's."""
 NEEDS_ADDRESS = frozenset({Channel.EMAIL, Channel.SMS})
 MONDAY = 1
+HELD_FOR = timedelta(days=30)
+"""How long a message waits for its batch to go on; when that lasts longer it is looked at once more."""
 MOST_ROUNDS = 50
 """Of looking for a moment that is neither quiet nor full."""
 
@@ -31,6 +33,7 @@ class Step(Enum):
     TEMPLATE = "template"
     RECIPIENT = "recipient"
     EXPIRY = "expiry"
+    BATCH = "batch"
     PREFERENCE = "preference"
     SUPPRESSION = "suppression"
     SCHEDULE = "schedule"
@@ -108,6 +111,8 @@ class Facts:
     throttle: Throttle | None = None
     attempts: int = 0
     max_attempts: int = 8
+    is_batch_held: bool = False
+    """Its batch is paused, or is being cancelled."""
     is_accepted: bool = False
     """It was accepted before: it has its room in a throttle, and is no digest's."""
 
@@ -156,6 +161,9 @@ def judge(draft: Draft, facts: Facts, now: datetime) -> Judgement:
     for ends in (_recipient, _expiry, _preference, _suppression):
         if (outcome := ends(path)) is not None:
             return path.end(outcome)
+    if path.facts.is_batch_held:
+        path.add(Step.BATCH, Verdict.DEFER, "held")
+        return Judgement(Outcome.DEFER, tuple(path.decisions), now + HELD_FOR)
     _schedule(path)
     if (digest := _digest(path)) is not None:
         return digest

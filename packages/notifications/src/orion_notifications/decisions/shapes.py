@@ -21,6 +21,7 @@ WORDS = {
     (Step.RECIPIENT, "address_of_user"): "It goes to whatever {channel} knows of the user.",
     (Step.EXPIRY, "expired"): "It expired at {expires_at}.",
     (Step.EXPIRY, "expires_before"): "It expires at {expires_at}, before it may go out.",
+    (Step.BATCH, "held"): "Its batch does not go on for now.",
     (Step.PREFERENCE, "no_user"): "The address is no user's, who could have switched anything off.",
     (Step.PREFERENCE, "wanted"): "{category} by {channel} is on ({by}).",
     (Step.PREFERENCE, "switched_off"): "The user does not want {category} by {channel} ({by}).",

@@ -6,14 +6,15 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from sqlalchemy import RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from orion_core.database import Database, Transaction
 from orion_core.sealing import Keyring, place
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import invariants, metrics, store
-from orion_notifications.delivery.messages import Carried, Report, Told, Waiting
-from orion_notifications.delivery.rules import SECRETS_COLUMN
+from orion_notifications.delivery.messages import Carried, Report, Told
+from orion_notifications.delivery.rules import SECRETS_COLUMN, Waiting
 from orion_notifications.kinds import Channel, Priority
 
 QUEUE_CHANNEL = "queue"
@@ -66,6 +67,24 @@ async def reschedule(transaction: Transaction, notification_id: UUID, due_at: da
     return await store.reschedule(transaction.connection, notification_id, due_at)
 
 
+async def release_batch(
+    transaction: Transaction, queue: Wakeup, batch_id: UUID, priority: Priority, reason: str, limit: int
+) -> int:
+    """Have messages of a batch leave that were held back for this reason, at most `limit`; how many."""
+    transaction.after_commit(queue.ring)
+    return await store.release_batch(transaction.connection, batch_id, priority, reason, limit)
+
+
+async def cancel_batch(transaction: Transaction, batch_id: UUID, priority: Priority, limit: int) -> int:
+    """Take messages of a batch back that no worker has in hand, at most `limit`; how many."""
+    return await store.cancel_batch(transaction.connection, batch_id, priority, limit)
+
+
+async def due_of_lane(transaction: Transaction, channel: Channel, priority: Priority, limit: int) -> int:
+    """How many messages of a channel and priority are due and not in anybody's hands, at most `limit`."""
+    return await store.due_of_lane(transaction.connection, channel, priority, limit)
+
+
 async def report(transaction: Transaction, provider: str, provider_message_id: str, what: Report) -> Told | None:
     """Take down what a provider tells of a message later; None when it is about none that is known to have left.
 
@@ -98,15 +117,23 @@ async def resume(transaction: Transaction, queue: Wakeup, channel: Channel) -> b
     return await store.resume(transaction.connection, channel)
 
 
+async def paused(database: Database) -> Sequence[RowMapping]:
+    """Which channels are paused, why, by whom and since when."""
+    async with database.autocommit() as connection:
+        return await store.paused(connection)
+
+
 async def fault(database: Database) -> str | None:
     """What is wrong with the queue, if anything; for `/readyz`. Metrics tell of broken invariants too."""
     try:
         async with database.autocommit() as connection:
             health = await store.health(connection)
             found = await invariants.broken(connection, SAMPLE, LONGEST_OVERDUE_SECONDS)
+            pauses = await store.paused(connection)
     except (SQLAlchemyError, OSError) as error:
         return f"it cannot be asked ({type(error).__name__})"
     metrics.tell_health(health, found)
+    metrics.tell_paused({Channel[row["channel"]] for row in pauses})
     if health.overdue_seconds > LONGEST_OVERDUE_SECONDS:
         return f"a lease ran out {health.overdue_seconds:.0f} s ago and no worker has taken it back; is one running?"
     if found:

@@ -117,7 +117,7 @@ CLAIMED = """
 SELECT l.channel::text, n.category::text, l.priority::text, n.variables::text, n.id, l.attempt, n.attempts + 1,
   n.user_id, n.type, n.recipient, n.recipient_name, n.template_id, n.template_version, n.locale, n.timezone,
   n.subject, n.content, n.html_content, n.sealed_variables, n.max_attempts, n.expires_at, l.due_at, l.leased_at,
-  l.ordering_key, l.lost_leases
+  l.ordering_key, l.lost_leases, n.batch_id
 FROM leased l JOIN notifications n ON n.id = l.notification_id
 WHERE n.status IN ('QUEUED', 'PROCESSING')
 """

@@ -12,18 +12,6 @@ from orion_notifications.templates.rules import NOT_TRACKED, Content, Tracks
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A notification that is to be sent, as the queue has it."""
-
-    notification_id: UUID
-    channel: Channel
-    priority: Priority
-    due_at: datetime | None = None
-    """Null: at once."""
-    ordering_key: str | None = None
-
-
-@dataclass(frozen=True)
 class Report:
     """What a provider says later of a message that it has taken. `code` is stable, for programs; `words` for people."""
 
@@ -82,6 +70,7 @@ class Claimed(NamedTuple):
     ordering_key: str | None
     lost_leases: int
     """How often a worker did not come back with it."""
+    batch_id: UUID | None = None
 
     def __repr__(self) -> str:
         return f"<notification {self.id}, claim {self.attempt}>"

@@ -1,6 +1,6 @@
 """What `/metrics` of a worker tells of the queue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 
 from orion_core.metrics import (
@@ -8,6 +8,7 @@ from orion_core.metrics import (
     NOTIFICATIONS_CLAIMED,
     NOTIFICATIONS_FINISHED,
     NOTIFICATIONS_OVERDUE,
+    NOTIFICATIONS_PAUSED,
     NOTIFICATIONS_WAITING,
     NOTIFICATIONS_WAITS,
 )
@@ -24,6 +25,12 @@ def tell_health(health: QueueHealth, found: Mapping[str, int]) -> None:
     NOTIFICATIONS_OVERDUE.set(health.overdue_seconds)
     for name in RULES:
         NOTIFICATIONS_BROKEN.labels(name).set(found.get(name, 0))
+
+
+def tell_paused(paused: Collection[Channel]) -> None:
+    """Tell which channels somebody has paused."""
+    for channel in Channel:
+        NOTIFICATIONS_PAUSED.labels(channel.name).set(channel in paused)
 
 
 def tell_claimed(channel: Channel, claimed: Sequence[Claimed]) -> None:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from uuid import UUID
+
+from orion_notifications.kinds import Channel, Priority
 
 FIRST_DELAY = timedelta(seconds=4)
 LONGEST_DELAY = timedelta(hours=1)
@@ -12,6 +15,18 @@ LONGEST_RETRY_AFTER = timedelta(days=1)
 
 SECRETS_COLUMN = ("notifications", "sealed_variables")
 """Table and column that secret variables are sealed for."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A notification that is to be sent, as the queue has it."""
+
+    notification_id: UUID
+    channel: Channel
+    priority: Priority
+    due_at: datetime | None = None
+    """Null: at once."""
+    ordering_key: str | None = None
 
 
 class AttemptStatus(Enum):

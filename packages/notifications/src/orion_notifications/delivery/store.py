@@ -15,8 +15,8 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.statement import fetch
-from orion_notifications.delivery.messages import Carried, Report, Told, Waiting
-from orion_notifications.delivery.rules import Reported
+from orion_notifications.delivery.messages import Carried, Report, Told
+from orion_notifications.delivery.rules import Reported, Waiting
 from orion_notifications.kinds import Channel, Priority
 
 ENQUEUE = text("""
@@ -47,6 +47,34 @@ RESCHEDULE = text("""
 UPDATE notification_queue SET due_at = :due_at WHERE notification_id = :id AND lease_until IS NULL
 RETURNING notification_id
 """)
+
+# Found among what has not left (ix_notifications_status_priority_queued_at).
+WAITING_OF_BATCH = """
+  SELECT id FROM notifications
+  WHERE status = 'QUEUED' AND priority = CAST(:priority AS priority) AND batch_id = :batch_id{more} LIMIT :limit
+"""
+
+RELEASE_BATCH = text(f"""
+WITH waiting AS ({WAITING_OF_BATCH.format(more=" AND deferred_reason = :reason")}), released AS (
+  UPDATE notification_queue q SET due_at = now() FROM waiting
+  WHERE q.notification_id = waiting.id AND q.lease_until IS NULL                  -- pk_notification_queue
+  RETURNING q.notification_id
+)
+UPDATE notifications n SET deferred_reason = NULL, next_attempt_at = NULL
+FROM released WHERE n.id = released.notification_id
+""")  # noqa: S608
+
+CANCEL_BATCH = text(f"""
+WITH waiting AS ({WAITING_OF_BATCH.format(more="")}), taken AS (
+  DELETE FROM notification_queue q USING waiting
+  WHERE q.notification_id = waiting.id AND q.lease_until IS NULL                  -- pk_notification_queue
+  RETURNING q.notification_id
+)
+UPDATE notifications n
+SET status = 'CANCELLED', cancelled_at = now(), next_attempt_at = NULL, sealed_variables = NULL,
+  error_code = 'batch_cancelled', error_message = 'its batch was cancelled'
+FROM taken WHERE n.id = taken.notification_id
+""")  # noqa: S608
 
 # SENT alone has something that may follow by a report. The row is found by ix_notifications_provider_message_id, and
 # once more after an UPDATE that had to wait for another report of the same message.
@@ -85,6 +113,15 @@ SELECT
   (SELECT extract(epoch FROM now() - min(lease_until)) FROM notification_queue WHERE lease_until < now())
     AS overdue_seconds,
   (SELECT extract(epoch FROM now() - completed_at) FROM delivery_attempts ORDER BY id DESC LIMIT 1) AS idle_seconds
+""")
+
+DUE_OF_LANE = text("""
+SELECT count(*) FROM (
+  SELECT FROM notification_queue
+  WHERE channel = CAST(:channel AS channel) AND priority = CAST(:priority AS priority) AND due_at <= now()
+    AND lease_until IS NULL AND lost_leases = 0
+  LIMIT :limit
+) AS due
 """)
 
 PAUSE = text("""
@@ -136,6 +173,26 @@ async def reschedule(connection: AsyncConnection, notification_id: UUID, due_at:
     """Have it due at another time, unless it is leased (pk_notification_queue)."""
     values = {"id": notification_id, "due_at": due_at}
     return (await connection.execute(RESCHEDULE, values)).scalar_one_or_none() is not None
+
+
+async def release_batch(
+    connection: AsyncConnection, batch_id: UUID, priority: Priority, reason: str, limit: int
+) -> int:
+    """Have messages of a batch leave that wait for this reason; how many."""
+    values = {"batch_id": batch_id, "priority": priority.name, "reason": reason, "limit": limit}
+    return (await connection.execute(RELEASE_BATCH, values)).rowcount
+
+
+async def cancel_batch(connection: AsyncConnection, batch_id: UUID, priority: Priority, limit: int) -> int:
+    """Take messages of a batch back that no worker has; how many."""
+    values = {"batch_id": batch_id, "priority": priority.name, "limit": limit}
+    return (await connection.execute(CANCEL_BATCH, values)).rowcount
+
+
+async def due_of_lane(connection: AsyncConnection, channel: Channel, priority: Priority, limit: int) -> int:
+    """How many messages of a channel and priority are due, at most `limit` (ix_notification_queue_lane)."""
+    values = {"channel": channel.name, "priority": priority.name, "limit": limit}
+    return (await connection.execute(DUE_OF_LANE, values)).scalar_one()
 
 
 async def report(connection: AsyncConnection, provider: str, message_id: str, what: Report) -> Told | None:

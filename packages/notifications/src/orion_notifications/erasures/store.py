@@ -20,6 +20,7 @@ the record and its place in the queue are there for all of the statements that f
 
 AWAIT_ESCALATIONS = text("SELECT FROM escalations WHERE user_id = :user_id FOR KEY SHARE")  # ix_escalations_user_id
 AWAIT_DIGESTS = text("SELECT FROM digests WHERE user_id = :user_id FOR KEY SHARE")  # uq_digests_user_id_until
+AWAIT_BATCHES = text("SELECT FROM batch_recipients WHERE user_id = :user_id FOR KEY SHARE")
 """Whoever goes on with one holds it FOR UPDATE, and then keeps the person: he is waited for before `HOLD`, else the two
 wait for each other. Nobody begins to go on with it after this, and what is put into a digest is not kept waiting.
 """
@@ -126,6 +127,17 @@ KEEP_CONSENTS_ALONE = text("""
 Also what was said by a link before the account was known: it has the message, which has become the person's.
 """
 
+FORGET_TO_BE_REACHED = text("""
+    DELETE FROM batch_recipients
+    WHERE user_id = :user_id                                 -- uq_batch_recipients_user_id_batch_id
+      OR recipient = (                                       -- uq_batch_recipients_recipient_batch_id
+        SELECT email FROM user_preferences WHERE user_id = :user_id AND email_verified_at IS NOT NULL
+      )
+""")
+"""Whom a batch has not reached yet. Before all else: what it is making a message of just now is waited for, and then is
+a message, which is taken over and emptied with the others.
+"""
+
 STEPS = {
     "escalations": FORGET_ESCALATIONS,
     "digests": FORGET_DIGESTS,
@@ -151,6 +163,9 @@ async def erase(connection: AsyncConnection, user_id: UUID, now: datetime) -> di
     """Empty or delete all that tells of a person; how many rows of each table that were."""
     counts: dict[str, int] = {}
     await _hold(connection, user_id)
+    forgotten = (await connection.execute(FORGET_TO_BE_REACHED, {"user_id": user_id})).rowcount
+    if forgotten:
+        counts["batch_recipients"] = forgotten
     await connection.execute(TAKE_OVER, {"user_id": user_id})
     for table, statement in STEPS.items():
         values = {"user_id": user_id, "now": now}
@@ -169,6 +184,6 @@ async def erase_messages(connection: AsyncConnection, user_id: UUID, keys: Seque
 
 async def _hold(connection: AsyncConnection, user_id: UUID) -> str | None:
     """The address of a person of whom nothing is written from now on until the end."""
-    for statement in (AWAIT_ESCALATIONS, AWAIT_DIGESTS):
+    for statement in (AWAIT_ESCALATIONS, AWAIT_DIGESTS, AWAIT_BATCHES):
         await connection.execute(statement, {"user_id": user_id})
     return (await connection.execute(HOLD, {"user_id": user_id})).scalar_one_or_none()

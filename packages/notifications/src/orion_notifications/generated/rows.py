@@ -62,6 +62,28 @@ SuppressionReason = Literal["BOUNCE", "COMPLAINT", "UNSUBSCRIBE", "MANUAL"]
 TemplateKind = Literal["MESSAGE", "LAYOUT", "PARTIAL"]
 
 
+class BatchRecipient(TypedDict):
+    """Somebody whom a batch has still to reach: the row goes in the transaction that makes the message."""
+
+    batch_id: UUID
+    """uuid NOT NULL."""
+
+    position: int
+    """integer NOT NULL."""
+
+    user_id: UUID | None
+    """uuid."""
+
+    recipient: str | None
+    """varchar(2048)."""
+
+    locale: str | None
+    """varchar(35)."""
+
+    variables: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
+
+
 class ChannelPause(TypedDict):
     """A channel that sends nothing for now. Messages of it wait, and leave once the row is gone."""
 
@@ -351,11 +373,17 @@ class NotificationBatch(TypedDict):
     name: str
     """varchar(200) NOT NULL."""
 
+    type: str
+    """varchar(100) NOT NULL DEFAULT 'announcement'."""
+
     template_id: UUID | None
     """uuid."""
 
     template_version: int | None
     """integer."""
+
+    variables: dict[str, Any]
+    """jsonb NOT NULL DEFAULT '{}'::jsonb."""
 
     channel: Channel
     """channel NOT NULL."""
@@ -386,6 +414,45 @@ class NotificationBatch(TypedDict):
 
     total_skipped: int
     """integer NOT NULL DEFAULT 0."""
+
+    total_bounced: int
+    """integer NOT NULL DEFAULT 0."""
+
+    total_complained: int
+    """integer NOT NULL DEFAULT 0."""
+
+    fed_count: int
+    """integer NOT NULL DEFAULT 0."""
+
+    rate_per_second: int | None
+    """integer."""
+
+    canary_recipients: int | None
+    """integer."""
+
+    canary_seconds: int | None
+    """integer."""
+
+    canary_until: datetime | None
+    """timestamptz."""
+
+    bounced_permille: int | None
+    """integer."""
+
+    complained_permille: int | None
+    """integer."""
+
+    reason: str | None
+    """varchar(300)."""
+
+    is_releasing: bool
+    """boolean NOT NULL DEFAULT false."""
+
+    next_look_at: datetime | None
+    """timestamptz."""
+
+    counted_at: datetime | None
+    """timestamptz."""
 
     scheduled_at: datetime | None
     """timestamptz."""

@@ -1,8 +1,9 @@
 """Having messages sent: considered, decided, recorded and queued in one transaction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -14,19 +15,21 @@ from orion_core.errors import FieldError
 from orion_core.ids import uuid7
 from orion_notifications.decisions.rules import Draft, Facts, Outcome, judge
 from orion_notifications.decisions.shapes import kept, with_one_more
-from orion_notifications.delivery.actions import enqueue, reschedule, seal_secrets, withdraw
+from orion_notifications.delivery.actions import enqueue, enqueue_many, reschedule, seal_secrets, withdraw
+from orion_notifications.delivery.rules import Waiting
 from orion_notifications.desk import Desk
 from orion_notifications.digests.actions import GOES_ALONE_AFTER, put_into_digest
 from orion_notifications.notifications import store
 from orion_notifications.notifications.orders import Considered, draft_of, standing, value_faults, without_secrets
 from orion_notifications.notifications.rules import Order
 from orion_notifications.preferences.actions import contact as contact_of
+from orion_notifications.preferences.actions import contacts
 from orion_notifications.preferences.rules import Contact
-from orion_notifications.suppressions.actions import hasher_of, suppressions_of
+from orion_notifications.suppressions.actions import hasher_of, suppressions_of, suppressions_of_all
 from orion_notifications.suppressions.rules import Suppression
-from orion_notifications.templates.actions import UnknownTemplateError, published
+from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, published
 from orion_notifications.templates.rules import misfits, secret_names
-from orion_notifications.throttles.actions import take_room, throttle_of
+from orion_notifications.throttles.actions import is_throttled, take_room, throttle_of
 
 LONGEST_AHEAD = timedelta(days=366)
 """A month of messages is dropped when none of them waits: one for the year 9999 would keep its own for ever."""
@@ -121,8 +124,8 @@ async def accept(transaction: Transaction, desk: Desk, order: Order, now: dateti
     notification_id = uuid7()
     if order.key is not None and not await store.take_key(connection, order.key, notification_id):
         return Accepted(await store.key_holder(connection, order.key), is_new=False)
-    considered = await _with_room(connection, desk, considered, now)
-    due_at = await _due_at(connection, considered, notification_id)
+    considered = await _with_room(connection, considered, now)
+    when = await _due_at(connection, considered, notification_id)
     await store.add(connection, _record(notification_id, considered, desk, now))
     if considered.judgement.outcome in (Outcome.SEND, Outcome.DEFER, Outcome.DIGEST):
         await enqueue(
@@ -130,7 +133,7 @@ async def accept(transaction: Transaction, desk: Desk, order: Order, now: dateti
             desk.queue,
             notification_id=notification_id,
             priority=considered.draft.priority,
-            due_at=due_at,
+            due_at=when,
             ordering_key=order.ordering_key,
         )
     return Accepted(notification_id, is_new=True, considered=considered)
@@ -151,6 +154,56 @@ def check_values(considered: Considered) -> None:
         raise UnfitValuesError(faults)
 
 
+async def accept_many(
+    transaction: Transaction, desk: Desk, template: PublishedTemplate, orders: Sequence[Order], now: datetime
+) -> None:
+    """Record and queue messages of one template, type and channel; whoever calls knows that their variables fit it.
+
+    Orders have no key: that each is taken once is for the caller to see to, in this transaction.
+    """
+    considered = await _consider_all(transaction, desk, template, orders, now)
+    rows: list[dict[str, Any]] = []
+    waiting: list[Waiting] = []
+    for seen in considered:
+        notification_id = uuid7()
+        each = await _with_room(transaction.connection, seen, now)
+        when = await _due_at(transaction.connection, each, notification_id)
+        rows.append(_record(notification_id, each, desk, now))
+        if each.judgement.outcome in (Outcome.SEND, Outcome.DEFER, Outcome.DIGEST):
+            waiting.append(Waiting(notification_id, each.draft.channel, each.draft.priority, when))
+    for _, alike in groupby(sorted(rows, key=_columns), key=_columns):
+        await store.add_many(transaction.connection, list(alike))
+    await enqueue_many(transaction, desk.queue, waiting)
+
+
+async def _consider_all(
+    transaction: Transaction, desk: Desk, template: PublishedTemplate, orders: Sequence[Order], now: datetime
+) -> list[Considered]:
+    connection, first = transaction.connection, orders[0]
+    known = await contacts(connection, [order.user_id for order in orders if order.user_id is not None])
+    drafts = [draft_of(order, template, _contact(known, order)) for order in orders]
+    recipients = {draft.recipient for draft in drafts if draft.recipient is not None}
+    suppressions = await suppressions_of_all(connection, hasher_of(desk.keyring), first.channel, recipients)
+    throttled = await is_throttled(connection, first.type, first.channel)
+    found: list[Considered] = []
+    for order, draft in zip(orders, drafts, strict=True):
+        throttle = None
+        if throttled and order.user_id is not None:
+            throttle = await throttle_of(connection, order.user_id, order.type, order.channel, now)
+        facts = Facts(_contact(known, order), suppressions.get(draft.recipient or "", ()), throttle)
+        found.append(Considered(order, template, facts.contact, draft, facts, judge(draft, facts, now)))
+    return found
+
+
+def _contact(known: Mapping[UUID, Contact], order: Order) -> Contact:
+    found = None if order.user_id is None else known.get(order.user_id)
+    return found or Contact()
+
+
+def _columns(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(row))
+
+
 async def _due_at(connection: AsyncConnection, considered: Considered, notification_id: UUID) -> datetime | None:
     """When a worker is to see to it. One that is a digest's is not to be seen by any, unless no digest takes it."""
     judgement, user_id = considered.judgement, considered.order.user_id
@@ -160,16 +213,18 @@ async def _due_at(connection: AsyncConnection, considered: Considered, notificat
     return judgement.until + GOES_ALONE_AFTER if is_in else judgement.until
 
 
-async def _with_room(connection: AsyncConnection, desk: Desk, considered: Considered, now: datetime) -> Considered:
+async def _with_room(connection: AsyncConnection, considered: Considered, now: datetime) -> Considered:
     """The same, with its room taken in a window of the throttle, if there is one."""
+    order = considered.order
     for _ in range(MOST_RACES):
         begins_at, throttle = considered.judgement.throttled_in, considered.facts.throttle
-        user_id = considered.order.user_id
-        if begins_at is None or throttle is None or user_id is None:
+        if begins_at is None or throttle is None or order.user_id is None:
             break
-        if await take_room(connection, throttle, user_id, begins_at):
+        if await take_room(connection, throttle, order.user_id, begins_at):
             break
-        considered = await consider(connection, desk, considered.order, now)
+        seen = await throttle_of(connection, order.user_id, order.type, order.channel, now)
+        facts = replace(considered.facts, throttle=seen)
+        considered = replace(considered, facts=facts, judgement=judge(considered.draft, facts, now))
     return considered
 
 
@@ -214,6 +269,7 @@ def _record(notification_id: UUID, considered: Considered, desk: Desk, now: date
         "local_time": order.local_time,
         "expires_at": order.expires_at,
         "tags": list(order.tags),
+        "batch_id": order.batch_id,
         "metadata": dict(order.metadata),
         "queued_at": now,
         "decisions": [kept(considered.judgement, now, "acceptance")],

@@ -41,6 +41,8 @@ class Order:
     tags: Sequence[str] = ()
     secrets: frozenset[str] = frozenset()
     """Variables that go into no template but one that has them sealed."""
+    batch_id: UUID | None = None
+    """The batch that it is a message of."""
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 

@@ -57,6 +57,11 @@ async def add(connection: AsyncConnection, values: dict[str, Any]) -> None:
     await connection.execute(insert(NOTIFICATIONS).values(values))
 
 
+async def add_many(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert several that have the same columns."""
+    await connection.execute(insert(NOTIFICATIONS), rows)
+
+
 async def find(connection: AsyncConnection, notification_id: UUID) -> RowMapping | None:
     """One notification (pk_notifications), and whether its template knows variables that are secret."""
     secret = text("""EXISTS (

@@ -114,6 +114,11 @@ async def contact(connection: AsyncConnection, user_id: UUID, *, keep: bool = Fa
     return Contact() if row is None else contact_in(row)
 
 
+async def contacts(connection: AsyncConnection, user_ids: Sequence[UUID]) -> dict[UUID, Contact]:
+    """What is known of several users, none of whom is erased until the transaction ends; the unknown are left out."""
+    return {row["user_id"]: contact_in(row) for row in await store.keep_many(connection, user_ids)}
+
+
 def contact_in(row: Mapping[Any, Any]) -> Contact:
     """What a row of preferences says; its times may be texts, as in JSON.
 

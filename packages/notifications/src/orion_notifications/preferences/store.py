@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import RowMapping, Uuid, any_, bindparam, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.ids import uuid7
@@ -80,3 +80,14 @@ async def keep(connection: AsyncConnection, user_id: UUID) -> RowMapping | None:
     """The row of a user, who is not erased until the end: erasures hold it FOR UPDATE, which this waits for."""
     statement = select(PREFERENCES).where(PREFERENCES.c.user_id == user_id).with_for_update(read=True, key_share=True)
     return (await connection.execute(statement)).mappings().one_or_none()
+
+
+async def keep_many(connection: AsyncConnection, user_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """The rows of several users, none of whom is erased until the end. Locked in one order, as all do."""
+    statement = (
+        select(PREFERENCES)
+        .where(PREFERENCES.c.user_id == any_(bindparam("user_ids", list(user_ids), type_=ARRAY(Uuid))))
+        .order_by(PREFERENCES.c.user_id)
+        .with_for_update(read=True, key_share=True)
+    )
+    return (await connection.execute(statement)).mappings().all()

@@ -1,7 +1,7 @@
 """What can be done with suppressions."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -69,6 +69,18 @@ async def suppressions_of(
     """What stops an address from being written to."""
     rows = await store.find(connection, channel, hasher.hashes(recipient))
     return [Suppression(row["category"], row["reason"], row["expires_at"]) for row in rows]
+
+
+async def suppressions_of_all(
+    connection: AsyncConnection, hasher: Hasher, channel: Channel, recipients: Iterable[str]
+) -> dict[str, list[Suppression]]:
+    """The same of several addresses; those that nothing stops are left out."""
+    whose = {one: recipient for recipient in recipients for one in hasher.hashes(recipient)}
+    found: dict[str, list[Suppression]] = {}
+    for row in await store.find_many(connection, channel, list(whose)) if whose else ():
+        suppression = Suppression(row["category"], row["reason"], row["expires_at"])
+        found.setdefault(whose[row["recipient_hash"]], []).append(suppression)
+    return found
 
 
 async def release(

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, delete, select, text
+from sqlalchemy import LargeBinary, RowMapping, any_, bindparam, delete, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
@@ -39,6 +40,19 @@ async def find(connection: AsyncConnection, channel: Channel, hashes: Sequence[b
     """What is known of an address, which has one hash under each key."""
     statement = select(SUPPRESSIONS).where(SUPPRESSIONS.c.channel == channel, SUPPRESSIONS.c.recipient_hash.in_(hashes))
     return (await connection.execute(statement.order_by(SUPPRESSIONS.c.id))).mappings().all()
+
+
+async def find_many(connection: AsyncConnection, channel: Channel, hashes: Sequence[bytes]) -> Sequence[RowMapping]:
+    """Those of several recipients, each under any of its hashes."""
+    statement = (
+        select(SUPPRESSIONS)
+        .where(
+            SUPPRESSIONS.c.channel == channel,
+            SUPPRESSIONS.c.recipient_hash == any_(bindparam("hashes", list(hashes), type_=ARRAY(LargeBinary))),
+        )
+        .order_by(SUPPRESSIONS.c.id)
+    )
+    return (await connection.execute(statement)).mappings().all()
 
 
 async def release(

@@ -25,7 +25,7 @@ KEPT_TEMPLATES = 1_000
 
 @dataclass(frozen=True)
 class PublishedTemplate:
-    """The version of a template that is in force."""
+    """A published version of a template."""
 
     id: UUID
     name: str
@@ -46,6 +46,18 @@ async def published(connection: AsyncConnection, name: str, channel: Channel) ->
     row = await store.find_published(connection, name, channel)
     if row is None:
         raise UnknownTemplateError(f"no active template {name!r} with a published version for {channel.name}")
+    return _published(row)
+
+
+async def pinned(connection: AsyncConnection, template_id: UUID, version: int) -> PublishedTemplate:
+    """One version that was published, whichever is in force; raises UnknownTemplateError."""
+    row = await store.find_pinned(connection, template_id, version)
+    if row is None:
+        raise UnknownTemplateError("the template was put away or switched off")
+    return _published(row)
+
+
+def _published(row: RowMapping) -> PublishedTemplate:
     return PublishedTemplate(
         id=row["id"],
         name=row["name"],

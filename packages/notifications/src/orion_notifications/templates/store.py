@@ -24,6 +24,14 @@ WHERE t.name = :name AND t.channel = CAST(:channel AS channel) AND t.kind = 'MES
   AND t.deleted_at IS NULL AND t.is_active
 """)
 
+PINNED = text("""
+SELECT t.id, t.name, t.category::text AS category, t.priority::text AS priority, t.default_locale, t.variables,
+  v.version, ARRAY(SELECT jsonb_object_keys(v.locales)) AS locales
+FROM templates t JOIN template_versions v ON v.template_id = t.id
+WHERE t.id = :template_id AND v.version = :version AND v.published_at IS NOT NULL
+  AND t.deleted_at IS NULL AND t.is_active
+""")
+
 PARTS = text("""
 SELECT t.name, t.kind::text AS kind, t.default_locale, v.version, v.locales
 FROM templates t JOIN template_versions v ON v.template_id = t.id AND v.version = t.published_version
@@ -35,6 +43,12 @@ async def find_published(connection: AsyncConnection, name: str, channel: Channe
     """The version in force, without its sources (uq_templates_name_channel)."""
     parameters = {"name": name, "channel": channel.name}
     return (await connection.execute(PUBLISHED, parameters)).mappings().one_or_none()
+
+
+async def find_pinned(connection: AsyncConnection, template_id: UUID, version: int) -> RowMapping | None:
+    """A version that was published, in force or not (pk_templates, uq_template_versions_template_id_version)."""
+    parameters = {"template_id": template_id, "version": version}
+    return (await connection.execute(PINNED, parameters)).mappings().one_or_none()
 
 
 async def find_source(connection: AsyncConnection, template_id: UUID, version: int, locale: str) -> RowMapping | None:

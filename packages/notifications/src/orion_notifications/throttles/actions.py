@@ -16,6 +16,11 @@ from orion_notifications.throttles.rules import Excess, Throttle
 from orion_notifications.throttles.shapes import ThrottleChange
 
 
+async def is_throttled(connection: AsyncConnection, kind: str, channel: Channel) -> bool:
+    """Whether anything limits messages of this type by this channel, whosever they are."""
+    return await store.has(connection, kind, channel)
+
+
 async def throttle_of(
     connection: AsyncConnection, user_id: UUID, kind: str, channel: Channel, now: datetime
 ) -> Throttle | None:

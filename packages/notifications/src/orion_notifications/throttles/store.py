@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, select, text
+from sqlalchemy import RowMapping, delete, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,6 +36,14 @@ ON CONFLICT (user_id, throttle_id, begins_at) DO UPDATE SET used = throttle_uses
 WHERE throttle_uses.used < :most
 RETURNING used
 """)
+
+
+async def has(connection: AsyncConnection, kind: str, channel: Channel) -> bool:
+    """Whether anything limits messages of this type by this channel (uq_throttles_type_channel)."""
+    statement = select(THROTTLES.c.id).where(
+        THROTTLES.c.type == kind, or_(THROTTLES.c.channel == channel, THROTTLES.c.channel.is_(None))
+    )
+    return (await connection.execute(statement.limit(1))).one_or_none() is not None
 
 
 async def find(

@@ -84,7 +84,10 @@ class UserRole(Grant, Table):
 
     role_id: Mapped[UUID] = mapped_column(ForeignKey("roles.id", ondelete="RESTRICT"), sort_order=-9)
 
-    __table_args__ = _constraints("user_roles", "role_id")
+    __table_args__ = (
+        Index(None, "role_id", "user_id"),  # whoever has a role, wherever, in the order of users (audiences)
+        *_constraints("user_roles", "role_id"),
+    )
 
 
 class UserPermission(Grant, Table):

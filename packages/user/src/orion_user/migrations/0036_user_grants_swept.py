@@ -5,8 +5,8 @@ And say once how a grant comes into it, and who may come in.
 
 from alembic import op
 
-revision = "0035_user_grants_swept"
-down_revision = "0034_user_grants_readable"
+revision = "0036_user_grants_swept"
+down_revision = "0035_audience_index"
 phase = "pre"
 
 MAY_COME_IN = """

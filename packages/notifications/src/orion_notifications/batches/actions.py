@@ -1,0 +1,313 @@
+"""What administrators and programs do with batches."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orion_core.database import Database, Transaction
+from orion_core.errors import FieldError, Problem, invalid_field, not_found
+from orion_core.http.idempotency import Claim
+from orion_core.ids import uuid7
+from orion_notifications import audit_trail
+from orion_notifications.audit_trail import Entry
+from orion_notifications.batches import store
+from orion_notifications.batches.reading import (
+    Demands,
+    Faults,
+    UnreadableError,
+    note_faults,
+    read_chunk,
+    read_file,
+    slices,
+    unfit,
+)
+from orion_notifications.batches.rules import (
+    ASKED_FOR,
+    MOST_OUTCOMES_TOLD,
+    MOST_RECIPIENTS,
+    UPLOAD,
+    BatchStatus,
+    asked_for,
+    is_upload,
+)
+from orion_notifications.batches.shapes import (
+    BatchChange,
+    BatchShape,
+    ChunkShape,
+    NewBatch,
+    OutcomeShape,
+    ReportShape,
+)
+from orion_notifications.kinds import Channel, Priority
+from orion_notifications.notifications.actions import LONGEST_AHEAD, TOO_FAR_AHEAD
+from orion_notifications.notifications.shapes import Recipient
+from orion_notifications.rendering.schemas import value_errors
+from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, pinned, published
+from orion_notifications.templates.rules import secret_names
+
+SPOOLED_AT_ONCE = 1024 * 1024
+
+
+async def create(
+    database: Database, wanted: NewBatch, by: UUID | None, now: datetime, claim: Claim[BatchShape]
+) -> BatchShape:
+    """Begin a batch, as a draft; a 422 Problem when its template cannot say it."""
+    async with database.transaction() as transaction:
+        connection, channel = transaction.connection, Channel[wanted.channel]
+        try:
+            template = await published(connection, wanted.template, channel)
+        except UnknownTemplateError as error:
+            raise invalid_field("/template", "unknown_template", str(error)) from None
+        _refuse_misfits(template, wanted.variables)
+        canary = wanted.canary
+        audience = wanted.audience and wanted.audience.model_dump(mode="json", exclude_none=True)
+        if audience is not None:
+            _refuse_unreachable(template, channel, wanted.variables)
+        row = await store.add(
+            connection,
+            {
+                "id": uuid7(),
+                "name": wanted.name,
+                "type": wanted.type,
+                "template_id": template.id,
+                "template_version": template.version,
+                "variables": wanted.variables,
+                "channel": channel,
+                "priority": Priority[wanted.priority],
+                "audience": UPLOAD if audience is None else asked_for(audience),
+                "rate_per_second": wanted.rate_per_second,
+                "canary_recipients": canary and canary.recipients,
+                "canary_seconds": canary and canary.seconds,
+                "bounced_permille": wanted.bounced_permille,
+                "complained_permille": wanted.complained_permille,
+                "created_by": by,
+            },
+        )
+        await _audit(transaction, "batch.create", row, {"name": wanted.name, "template": wanted.template}, now)
+        made = BatchShape.model_validate(dict(row))
+        await claim.settle(transaction, made)
+        return made
+
+
+def _refuse_misfits(template: PublishedTemplate, variables: Mapping[str, Any]) -> None:
+    if secrets := secret_names(template.variables):
+        detail = f"It has secrets ({', '.join(sorted(secrets))}), which are for one recipient each: send it by itself."
+        raise invalid_field("/template", "has_secrets", detail)
+    properties: Mapping[str, Any] = template.variables.get("properties", {})
+    if unknown := variables.keys() - properties.keys():
+        raise invalid_field("/variables", "misfit_variables", f"unknown: {', '.join(sorted(unknown))}")
+    if faults := value_errors({}, variables):
+        raise invalid_field(f"/variables{faults[0].field}", faults[0].code, faults[0].detail)
+
+
+def _refuse_unreachable(template: PublishedTemplate, channel: Channel, variables: Mapping[str, Any]) -> None:
+    """Whoever user names has nothing but his id: the channel reaches users, and the batch has all variables."""
+    if not Recipient(user_id=UUID(int=0)).reaches(channel):
+        raise invalid_field("/channel", "unreachable", f"{channel.name} reaches addresses that are sent in, not users.")
+    if (fault := unfit({}, Demands(channel, template.variables, variables))) is not None:
+        raise invalid_field("/variables", "misfit_variables", fault)
+
+
+async def page(database: Database, status: BatchStatus | None, before: UUID | None, limit: int) -> Sequence[RowMapping]:
+    """Batches, newest first."""
+    async with database.autocommit() as connection:
+        return await store.page(connection, status, before, limit)
+
+
+async def read(database: Database, batch_id: UUID) -> RowMapping:
+    """One batch; 404 for none."""
+    async with database.autocommit() as connection:
+        return await _found(connection, batch_id)
+
+
+async def recipients(database: Database, batch_id: UUID, after: int, limit: int) -> Sequence[RowMapping]:
+    """Whom a batch has still to reach, by their lines; 404 for no batch."""
+    async with database.autocommit() as connection:
+        await _found(connection, batch_id)
+        return await store.recipients(connection, batch_id, after, limit)
+
+
+async def report(database: Database, batch_id: UUID) -> ReportShape:
+    """What has become of a batch's recipients, and why; 404 for no batch."""
+    async with database.autocommit() as connection:
+        batch = await _found(connection, batch_id)
+        outcomes = await store.outcomes(connection, batch_id, MOST_OUTCOMES_TOLD)
+    return ReportShape(
+        batch_id=batch_id,
+        recipient_count=batch["recipient_count"],
+        not_reached=batch["recipient_count"] - batch["fed_count"],
+        total_complained=batch["total_complained"],
+        outcomes=[OutcomeShape.model_validate(dict(row)) for row in outcomes],
+    )
+
+
+async def add_lines(database: Database, batch_id: UUID, kind: str, first_line: int, body: bytes) -> ChunkShape:
+    """Take lines of an upload into a draft, all or, with a 422 Problem that names the faulty ones, none of them."""
+    demands = await _demands(database, batch_id)
+    try:
+        lines = read_chunk(kind, first_line, body, demands)
+    except UnreadableError as error:
+        raise _unreadable(error) from None
+    faults = Faults(len(lines))
+    note_faults(faults, lines)
+    _refuse_faults(faults)
+    async with database.transaction() as transaction:
+        batch = await _draft(transaction.connection, batch_id, lock=True)
+        taken = [line.values for line in lines if line.values is not None]
+        added = await store.add_recipients(transaction.connection, batch_id, taken)
+        count = batch["recipient_count"] + added
+        if count > MOST_RECIPIENTS:
+            detail = f"A batch has at most {MOST_RECIPIENTS} recipients; make another one. Nothing was taken in."
+            raise Problem(422, "too_many_recipients", "Too many recipients", detail)
+        await store.change(transaction.connection, batch_id, {"recipient_count": count})
+        return ChunkShape(recipient_count=count, added=added, repeated=len(taken) - added)
+
+
+async def replace_lines(
+    database: Database, batch_id: UUID, kind: str, body: AsyncIterable[bytes], now: datetime
+) -> ChunkShape:
+    """Have the lines of a file be all the recipients of a draft; with a 422 Problem, whoever was there stays."""
+    demands = await _demands(database, batch_id)
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as good:
+        await _spool(body, file)
+        try:
+            faults = await asyncio.to_thread(read_file, kind, file, demands, good)
+        except UnreadableError as error:
+            raise _unreadable(error) from None
+        _refuse_faults(faults)
+        good.seek(0)
+        async with database.transaction() as transaction:
+            batch = await _draft(transaction.connection, batch_id, lock=True)
+            await store.forget_recipients(transaction.connection, batch_id)
+            added = await store.add_slices(transaction.connection, batch_id, slices(good))
+            row = await store.change(transaction.connection, batch_id, {"recipient_count": added})
+            await _audit(transaction, "batch.update", row, {"recipient_count": added}, now, batch)
+    return ChunkShape(recipient_count=added, added=added, repeated=faults.lines - added)
+
+
+async def _spool(body: AsyncIterable[bytes], file: BinaryIO) -> None:
+    """Write a body away as it comes, and go to its beginning: it may be larger than the memory for it."""
+    held = bytearray()
+    async for part in body:
+        held += part
+        if len(held) >= SPOOLED_AT_ONCE:
+            await asyncio.to_thread(file.write, bytes(held))
+            held.clear()
+    file.write(held)
+    file.seek(0)
+
+
+async def _draft(connection: AsyncConnection, batch_id: UUID, *, lock: bool = False) -> RowMapping:
+    """A batch that takes recipients in; a 409 Problem when it does not."""
+    batch = await _found(connection, batch_id, lock=lock)
+    if batch["status"] is not BatchStatus.DRAFT:
+        raise _not_now(batch, "take recipients in")
+    if not is_upload(batch["audience"]):
+        detail = "Its recipients are those whom `audience` names; make a batch without one to send them in."
+        raise Problem(409, "has_audience", "Not sent in", detail)
+    return batch
+
+
+async def _demands(database: Database, batch_id: UUID) -> Demands:
+    """What lines have to fit, of a batch that takes them in: known before any is read."""
+    try:
+        async with database.autocommit() as connection:
+            batch = await _draft(connection, batch_id)
+            template = await pinned(connection, batch["template_id"], batch["template_version"])
+    except UnknownTemplateError as error:
+        raise Problem(409, "template_gone", "Template gone", f"No message can be made: {error}.") from None
+    return Demands(batch["channel"], template.variables, batch["variables"])
+
+
+def _unreadable(error: UnreadableError) -> Problem:
+    return Problem(422, "invalid_lines", "Invalid lines", f"{error} Nothing was taken in.")
+
+
+def _refuse_faults(faults: Faults) -> None:
+    if faults.faulty:
+        detail = f"{faults.faulty} of {faults.lines} lines cannot be taken; nothing was taken in. See errors."
+        errors = [
+            FieldError(field=f"/{line.number}", code="faulty_line", detail=line.fault or "") for line in faults.first
+        ]
+        raise Problem(422, "invalid_lines", "Invalid lines", detail, errors=errors)
+
+
+async def change(database: Database, batch_id: UUID, wanted: BatchChange, now: datetime) -> RowMapping:
+    """Have a batch go on, wait, or end; a 409 Problem where that cannot follow."""
+    status = BatchStatus[wanted.status]
+    if wanted.scheduled_at is not None and wanted.scheduled_at > now + LONGEST_AHEAD:
+        raise invalid_field("/scheduled_at", "too_far_ahead", TOO_FAR_AHEAD)
+    async with database.transaction() as transaction:
+        batch = await _found(transaction.connection, batch_id, lock=True)
+        if batch["status"] is status and status is not BatchStatus.SCHEDULED:
+            return batch
+        if batch["status"] not in ASKED_FOR[status]:
+            raise _not_now(batch, f"become {status.name}")
+        is_empty = batch["recipient_count"] == 0 and is_upload(batch["audience"])
+        if is_empty and status is not BatchStatus.CANCELLED:
+            detail = "It has no recipients: PUT …/recipients/1 takes in the first ones."
+            raise Problem(409, "no_recipients", "No recipients", detail)
+        row = await store.change(transaction.connection, batch_id, _values(batch, status, wanted.scheduled_at, now))
+        await _audit(transaction, "batch.update", row, wanted.model_dump(mode="json", exclude_none=True), now, batch)
+        return row
+
+
+def _values(batch: RowMapping, status: BatchStatus, scheduled_at: datetime | None, now: datetime) -> dict[str, Any]:
+    """What changes of a batch that is to become `status`; workers do the rest at their next look."""
+    values: dict[str, Any] = {"status": status, "next_look_at": now, "reason": None}
+    match status:
+        case BatchStatus.SCHEDULED:
+            return values | {"scheduled_at": scheduled_at, "next_look_at": scheduled_at}
+        case BatchStatus.RUNNING:
+            return values | {"started_at": batch["started_at"] or now, "is_releasing": batch["started_at"] is not None}
+        case BatchStatus.CANCELLED:
+            return values | {"completed_at": now}
+        case _:
+            return values
+
+
+async def remove(database: Database, batch_id: UUID, now: datetime) -> None:
+    """Put a draft away, with its recipients; a 409 Problem for one that has begun."""
+    async with database.transaction() as transaction:
+        batch = await _found(transaction.connection, batch_id, lock=True)
+        if batch["status"] is not BatchStatus.DRAFT:
+            raise _not_now(batch, "be deleted: cancel it")
+        await store.remove(transaction.connection, batch_id)
+        await _audit(transaction, "batch.delete", batch, {}, now)
+
+
+async def note_complaint(
+    transaction: Transaction, notification_id: UUID | None, carried: tuple[str, str | None] | None
+) -> None:
+    """Count a complaint about a message, known by its id or by the provider's, if it is one of a batch."""
+    provider, message_id = carried or (None, None)
+    await store.note_complaint(transaction.connection, notification_id, provider, message_id)
+
+
+async def _found(connection: AsyncConnection, batch_id: UUID, *, lock: bool = False) -> RowMapping:
+    row = await store.find(connection, batch_id, lock=lock)
+    if row is None:
+        raise not_found("batch")
+    return row
+
+
+def _not_now(batch: RowMapping, what: str) -> Problem:
+    return Problem(409, "wrong_status", "Not now", f"It is {batch['status'].name} and can no longer {what}.")
+
+
+async def _audit(
+    transaction: Transaction,
+    action: str,
+    row: RowMapping,
+    new: Mapping[str, Any],
+    now: datetime,
+    before: RowMapping | None = None,
+) -> None:
+    old = {} if before is None else {"status": before["status"].name}
+    await audit_trail.record(transaction, Entry(action, "batch", str(row["id"]), old=old, new=new), now)

@@ -1,0 +1,1 @@
+"""Audiences: which users are meant by a role, an organization or a tag."""
