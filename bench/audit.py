@@ -22,10 +22,11 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from unittest import mock
-from uuid import UUID
+from uuid import UUID, uuid4
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -106,8 +107,9 @@ async def _in_turn(database: Database, ids: list[UUID], changes: int) -> tuple[l
     async def nothing(*_: object) -> None: ...
 
     async def client(user_id: UUID, count: int, into: list[float]) -> None:
-        actor = Actor(ActorType.USER, user_id, session_id=uuid7(), user_agent="Mozilla/5.0 (X11; Linux x86_64)")
+        session_id, browser = uuid7(), "Mozilla/5.0 (X11; Linux x86_64)"
         for _ in range(count):
+            actor = Actor(ActorType.USER, user_id, session_id=session_id, request_id=str(uuid4()), user_agent=browser)
             name = f"Ada {random.random()}"
             wanted = ProfileChanges.model_validate({"name": name, "bio": f"About {name}"})
             began = time.perf_counter()
@@ -243,8 +245,10 @@ async def search(database: Database, url: str) -> dict[str, Any]:
         "a rare action of the busiest": Wanted(action="audit.export", actor_id=_id("busy")),
         "an action that was never": Wanted(action="x.y"),
         "of a day": Wanted(since=now - timedelta(days=3), until=now - timedelta(days=2)),
-        "denied (100), without an index": Wanted(status=AuditStatus.DENIED),
-        "of a request (none), without an index": Wanted(request_id="r-1"),
+        "denied (100)": Wanted(status=AuditStatus.DENIED),
+        "of a request (none)": Wanted(request_id="r-1"),
+        "of a session (none)": Wanted(session_id=_id("7")),
+        "of an address (none), without an index": Wanted(ip_address=ip_address("192.0.2.1")),
     }
     found: dict[str, Any] = {}
     for name, wanted in asked.items():

@@ -1,11 +1,13 @@
 """Administrators' routes: what user says counts, a token can only take away from it, and denials are written down."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Database
@@ -41,6 +43,7 @@ class User:
 
     def __init__(self) -> None:
         self.granted: dict[str, bool] = {}
+        self.conditions: tuple[str, ...] = ()
         self.is_away = False
         self.asked = 0
 
@@ -52,15 +55,16 @@ class User:
         version = f"v{hash(tuple(self.granted.items()))}"
         if request.headers.get("if-none-match") == f'"{version}"':
             return httpx.Response(304)
-        grounds = [_ground(name, denies) for name, denies in self.granted.items()] if user_id == ADA else []
+        granted = self.granted.items() if user_id == ADA else ()
+        grounds = [_ground(name, denies, self.conditions) for name, denies in granted]
         document = {"subject_id": str(user_id), "version": version, "is_active": True, "grounds": grounds}
         return httpx.Response(200, json=document)
 
 
-def _ground(permission: str, denies: bool) -> Mapping[str, Any]:
+def _ground(permission: str, denies: bool, conditions: tuple[str, ...]) -> Mapping[str, Any]:
     nowhere = dict.fromkeys(("scope_id", "role", "through", "expires_at"))
     said = {"permission": permission, "denies": denies, "scope": "GLOBAL", "starts_at": "2020-01-01T00:00:00Z"}
-    return {"id": str(uuid7()), "conditions": (), **said, **nowhere}
+    return {"id": str(uuid7()), "conditions": conditions, **said, **nowhere}
 
 
 @pytest.fixture
@@ -83,6 +87,24 @@ async def test_what_user_has_granted_counts_from_the_next_request_on(guard: Guar
     user_service.granted["notification:send"] = True
     with pytest.raises(Problem, match="notification:send"):
         await guard.require(claims(), "notification:send")
+
+
+async def test_a_grant_with_a_condition_on_the_network_opens_routes_from_there_alone(
+    application: FastAPI, guard: Guard, user_service: User
+) -> None:
+    user_service.granted["notification:read"] = False
+    user_service.conditions = ('in_network(network.address, "10.0.0.0/8") && subject.id == "' + str(ADA) + '"',)
+    application.state.components = replace(application.state.components, require=guard.require)
+
+    async def asked_from(address: str) -> int:
+        transport = httpx.ASGITransport(application, client=(address, 1))
+        # What the client says itself of where it comes from is not believed.
+        headers = {"Authorization": f"Bearer {ADA}", "X-Forwarded-For": "10.1.2.3"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://n", headers=headers) as http:
+            return (await http.get("/notifications/v1/notifications")).status_code
+
+    # Ada's rights are kept from the first answer on; what her condition came to is not.
+    assert [await asked_from(address) for address in ("10.1.2.3", "192.0.2.1", "10.1.2.3")] == [200, 403, 200]
 
 
 async def test_a_token_takes_away_and_gives_nothing(guard: Guard, user_service: User) -> None:

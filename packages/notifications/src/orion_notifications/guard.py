@@ -1,7 +1,9 @@
 """Whether the caller may do what an administrator's route is about to do.
 
 The rights are user's, as they are at this moment: `Decider` asks user once for each request. A token can only take away
-from them. Programs that send do so with a service's API key, which carries what it may, so that nobody is asked.
+from them. Grants are what is kept in memory, never answers, so conditions look at each request anew
+(`circumstances`). Programs that send do so with a service's API key, which carries what it may, so that nobody is
+asked.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,6 +18,7 @@ from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.errors import Problem, unavailable
 from orion_core.rights.caller import Caller, caller
+from orion_core.rights.circumstances import circumstances
 from orion_core.rights.decider import Decider
 from orion_core.rights.denials import SeenDenials
 from orion_notifications import audit_trail
@@ -58,7 +61,8 @@ class Guard:
             log.warning("rights.unreachable", reason=type(error).__name__)
             detail = "The user service, which knows who may do this, cannot be asked just now; try again."
             raise unavailable("rights_unreachable", detail, 2) from error
-        return rights.allows(permission, self.clock())
+        now = self.clock()
+        return rights.allows(permission, now, facts=circumstances(who.user_id, now))
 
     async def _write_down(self, claims: AccessClaims, permission: str) -> None:
         """A denial that cannot be written changes no answer: who is denied is denied."""

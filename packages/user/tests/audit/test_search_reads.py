@@ -9,20 +9,21 @@ from sqlalchemy import event
 
 from orion_core.database import Database
 from orion_user.audit import search_store
-from orion_user.audit.rules import Wanted
+from orion_user.audit.rules import AuditStatus, Wanted
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import Query
 
 FILL = """
     INSERT INTO audit_logs (
-      id, service, actor_type, actor_id, user_id, action, resource_type, resource_id, status, salt, commitment,
-      leaf_hash, timestamp
+      id, service, actor_type, actor_id, user_id, action, resource_type, resource_id, session_id, request_id, status,
+      salt, commitment, leaf_hash, timestamp
     )
     SELECT
       overlay(CAST(uuidv7() AS text) PLACING substring(CAST(uuidv7_floor(moment) AS text) FOR 13) FROM 1 FOR 13)::uuid,
-      'user', 'USER', md5(who)::uuid, md5(who)::uuid, who, 'role', who, 'SUCCESS', sha256('s'), sha256('c'),
-      sha256('l'), moment
+      'user', 'USER', md5(who)::uuid, md5(who)::uuid, who, 'role', who, md5(who)::uuid, who,
+      (CASE who WHEN 'early' THEN 'DENIED' ELSE 'SUCCESS' END)::audit_status, sha256('s'), sha256('c'), sha256('l'),
+      moment
     FROM generate_series(1, 8000) AS n
     CROSS JOIN LATERAL (
       SELECT now() - (8000 - n) * interval '5 minutes', CASE WHEN n <= 400 THEN 'early' ELSE 'now' END
@@ -34,6 +35,9 @@ ASKED = [
     Wanted(user_id=EARLY),
     Wanted(action="early"),
     Wanted(resource_type="role", resource_id="early"),
+    Wanted(session_id=EARLY),
+    Wanted(request_id="early"),
+    Wanted(status=AuditStatus.DENIED),
 ]
 
 

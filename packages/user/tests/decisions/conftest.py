@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.requests import Request
 
 from orion_contracts.claims import AccessClaims
@@ -35,7 +36,7 @@ def bearer(subject: object, **more: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-async def http(test_database: TestDatabase, clock: MovableClock) -> AsyncGenerator[httpx.AsyncClient]:
+async def application(test_database: TestDatabase, clock: MovableClock) -> AsyncGenerator[FastAPI]:
     values = {
         "USER_DATABASE_URL": test_database.url,
         "USER_SEALING_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
@@ -47,9 +48,14 @@ async def http(test_database: TestDatabase, clock: MovableClock) -> AsyncGenerat
     application = build(UserSettings.model_validate(values), httpx.AsyncClient(), clock)
     components = application.state.components
     application.state.components = replace(components, authenticate=_claims)
+    yield application
+    await components.database.close()
+
+
+@pytest.fixture
+async def http(application: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://user") as client:
         yield client
-    await components.database.close()
 
 
 Answer = dict[str, Any]

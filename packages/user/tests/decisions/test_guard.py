@@ -4,7 +4,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Database
@@ -16,7 +18,7 @@ from orion_user.permissions.rules import PermissionScope
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed
-    from packages.user.tests.decisions.conftest import Giver
+    from packages.user.tests.decisions.conftest import Bearer, Giver
 
 
 def token(subject: object, scope: str = "", **more: Any) -> AccessClaims:
@@ -100,3 +102,25 @@ async def test_a_refusal_names_permission_place_and_who_has_it(auth: "AuthFeed",
     assert refused.value.code == "permission_denied"
     assert "role:assign everywhere" in refused.value.detail
     assert "admin, super_admin" in refused.value.detail
+
+
+async def test_a_grant_with_a_condition_on_the_network_opens_routes_from_there_alone(
+    auth: "AuthFeed", application: FastAPI, giver: "Giver", bearer: "Bearer"
+) -> None:
+    ada, eve = await auth.register(), await auth.register("eve@example.com")
+    near = f'in_network(network.address, "10.0.0.0/8") && subject.id == "{ada}"'
+    await giver.role(ada, "admin", auth.clock(), condition=near)
+    await giver.role(eve, "admin", auth.clock())
+    await giver.permission(eve, "system:audit", auth.clock())
+    await giver.permission(eve, "system:audit", auth.clock(), effect="DENY", condition=near.partition(" &&")[0])
+
+    async def asked_from(address: str, user_id: UUID, path: str) -> int:
+        transport = httpx.ASGITransport(application, client=(address, 1))
+        # What the client says itself of where it comes from is not believed.
+        headers = bearer(user_id) | {"X-Forwarded-For": "10.1.2.3"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://user", headers=headers) as http:
+            return (await http.get(f"/user/v1/{path}")).status_code
+
+    addresses = ("10.1.2.3", "192.0.2.1", "10.1.2.3")
+    assert [await asked_from(address, ada, f"users/{eve}/sessions") for address in addresses] == [200, 403, 200]
+    assert [await asked_from(address, eve, "audit-logs") for address in addresses] == [403, 200, 403]

@@ -9,10 +9,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
-from orion_core.conditions.condition import Facts
 from orion_core.errors import Problem
 from orion_core.rights.caller import caller
-from orion_core.rights.decider import NOTHING
+from orion_core.rights.circumstances import circumstances
 from orion_core.rights.decisions import decide
 from orion_user.access import store
 from orion_user.access.rules import EVERYWHERE, Asked, Place
@@ -34,7 +33,8 @@ async def require(
 ) -> None:
     """Return when the caller has `permission` at `place` now; raise `PermissionDeniedError` otherwise.
 
-    Conditions find who, and when, and nothing else: what holds only under others does not count here.
+    Conditions find who, when, and from where (`circumstances`), and nothing else: what holds only under others does not
+    count here.
     """
     if await holds(connection, claims, permission, now, place):
         return
@@ -61,8 +61,7 @@ async def holds(
 
 async def _decide(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
     grounds = await store.decide(connection, Asked(user_id, permission, now, place.within))
-    subject = {"type": "user", "id": str(user_id)}
-    return decide(grounds, Facts(now, subject, NOTHING, NOTHING, NOTHING)).allowed
+    return decide(grounds, circumstances(user_id, now)).allowed
 
 
 async def roles_with(connection: AsyncConnection, permission: str) -> list[str]:

@@ -3,24 +3,27 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, any_, literal, select
+from sqlalchemy import ColumnElement, RowMapping, any_, literal, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.ids import uuid7_floor
 from orion_core.tables import table_of
-from orion_user.audit.rules import Wanted
+from orion_user.audit.rules import AuditStatus, Wanted
 from orion_user.audit.tables import AuditLog
 
 LOGS = table_of(AuditLog)
 C = LOGS.c
+UNSUCCESSFUL = C.status != literal_column("'SUCCESS'")
+"""The predicate of ix_audit_logs_status_id, as it stands there."""
 
 
 async def search(connection: AsyncConnection, wanted: Wanted, before: UUID | None, limit: int) -> Sequence[RowMapping]:
     """Entries that are wanted, the latest first, going on before an id.
 
-    Backwards along ix_audit_logs_user_id_id, ix_audit_logs_actor_id_id, ix_audit_logs_action_id or
-    ix_audit_logs_resource_type_resource_id_id, so a page costs the same wherever it lies; along pk_audit_logs where
-    none of these is asked for. Ids tell the time, so of the months only those are opened that are asked for.
+    Backwards along ix_audit_logs_user_id_id, ix_audit_logs_actor_id_id, ix_audit_logs_action_id,
+    ix_audit_logs_resource_type_resource_id_id, ix_audit_logs_session_id_id, ix_audit_logs_request_id_id or, for what
+    did not succeed, ix_audit_logs_status_id, so a page costs the same wherever it lies; along pk_audit_logs where none
+    of these is asked for. Ids tell the time, so of the months only those are opened that are asked for.
     """
     conditions = [*_conditions(wanted), *([] if before is None else [C.id < before])]
     statement = select(LOGS).where(*conditions).order_by(C.id.desc()).limit(limit)
@@ -53,6 +56,9 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         C.ip_address: wanted.ip_address,
     }
     found = [column == value for column, value in exact.items() if value is not None]
+    if wanted.status not in (None, AuditStatus.SUCCESS):
+        # A parameter that differs from SUCCESS is unknown to a plan that is kept for any value.
+        found.append(UNSUCCESSFUL)
     if wanted.changed_field is not None:
         found.append(literal(wanted.changed_field) == any_(C.changed_fields))
     if wanted.since is not None:

@@ -78,6 +78,9 @@ class AuditLog(Identified, Timestamped, Table):
         Index(None, "actor_id", "id"),
         Index(None, "action", "id"),
         Index(None, "resource_type", "resource_id", "id"),
+        Index("ix_audit_logs_status_id", "status", "id", postgresql_where=text("status <> 'SUCCESS'")),
+        Index("ix_audit_logs_session_id_id", "session_id", "id", postgresql_where=text("session_id IS NOT NULL")),
+        Index("ix_audit_logs_request_id_id", "request_id", "id", postgresql_where=text("request_id IS NOT NULL")),
         Index("ix_audit_logs_on_behalf_of", "on_behalf_of", postgresql_where=text("on_behalf_of IS NOT NULL")),
         # A row's place in the table follows both, so a few pages of summary stand for an index of the whole.
         Index("ix_audit_logs_brin", "timestamp", "transaction_id", postgresql_using="brin"),
