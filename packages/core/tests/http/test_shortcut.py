@@ -2,18 +2,26 @@
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from orion_core.errors import Problem
+from orion_core.http import problems
 from orion_core.http.edge import Edge
 from orion_core.http.shortcut import Shortcut, is_plain_json, parse_json
+
+
+class RefusedError(Exception):
+    """What one service alone knows how to answer."""
+
 
 FAULTS: dict[str, Exception] = {
     "refused": Problem(409, "taken", "Taken", "It is taken."),
     "unreachable": ConnectionError("a secret"),
     "bug": RuntimeError("a secret"),
+    "own": RefusedError("a secret"),
 }
 
 
@@ -28,10 +36,23 @@ async def behind(scope: Scope, receive: Receive, send: Send) -> None:
     await JSONResponse({"by": "route"})(scope, receive, send)
 
 
+async def say_teapot(_: Request, __: Exception) -> Response:
+    return JSONResponse({"code": "teapot"}, 418, media_type="application/problem+json")
+
+
 @pytest.fixture
 def edge() -> ASGIApp:
     shortcuts = [Shortcut("POST", "/short", answer, is_plain_json)]
-    return Edge(behind, body_limit=100, trusted_proxies=(), shortcuts=shortcuts)
+    within = Edge(behind, body_limit=100, trusted_proxies=(), shortcuts=shortcuts)
+    application = FastAPI()
+    problems.install(application)
+    application.add_exception_handler(RefusedError, say_teapot)
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = application
+        await within(scope, receive, send)
+
+    return served
 
 
 def http(edge: ASGIApp) -> httpx.AsyncClient:
@@ -64,3 +85,9 @@ async def test_what_fails_is_answered_as_everywhere(edge: ASGIApp, sent: bytes, 
     assert answered.headers["content-type"] == "application/problem+json"
     assert answered.json()["instance"] == answered.headers["x-request-id"]
     assert "secret" not in answered.text
+
+
+async def test_a_service_answers_its_own_errors_there_too(edge: ASGIApp) -> None:
+    async with http(edge) as client:
+        answered = await client.post("/short", json="own")
+    assert (answered.status_code, answered.json()) == (418, {"code": "teapot"})

@@ -110,9 +110,6 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     streams = Streams(database, Wakeup(url, INBOX_CHANNEL), auth.revocations, clock)
     guard = Guard(Decider(RightsClient(http, settings.user_url, tokens).refresh), database, clock)
 
-    async def queue_fault() -> str | None:
-        return await fault(database)
-
     return create_application(
         name="notifications",
         title="Orion notifications",
@@ -148,7 +145,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             user.run,
             *auth.background,
         ],
-        checks={**auth.checks, "queue": queue_fault},
+        checks={**auth.checks, "queue": partial(fault, database)},
         large_bodies=[batches.UPLOAD],
         on_stop=http.aclose,
     )

@@ -110,10 +110,9 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
     outbox, activity = Outbox(feed), Activity(database)
     jwk = settings.service_private_key
     key = settings.service_key.get_secret_value() if jwk is None else Signing(jwk, settings.issuer)
-    bound = settings.dpop_required == "all"
     auth = AuthClient(settings, "user", key, http, database, clock, handlers(outbox, clock))
     notifications = _notifications(settings, key, http, database, clock)
-    others = OtherServices(http, settings.auth_url, settings.notifications_url, key, clock, bound=bound)
+    others = _others(settings, key, http, clock)
     local = settings.allows_local_streams
     outside = httpx.AsyncClient(transport=GuardedTransport(local=local), trust_env=False)
     uses = Uses(writer(database))
@@ -175,6 +174,11 @@ def _write_down_denials(application: FastAPI, database: Database, clock: Clock) 
         return problem_response(error, request.scope["orion.context"].request_id)
 
     application.add_exception_handler(PermissionDeniedError, denied)
+
+
+def _others(settings: UserSettings, key: str | Signing, http: httpx.AsyncClient, clock: Clock) -> OtherServices:
+    bound = settings.dpop_required == "all"
+    return OtherServices(http, settings.auth_url, settings.notifications_url, key, clock, bound=bound)
 
 
 def _notifications(

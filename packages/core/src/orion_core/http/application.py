@@ -79,13 +79,10 @@ def create_application(
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         if on_start is not None:
             await on_start()
-        stop = asyncio.Event()
-        tasks = [asyncio.create_task(_supervised(run, stop)) for run in background]
         try:
-            yield
+            async with _beside(background):
+                yield
         finally:
-            stop.set()
-            await _finish(tasks)
             if on_stop is not None:
                 await on_stop()
             await database.close()
@@ -122,6 +119,18 @@ def routes_of(*routers: APIRouter, prefix: str = "") -> Sequence[BaseRoute]:
     for router in routers:
         together.include_router(router, prefix=prefix)
     return together.routes
+
+
+@asynccontextmanager
+async def _beside(background: Sequence[Background]) -> AsyncGenerator[None]:
+    """What runs meanwhile."""
+    stop = asyncio.Event()
+    tasks = [asyncio.create_task(_supervised(run, stop)) for run in background]
+    try:
+        yield
+    finally:
+        stop.set()
+        await _finish(tasks)
 
 
 async def _finish(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 import structlog
@@ -20,6 +21,8 @@ MEDIA_TYPE = "application/problem+json"
 
 MOST_ERRORS = 20
 """Errors told of one request. More help nobody, and a small body of unknown fields would make a huge answer."""
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 log = structlog.get_logger()
 
@@ -41,14 +44,19 @@ class ProblemDuringBody(HTTPException):
 
 def install(application: FastAPI) -> None:
     """Answer every error that can leave a route."""
-    for kind, handler in HANDLERS.items():
-        application.add_exception_handler(kind, handler)
+    application.add_exception_handler(Problem, _problem)
+    application.add_exception_handler(RequestValidationError, _validation)
+    application.add_exception_handler(HTTPException, _http)
+    application.add_exception_handler(DBAPIError, _database)
+    application.add_exception_handler(PoolTimeoutError, _database)
+    application.add_exception_handler(ConnectionError, _database)
 
 
 async def answer(request: Request, error: Exception) -> Response:
-    """What such a route answers when it fails so; raises the error again when nothing is known about its kind."""
+    """What a route of this application answers when it fails so; raises the error again when none is known for it."""
+    handlers: Mapping[Any, Handler] = request.app.exception_handlers
     for kind in type(error).__mro__:
-        if (handler := HANDLERS.get(kind)) is not None:
+        if (handler := handlers.get(kind)) is not None:
             return await handler(request, error)
     raise error
 
@@ -130,13 +138,3 @@ def _pointer(location: tuple[int | str, ...]) -> str:
     if where == "body":
         return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
     return str(rest[-1] if rest else where)
-
-
-HANDLERS: Mapping[type, Callable[[Request, Exception], Awaitable[Response]]] = {
-    Problem: _problem,
-    RequestValidationError: _validation,
-    HTTPException: _http,
-    DBAPIError: _database,
-    PoolTimeoutError: _database,
-    ConnectionError: _database,
-}
