@@ -76,8 +76,10 @@ PLANTED = {
         "ALTER TYPE user_status ADD VALUE 'ASLEEP' AFTER 'ACTIVE'", "changed enum user_status (l"
     ),
     "enum label removed": Plant(
-        """ALTER TYPE audit_status RENAME TO old; CREATE TYPE audit_status AS ENUM ('SUCCESS', 'DENIED');
-        ALTER TABLE audit_logs ALTER status TYPE audit_status USING status::text::audit_status; DROP TYPE old""",
+        """DROP INDEX ix_audit_logs_status_id;
+        ALTER TYPE audit_status RENAME TO old; CREATE TYPE audit_status AS ENUM ('SUCCESS', 'DENIED');
+        ALTER TABLE audit_logs ALTER status TYPE audit_status USING status::text::audit_status; DROP TYPE old;
+        CREATE INDEX ix_audit_logs_status_id ON audit_logs (status, id) WHERE status <> 'SUCCESS'""",
         "changed enum audit_status (grants",
     ),
     "enum label renamed": Plant(

@@ -46,6 +46,10 @@ def _at(catalog: str, object_: str, number: str = "0") -> str:
 
 _RELATION = "pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
 _TABLE_NAME = _name("n", "c.relname")
+# What somebody said of a column; Debian's PostgreSQL 15.20 keeps a number of its own there, another in each database.
+_SAID_OF_COLUMN = """(
+        SELECT jsonb_agg(option ORDER BY option) FROM unnest(a.attoptions) AS option WHERE option NOT LIKE 'pg\\_%'
+      )"""
 _TABLE = f"{_sql('n', 'c.relname')}, {_at('pg_class', 'c.oid')}"
 
 
@@ -105,7 +109,7 @@ QUERIES: dict[str, str] = {
       'collation', (SELECT collname FROM pg_collation WHERE oid = a.attcollation AND collname <> 'default'),
       'stored as', a.attstorage,
       'storage', (SELECT a.attstorage FROM pg_type WHERE oid = a.atttypid AND typstorage <> a.attstorage),
-      'statistics', nullif(a.attstattarget, -1), 'options', to_jsonb(a.attoptions),
+      'statistics', nullif(a.attstattarget, -1), 'options', {_SAID_OF_COLUMN},
       'grants', CASE WHEN a.attacl IS NOT NULL THEN {_grants("a.attacl")} END,
       'comment', col_description(c.oid, a.attnum))
     FROM pg_attribute AS a JOIN {_RELATION.replace("pg_class AS c", "pg_class AS c ON c.oid = a.attrelid")}
