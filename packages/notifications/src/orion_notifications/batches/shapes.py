@@ -74,13 +74,6 @@ class RecipientLine(RequestShape):
         return Recipient(user_id=self.user_id, email=self.email, phone=self.phone, address=self.address)
 
 
-class LineFault(ResponseShape):
-    """What is wrong with a line; never what it holds."""
-
-    line: int
-    fault: str
-
-
 class ChunkShape(ResponseShape):
     """What became of a chunk of an upload."""
 

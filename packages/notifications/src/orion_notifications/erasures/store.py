@@ -1,7 +1,7 @@
 """The statements of erasing a person.
 
-They go across preferences, push, notifications, delivery, throttles, digests, escalations and choices in raw SQL: what
-is forgotten is forgotten at one moment.
+They go across preferences, push, notifications, delivery, batches, engagements, throttles, digests, escalations and
+choices in raw SQL: what is forgotten is forgotten at one moment.
 """
 
 from collections.abc import Sequence
