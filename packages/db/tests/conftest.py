@@ -51,10 +51,14 @@ def downgrade() -> None:
 
 
 class Shop:
-    """The service, its files, and a database that only one test uses."""
+    """The service, its files, and a database that only one test uses.
 
-    def __init__(self, folder: Path, admin_url: str) -> None:
+    Roles belong to the whole server: a test that changes them names its service otherwise than the tests beside it.
+    """
+
+    def __init__(self, folder: Path, admin_url: str, name: str = "shop") -> None:
         self.folder = folder
+        self.name = name
         self.database = f"shop_{secrets.token_hex(4)}"
         self.admin_url = admin_url
         self.metadata = MetaData()
@@ -64,7 +68,7 @@ class Shop:
     def write(self, name: str, content: str) -> Path:
         self.folder.mkdir(exist_ok=True)
         file = self.folder / f"{name}.py"
-        file.write_text(content.lstrip(), encoding="utf-8")
+        file.write_text(content.lstrip().replace("orion_shop_", f"orion_{self.name}_"), encoding="utf-8")
         return file
 
     def empty(self) -> None:
@@ -80,9 +84,9 @@ class Shop:
     @property
     def service(self) -> Service:
         return Service(
-            name="shop",
+            name=self.name,
             title="Shop",
-            database="orion_shop",
+            database=f"orion_{self.name}",
             url_variable="SHOP_DATABASE_URL",
             port=7199,
             metadata=self.metadata,
@@ -95,7 +99,7 @@ class Shop:
 
     @property
     def target(self) -> orion_db.Target:
-        return orion_db.Target(self.service, url=self.url("shop_login", "its-secret"), owner_url=self.url())
+        return orion_db.Target(self.service, url=self.url(f"{self.name}_login", "its-secret"), owner_url=self.url())
 
     async def run(self, statement: str, url: str = "") -> list[asyncpg.Record]:
         """One statement, by default as the server's superuser in the shop's database."""
@@ -133,6 +137,14 @@ async def shop(tmp_path: Path, postgres_admin_url: str) -> AsyncGenerator[Shop]:
     shop = Shop(tmp_path / "migrations", postgres_admin_url)
     yield shop
     await shop.drop()
+
+
+@pytest.fixture
+async def stall(tmp_path: Path, postgres_admin_url: str) -> AsyncGenerator[Shop]:
+    """The same with roles of its own."""
+    stall = Shop(tmp_path / "migrations", postgres_admin_url, "stall")
+    yield stall
+    await stall.drop()
 
 
 @pytest.fixture

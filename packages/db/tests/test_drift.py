@@ -73,30 +73,30 @@ async def test_what_is_printed_destroys_no_rows_unless_told_to(shop: "Shop") -> 
 
 
 GIVEN = {
-    "ALTER ROLE orion_shop_service SUPERUSER BYPASSRLS LOGIN": "attributes: ['BYPASSRLS', 'LOGIN', 'SUPERUSER']",
-    "ALTER ROLE orion_shop_owner CREATEDB": "attributes: ['CREATEDB']",
-    "ALTER ROLE shop_login CREATEROLE": "attributes: ['CREATEROLE']",
-    "GRANT orion_shop_owner TO orion_shop_service": "member of: ['orion_shop_owner']",
-    "GRANT pg_write_all_data TO orion_shop_service": "member of: ['pg_write_all_data']",
-    "GRANT orion_shop_owner TO shop_login": "member of: ['orion_shop_owner']",
+    "ALTER ROLE orion_stall_service SUPERUSER BYPASSRLS LOGIN": "attributes: ['BYPASSRLS', 'LOGIN', 'SUPERUSER']",
+    "ALTER ROLE orion_stall_owner CREATEDB": "attributes: ['CREATEDB']",
+    "ALTER ROLE stall_login CREATEROLE": "attributes: ['CREATEROLE']",
+    "GRANT orion_stall_owner TO orion_stall_service": "member of: ['orion_stall_owner']",
+    "GRANT pg_write_all_data TO orion_stall_service": "member of: ['pg_write_all_data']",
+    "GRANT orion_stall_owner TO stall_login": "member of: ['orion_stall_owner']",
 }
 
 
-async def test_a_role_that_may_more_than_it_should_is_drift(shop: "Shop") -> None:
-    await orion_db.initialize(shop.target, seeds=False)
+async def test_a_role_that_may_more_than_it_should_is_drift(stall: "Shop") -> None:
+    await orion_db.initialize(stall.target, seeds=False)
     for given, found in GIVEN.items():
-        await shop.run(given)
-        async with owner_connection(shop.target, "test") as connection:
-            (drifted,) = await read_role_drift(connection, shop.target)
-        await shop.script("; ".join(statement.sql for statement in drifted.repair))
+        await stall.run(given)
+        async with owner_connection(stall.target, "test") as connection:
+            (drifted,) = await read_role_drift(connection, stall.target)
+        await stall.script("; ".join(statement.sql for statement in drifted.repair))
         assert found in str(drifted.difference)
-    await shop.run("ALTER ROLE orion_shop_service CREATEDB")
-    whole = await drift(shop.target)
-    await shop.script(whole.script)
+    await stall.run("ALTER ROLE orion_stall_service CREATEDB")
+    whole = await drift(stall.target)
+    await stall.script(whole.script)
     assert [str(entry) for entry in whole.differences] == [
-        "changed role orion_shop_service (attributes: ['CREATEDB'] instead of [])"
+        "changed role orion_stall_service (attributes: ['CREATEDB'] instead of [])"
     ]
-    assert await named(shop) == []
+    assert await named(stall) == []
 
 
 async def test_what_is_half_done_is_said_and_not_repaired(shop: "Shop") -> None:
