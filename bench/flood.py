@@ -1,9 +1,10 @@
 """A flood of sign-ins, ten times what can be hashed, and what everybody else notices of it. Prints JSON.
 
 Processes on the loopback network, each with many connections from networks of their own, sign in to accounts that are
-there and to others, with wrong passwords, at a steady rate whatever comes back. Meanwhile the owner of an account signs
-in a hundred times from a device that it knows, sessions are refreshed, and auth's memory is watched. Once with the
-limits as they are seeded; once without those of sign-ins, so that nothing but the lane stands in between.
+there and to others, with wrong passwords, at a steady rate: who is not answered yet holds up nobody else. Meanwhile,
+for as long as that lasts, the owner of an account signs in a hundred times from a device that it knows, sessions are
+refreshed, and auth's memory is watched. Once with the limits as they are seeded; once without those of sign-ins, so
+that nothing but the lane stands in between.
 
     python bench/flood.py [seconds [attempts per second]]
 """
@@ -22,8 +23,13 @@ from typing import Any
 from running import PASSWORD, Platform, Wire, percentile, platform
 
 SECONDS, RATE = 20.0, 1000
-PROCESSES, CONNECTIONS = 2, 250
+PROCESSES, CONNECTIONS, ACCOUNTS = 2, 2000, 250
+"""Connections and accounts of each process; every second account is there."""
+HELD_BACK = -1
+"""Instead of a status: an attempt that was not made, since all connections waited for an answer."""
 OWNER_SIGN_INS, SESSIONS = 100, 20
+STARTING = 1.0
+"""Seconds until the attackers' processes are there."""
 
 
 @dataclass
@@ -54,35 +60,42 @@ def attack(url: str, number: int, rate: float, seconds: float, results: "Queue[d
 
 async def _attack(url: str, number: int, rate: float, seconds: float) -> dict[int, int]:
     answers: Counter[int] = Counter()
-    until = time.perf_counter() + seconds
+    free = [Wire(url, f"127.{100 + number}.{n // 200}.{n % 200 + 1}") for n in range(CONNECTIONS)]
 
-    async def client(n: int) -> None:
-        wire = Wire(url, f"127.{100 + number}.{n // 200}.{n % 200 + 1}")
-        await asyncio.sleep(CONNECTIONS / rate * n / CONNECTIONS)
-        following = time.perf_counter()
-        while following < until:
-            following += CONNECTIONS / rate
-            try:
-                # Somebody who says that he comes from a known device takes the longer way through auth.
-                claimed = {"device_id": "owners-laptop"} if n % 2 else {}
-                answers[(await wire.sign_in(f"known{n}@bench.example.com", "wrong password", **claimed)).status] += 1
-            except OSError:
-                answers[0] += 1
-                wire.close()
-            await asyncio.sleep(following - time.perf_counter())
+    async def attempt(n: int, wire: Wire) -> None:
+        try:
+            # Somebody who says that he comes from a known device takes the longer way through auth.
+            claimed = {"device_id": "owners-laptop"} if n % 2 else {}
+            name = f"known{n % ACCOUNTS}@bench.example.com"
+            answers[(await wire.sign_in(name, "wrong password", **claimed)).status] += 1
+        except OSError:
+            answers[0] += 1
+            wire.close()
+        finally:
+            free.append(wire)
 
-    await asyncio.gather(*(client(n) for n in range(CONNECTIONS)))
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as attempts:
+        for n in range(int(rate * seconds)):
+            await asyncio.sleep(began + n / rate - time.perf_counter())
+            if free:
+                attempts.create_task(attempt(n, free.pop(0)))
+            else:
+                answers[HELD_BACK] += 1
     return dict(answers)
 
 
 async def owner(url: str, email: str, seconds: float) -> Noticed:
     """Signs in a hundred times, spread over the flood, from the device that he always uses."""
     noticed = Noticed()
-    async with Wire(url, "127.0.2.1") as wire:
-        for _ in range(OWNER_SIGN_INS):
+
+    async def sign_in(n: int) -> None:
+        await asyncio.sleep(seconds / OWNER_SIGN_INS * n)
+        async with Wire(url, "127.0.2.1") as wire:
             answer = await wire.sign_in(email, PASSWORD, device_id="owners-laptop")
             noticed.add(answer.status, answer.seconds)
-            await asyncio.sleep(max(0.0, seconds / OWNER_SIGN_INS - answer.seconds))
+
+    await asyncio.gather(*(sign_in(n) for n in range(OWNER_SIGN_INS)))
     return noticed
 
 
@@ -118,21 +131,21 @@ async def flood(running: Platform, prefix: str, rate: float, seconds: float) -> 
     context = multiprocessing.get_context("spawn")
     results: Queue[dict[int, int]] = context.Queue()
     before, stop = running.memory(), asyncio.Event()
-    refreshed = asyncio.create_task(refreshing(url, tokens, stop))
     memory = asyncio.create_task(watch(running, stop))
     attackers = [
         context.Process(target=attack, args=(url, n, rate / PROCESSES, seconds, results)) for n in range(PROCESSES)
     ]
     for attacker in attackers:
         attacker.start()
-    await asyncio.sleep(2)
-    signed_in = await owner(url, emails[0], seconds - 4)
+    await asyncio.sleep(STARTING)
+    refreshed = asyncio.create_task(refreshing(url, tokens, stop))
+    signed_in = await owner(url, emails[0], seconds - STARTING)
+    stop.set()
     answers = Counter[int]()
     for _ in attackers:
         answers.update(await asyncio.to_thread(results.get))
-    stop.set()
     return {
-        "attempts_per_second": round(answers.total() / seconds, 1),
+        "attempts_per_second": round((answers.total() - answers[HELD_BACK]) / seconds, 1),
         "attackers_got": {str(status): count for status, count in sorted(answers.items())},
         "owner": signed_in.figures(),
         "refresh": (await refreshed).figures(),
@@ -146,7 +159,7 @@ async def flood(running: Platform, prefix: str, rate: float, seconds: float) -> 
 
 async def run(running: Platform, seconds: float, rate: float) -> dict[str, Any]:
     """With limits and without."""
-    await running.make_users("known", CONNECTIONS // 2)
+    await running.make_users("known", ACCOUNTS // 2)
     async with running.database() as connection:
         await connection.execute("UPDATE rate_limit_policies SET \"limit\" = 1000 WHERE endpoint = 'refresh'")
         limited = await flood(running, "limited", rate, seconds)

@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+import orion_core.database
 from orion_core.database import Database, DatabaseUnreachableError, asyncpg_arguments
 from orion_core.service import service_role
-from orion_core.statement import Statement
+from orion_core.statement import Statement, driver_of
 from orion_core.testing import TestDatabase
 
 ADD_CURSOR = text("INSERT INTO inbox_cursors (source, position) VALUES (:source, 1)")
@@ -262,48 +263,86 @@ async def test_connections_that_the_server_closed_meanwhile_are_replaced_unnotic
     database: Database, owner: asyncpg.Connection
 ) -> None:
     async with database.autocommit() as connection:
-        pid = await scalar(connection, "SELECT pg_backend_pid()")
+        pid, driver = await scalar(connection, "SELECT pg_backend_pid()"), await driver_of(connection)
     await owner.execute("""
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE usename = 'orion_test_auth' AND datname = current_database()
     """)
-    while await owner.fetchval("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid):  # noqa: ASYNC110
+    while not driver.is_closed():  # noqa: ASYNC110 - it hears of it a moment after the session is gone
         await asyncio.sleep(0.01)
     async with database.autocommit() as connection:
         assert await scalar(connection, "SELECT pg_backend_pid()") != pid
 
 
-async def pid_of_kept(database: Database) -> int:
-    async with database.kept() as connection:
-        return await scalar(connection, "SELECT pg_backend_pid()")
+PID = Statement(text("SELECT pg_backend_pid() AS pid"))
 
 
-async def test_a_connection_that_is_kept_back_is_there_again_and_nobody_elses(database: Database) -> None:
-    pid = await pid_of_kept(database)
+async def pid_of(database: Database) -> int:
     async with database.autocommit() as connection:
-        assert await scalar(connection, "SELECT pg_backend_pid()") != pid
-    assert await pid_of_kept(database) == pid
-    async with database.kept():
-        assert await pid_of_kept(database) != pid, "it is in use"
+        return (await PID.one(connection, {})).pid
+
+
+async def test_a_connection_that_was_left_as_it_was_is_the_next_ones(database: Database) -> None:
+    pid = await pid_of(database)
+    assert await pid_of(database) == pid
     async with database.autocommit() as connection:
-        assert await scalar(connection, "SELECT 1") == 1
+        assert (await PID.one(connection, {})).pid == pid
+        assert await pid_of(database) != pid, "it is in use"
+    async with database.transaction() as transaction:
+        assert (await PID.one(transaction.connection, {})).pid == pid
 
 
-async def test_a_connection_that_is_kept_back_is_replaced_when_it_is_lost(
-    database: Database, owner: asyncpg.Connection
+async def test_a_connection_that_is_lost_while_it_is_used_is_replaced(
+    single: Database, owner: asyncpg.Connection
 ) -> None:
-    pid = await pid_of_kept(database)
-    async with database.kept() as connection:
+    pid = await pid_of(single)
+    async with single.autocommit() as connection:
         await owner.execute("SELECT pg_terminate_backend($1)", pid)
         with pytest.raises(DBAPIError):
             await Statement(text("SELECT pg_sleep(5)")).all(connection, {})
-    assert await pid_of_kept(database) != pid
+    assert await pid_of(single) != pid
 
 
-async def test_a_pool_of_one_keeps_nothing_back(single: Database) -> None:
-    pid = await pid_of_kept(single)
-    async with single.autocommit() as connection:
-        assert await scalar(connection, "SELECT pg_backend_pid()") == pid
+async def test_those_that_use_sqlalchemy_and_those_that_do_not_share_a_pool(own_database: TestDatabase) -> None:
+    role = service_role("auth")
+    pool = Database.connect(own_database.url, role=role, application="orion test", pool_size=3)
+
+    async def ask(number: int) -> int:
+        async with pool.autocommit() as connection:
+            if number % 2:
+                return await scalar(connection, "SELECT pg_backend_pid()")
+            return (await PID.one(connection, {})).pid
+
+    assert len(set(await asyncio.gather(*(ask(number) for number in range(200))))) <= 3
+    await pool.close()
+
+
+async def test_what_is_only_written_is_one_statement(database: Database, owner: asyncpg.Connection) -> None:
+    insert = Statement(text("INSERT INTO inbox_cursors (source, position) VALUES (:source, 1)"))
+    forget = Statement(text("DELETE FROM inbox_cursors WHERE source = :source"))
+    moments = "SELECT count(DISTINCT xmin::text) FROM inbox_cursors"
+    calls = list[str]()
+
+    async def write(*sources: str) -> None:
+        async with database.writes() as writes:
+            writes.after_commit(lambda: calls.append("ring"))
+            for source in sources:
+                writes.later(insert, {"source": source})
+            if "nobody" in sources:
+                raise KeyError
+
+    async with database.writes() as writes:
+        writes.later(insert, {"source": "a"})
+        writes.later(forget, {"source": "nobody"})
+        writes.after_commit(lambda: calls.append("ring"))
+        assert await cursors(owner) == set() and calls == []
+    assert await cursors(owner) == {"a"} and calls == ["ring"]
+    await write("b", "c")  # the same statement twice cannot be one; then it is one transaction
+    assert await cursors(owner) == {"a", "b", "c"} and await owner.fetchval(moments) == 2
+    for given, refusal in (("d", "a"), IntegrityError), (("d", "e", "a"), IntegrityError), (("d", "nobody"), KeyError):
+        with pytest.raises(refusal):
+            await write(*given)
+    assert await cursors(owner) == {"a", "b", "c"} and calls == ["ring"] * 2
 
 
 async def test_an_error_does_not_carry_the_values_of_its_statement(database: Database) -> None:
@@ -317,7 +356,7 @@ async def test_an_error_does_not_carry_the_values_of_its_statement(database: Dat
 
 
 async def test_a_full_pool_is_waited_for_only_so_long(single: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single._engine.pool, "_timeout", 0.1)
+    monkeypatch.setattr(orion_core.database, "POOL_SECONDS", 0.1)
     async with single.autocommit() as connection:
         await scalar(connection, "SELECT 1")
         with pytest.raises(PoolTimeoutError):

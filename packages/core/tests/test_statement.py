@@ -3,14 +3,18 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, text
+from sqlalchemy import Integer, String, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError
 
 from orion_core.database import Database
-from orion_core.statement import Look, Statement, look_together
+from orion_core.statement import Look, Statement, look_for_many, look_together
 
-UP_TO = Statement(text("SELECT n, CAST(:word AS text) AS word FROM generate_series(1, CAST(:n AS int)) AS n"))
+UP_TO = Statement(
+    text("SELECT n, CAST(:word AS text) AS word FROM generate_series(1, CAST(:n AS int)) AS n").bindparams(
+        bindparam("n", type_=Integer), bindparam("word", type_=String)
+    )
+)
 TOLD = Statement(text("SELECT :told AS told, true AS n").bindparams(bindparam("told", type_=JSONB)).columns(told=JSONB))
 BROKEN = Statement(text("SELECT 1 / CAST(:n AS int) AS n"))
 
@@ -31,11 +35,22 @@ async def test_looks_find_together_what_each_finds_alone(database: Database) -> 
         assert await look_together(connection, up_to(0), told(None)) == (None, None)
 
 
+async def test_looks_of_many_find_what_those_of_each_find(database: Database) -> None:
+    async with database.autocommit() as connection:
+        asked = [(up_to(n % 2, f"{n}"), told({"n": n})) for n in range(20)] + [(up_to(0), told(None))]
+        found = await look_for_many(connection, asked)
+        assert found == [await look_together(connection, *looks) for looks in asked]
+        assert found[1] == ((1, "1"), {"n": 1}) and found[2] == (None, {"n": 2}) and found[20] == (None, None)
+        assert await look_for_many(connection, asked[1:2]) == found[1:2]
+        with pytest.raises(ValueError, match="3 rows where there can be 2"):
+            await look_for_many(connection, [(up_to(2), told(1)), (up_to(1), told(1))])
+
+
 async def test_a_look_that_finds_more_than_one_row_is_a_mistake(database: Database) -> None:
     async with database.autocommit() as connection:
-        with pytest.raises(ValueError, match="2 rows where there can be one"):
+        with pytest.raises(ValueError, match="2 rows where there can be 1"):
             await look_together(connection, up_to(2), told(1))
-        with pytest.raises(ValueError, match="2 rows where there can be one"):
+        with pytest.raises(ValueError, match="2 rows where there can be 1"):
             await up_to(2).alone(connection)
 
 

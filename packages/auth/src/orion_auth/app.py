@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from orion_auth import user_agents
 from orion_auth.address_policy import make_policy
-from orion_auth.admission import passkey_routes
+from orion_auth.admission import passkey_routes, visitors
 from orion_auth.admission import routes as admission
 from orion_auth.anonymising import Networks
 from orion_auth.components import Components, read_proof
@@ -87,8 +87,8 @@ from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 
-EXPENSIVE = (("POST", "/auth/v1/sessions"), ("POST", "/auth/v1/identities"))
-"""What anybody may ask for, and what ends in a hash."""
+EXPENSIVE = (("POST", "/auth/v1/identities"),)
+"""What anybody may ask for, and what ends in a hash. A sign-in enters by itself, once it knows who it is."""
 
 
 def _ways_in(*routers: APIRouter) -> APIRouter:
@@ -235,6 +235,7 @@ def _components(
             places,
             anonymising,
         ),
+        visitors=visitors.make(database),
         rotations=Rotations.make(database, Successors(settings.sealing_keys), clock),
         providers=Providers(http, Directory(http, clock)),
         relying_party=settings.relying_party,

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from orion_auth.address_policy import AddressPolicy
+from orion_auth.admission.visitors import Visitors
 from orion_auth.bearers import PROOF
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
@@ -47,6 +48,7 @@ class Components:
     address_policy: AddressPolicy
     signer: AccessTokenSigner
     gate: Gate
+    visitors: Visitors
     rotations: Rotations
     providers: Providers
     relying_party: RelyingParty | None

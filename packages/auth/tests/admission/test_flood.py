@@ -16,7 +16,7 @@ from orion_auth.address_policy import AddressPolicy
 from orion_auth.app import EXPENSIVE
 from orion_auth.passwords.breached import RangeService
 from orion_core.http.context import EXCHANGE, Exchange, RequestContext
-from orion_core.http.door import Place
+from orion_core.http.door import AT_ONCE, Door
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -88,10 +88,11 @@ async def test_who_waits_for_others_than_the_database_stands_outside_the_door() 
     service = RangeService("http://ranges.test", httpx.MockTransport(answer))
     policy = AddressPolicy(resolver=Resolver(configure=False))
     for waiting in (service.contains("password"), policy.check("ada@example.com")):
-        room = asyncio.Semaphore(0)
-        EXCHANGE.set(Exchange(RequestContext("1", ip_address("192.0.2.1"), None), place=Place(room)))
+        door = Door()
+        places = [await door.enter() for _ in range(AT_ONCE)]
+        EXCHANGE.set(Exchange(RequestContext("1", ip_address("192.0.2.1"), None), place=places[0]))
         await waiting
-        assert not room.locked()
+        await asyncio.wait_for(door.enter(), 1)
     await service.close()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import resource
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ from orion_core.service import Service
 from orion_core.settings import Settings, SettingsError
 
 BACKLOG = 2048
+"""Connections that the kernel holds until they are taken."""
+CONNECTIONS = 8192
+"""Connections of a worker process, idle ones too. Who opens as many shuts out everybody else, so they are many."""
 KILL_SECONDS = 15
 
 # Which application the worker processes make; they get it by environment because they may be spawned, not forked.
@@ -86,6 +90,7 @@ def _serve_one(service: Service, host: str, port: int | None, workers: int) -> N
     configure_logs(Settings.load(), service.name)
     os.environ[_APPLICATION] = service.application
     os.environ[_WORKERS] = str(workers)
+    _open_as_many_files()
     server = Server(
         "orion_cli.serve:create_application",
         factory=True,
@@ -97,6 +102,7 @@ def _serve_one(service: Service, host: str, port: int | None, workers: int) -> N
         loop=Loops.uvloop,
         workers=workers,
         backlog=BACKLOG,
+        backpressure=CONNECTIONS,  # which are connections, not requests, whatever Granian calls them
         workers_kill_timeout=KILL_SECONDS,
         # One alone is restarted by whoever restarts processes here; several look after each other.
         respawn_failed_workers=workers > 1,
@@ -104,6 +110,12 @@ def _serve_one(service: Service, host: str, port: int | None, workers: int) -> N
     )
     with _counting_together(workers):
         server.serve()
+
+
+def _open_as_many_files() -> None:
+    """Raise the limit of open files, of which each connection is one, to what this process may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextmanager

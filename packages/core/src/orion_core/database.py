@@ -6,8 +6,9 @@ user of its connection: settings are made with SET LOCAL, advisory locks with pg
 statement was interrupted is closed, not kept.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from urllib.parse import urlencode
 import asyncpg
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from orion_core.statement import REFUSALS, Statement, Values, as_sqlalchemy, driver_of, execute_together
@@ -26,12 +28,11 @@ TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "sslpassword")
 
 
 @dataclass
-class Transaction:
-    """One open transaction: its connection, and what to do once it is durable."""
+class Writes:
+    """What is to be written together, and what to do once it is durable."""
 
-    connection: AsyncConnection
-    _later: list[tuple[Statement, Values]] = field(default_factory=list[tuple[Statement, Values]])
-    _after_commit: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+    _later: list[tuple[Statement, Values]] = field(default_factory=list[tuple[Statement, Values]], init=False)
+    _after_commit: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]], init=False)
 
     def later(self, statement: Statement, values: Values) -> None:
         """Write this before the commit, in one round trip with everything else that is written later.
@@ -41,32 +42,45 @@ class Transaction:
         """
         self._later.append((statement, values))
 
-    async def write_later(self) -> None:
-        """Do what was put off; called by `Database.transaction`."""
-        while self._later:
-            together = dict[Statement, Values]()
-            left = list[tuple[Statement, Values]]()
-            for statement, values in self._later:
-                if statement in together:
-                    left.append((statement, values))
-                else:
-                    together[statement] = values
-            self._later = left
-            await execute_together(self.connection, list(together.items()))
-
     def after_commit(self, callback: Callable[[], object]) -> None:
         """Call `callback` after the commit; never after a rollback. It must not fail and not block."""
         if callback not in self._after_commit:
             self._after_commit.append(callback)
 
+    def rounds(self) -> list[dict[Statement, Values]]:
+        """What was put off, in as few round trips as can be: no statement twice in one. Nothing is put off any more."""
+        rounds = list[dict[Statement, Values]]()
+        for statement, values in self._later:
+            free = next((each for each in rounds if statement not in each), None)
+            if free is None:
+                rounds.append(free := {})
+            free[statement] = values
+        self._later = []
+        return rounds
+
     def committed(self) -> None:
-        """Run the callbacks; called by `Database.transaction`."""
+        """Run the callbacks; called by `Database`."""
         for callback in self._after_commit:
             callback()
 
 
+@dataclass
+class Transaction(Writes):
+    """One open transaction."""
+
+    connection: AsyncConnection
+
+    async def write_later(self) -> None:
+        """Do what was put off; called by `Database.transaction`."""
+        await _write(self.connection, self.rounds())
+
+
 ANSWER_SECONDS = 40
 """How long a server may be silent: longer than its own limit on a statement, so only one that is gone is given up."""
+
+
+POOL_SECONDS = 10
+"""How long anybody waits for a connection that others use."""
 
 
 class DatabaseUnreachableError(ConnectionError):
@@ -74,12 +88,16 @@ class DatabaseUnreachableError(ConnectionError):
 
 
 class Database:
-    """A pool of connections to one database."""
+    """A pool of connections to one database.
 
-    def __init__(self, engine: AsyncEngine, *, may_keep: bool = False) -> None:
+    SQLAlchemy makes them and gets them back when anything was the matter with them. Those that are as they were are
+    kept here for the next: to give one back and take it again is more work than most statements.
+    """
+
+    def __init__(self, engine: AsyncEngine, pool_size: int) -> None:
         self._engine = engine
-        self._may_keep = may_keep
-        self._kept: AsyncConnection | None = None
+        self._free = asyncio.Semaphore(pool_size)
+        self._idle: list[AsyncConnection] = []
 
     @classmethod
     def connect(
@@ -112,7 +130,6 @@ class Database:
             location,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=10,
             pool_reset_on_return=None,
             isolation_level="AUTOCOMMIT",  # `transaction` begins and commits by itself
             hide_parameters=True,
@@ -126,12 +143,12 @@ class Database:
             },
         )
         event.listen(engine.sync_engine, "checkout", _refuse_closed)
-        return cls(engine, may_keep=pool_size > 1)
+        return cls(engine, pool_size)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:
         """Several statements, committed together at the end of the block, or not at all when it raises."""
-        async with _connection(self._engine) as connection:
+        async with self._connection() as connection:
             driver = await driver_of(connection)
             transaction = Transaction(connection)
             try:
@@ -145,35 +162,68 @@ class Database:
             transaction.committed()
 
     @asynccontextmanager
-    async def autocommit(self) -> AsyncGenerator[AsyncConnection]:
-        """A connection on which each statement is its own transaction: reads, and writes of one statement."""
-        async with _connection(self._engine) as connection:
-            yield connection
+    async def writes(self) -> AsyncGenerator[Writes]:
+        """As `transaction`, for a block that reads nothing: it takes one round trip, where that takes three or more."""
+        writes = Writes()
+        yield writes
+        rounds = writes.rounds()
+        if len(rounds) == 1:
+            async with self.autocommit() as connection:
+                await _write(connection, rounds)
+        elif rounds:
+            async with self.transaction() as transaction:
+                await _write(transaction.connection, rounds)
+        writes.committed()
 
     @asynccontextmanager
-    async def kept(self) -> AsyncGenerator[AsyncConnection]:
-        """As `autocommit`, on a connection that is kept back from the pool for this: taking one takes long.
-
-        For what is asked all the time, one after the other. Who comes while it is in use gets one of the pool. A pool
-        of one keeps nothing back.
-        """
-        connection, self._kept = self._kept, None
-        if connection is None or (await driver_of(connection)).is_closed():
-            await _give_back(connection)
-            connection = await _connected(self._engine)
-        try:
+    async def autocommit(self) -> AsyncGenerator[AsyncConnection]:
+        """A connection on which each statement is its own transaction: reads, and writes of one statement."""
+        async with self._connection() as connection:
             yield connection
-        finally:
-            if self._kept is None and self._may_keep:
-                self._kept = connection
-            else:
-                await _give_back(connection)
 
     async def close(self) -> None:
         """Close every connection."""
-        await _give_back(self._kept)
-        self._kept = None
+        while self._idle:
+            await _give_back(self._idle.pop())
         await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[AsyncConnection]:
+        await self._wait_for_one()
+        try:
+            connection = await self._take()
+            try:
+                yield connection
+            except BaseException:
+                await _give_back(connection)
+                raise
+            # SQLAlchemy's own executions leave a transaction of its own open, in which nothing has happened.
+            if connection.in_transaction() or connection.invalidated or (await driver_of(connection)).is_closed():
+                await _give_back(connection)
+            else:
+                self._idle.append(connection)
+        finally:
+            self._free.release()
+
+    async def _wait_for_one(self) -> None:
+        try:
+            async with asyncio.timeout(POOL_SECONDS if self._free.locked() else None):
+                await self._free.acquire()
+        except TimeoutError:
+            raise PoolTimeoutError(f"no connection became free in {POOL_SECONDS} s") from None
+
+    async def _take(self) -> AsyncConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not (await driver_of(connection)).is_closed():
+                return connection
+            await _give_back(connection)
+        return await _connected(self._engine)
+
+
+async def _write(connection: AsyncConnection, rounds: Sequence[Mapping[Statement, Values]]) -> None:
+    for together in rounds:
+        await execute_together(connection, list(together.items()))
 
 
 async def _send(driver: asyncpg.Connection, command: str) -> None:
@@ -203,14 +253,6 @@ def _refuse_closed(connection: Any, *_: object) -> None:
         raise DisconnectionError
 
 
-@asynccontextmanager
-async def _connection(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
-    async with AsyncExitStack() as stack:
-        connection = await _connected(engine)
-        stack.push_async_exit(connection)
-        yield connection
-
-
 async def _connected(engine: AsyncEngine) -> AsyncConnection:
     try:
         return await engine.connect().start()
@@ -218,9 +260,8 @@ async def _connected(engine: AsyncEngine) -> AsyncConnection:
         raise DatabaseUnreachableError(f"the database cannot be reached ({type(error).__name__})") from error
 
 
-async def _give_back(connection: AsyncConnection | None) -> None:
-    if connection is not None:
-        await connection.__aexit__(None, None, None)  # which ends although we may be cancelled
+async def _give_back(connection: AsyncConnection) -> None:
+    await connection.__aexit__(None, None, None)  # which ends although we may be cancelled
 
 
 def asyncpg_arguments(url: str) -> tuple[URL, dict[str, Any]]:

@@ -52,6 +52,8 @@ class Statement:
             for name in compiled.positiontup or ()
         ]
         """Names in the order of `$1`, `$2`, …, and what makes the driver's values of Python's."""
+        self.types = [compiled.binds[name].type for name, _ in self.parameters]
+        """Of the parameters, in the same order."""
         self._converts = _result_processors(compiled)
         self._row: Any = None
         self._results: list[Convert | None] | None = None
@@ -131,16 +133,31 @@ async def look_together(connection: AsyncConnection, /, *looks: Look[Any]) -> tu
     records = await fetch(connection, sql, arguments)
     if len(records) > 1:
         raise _too_many_rows(len(records), sql)
-    names, values = list(records[0].keys()), list(records[0].values())
+    return _meanings(looks, records[0])
+
+
+async def look_for_many(connection: AsyncConnection, asked: Sequence[tuple[Look[A], Look[B]]]) -> list[tuple[A, B]]:
+    """What pairs of looks find in one round trip, all at the same moment; each pair consists of the same statements."""
+    first, *_ = asked
+    sql = _for_each(tuple(look.statement for look in first))
+    arguments = [[argument for look in pair for argument in look.statement.arguments(look.values)] for pair in asked]
+    records = await fetch(connection, sql, [list(column) for column in zip(*arguments, strict=True)])
+    if len(records) != len(asked):
+        raise _too_many_rows(len(records), sql, len(asked))
+    return [_meanings(pair, record) for pair, record in zip(asked, records, strict=True)]
+
+
+_FOUND = "look found a row"
+
+
+def _meanings(looks: Sequence[Look[Any]], record: asyncpg.Record) -> Any:
+    names, values = list(record.keys()), list(record.values())
     begins = [n for n, name in enumerate(names) if name == _FOUND]
     parts = [slice(begin + 1, end) for begin, end in pairwise([*begins, len(names)])]
     return tuple(
         look.meaning(look.statement.row(names[part], values[part]) if values[begin] else None)
         for look, begin, part in zip(looks, begins, parts, strict=True)
     )
-
-
-_FOUND = "look found a row"
 
 
 @lru_cache(256)
@@ -150,6 +167,23 @@ def _side_by_side(statements: tuple[Statement, ...]) -> str:
         for n, sql in enumerate(_numbered_on(statements))
     )
     return "\n".join(["SELECT *", "FROM (SELECT) AS always", *looks])
+
+
+@lru_cache(256)
+def _for_each(statements: tuple[Statement, ...]) -> str:
+    # OFFSET 0 keeps each look a probe by its own index: of a table that is being filled, of which no statistics tell
+    # anything yet, the planner would rather read all.
+    probes = (_PARAMETER.sub(r"asked.p\1", sql) for sql in _numbered_on(statements))
+    looks = (
+        f'LEFT JOIN LATERAL (SELECT true AS "{_FOUND}", look.* FROM (\n{sql}\n) AS look OFFSET 0) AS look_{n} ON true'  # noqa: S608
+        for n, sql in enumerate(probes)
+    )
+    types = [kind.compile(dialect=_DIALECT) for statement in statements for kind in statement.types]
+    given = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(types, 1))
+    named = ", ".join(f"p{n}" for n in range(1, len(types) + 1))
+    asked = f"FROM unnest({given}) WITH ORDINALITY AS asked ({named}, n)"
+    columns = ", ".join(f"look_{n}.*" for n in range(len(statements)))
+    return "\n".join([f"SELECT {columns}", asked, *looks, "ORDER BY asked.n"])
 
 
 async def execute_together(connection: AsyncConnection, writes: Sequence[tuple[Statement, Values]]) -> None:
@@ -178,13 +212,17 @@ def _numbered_on(statements: tuple[Statement, ...]) -> Iterator[str]:
         before += len(statement.parameters)
 
 
-def _too_many_rows(count: int, sql: str) -> ValueError:
-    return ValueError(f"{count} rows where there can be one: {sql}")
+def _too_many_rows(count: int, sql: str, most: int = 1) -> ValueError:
+    return ValueError(f"{count} rows where there can be {most}: {sql}")
 
 
 async def driver_of(connection: AsyncConnection) -> asyncpg.Connection:
     """The driver's own connection, which acts in whatever transaction `connection` is in."""
-    raw: Any = await connection.get_raw_connection()
+    if connection.invalidated:
+        raw: Any = await connection.get_raw_connection()
+    else:  # as it is meant, past the greenlet that the other needs
+        sync: Any = connection.sync_connection
+        raw = sync.connection
     return raw.driver_connection
 
 

@@ -9,11 +9,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from orion_core.errors import Problem
 from orion_core.http import door
-from orion_core.http.door import AT_ONCE, leave_door
+from orion_core.http.door import AT_ONCE, enter_door, leave_door
 from orion_core.http.edge import Edge
 
 EXPENSIVE = ("POST", "/expensive")
+PARTICULAR = "/particular"
+"""Of a route that enters the door by itself, once it knows who asks."""
 
 
 class Service:
@@ -21,6 +24,7 @@ class Service:
 
     def __init__(self) -> None:
         self.inside: list[str] = []
+        self.let_in: list[str] = []
         self.most = 0
         self.go_on = asyncio.Event()
         self.edge = Edge(self._answer, body_limit=100, trusted_proxies=(), expensive=[EXPENSIVE])
@@ -30,6 +34,14 @@ class Service:
         self.inside.append(name)
         self.most = max(self.most, len(self.inside))
         try:
+            if scope["path"] == PARTICULAR:
+                try:
+                    await enter_door(is_preferred=name.startswith("known"))
+                except Problem as problem:
+                    await JSONResponse({}, problem.status)(scope, receive, send)
+                    return
+                self.let_in.append(name)
+                await self.go_on.wait()
             if name.startswith("leaves"):
                 leave_door()
                 leave_door()
@@ -59,9 +71,9 @@ class Service:
         headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
         return {"status": sent[0]["status"], "headers": headers, "body": json.loads(sent[1]["body"])}
 
-    def crowd(self, size: int, name: str = "one") -> list[asyncio.Task[dict[str, Any]]]:
+    def crowd(self, size: int, name: str = "one", path: str = EXPENSIVE[1]) -> list[asyncio.Task[dict[str, Any]]]:
         """Requests that have arrived and stand wherever they have got to."""
-        return [asyncio.create_task(self.ask(f"{name} {n}")) for n in range(size)]
+        return [asyncio.create_task(self.ask(f"{name} {n}", path)) for n in range(size)]
 
 
 async def arrived() -> None:
@@ -99,6 +111,31 @@ async def test_who_waits_for_something_else_lets_the_next_in_once() -> None:
     assert len([name for name in service.inside if name.startswith("one")]) == AT_ONCE
     service.go_on.set()
     await asyncio.gather(*crowd)
+
+
+async def test_who_is_known_goes_before_a_crowd_of_strangers_and_waits_in_no_full_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "MOST_WAITING", 4)
+    service = Service()
+    crowd = service.crowd(AT_ONCE + 4)
+    await arrived()
+    strangers = service.crowd(2, "stranger", PARTICULAR)
+    known = service.crowd(2, "known", PARTICULAR)
+    await arrived()
+    assert [stranger.done() for stranger in strangers] == [True, True]
+    service.go_on.set()
+    assert [(await each)["status"] for each in (*strangers, *known, *crowd)] == [503] * 2 + [200] * (AT_ONCE + 6)
+    assert service.let_in == ["known 0", "known 1"]
+    monkeypatch.undo()
+    service.go_on.clear()
+    crowd = service.crowd(AT_ONCE)
+    await arrived()
+    late = [each for name in ("stranger", "known") for each in service.crowd(2, name, PARTICULAR)]
+    await arrived()
+    service.go_on.set()
+    await asyncio.gather(*crowd, *late)
+    assert service.let_in[2:] == ["known 0", "known 1", "stranger 0", "stranger 1"]
 
 
 async def test_every_place_is_given_back_however_a_request_ends() -> None:

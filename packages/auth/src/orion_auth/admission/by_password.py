@@ -7,7 +7,7 @@ from datetime import datetime
 from orion_auth.addresses import normalise_email
 from orion_auth.admission.actions import Visit, admit
 from orion_auth.admission.rules import Decision, Proof, decide
-from orion_auth.devices import actions as devices
+from orion_auth.admission.visitors import Visitor, Visitors
 from orion_auth.devices.rules import KnownDevice
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane, needs_new_hash
@@ -25,14 +25,15 @@ from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import Challenged
 from orion_contracts.events import SignInFailed
 from orion_core.errors import Problem
+from orion_core.http.door import enter_door
 from orion_core.ids import uuid7
-from orion_core.statement import look_together
 
 PROOF = Proof(("pwd",))
 
 
 async def sign_in(
     gate: Gate,
+    visitors: Visitors,
     lane: HashingLane,
     policy: PasswordPolicy,
     *,
@@ -51,19 +52,17 @@ async def sign_in(
     """
     started = time.perf_counter()
     if bearer.device_id is None:
-        lane.require_room()  # before anything is read: in a flood, who names no device costs nothing
+        lane.require_room()  # before anything is read: in a flood, who names no device costs next to nothing
     bearer = gate.locate(bearer)
     email = normalise_email(email_text)
     visit = Visit(LoginMethod.PASSWORD, email, bearer, now, started, remember=remember)
-    async with gate.database.autocommit() as connection:
-        identity, device = await look_together(
-            connection, identities.by_email(email, now), devices.known(email, bearer)
-        )
-    lane.require_room(is_known=device is not None)  # before it is counted: what is not tried is no try
+    identity, device = await visitors.ask(Visitor(email, bearer, now))
+    is_known = device is not None
+    lane.require_room(is_known=is_known)
+    await enter_door(is_preferred=is_known)
+    lane.require_room(is_known=is_known)  # before it is counted: what is not tried is no try
     taken = await _take_limit(gate, visit, device)
-    password_is_right = await lane.verify(
-        identity.password_hash if identity else None, password, is_known=device is not None
-    )
+    password_is_right = await lane.verify(identity.password_hash if identity else None, password, is_known=is_known)
     decision = decide(identity.standing if identity else None, password_is_right)
     if identity is None or decision.outcome != "SUCCESS":
         await _record_refusal(gate, visit, identity, decision)
@@ -101,9 +100,9 @@ async def _raise_hash(gate: Gate, lane: HashingLane, identity: KnownIdentity, pa
 
 
 async def _record_refusal(gate: Gate, visit: Visit, identity: KnownIdentity | None, decision: Decision) -> None:
-    async with evenly(), gate.database.transaction() as transaction:
+    async with evenly(), gate.database.writes() as writes:
         login_attempts.record(
-            transaction,
+            writes,
             visit.attempt,
             Finding(decision.outcome, decision.reason),
             user_id=identity.id if identity else None,
@@ -111,9 +110,9 @@ async def _record_refusal(gate: Gate, visit: Visit, identity: KnownIdentity | No
         )
         if decision.outcome == "FAILED":
             # Nobody's id when there is no such identity, so that the same statements run.
-            await identities.note_failed_login(transaction, identity.id if identity else uuid7())
+            identities.note_failed_login(writes, identity.id if identity else uuid7())
         if decision.outcome == "FAILED" and identity is not None:
-            await gate.outbox.record(transaction, SignInFailed(user_id=identity.id, failed_at=visit.now), visit.now)
+            await gate.outbox.record(writes, SignInFailed(user_id=identity.id, failed_at=visit.now), visit.now)
 
 
 def refusal(decision: Decision) -> Problem:

@@ -39,6 +39,7 @@ async def sign_in(body: SignIn, wired: Wired, request: Request) -> Response:
     bearer = bearer_of(request, body)
     outcome = await by_password.sign_in(
         wired.gate,
+        wired.visitors,
         wired.lane,
         wired.password_policy,
         email_text=body.email,

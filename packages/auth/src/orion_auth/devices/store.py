@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, String, any_, bindparam, delete, select, text, update
+from sqlalchemy import ARRAY, String, Uuid, any_, bindparam, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -30,7 +30,9 @@ FIND_BY_EMAIL = Statement(
       (SELECT id FROM identities WHERE email = :email AND deleted_at IS NULL),  -- uq_identities_email
       CAST(:nobody AS uuid)
     )
-""").columns(*_KNOWN_BY)
+""")
+    .bindparams(bindparam("device_id", type_=String), bindparam("email", type_=String), bindparam("nobody", type_=Uuid))
+    .columns(*_KNOWN_BY)
 )
 """One device of whoever has an address; where nobody has it, `nobody` is looked for, so that it costs the same.
 

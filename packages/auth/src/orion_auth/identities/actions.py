@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.identities import store
 from orion_auth.identities.rules import IdentityStatus, Standing, standing
-from orion_core.database import Transaction
+from orion_core.database import Transaction, Writes
 from orion_core.errors import unauthenticated
 from orion_core.ids import uuid7
 from orion_core.statement import Look
@@ -216,9 +216,9 @@ async def change_phone(transaction: Transaction, identity_id: UUID, phone: str |
     return True
 
 
-async def note_failed_login(transaction: Transaction, identity_id: UUID) -> None:
+def note_failed_login(writes: Writes, identity_id: UUID) -> None:
     """Count a wrong password."""
-    await store.add_failed_login(transaction.connection, identity_id)
+    writes.later(store.ADD_FAILED_LOGIN, {"identity_id": identity_id})
 
 
 async def hold(transaction: Transaction, identity_id: UUID, now: datetime) -> KnownIdentity | None:

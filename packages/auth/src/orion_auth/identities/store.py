@@ -282,11 +282,12 @@ async def reinstate(connection: AsyncConnection, identity_id: UUID) -> bool:
     return (await connection.execute(statement)).one_or_none() is not None
 
 
-async def add_failed_login(connection: AsyncConnection, identity_id: UUID) -> None:
-    """Count one more failure (primary key); for an id that nobody has, nothing."""
-    statement = update(Identity).where(Identity.id == identity_id)
-    await connection.execute(statement.values(failed_login_count=Identity.failed_login_count + 1))
-
+ADD_FAILED_LOGIN = Statement(
+    update(Identity)
+    .where(Identity.id == bindparam("identity_id"))
+    .values(failed_login_count=Identity.failed_login_count + 1)
+)
+"""Count one more failure (primary key); for an id that nobody has, nothing."""
 
 RESET_FAILED_LOGINS = Statement(
     update(Identity)

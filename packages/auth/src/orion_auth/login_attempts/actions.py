@@ -11,7 +11,7 @@ from orion_auth.login_attempts import store
 from orion_auth.login_attempts.rules import LoginAttemptStatus, LoginMethod, Wanted
 from orion_auth.places import NOWHERE, Place
 from orion_auth.two_factor_methods import TwoFactorMethod
-from orion_core.database import Database, Transaction
+from orion_core.database import Database, Writes
 from orion_core.ids import uuid7
 from orion_core.tables import IpAddress
 
@@ -46,11 +46,9 @@ class Finding:
     two_factor_method: TwoFactorMethod | None = None
 
 
-def record(
-    transaction: Transaction, attempt: Attempt, finding: Finding, *, user_id: UUID | None, duration_ms: int
-) -> None:
-    """Append the attempt, before the transaction is committed."""
-    transaction.later(store.INSERT_ATTEMPT, _values(attempt, finding, user_id, duration_ms))
+def record(writes: Writes, attempt: Attempt, finding: Finding, *, user_id: UUID | None, duration_ms: int) -> None:
+    """Append the attempt with what else is written."""
+    writes.later(store.INSERT_ATTEMPT, _values(attempt, finding, user_id, duration_ms))
 
 
 async def record_alone(

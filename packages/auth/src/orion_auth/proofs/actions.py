@@ -152,7 +152,7 @@ async def _check_password(gate: Gate, lane: HashingLane, attempt: _Try, password
     if not await lane.verify(identity.password_hash, password, is_known=True):
         async with evenly(), gate.database.transaction() as transaction:
             await _note_failure(transaction, gate, attempt, None)
-            await identities.note_failed_login(transaction, identity.id)
+            identities.note_failed_login(transaction, identity.id)
         raise Problem(401, "invalid_credentials", "Not proved", "The password is wrong; the session goes on as it was.")
     await rate_limits.give_back(gate.database, taken)
     return taken.state

@@ -62,7 +62,7 @@ class Rotations:
         """The rotations of one running auth."""
 
         async def rotate_all(asked: Sequence[Asked]) -> list[AnyRow | None]:
-            async with database.kept() as connection:
+            async with database.autocommit() as connection:
                 return await store.rotate(connection, asked, clock())
 
         return cls(database, successors, Gathering(rotate_all))

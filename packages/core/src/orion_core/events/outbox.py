@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import MetaData, insert
 
 from orion_contracts.event import Event
-from orion_core.database import Transaction
+from orion_core.database import Writes
 from orion_core.events.feed import Feed
 from orion_core.house import add_tables
 from orion_core.ids import uuid7
@@ -17,8 +17,8 @@ add_tables(_tables)
 INSERT = Statement(insert(_tables.tables["outbox"]), ["id", "type", "subject", "data", "traceparent", "occurred_at"])
 
 
-async def write(transaction: Transaction, event: Event, occurred_at: datetime) -> None:
-    """Write `event` so that it exists if, and only if, the rest of `transaction` does.
+async def write(writes: Writes, event: Event, occurred_at: datetime) -> None:
+    """Write `event` so that it exists if, and only if, the rest of `writes` does.
 
     Nobody is woken: readers find it when they look, within a second. For what nobody waits for.
     """
@@ -30,7 +30,7 @@ async def write(transaction: Transaction, event: Event, occurred_at: datetime) -
         "traceparent": current_traceparent(),
         "occurred_at": occurred_at,
     }
-    transaction.later(INSERT, values)
+    writes.later(INSERT, values)
 
 
 class Outbox:
@@ -39,7 +39,7 @@ class Outbox:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
 
-    async def record(self, transaction: Transaction, event: Event, occurred_at: datetime) -> None:
+    async def record(self, writes: Writes, event: Event, occurred_at: datetime) -> None:
         """As `write`, and readers are woken."""
-        await write(transaction, event, occurred_at)
-        transaction.after_commit(self._feed.wakeup.ring)
+        await write(writes, event, occurred_at)
+        writes.after_commit(self._feed.wakeup.ring)

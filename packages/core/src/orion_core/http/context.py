@@ -14,7 +14,7 @@ from starlette.requests import Request
 from orion_contracts.claims import AccessClaims
 
 if TYPE_CHECKING:
-    from orion_core.http.door import Place
+    from orion_core.http.door import Door, Place
 
 IpAddress = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -41,8 +41,10 @@ class Exchange:
     context: RequestContext
     claims: AccessClaims | None = None
     """Of the caller, once he is known."""
+    door: "Door | None" = None
+    """In front of the expensive routes (`orion_core.http.door`)."""
     place: "Place | None" = None
-    """Behind the door of an expensive route (`orion_core.http.door`)."""
+    """Behind it."""
 
     @property
     def milliseconds(self) -> int:

@@ -28,7 +28,7 @@ from orion_core.http.context import (
     client_address,
     request_id,
 )
-from orion_core.http.door import Door
+from orion_core.http.door import Door, enter_door
 from orion_core.http.problems import ProblemDuringBody, problem_response
 from orion_core.http.shortcut import Shortcut
 from orion_core.tracing import continue_trace
@@ -86,10 +86,10 @@ class Edge:
         shortcuts: Collection[Shortcut] = (),
         large_bodies: Sequence[LargeBody] = (),
     ) -> None:
-        """`expensive` are method and path of routes that share one door."""
-        door = Door()
+        """`expensive` are method and path of routes that share one door with those that enter it by themselves."""
         self._application = application
-        self._doors = dict.fromkeys(expensive, door)
+        self._door = Door()
+        self._expensive = frozenset(expensive)
         self._shortcuts = {(shortcut.method, shortcut.path): shortcut for shortcut in shortcuts}
         self._body_limit = body_limit
         self._large_bodies = large_bodies
@@ -101,12 +101,12 @@ class Edge:
             await self._application(scope, receive, send)
             return
         asked = scope["method"], scope["path"]
-        door, shortcut = self._doors.get(asked), self._shortcuts.get(asked)
-        exchange = _Exchange(scope, receive, send, self._allowance(scope), self._trusted_proxies)
+        shortcut = self._shortcuts.get(asked)
+        exchange = _Exchange(scope, receive, send, self._allowance(scope), self._trusted_proxies, self._door)
         answer: ASGIApp | None = exchange.refusal()
         try:
-            if door is not None and answer is None:
-                await exchange.wait_at(door)
+            if asked in self._expensive and answer is None:
+                await exchange.wait_outside()
             if shortcut is not None and answer is None and shortcut.is_usual(scope):
                 scope["route"] = shortcut
                 answer = await shortcut.respond(Request(scope, exchange.receive))
@@ -134,7 +134,7 @@ class _Exchange:
     """One request and its answer."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, allowance: tuple[int, float], trusted: Networks
+        self, scope: Scope, receive: Receive, send: Send, allowance: tuple[int, float], trusted: Networks, door: Door
     ) -> None:
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else ""
@@ -156,7 +156,7 @@ class _Exchange:
             user_agent=headers.get("user-agent", "")[:LONGEST_USER_AGENT].replace("\0", "") or None,
         )
         scope["orion.context"] = self._context
-        self._exchange = Exchange(self._context)
+        self._exchange = Exchange(self._context, door=door)
         EXCHANGE.set(self._exchange)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=self._context.request_id, trace=self._traceparent[3:35])
@@ -189,14 +189,14 @@ class _Exchange:
             raise error
         await self._problem(problem)(self._scope, self.receive, self.send)
 
-    async def wait_at(self, door: Door) -> None:
+    async def wait_outside(self) -> None:
         """Take the whole body and wait for a place: until there is one, the request costs next to nothing."""
         while not self._body_ended:
             self._in_hand.append(await self._next())
         if self._in_hand[-1]["type"] == "http.disconnect":
             return
         try:
-            self._exchange.place = await door.enter()
+            await enter_door(is_preferred=False)
         except Problem as problem:
             raise ProblemDuringBody(problem) from None
 

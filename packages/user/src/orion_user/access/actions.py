@@ -45,5 +45,5 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
 
 async def sayings(database: Database, asked: Asked) -> list[Saying]:
     """What speaks of a permission there and then."""
-    async with database.kept() as connection:
+    async with database.autocommit() as connection:
         return await store.decide(connection, asked)
