@@ -119,6 +119,20 @@ async def test_the_known_go_first_and_strangers_get_every_fourth_turn(lane: Lane
     assert turns == [True, True, True, False, True, True, True, False, False, False]
 
 
+async def test_one_of_several_threads_is_kept_for_the_known() -> None:
+    lane, gate, own = Lane(3, patience=5), Gate(), Gate()
+    crowd = [asyncio.create_task(lane.run(gate.work("stranger"))) for _ in range(4)]
+    await settle()
+    owners = [asyncio.create_task(lane.run(own.work("owner"), is_known=True)) for _ in range(2)]
+    own.open()
+    assert await asyncio.wait_for(asyncio.gather(*owners), 5) == ["owner"] * 2, "one after the other, beside the crowd"
+    assert gate.began == ["stranger"] * 2
+    gate.open()
+    assert await asyncio.gather(*crowd) == ["stranger"] * 4
+    assert await asyncio.gather(*(lane.run(lambda: "known", is_known=True) for _ in range(3))) == ["known"] * 3
+    lane.close()
+
+
 async def test_a_crowd_of_strangers_takes_no_room_from_the_known(lane: Lane) -> None:
     gate = Gate()
     crowd = [asyncio.create_task(lane.run(gate.work("stranger"))) for _ in range(251)]

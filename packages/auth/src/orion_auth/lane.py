@@ -26,6 +26,9 @@ LATEST = 0.1
 """Weight of the latest piece in that mean."""
 KNOWN_TURNS = 3
 """Of four turns that both kinds of callers wait for, those who are known get three."""
+KEPT_FROM_STRANGERS = 1
+"""Threads that work for strangers never take, where there are several: a crowd of them leaves a processor to all else,
+and whoever is known finds a thread."""
 NICENESS = 5
 """By how much threads that hash give way. More would let any other program on the machine stop sign-ins."""
 
@@ -41,6 +44,9 @@ class Lane:
         self._threads = threads
         self._patience = patience
         self._idle = threads
+        self._for_strangers = max(1, threads - KEPT_FROM_STRANGERS)
+        """Threads that strangers may still take."""
+        self._most_strangers = self._for_strangers
         self._seconds = FIRST_GUESS_SECONDS
         self._known: Places = deque()
         self._strangers: Places = deque()
@@ -60,19 +66,31 @@ class Lane:
         end, since no thread can be stopped, and keeps its place until then.
         """
         began = time.perf_counter()
-        if self._idle:
-            self._idle -= 1
+        if self._is_free(is_known):
+            self._take(is_known)
         else:
             self.require_room(is_known=is_known)
             await self._turn_comes(self._known if is_known else self._strangers, is_known)
         metrics.HASHING_WAITS.observe(time.perf_counter() - began)
-        return await asyncio.wrap_future(self._submit(work))
+        return await asyncio.wrap_future(self._submit(work, is_known))
 
     def close(self) -> None:
         """Give up what waits."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, work: Callable[[], Result]) -> Future[Result]:
+    def _is_free(self, is_known: bool) -> bool:
+        return self._idle > 0 and (is_known or self._for_strangers > 0)
+
+    def _take(self, is_known: bool) -> None:
+        self._idle -= 1
+        self._for_strangers -= not is_known
+
+    def _give_back(self, is_known: bool) -> None:
+        self._idle += 1
+        self._for_strangers += not is_known
+        self._pass_on()
+
+    def _submit(self, work: Callable[[], Result], is_known: bool) -> Future[Result]:
         loop = asyncio.get_running_loop()
 
         def measured() -> Result:
@@ -85,12 +103,12 @@ class Lane:
 
         def ended(_: object) -> None:
             with suppress(RuntimeError):  # the loop may be closed before its last thread has ended
-                loop.call_soon_threadsafe(self._pass_on)
+                loop.call_soon_threadsafe(self._give_back, is_known)
 
         try:
             future = self._executor.submit(measured)
         except RuntimeError:
-            self._pass_on()
+            self._give_back(is_known)
             raise
         future.add_done_callback(ended)
         return future
@@ -107,36 +125,34 @@ class Lane:
                 queue.remove(place)
                 self._count()
             else:
-                self._pass_on()  # the turn came at the moment of giving up
+                self._give_back(is_known)  # the turn came at the moment of giving up
             if isinstance(error, TimeoutError):
                 raise _refusal(is_known, self._patience) from None
             raise
 
     def _pass_on(self) -> None:
         """Give a thread that has become free to whoever is next."""
-        first, second = self._known, self._strangers
-        if self._turn % (KNOWN_TURNS + 1) == KNOWN_TURNS:
-            first, second = second, first
-        queue = first or second
-        if not queue:
-            self._idle += 1
-            return
-        self._turn += 1
-        place = queue.popleft()
-        self._count()
-        if place.done():  # given up at this moment: it finds its place gone, and passes the turn on
-            return
-        place.set_result(None)
+        strangers_turn = self._turn % (KNOWN_TURNS + 1) == KNOWN_TURNS
+        for is_known in (False, True) if strangers_turn else (True, False):
+            queue = self._known if is_known else self._strangers
+            if queue and self._is_free(is_known):
+                self._turn += 1
+                self._take(is_known)
+                place = queue.popleft()
+                self._count()
+                if not place.done():  # else given up at this moment: it finds its place gone, and gives it back
+                    place.set_result(None)
+                return
 
     def _expected_wait(self, is_known: bool) -> float:
-        if self._idle:
+        if self._is_free(is_known):
             return 0.0
         ahead = len(self._known)
         if is_known:
             ahead += min(len(self._strangers), ahead // KNOWN_TURNS + 1)
         else:
             ahead += len(self._strangers)
-        return (ahead + 1) * self._seconds / self._threads
+        return (ahead + 1) * self._seconds / (self._threads if is_known else self._most_strangers)
 
     def _count(self) -> None:
         metrics.HASHING_QUEUE.set(len(self._known) + len(self._strangers))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ import structlog
 from fastapi import FastAPI
 
 from orion_core.database import Database
+from orion_core.http.edge import TurnedAway
 from orion_core.testing import TestDatabase
 
 if TYPE_CHECKING:
@@ -130,6 +132,19 @@ async def test_a_bug_tells_the_caller_nothing_and_the_logs_where(path: str, http
     assert "hunter2" not in str({name: value for name, value in failed.items() if name != "exc_info"}), (
         "a link's secret stands in its path, so the pattern is logged and not the path"
     )
+
+
+async def test_of_a_crowd_that_is_turned_away_the_logs_tell_by_number(http: httpx.AsyncClient) -> None:
+    began = time.monotonic()
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(50):
+            problem_of(await http.get("/sample/v1/collision/40001"), 503, "changed_at_once")
+        problem_of(await http.get(f"{THINGS}/{uuid4()}?limit=0"), 404, "not_found")
+    *told, other = [entry for entry in logs if entry["event"] == "request"]
+    assert len(told) <= time.monotonic() - began + 2 and all(entry["status_code"] == 503 for entry in told)
+    assert sum(entry["requests"] for entry in told) <= 50 and "requests" not in other
+    turned_away = TurnedAway()
+    assert [turned_away.of_this(now) for now in (7.0, 7.1, 7.9, 8.0, 9.5, 9.6)] == [1, None, None, 3, 1, None]
 
 
 async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(make_application: MakeApplication) -> None:

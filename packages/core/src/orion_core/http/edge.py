@@ -12,8 +12,6 @@ from typing import Any
 
 import structlog
 from prometheus_client import Histogram
-from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,7 +28,7 @@ from orion_core.http.context import (
 )
 from orion_core.http.door import Door, enter_door
 from orion_core.http.problems import ProblemDuringBody, problem_response
-from orion_core.http.shortcut import Shortcut
+from orion_core.http.shortcut import Shortcut, WholeRequest
 from orion_core.tracing import continue_trace
 
 log = structlog.get_logger()
@@ -109,7 +107,7 @@ class Edge:
                 await exchange.wait_outside()
             if shortcut is not None and answer is None and shortcut.is_usual(scope):
                 scope["route"] = shortcut
-                answer = await shortcut.respond(Request(scope, exchange.receive))
+                answer = await shortcut.respond(WholeRequest(scope, exchange.receive))
             await (answer or self._application)(scope, exchange.receive, exchange.send)
         except Exception as error:
             await exchange.failed(error)
@@ -124,6 +122,42 @@ class Edge:
         return self._body_limit, BODY_SECONDS
 
 
+_READ = frozenset({b"content-length", b"traceparent", b"x-request-id", b"user-agent"})
+"""Headers that the edge itself reads, beside X-Forwarded-For."""
+
+
+def _told_of_itself(scope: Scope) -> tuple[dict[bytes, str], list[str]]:
+    """Those headers, of each the first, and all lines of X-Forwarded-For."""
+    found, forwarded_for = dict[bytes, str](), list[str]()
+    for name, value in scope["headers"]:
+        if name in _READ and name not in found:
+            found[name] = value.decode("latin-1")
+        elif name == b"x-forwarded-for":
+            forwarded_for.append(value.decode("latin-1"))
+    return found, forwarded_for
+
+
+class TurnedAway:
+    """How many of a crowd are told of in the logs: a line for each would be a flood of its own."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._untold = 0
+
+    def of_this(self, now: float) -> int | None:
+        """How many there were that no line tells of, this one among them; None when none is to tell of this one."""
+        self._untold += 1
+        second = int(now)
+        if second == self._second:
+            return None
+        untold = self._untold
+        self._second, self._untold = second, 0
+        return untold
+
+
+_turned_away = TurnedAway()
+
+
 @lru_cache(2048)
 def _times(method: str, route: str, status: int) -> Histogram:
     """Where such requests are counted; to look that up each time takes longer than to count."""
@@ -136,7 +170,7 @@ class _Exchange:
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, allowance: tuple[int, float], trusted: Networks, door: Door
     ) -> None:
-        headers = Headers(scope=scope)
+        headers, forwarded_for = _told_of_itself(scope)
         peer = scope["client"][0] if scope.get("client") else ""
         self._scope = scope
         self._receive = receive
@@ -147,13 +181,13 @@ class _Exchange:
         self._body_until = asyncio.get_running_loop().time() + self._body_seconds
         self._body_ended = False
         self._status = 0
-        self._declared = headers.get("content-length", "0")
+        self._declared = headers.get(b"content-length", "0")
         self._started = time.perf_counter()
-        self._traceparent = continue_trace(headers.get("traceparent"))
+        self._traceparent = continue_trace(headers.get(b"traceparent"))
         self._context = RequestContext(
-            request_id=request_id(headers.get("x-request-id")),
-            ip_address=client_address(peer, headers.getlist("x-forwarded-for"), trusted),
-            user_agent=headers.get("user-agent", "")[:LONGEST_USER_AGENT].replace("\0", "") or None,
+            request_id=request_id(headers.get(b"x-request-id")),
+            ip_address=client_address(peer, forwarded_for, trusted),
+            user_agent=headers.get(b"user-agent", "")[:LONGEST_USER_AGENT].replace("\0", "") or None,
         )
         scope["orion.context"] = self._context
         self._exchange = Exchange(self._context, door=door)
@@ -236,15 +270,23 @@ class _Exchange:
         seconds = time.perf_counter() - self._started
         method = self._scope["method"] if self._scope["method"] in METHODS else "OTHER"
         _times(method, self._route(), self._status).observe(seconds)
-        if not self._is_quiet():
-            log.info(
-                "request",
-                method=method,
-                route=self._route(),
-                status_code=self._status,
-                milliseconds=round(seconds * 1000, 2),
-                ip=str(self._context.ip_address),
-            )
+        if self._is_quiet():
+            return
+        more = {}
+        if self._status == HTTPStatus.SERVICE_UNAVAILABLE:
+            requests = _turned_away.of_this(time.monotonic())
+            if requests is None:
+                return
+            more = {"requests": requests}
+        log.info(
+            "request",
+            method=method,
+            route=self._route(),
+            status_code=self._status,
+            milliseconds=round(seconds * 1000, 2),
+            ip=str(self._context.ip_address),
+            **more,
+        )
 
     def _is_quiet(self) -> bool:
         if self._scope["path"].endswith(QUIET_PATHS):
