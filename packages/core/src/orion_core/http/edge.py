@@ -141,8 +141,8 @@ class TurnedAway:
     """How many of a crowd are told of in the logs: a line for each would be a flood of its own."""
 
     def __init__(self) -> None:
-        self._second = 0
-        self._untold = 0
+        self._second: int = 0
+        self._untold: int = 0
 
     def of_this(self, now: float) -> int | None:
         """How many there were that no line tells of, this one among them; None when none is to tell of this one."""
