@@ -20,7 +20,7 @@ from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from orion_contracts.claims import AccessClaims
+from orion_contracts.claims import API_KEY_CLIENT, AccessClaims
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.event import Event
 from orion_contracts.events import EmailVerified, IdentityRegistered
@@ -219,6 +219,7 @@ def signed(clock: MovableClock, subject: str, session: UUID | None, scope: str =
         "exp": now + 600,
         "iat": now,
         "jti": str(uuid7()),
+        "auth_time": None if session is None or more.get("client_id", "").startswith(API_KEY_CLIENT) else now,
     }
     claims = AccessClaims.model_validate(values | more)
     header = {"alg": "ES256", "typ": "at+jwt", "kid": "k1"}

@@ -21,6 +21,7 @@ from orion_core.rights.caller import Caller, caller
 from orion_core.rights.circumstances import circumstances
 from orion_core.rights.decider import Decider
 from orion_core.rights.denials import SeenDenials
+from orion_core.rights.fresh_proof import require_fresh_proof
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
 
@@ -42,12 +43,14 @@ class Guard:
     async def require(self, claims: AccessClaims, permission: str) -> None:
         """Return when the caller has `permission`; else a 403 Problem, which stands in the audit trail.
 
+        401 for who would change something by it and has not proved for half an hour who he is.
         503 when user cannot be asked: who cannot know must not decide.
         """
         who = caller(claims)
         if who.holds_everything or (
             who.carries(permission) and (who.is_service_key or await self._has(who, permission))
         ):
+            require_fresh_proof(claims, permission, self.clock())
             return
         await self._write_down(claims, permission)
         raise _denied(who, permission)

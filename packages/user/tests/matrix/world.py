@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import jwt
 from fastapi import FastAPI
 from packages.user.tests.conftest import AuthFeed, People, Query, Sign
 from packages.user.tests.matrix.expectation import HOUSE, A, B, Way, Whose
@@ -127,6 +128,13 @@ class World:
     def signed_in(self, user_id: UUID | str, scope: str = "") -> str:
         """The token of somebody who has just proved who he is."""
         return self.sign(str(user_id), uuid7(), scope, auth_time=int(self.auth.clock().timestamp()))
+
+    def long_ago(self, caller: Caller) -> str:
+        """The same person's token, when he has not proved for more than half an hour who he is."""
+        assert caller.token is not None
+        claims: dict[str, Any] = jwt.decode(caller.token, options={"verify_signature": False})
+        long_ago = int(self.auth.clock().timestamp()) - 30 * 60 - 1
+        return self.sign(claims["sub"], claims["sid"], claims["scope"], auth_time=long_ago)
 
     def of_key(self, issued: dict[str, Any]) -> str:
         """The token that auth gives for an API key."""

@@ -188,6 +188,7 @@ class _Exchange:
             request_id=request_id(headers.get(b"x-request-id")),
             ip_address=client_address(peer, forwarded_for, trusted),
             user_agent=headers.get(b"user-agent", "")[:LONGEST_USER_AGENT].replace("\0", "") or None,
+            method=scope["method"],
         )
         scope["orion.context"] = self._context
         self._exchange = Exchange(self._context, door=door)

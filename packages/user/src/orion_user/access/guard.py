@@ -13,6 +13,7 @@ from orion_core.errors import Problem
 from orion_core.rights.caller import caller
 from orion_core.rights.circumstances import circumstances
 from orion_core.rights.decisions import decide
+from orion_core.rights.fresh_proof import require_fresh_proof
 from orion_user.access import store
 from orion_user.access.rules import EVERYWHERE, Asked, Place
 from orion_user.permissions.rules import PermissionScope
@@ -33,10 +34,12 @@ async def require(
 ) -> None:
     """Return when the caller has `permission` at `place` now; raise `PermissionDeniedError` otherwise.
 
-    Conditions find who, when, and from where (`circumstances`), and nothing else: what holds only under others does not
-    count here.
+    Who would change something by it and has not proved for half an hour who he is, is asked to (`require_fresh_proof`).
+    Conditions find who, when, from where, and how that was proved (`circumstances`), and nothing else: what holds only
+    under others does not count here.
     """
     if await holds(connection, claims, permission, now, place):
+        require_fresh_proof(claims, permission, now)
         return
     if not caller(claims).carries(permission):
         detail = f"This access token was not given {permission}; ask for one with that scope."

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orion_core.http.authentication import require_recent
 from orion_core.http.authentication import user_id as caller_id
 from orion_core.http.openapi import refusals
 from orion_core.rights.caller import caller
@@ -18,7 +19,6 @@ from orion_user.components import Claims, Components, Wired
 from orion_user.erasures import actions
 from orion_user.erasures.archive import archive
 from orion_user.erasures.shapes import ErasureShape, HoldReason, HoldShape
-from orion_user.step_up import require_recent
 
 router = APIRouter()
 

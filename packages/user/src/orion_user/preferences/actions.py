@@ -14,6 +14,7 @@ from orion_contracts.user_events import NotificationPreferencesChanged, Security
 from orion_core.database import Database, Transaction
 from orion_core.errors import FieldError, Problem, not_found
 from orion_core.events.outbox import Outbox
+from orion_core.http.authentication import require_recent
 from orion_core.http.etags import etag
 from orion_core.merge_patch import merged
 from orion_user.audit import actions as audit
@@ -22,7 +23,6 @@ from orion_user.preferences import store
 from orion_user.preferences.documents import DOCUMENTS, Document, PrivacyPreferences
 from orion_user.preferences.rules import weakens
 from orion_user.preferences.shapes import PreferencesShape
-from orion_user.step_up import require_recent
 
 
 async def create(connection: AsyncConnection, user_id: UUID, *, locale: str, timezone: str) -> None:
