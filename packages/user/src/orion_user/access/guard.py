@@ -69,7 +69,7 @@ async def _decide(connection: AsyncConnection, user_id: UUID, permission: str, n
 
 async def roles_with(connection: AsyncConnection, permission: str) -> list[str]:
     """Names of the roles of no organization that allow something, the least first, for telling who can be asked."""
-    return list((await connection.execute(store.ROLES_WITH, {"permission": permission})).scalars())
+    return [row.name for row in await store.ROLES_WITH.all(connection, {"permission": permission})]
 
 
 def _explanation(permission: str, place: Place, roles: list[str]) -> str:

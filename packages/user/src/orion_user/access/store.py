@@ -97,7 +97,8 @@ def _grant(row: Any) -> Grant:
     )
 
 
-ROLES_WITH = text("""
+ROLES_WITH = Statement(
+    text("""
     SELECT role.name
     FROM permissions AS permission
     JOIN role_permissions AS allowed ON allowed.permission_id = permission.id AND allowed.effect = 'ALLOW'
@@ -109,6 +110,7 @@ ROLES_WITH = text("""
     ORDER BY min(ancestor.depth), role.name
     LIMIT 10
 """)
+)
 """By uq_permissions_name, ix_role_permissions_permission_id and ix_role_ancestors_ancestor_id_role_id."""
 
 DECIDE = Statement(

@@ -74,7 +74,10 @@ class Statements:
     """The questions about one kind of moment."""
 
     all_about: Statement
-    """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first."""
+    """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first.
+
+    Each row says whether the user may come in; where nothing speaks of it, one row says that alone.
+    """
     anywhere: Statement
     """What speaks of one permission in any place."""
     actions: Statement
@@ -92,8 +95,16 @@ def _statements(*, past: bool) -> Statements:
     """Of a moment that is over the user's standing is not known, and is passed over."""
     granted, standing = (THEN, "true") if past else (PRESENT, STANDING)
     about = grounds(OF_USER, of_role=granted) if past else grounds(OF_USER, roles=OF_INACTIVE_ROLES_TOO)
+    longest_first = "expires_at DESC NULLS FIRST, starts_at DESC"
     return Statements(
-        all_about=Statement(text(f"{about} ORDER BY expires_at DESC NULLS FIRST, starts_at DESC LIMIT 200")),
+        all_about=Statement(
+            text(f"""
+            SELECT subject.is_standing, about.*
+            FROM (SELECT {standing} AS is_standing) AS subject
+            LEFT JOIN ({about} ORDER BY {longest_first} LIMIT 200) AS about ON true
+            ORDER BY {longest_first}
+            """)
+        ),
         anywhere=Statement(text(grounds(OF_USER, LIVE, standing, of_role=granted))),
         actions=Statement(
             text(
@@ -165,9 +176,8 @@ TEAMS_AROUND = text("""
     SELECT id, organization_id FROM above                                -- pk_teams
 """)
 
-IS_ACTIVE = Statement(text(f"SELECT {STANDING} AS is_active"))
-
-PATH = text("""
+PATH = Statement(
+    text("""
     WITH RECURSIVE way (role_id, names, steps) AS (
       SELECT held.role_id, ARRAY[role.name::text], 0
       FROM user_roles AS held JOIN roles AS role ON role.id = held.role_id
@@ -179,8 +189,10 @@ PATH = text("""
       JOIN roles AS parent ON parent.id = step.parent_role_id
       WHERE way.steps < 30
     )
-    SELECT unnest(names) FROM (SELECT names FROM way WHERE names[steps + 1] = :role ORDER BY steps LIMIT 1) AS shortest
+    SELECT unnest(names) AS name
+    FROM (SELECT names FROM way WHERE names[steps + 1] = :role ORDER BY steps LIMIT 1) AS shortest
 """)
+)
 
 PLACES = {
     "organization": text("""

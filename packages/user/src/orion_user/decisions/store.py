@@ -28,13 +28,15 @@ async def decide_then(
 
 async def all_about(
     connection: AsyncConnection, user_id: UUID, permission: str, at: datetime, *, is_past: bool
-) -> list[Ground]:
+) -> tuple[list[Ground], bool]:
     """All grants of a permission to a user, of every place and time; of the present also by roles that are not active.
 
-    What roles came to is taken as it was at that moment.
+    And whether he may come in, which of a moment that is over is passed over. What roles came to is taken as it was at
+    that moment.
     """
     values = {"user_id": user_id, "permission": permission} | ({"now": at} if is_past else {})
-    return await _grounds(connection, _of(is_past=is_past).all_about, **values)
+    rows = await _of(is_past=is_past).all_about.all(connection, values)
+    return [_ground(row) for row in rows if row.id is not None], rows[0].is_standing
 
 
 async def anywhere(
@@ -90,14 +92,9 @@ async def around_team(connection: AsyncConnection, team_id: UUID) -> tuple[froze
     return frozenset(within if organization is None else [*within, organization]), organization
 
 
-async def is_active(connection: AsyncConnection, user_id: UUID) -> bool:
-    """Whether there is such a user, neither suspended nor deleted."""
-    return (await statements.IS_ACTIVE.one(connection, {"user_id": user_id})).is_active
-
-
 async def path(connection: AsyncConnection, grant_id: UUID, role: str) -> list[str]:
     """Names of roles on the shortest way from the one that a grant assigned to one that it inherits from."""
-    return list((await connection.execute(statements.PATH, {"grant_id": grant_id, "role": role})).scalars())
+    return [row.name for row in await statements.PATH.all(connection, {"grant_id": grant_id, "role": role})]
 
 
 async def _grounds(connection: AsyncConnection, statement: Statement, **values: Any) -> list[Ground]:
