@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -53,9 +54,12 @@ def test_programs_have_nothing_to_prove() -> None:
 
 
 def test_conditions_find_how_and_when_somebody_proved_who_he_is() -> None:
-    ask("GET", claims(auth_time=int((NOW - timedelta(minutes=7)).timestamp()), amr=["pwd", "otp"]))
-    assert circumstances(uuid7(), NOW).context == {"amr": ["pwd", "otp"], "proof_age": 420, "is_bound": False}
+    who, own = UUID(PERSON["sub"]), {"type": "user", "id": PERSON["sub"]}
+    shown = claims(auth_time=int((NOW - timedelta(minutes=7)).timestamp()), amr=["pwd", "otp"])
+    ask("GET", shown)
+    assert circumstances(who, NOW).subject == own | {"amr": ["pwd", "otp"], "proof_age": 420, "is_bound": False}
+    assert set(circumstances(uuid7(), NOW).subject) == {"type", "id"}, "of somebody else the token tells nothing"
     ask("GET", claims(client_id="orn_live_abc"))
-    assert circumstances(uuid7(), NOW).context == {}
+    assert circumstances(who, NOW).subject == own
     EXCHANGE.set(None)
-    assert circumstances(uuid7(), NOW).context == {}
+    assert circumstances(who, NOW).subject == own

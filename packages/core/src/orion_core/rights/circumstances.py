@@ -19,13 +19,12 @@ def circumstances(user_id: UUID, now: datetime) -> Facts:
     """
     exchange = EXCHANGE.get()
     network = NOTHING if exchange is None else {"address": str(exchange.context.ip_address)}
-    claims = None if exchange is None else exchange.claims
-    proof = NOTHING if claims is None else _proof(claims, now)
-    return Facts(now, {"type": "user", "id": str(user_id)}, NOTHING, proof, network)
+    proof = NOTHING if exchange is None else _proof(exchange.claims, user_id, now)
+    return Facts(now, {"type": "user", "id": str(user_id), **proof}, NOTHING, NOTHING, network)
 
 
-def _proof(claims: AccessClaims, now: datetime) -> Mapping[str, Any]:
-    if claims.auth_time is None:
+def _proof(claims: AccessClaims | None, user_id: UUID, now: datetime) -> Mapping[str, Any]:
+    if claims is None or claims.auth_time is None or claims.sub != str(user_id):
         return NOTHING
     return {
         "amr": claims.amr or [],
