@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 from fastapi import APIRouter, Depends, FastAPI
 
-from orion_auth import user_agents
+from orion_auth import user_agents, visitors
 from orion_auth.address_policy import make_policy
-from orion_auth.admission import passkey_routes, visitors
+from orion_auth.admission import passkey_routes
 from orion_auth.admission import routes as admission
 from orion_auth.anonymising import Networks
 from orion_auth.components import Components, read_proof

@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from orion_auth.address_policy import AddressPolicy
-from orion_auth.admission.visitors import Visitors
 from orion_auth.bearers import PROOF
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
@@ -20,6 +19,7 @@ from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
 from orion_auth.taking_back import TakeBack
+from orion_auth.visitors import Visitors
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database

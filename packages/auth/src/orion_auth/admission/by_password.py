@@ -7,7 +7,6 @@ from datetime import datetime
 from orion_auth.addresses import normalise_email
 from orion_auth.admission.actions import Visit, admit
 from orion_auth.admission.rules import Decision, Proof, decide
-from orion_auth.admission.visitors import Visitor, Visitors
 from orion_auth.devices.rules import KnownDevice
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane, needs_new_hash
@@ -23,6 +22,7 @@ from orion_auth.rate_limits.actions import Taken
 from orion_auth.sessions.actions import Grant
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import Challenged
+from orion_auth.visitors import Visitor, Visitors
 from orion_contracts.events import SignInFailed
 from orion_core.errors import Problem
 from orion_core.http.door import enter_door
