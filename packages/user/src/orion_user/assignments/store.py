@@ -134,24 +134,36 @@ async def _page(
     return (await connection.execute(statement.order_by(grant.id.desc()).limit(limit))).mappings().all()
 
 
-IN_ORGANIZATION_OR_TEAM = text("""
+IN_ORGANIZATION_OR_TEAM = """
     WITH RECURSIVE below (id) AS (
       SELECT id FROM teams WHERE organization_id = :place_id OR id = :place_id       -- ix_teams_organization_id_parent…
       UNION
       SELECT team.id FROM below JOIN teams AS team ON team.parent_team_id = below.id
     )
-    SELECT id FROM user_roles
-    WHERE user_id = :user_id AND (expires_at IS NULL OR expires_at > :now)           -- ix_user_roles_user_id_role_id
+    SELECT id FROM {table}
+    WHERE user_id = :user_id AND (expires_at IS NULL OR expires_at > :now)           -- ix_{table}_user_id_…
       AND (scope_id = :place_id OR scope_team_id IN (SELECT id FROM below))
-""")
+"""
+ROLES_IN = text(IN_ORGANIZATION_OR_TEAM.format(table="user_roles"))
+PERMISSIONS_IN = text(IN_ORGANIZATION_OR_TEAM.format(table="user_permissions"))
 
 
 async def roles_in(connection: AsyncConnection, user_id: UUID, place_id: UUID, now: datetime) -> Sequence[RowMapping]:
     """Roles that a user has, or will have, in an organization or a team or what lies in it; locked."""
     values = {"user_id": user_id, "place_id": place_id, "now": now}
-    ids = (await connection.execute(IN_ORGANIZATION_OR_TEAM, values)).scalars().all()
+    ids = (await connection.execute(ROLES_IN, values)).scalars().all()
     statement = ASSIGNMENTS.where(UserRole.id.in_(ids)).order_by(UserRole.id).with_for_update(of=USER_ROLES)
     return (await connection.execute(statement)).mappings().all()
+
+
+async def permissions_in(
+    connection: AsyncConnection, user_id: UUID, place_id: UUID, now: datetime
+) -> Sequence[RowMapping]:
+    """Permissions that a user was given past all roles in an organization or a team or what lies in it; locked."""
+    values = {"user_id": user_id, "place_id": place_id, "now": now}
+    ids = (await connection.execute(PERMISSIONS_IN, values)).scalars().all()
+    statement = GRANTS.where(UserPermission.id.in_(ids)).order_by(UserPermission.id)
+    return (await connection.execute(statement.with_for_update(of=USER_PERMISSIONS))).mappings().all()
 
 
 INSERT_MANY = text("""

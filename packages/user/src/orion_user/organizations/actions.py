@@ -108,13 +108,17 @@ async def restore(desk: Desk, organization_id: UUID) -> OrganizationState:
 
 
 async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> OrganizationState:
-    """Make a member the owner, by the owner or whoever configures everything; the former owner stays a member."""
+    """Make a member the owner; the former owner stays a member.
+
+    By the owner, or by whoever configures everything and may himself all that an owner may.
+    """
     try:
         async with desk.database.transaction() as transaction:
             connection = transaction.connection
             before = await living(connection, organization_id, lock=True)
             if before["owner_id"] != desk.person:
                 await desk.require(connection, "system:configure")
+                await _require_ownership(desk, connection, organization_id)
             if await store.membership(connection, organization_id, None, user_id) is None:
                 raise invalid_field("/user_id", "no_member", "Only a member of the organization can become its owner.")
             if before["owner_id"] != user_id:
@@ -192,6 +196,11 @@ async def _give_ownership(desk: Desk, transaction: Transaction, organization_id:
     await assignments.give(desk, transaction, values)
 
 
+async def _require_ownership(desk: Desk, connection: AsyncConnection, organization_id: UUID) -> None:
+    role_id = await roles.system_role_id(connection, OWNERS)
+    await assignments.require_held(desk, connection, role_id, in_organization(organization_id))
+
+
 async def _take_ownership(desk: Desk, transaction: Transaction, organization_id: UUID, user_id: UUID) -> None:
     role_id = await roles.system_role_id(transaction.connection, OWNERS)
-    await assignments.stop_in(desk, transaction, user_id, organization_id, "handed over", role_id)
+    await assignments.stop_in(desk, transaction, user_id, organization_id, role_id, "handed over")
