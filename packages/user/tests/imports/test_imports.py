@@ -106,6 +106,32 @@ async def test_imports_that_cannot_begin(people: "People", body: dict[str, Any])
     assert (await (await people.moderator()).post(IMPORTS, json=body)).status_code == 422
 
 
+async def test_what_cannot_be_kept_is_a_line_that_is_refused_and_spoils_no_other(
+    people: "People", query: "Query", taken_in: "FakeImports"
+) -> None:
+    """Half a character in the JSON of a cell, a number that no JSON library reads, nesting without end."""
+    moderator = await people.moderator()
+    url = await begun(moderator, format="CSV", columns=["email", "metadata"])
+    cells = [
+        '{"a": "\\ud800"}',
+        '{"a": "\\u0000"}',
+        '{"a": 1000000000000000000000}',
+        "[" * 30_000,
+        '{"a": "😀 \\ud83d\\ude00"}',
+    ]
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([f"user{number}@example.com", cell] for number, cell in enumerate(cells))
+    answer = await moderator.put(f"{url}/lines/1", content=out.getvalue())
+    assert [each["outcome"] for each in answer.json()["lines"]] == ["REFUSED"] * 4 + ["CREATED"], answer.text
+    assert list(taken_in.owners) == ["user4@example.com"]
+    whole = (
+        await moderator.put(f"{await begun(moderator)}/lines/1", content=line("ada@example.com", name="Ada 😀"))
+    ).json()
+    assert whole["lines"][0]["outcome"] == "CREATED", "whoever writes ASCII writes a pair of halves"
+    found = await query("SELECT name, metadata ->> 'a' FROM users WHERE email ~ '^(ada|user)' ORDER BY email")
+    assert found == [("Ada 😀", None), (None, "😀 😀")]
+
+
 async def test_who_may_not(people: "People") -> None:
     ada, moderator = people.client(await people.add("ada@example.com")), await people.moderator()
     url = await begun(moderator)
@@ -233,7 +259,9 @@ def test_no_cells_make_reading_fail(cells: list[str]) -> None:
     ("text", "fault"),
     [
         ('{"email": "a@b.example", "bio": "\\u0000"}', "NUL"),
-        ('{"email": "a@b.example", "bio": "\\ud800"}', "half a character"),
+        ('{"email": "a@b.example", "bio": "\\ud800"}', "line: "),
+        ('{"email": "a@b.example", "metadata": {"n": 1000000000000000000000}}', "64 bits"),
+        ('{"email": "a@b.example", "metadata": {"n": NaN}}', "NaN"),
         ('{"email": "a@b.example", "timezone": "Mars/Base"}', "timezone: "),
         ('{"email": "a@b.example", "username": "a b"}', "username: "),
         ('{"email": "a@b.example", "social_links": {"github": "http://x"}}', "social_links: "),

@@ -72,6 +72,8 @@ async def test_metadata_that_grows_too_large_is_refused(people: "People", change
     assert (await changed(moderator, url, {"metadata": {"a": "x" * 10_000}})).status_code == 200
     answer = await changed(moderator, url, {"metadata": {"b": "x" * 10_000}})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "/metadata")
+    unwritable = await changed(moderator, url, {"metadata": {"b": 2**64}})
+    assert unwritable.json()["errors"][0]["field"] == "/metadata", "it would break the export of all"
     assert list((await moderator.get(url)).json()["metadata"]) == ["a"]
 
 
