@@ -285,6 +285,7 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "GET /user/v1/api-keys/{key_id}": Way("api_key:read"),
     "PATCH /user/v1/api-keys/{key_id}": Way("api_key:update", body={"name": "x"}),
     "DELETE /user/v1/api-keys/{key_id}": Way("api_key:revoke"),
+    "POST /user/v1/api-keys/{key_id}/rotation": Way("api_key:create", body={}, ids={"key_id": "services_key"}),
     "POST /user/v1/api-key-leak-reports": Way(whose=(Whose.OPEN,), body={"key": "{unknown_key}"}),
     # The audit trail
     "GET /user/v1/audit-logs": Way("system:audit"),
