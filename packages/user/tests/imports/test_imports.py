@@ -222,7 +222,7 @@ async def test_two_at_once_bring_everybody_over_once(
     assert await query("SELECT sum(lines) FROM user_import_chunks") == [(2500,)]
 
 
-async def test_all_users_are_given_out_and_gone_on_with(people: "People") -> None:
+async def test_all_users_are_given_out_and_gone_on_with(people: "People", query: "Query") -> None:
     moderator = await people.moderator()
     for number in range(3):
         await people.add(f"user{number}@example.com", name="=cmd()")
@@ -234,6 +234,8 @@ async def test_all_users_are_given_out_and_gone_on_with(people: "People") -> Non
     records = list(csv.DictReader(io.StringIO((await moderator.get(url, params={"format": "CSV"})).text)))
     assert [record["id"] for record in records] == [user["id"] for user in whole]
     assert {record["name"] for record in records} == {"", "'=cmd()"}
+    told = await query("SELECT new_values FROM audit_logs WHERE action = 'user.export_all' ORDER BY id")
+    assert [values["format"] for (values,) in told] == ["NDJSON", "NDJSON", "CSV"]
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1))
