@@ -113,16 +113,13 @@ async def read(desk: Desk, grant_id: UUID) -> RoleAssignmentState:
 
 
 async def search(desk: Desk, wanted: RoleAssignmentSearch, before: UUID | None) -> Sequence[RowMapping]:
-    """Assignments of a user or of a role, the latest first, one more than wanted. Everybody sees his own."""
-    since = None if wanted.include_ended else desk.now
+    """Assignments of a user, of a role or in an organization, the latest first, one more than wanted."""
     async with desk.database.autocommit() as connection:
-        if wanted.user_id is None or wanted.user_id != desk.person:
-            await desk.require(connection, "role:assign")
-        if wanted.user_id is not None:
-            return await store.roles_of(connection, wanted.user_id, wanted.role_id, since, before, wanted.limit + 1)
-        assert wanted.role_id is not None
-        giving_it = await roles.heirs(connection, wanted.role_id) if wanted.include_inherited else [wanted.role_id]
-        return await store.assignments_of(connection, giving_it, since, before, wanted.limit + 1)
+        await giving.require_seeing(desk, connection, "role:assign", wanted)
+        role_ids = None if wanted.role_id is None else [wanted.role_id]
+        if wanted.role_id is not None and wanted.include_inherited and wanted.user_id is None:
+            role_ids = list(await roles.heirs(connection, wanted.role_id))
+        return await store.roles(connection, giving.wanted_of(desk, wanted, before), role_ids)
 
 
 async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:

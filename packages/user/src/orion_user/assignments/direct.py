@@ -69,18 +69,13 @@ async def read(desk: Desk, grant_id: UUID) -> PermissionGrantState:
 
 
 async def search(desk: Desk, wanted: PermissionGrantSearch, before: UUID | None) -> Sequence[RowMapping]:
-    """Grants of a user or of a permission, the latest first, one more than wanted. Everybody sees his own."""
-    since = None if wanted.include_ended else desk.now
+    """Grants of a user, of a permission or in an organization, the latest first, one more than wanted."""
     async with desk.database.autocommit() as connection:
-        if wanted.user_id is None or wanted.user_id != desk.person:
-            await desk.require(connection, "permission:grant")
-        if wanted.user_id is not None:
-            return await store.permissions_of(
-                connection, wanted.user_id, wanted.permission, since, before, wanted.limit + 1
-            )
-        assert wanted.permission is not None
-        permission = await permissions.find(connection, wanted.permission)
-        return await store.grants_of(connection, permission["id"], since, before, wanted.limit + 1)
+        await giving.require_seeing(desk, connection, "permission:grant", wanted)
+        permission_id = None
+        if wanted.permission is not None:
+            permission_id = (await permissions.find(connection, wanted.permission))["id"]
+        return await store.permissions(connection, giving.wanted_of(desk, wanted, before), permission_id)
 
 
 async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:

@@ -62,13 +62,13 @@ async def read(desk: Desk, elevation_id: UUID) -> ElevationState:
 
 
 async def search(desk: Desk, wanted: ElevationSearch, before: UUID | None) -> Sequence[RowMapping]:
-    """One's own, or those of all, the latest first, one more than wanted."""
+    """One's own, or those of all or of an organization, the latest first, one more than wanted."""
     status = None if wanted.status is None else ElevationStatus[wanted.status]
     async with desk.database.autocommit() as connection:
         if not wanted.mine:
-            await desk.require(connection, "role:assign")
+            await desk.require(connection, "role:assign", places.in_organization(wanted.organization_id))
         mine = user_id(desk.claims) if wanted.mine else None
-        return await store.page(connection, mine, status, before, wanted.limit + 1)
+        return await store.page(connection, mine, wanted.organization_id, status, before, wanted.limit + 1)
 
 
 async def approve(desk: Desk, elevation_id: UUID, decision: Decision) -> ElevationState:
