@@ -119,7 +119,8 @@ async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> Organiz
             if before["owner_id"] != desk.person:
                 await desk.require(connection, "system:configure")
                 await _require_ownership(desk, connection, organization_id)
-            if await store.membership(connection, organization_id, None, user_id) is None:
+            is_member = await store.membership(connection, organization_id, None, user_id) is not None
+            if not is_member or not await places.is_living_user(connection, user_id):
                 raise invalid_field("/user_id", "no_member", "Only a member of the organization can become its owner.")
             if before["owner_id"] != user_id:
                 await _take_ownership(desk, transaction, organization_id, before["owner_id"])
