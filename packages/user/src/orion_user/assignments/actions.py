@@ -148,10 +148,14 @@ async def stop(desk: Desk, transaction: Transaction, row: RowMapping, reason: st
 
 
 async def stop_one(desk: Desk, transaction: Transaction, grant_id: UUID | None, reason: str) -> None:
-    """End an assignment that may be over already, or gone."""
-    row = None if grant_id is None else await store.find_role(transaction.connection, grant_id, lock=True)
-    if row is not None and not rules.is_over(row["expires_at"], desk.now):
-        await stop(desk, transaction, row, reason)
+    """End an assignment that may be over already, or gone. 403 for another's that the caller could not end."""
+    connection = transaction.connection
+    row = None if grant_id is None else await store.find_role(connection, grant_id, lock=True)
+    if row is None or rules.is_over(row["expires_at"], desk.now):
+        return
+    if row["user_id"] != desk.person:
+        await _require_endable(desk, connection, row, await roles.says(connection, row["role_id"]))
+    await stop(desk, transaction, row, reason)
 
 
 async def stop_in(
