@@ -172,8 +172,9 @@ def kept(row: RowMapping) -> dict[str, Any]:
 def refusal(error: IntegrityError) -> Problem:
     """What an organization that the database refuses is answered with."""
     match broken(error):
-        case "uq_organizations_slug":
-            return Problem(409, "slug_taken", "Slug taken", "Another organization has this slug. Nothing was changed.")
+        case "uq_organizations_slug" | "uq_organizations_look":
+            detail = "Another organization has this slug, or one that looks like it. Nothing was changed."
+            return Problem(409, "slug_taken", "Slug taken", detail)
         case _:
             return assignments.refusal(error)
 
