@@ -145,6 +145,8 @@ async def test_nobody_gives_what_he_does_not_hold(
     refused = await admin.post(ASSIGNMENTS, json={"user_id": str(bob), "role_id": boss_role})
     assert (refused.status_code, refused.json()["code"]) == (403, "not_held")
     assert "permission:grant" in refused.json()["detail"]
+    [(tried,)] = await query("SELECT new_values FROM audit_logs WHERE action = 'access.denied'")
+    assert (tried["reason"], "permission:grant" in tried["permissions"]) == ("not_held", True)
     # Nor for longer than he holds it himself.
     until = clock() + timedelta(hours=8)
     short = await auth.register("short@example.com")

@@ -105,6 +105,8 @@ async def test_nobody_approves_his_own(
     for decision in ("approval", "denial"):
         refused = await boss.post(f"{url}/{decision}", json={})
         assert (refused.status_code, refused.json()["code"]) == (403, "own_request")
+    [(whose, tried)] = await query("SELECT user_id, new_values FROM audit_logs WHERE action = 'access.denied'")
+    assert (whose, tried["reason"], url.endswith(tried["elevation_id"])) == (boss_id, "own_request", True)
     with pytest.raises(IntegrityError, match="decided_by"):
         await query("UPDATE elevations SET status = 'DENIED', decided_at = now(), decided_by = user_id")
 
