@@ -1,6 +1,7 @@
 """What can be done with organizations."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
 from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.assignments import actions as assignments
-from orion_user.audit.actions import Change
+from orion_user.audit import actions as audit
+from orion_user.audit.actions import SYSTEM, Change
 from orion_user.desk import Desk
 from orion_user.organizations import store
 from orion_user.organizations.shapes import NewOrganization, OrganizationChanges, OrganizationState
@@ -136,6 +138,13 @@ async def forget_address(transaction: Transaction, email: str) -> None:
     """Delete what an address is invited to, and take it out of what is over or was accepted by somebody else."""
     await store.delete_invitations(transaction.connection, email)
     await store.empty_address(transaction.connection, email)
+
+
+async def forget_owner(transaction: Transaction, owner_id: UUID, now: datetime) -> None:
+    """Remove for good what an owner who is forgotten has deleted, where nobody is left who could want it back."""
+    for organization_id in await store.delete_for_good(transaction.connection, owner_id):
+        change = Change("organization.purged", "organization", str(organization_id))
+        await audit.record(transaction, SYSTEM, change, now)
 
 
 async def seen(desk: Desk, connection: AsyncConnection, organization_id: UUID) -> RowMapping:
