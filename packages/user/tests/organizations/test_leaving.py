@@ -46,20 +46,29 @@ def may(boss: httpx.AsyncClient, acme: str) -> May:
     return ask
 
 
+@pytest.fixture
+async def grace_id(auth: "AuthFeed", caller: "Caller", give: "Give", ada: httpx.AsyncClient, acme: str) -> UUID:
+    """A moderator, and a member."""
+    user_id = await somebody(auth, "grace")
+    await give(user_id, "moderator")
+    await joined(ada, acme, caller(user_id, uuid7()), "grace@example.com")
+    return user_id
+
+
+@pytest.fixture
+def grace(grace_id: UUID, caller: "Caller") -> httpx.AsyncClient:
+    return caller(grace_id, uuid7())
+
+
 async def test_whoever_leaves_loses_what_he_was_allowed_there_and_keeps_what_he_was_denied(
     boss: httpx.AsyncClient,
     acme: str,
     ada: httpx.AsyncClient,
-    auth: "AuthFeed",
-    caller: "Caller",
-    give: "Give",
+    grace_id: UUID,
+    grace: httpx.AsyncClient,
     may: May,
     pass_time: "PassTime",
 ) -> None:
-    grace_id = await somebody(auth, "grace")
-    grace = caller(grace_id, uuid7())
-    await give(grace_id, "moderator")
-    await joined(ada, acme, grace, "grace@example.com")
     team = (await ada.post(f"{acme}/teams", json={"name": "T", "slug": "t"})).json()["id"]
     place = {"user_id": str(grace_id), "scope": "ORG", "scope_id": acme.rsplit("/", 1)[1]}
     await given(ada, GRANTS, **place, permission="user:delete")
@@ -79,16 +88,11 @@ async def test_a_denial_that_comes_with_something_allowed_is_not_lifted_by_leavi
     boss: httpx.AsyncClient,
     acme: str,
     ada: httpx.AsyncClient,
-    auth: "AuthFeed",
-    caller: "Caller",
-    give: "Give",
+    grace_id: UUID,
+    grace: httpx.AsyncClient,
     may: May,
     pass_time: "PassTime",
 ) -> None:
-    grace_id = await somebody(auth, "grace")
-    grace = caller(grace_id, uuid7())
-    await give(grace_id, "moderator")
-    await joined(ada, acme, grace, "grace@example.com")
     place = {"user_id": str(grace_id), "scope": "ORG", "scope_id": acme.rsplit("/", 1)[1]}
     await given(boss, ASSIGNMENTS, **place, role_id=await role(boss, "intern", create="ALLOW", delete="DENY"))
     await pass_time(seconds=1)
