@@ -23,11 +23,22 @@ access_token = {{ bearer = "{token}" }}
 [parameters]
 {ids}
 {negated}
-# A user who was deleted is still to be read, and can be restored, until he is purged.
+"""
+KEPT = """
 [[operations]]
-include-name = "GET /user/v1/users/{{user_id}}"
+include-name = "GET {path}"
 checks.use_after_free.enabled = false
 """
+STAYS = (
+    "/user/v1/users/{user_id}",
+    "/user/v1/me/api-keys/{key_id}",
+    "/user/v1/api-keys/{key_id}",
+    "/user/v1/role-assignments/{grant_id}",
+    "/user/v1/permission-grants/{grant_id}",
+    "/user/v1/elevations/{elevation_id}",
+)
+"""What is still to be read when it was deleted, revoked or ended: a user until he is purged, the rest as history."""
+
 IDS = {
     "user": {"key_id": "key_id", "elevation_id": "adas_elevation", "invitation_id": "adas_invitation"},
     "operator": {name: name for name in ("role_id", "organization_id", "team_id", "grant_id", "key_id")}
@@ -91,7 +102,8 @@ def signed_in(world: World, caller: str, document: dict[str, Any]) -> str:
         and (path.count("{") > 1 or any(each["in"] in ("query", "header") for each in operation.get("parameters", [])))
     ]
     lines = "\n".join(f'"path.{name}" = "{value}"' for name, value in ids.items())
-    return SIGNED_IN.format(token=token, ids=lines, negated="".join(negated))
+    kept = [KEPT.format(path=path) for path in STAYS if path in document["paths"]]
+    return SIGNED_IN.format(token=token, ids=lines, negated="".join(negated + kept))
 
 
 @pytest.mark.slow

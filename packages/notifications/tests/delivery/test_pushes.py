@@ -289,7 +289,7 @@ async def channel(
 async def subscribe(database: Database, keyring: Keyring, url: str, user: UUID = ADA) -> None:
     keys = {"p256dh": coded(point(BROWSER)), "auth": coded(AUTH)}
     wanted = NewSubscription.model_validate({"platform": "WEB", "token": url, "keys": keys})
-    await push.subscribe(database, keyring, user, wanted, local=True)
+    await push.subscribe(database, keyring, user, wanted, clock(), local=True)
 
 
 async def test_all_of_a_users_browsers_are_called_and_dead_ones_no_more(

@@ -34,6 +34,13 @@ async def test_a_subscription_lives(served: "Served", query: "Query") -> None:
         assert (await ada.delete(where)).status_code == 404
         assert (await bob.delete(where)).status_code == 204
     assert await query("SELECT count(*) FROM push_subscriptions") == [(0,)]
+    told = await query("SELECT data FROM outbox WHERE type LIKE '%audit.recorded%' ORDER BY position")
+    assert [(each["action"], each["user_id"]) for (each,) in told] == [
+        ("push_subscription.create", str(ADA)),
+        ("push_subscription.create", str(BOB)),
+        ("push_subscription.delete", str(BOB)),
+    ]
+    assert "push.example" not in str(told)
 
 
 @pytest.mark.parametrize(

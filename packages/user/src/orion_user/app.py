@@ -16,6 +16,7 @@ from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application, routes_of
+from orion_core.http.context import EXCHANGE
 from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.problems import problem_response
@@ -34,7 +35,7 @@ from orion_user.api_keys import routes as api_keys
 from orion_user.api_keys.admission import admitting, writer
 from orion_user.assignments import routes as assignments
 from orion_user.audiences import routes as audiences
-from orion_user.audit.actions import Actor
+from orion_user.audit.actions import Actor, Change
 from orion_user.audit.checkpoints import keep_signed
 from orion_user.audit.denials import Denials
 from orion_user.audit_logs import routes as audit_logs
@@ -57,6 +58,7 @@ from orion_user.other_services import OtherServices
 from orion_user.plans import routes as plans
 from orion_user.preferences import routes as preferences
 from orion_user.profiles import routes as profiles
+from orion_user.refusals import RefusedError
 from orion_user.roles import routes as roles
 from orion_user.separation import routes as separation
 from orion_user.service import service
@@ -164,16 +166,28 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
 
 
 def _write_down_denials(application: FastAPI, database: Database, clock: Clock) -> None:
-    """Answer whoever lacks a permission as always, and have it stand in the audit trail."""
+    """Answer whoever may not as always, and have it stand in the audit trail."""
     denials = Denials()
 
     async def denied(request: Request, error: Exception) -> Response:
         assert isinstance(error, PermissionDeniedError)
         where = None if error.place.id is None else f"{error.place.scope.name} {error.place.id}"
-        await denials.write(database, Actor.of(error.claims, request), error.permission, where, clock())
+        new = {"permission": error.permission, "where": where}
+        attempt = Change("access.denied", "permission", error.permission, new=new)
+        await denials.write(database, Actor.of(error.claims, request), attempt, clock())
+        return problem_response(error, request.scope["orion.context"].request_id)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RefusedError)
+        exchange, whom = EXCHANGE.get(), error.user_id
+        if exchange is not None and exchange.claims is not None:
+            resource_id = None if whom is None else str(whom)
+            attempt = Change("access.denied", "user", resource_id, user_id=whom, new=error.told)
+            await denials.write(database, Actor.of(exchange.claims, request), attempt, clock())
         return problem_response(error, request.scope["orion.context"].request_id)
 
     application.add_exception_handler(PermissionDeniedError, denied)
+    application.add_exception_handler(RefusedError, refused)
 
 
 def _others(settings: UserSettings, key: str | Signing, http: httpx.AsyncClient, clock: Clock) -> OtherServices:

@@ -36,5 +36,10 @@ PHONE_CHECK = r"phone ~ '^\+[1-9][0-9]{1,14}$'"
 EMAIL_CHECK = "email = lower(email) AND email LIKE '%_@_%'"
 """Stored in lower case, so that comparing is plain equality."""
 
-LOOK = "(translate(replace(name::text, 'rn', 'm'), '01i', 'oll'))"
-"""What a name of lower-case letters, digits and underscores looks like (UTS 39, and i as l)."""
+
+def look(column: str) -> str:
+    """What a name of lower-case letters, digits, hyphens and underscores looks like (UTS 39, and i as l)."""
+    return f"(translate(replace({column}::text, 'rn', 'm'), '01i', 'oll'))"
+
+
+LOOK = look("name")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from packages.user.tests.api_keys.conftest import User, made, running
+from packages.user.tests.api_keys.test_admission import GIVE
 
 from orion_contracts.api_keys import ApiKeyChanged
 from orion_core.api_keys import ApiKeyText
@@ -272,6 +273,48 @@ async def test_administrators_see_and_end_what_is_everybodys_and_make_what_is_a_
     assert (await operator.delete(f"/user/v1/api-keys/{issued['id']}")).status_code == 204
     assert (await user.program(issued).get("/user/v1/api-keys")).status_code == 401
     assert len(await query("SELECT id FROM api_keys WHERE revoked_at IS NOT NULL")) == 1
+
+
+async def test_a_services_key_is_rotated_by_who_could_have_made_it_and_no_users_key_is(
+    user: User, auth: "AuthFeed", query: "Query"
+) -> None:
+    operator, path = user.operator(), "/user/v1/api-keys"
+    wanted = {"name": "invoices", "service": "billing", "scopes": ["user:read", "user:delete"]}
+    issued = (await operator.post(path, json=wanted)).json()
+    ada = await auth.register()
+    await query(GIVE, user_id=ada, effect="ALLOW", name="api_key:create", now=user.clock())
+    refused = await user.person(ada).post(f"{path}/{issued['id']}/rotation", json={})
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied"), "she may not user:delete"
+    answer = await operator.post(f"{path}/{issued['id']}/rotation", json={"overlap_hours": 1})
+    assert answer.status_code == 201, answer.text
+    successor = answer.json()
+    assert (successor["service"], successor["scopes"]) == ("billing", issued["scopes"])
+    assert [(await user.program(key).get(f"/user/v1/profiles/{ada}")).status_code for key in (issued, successor)] == [
+        404,
+        404,
+    ]
+    await user.later(hours=1)
+    assert (await user.program(issued).get(f"/user/v1/profiles/{ada}")).status_code == 401
+    own = await made(user.person(ada))
+    refused = await user.operator().post(f"{path}/{own['id']}/rotation", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "key_of_a_user")
+
+
+async def test_nobody_changes_the_keys_of_those_above_him(user: User, auth: "AuthFeed", query: "Query") -> None:
+    ada, boss = await auth.register(), await auth.register("boss@example.com")
+    for name in ("api_key:read", "api_key:update", "api_key:revoke"):
+        await query(GIVE, user_id=ada, effect="ALLOW", name=name, now=user.clock())
+    await query(GIVE, user_id=boss, effect="ALLOW", name="system:configure", now=user.clock())
+    of_boss, own = await made(user.person(boss), allowed_cidrs=["10.0.0.0/8"]), await made(user.person(ada))
+    administrator = user.person(ada)
+    for issued, statuses in ((of_boss, (403, 403)), (own, (200, 204))):
+        url = f"/user/v1/api-keys/{issued['id']}"
+        tag = {"If-Match": (await administrator.get(url)).headers["ETag"]}
+        changed = await administrator.patch(url, json={"allowed_cidrs": []}, headers=tag)
+        assert (changed.status_code, (await administrator.delete(url)).status_code) == statuses
+    assert await query("SELECT allowed_cidrs::text, revoked_at FROM api_keys WHERE user_id = :id", id=boss) == [
+        ("{10.0.0.0/8}", None)
+    ]
 
 
 async def test_administration_needs_its_permission(user: User, auth: "AuthFeed") -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Caller, Give, PassTime, Query
 
 ASSIGNMENTS, GRANTS = "/user/v1/role-assignments", "/user/v1/permission-grants"
+ELEVATIONS = "/user/v1/elevations"
 
 SignIn = Callable[..., Awaitable[httpx.AsyncClient]]
 
@@ -144,6 +145,8 @@ async def test_nobody_gives_what_he_does_not_hold(
     refused = await admin.post(ASSIGNMENTS, json={"user_id": str(bob), "role_id": boss_role})
     assert (refused.status_code, refused.json()["code"]) == (403, "not_held")
     assert "permission:grant" in refused.json()["detail"]
+    [(tried,)] = await query("SELECT new_values FROM audit_logs WHERE action = 'access.denied'")
+    assert (tried["reason"], "permission:grant" in tried["permissions"]) == ("not_held", True)
     # Nor for longer than he holds it himself.
     until = clock() + timedelta(hours=8)
     short = await auth.register("short@example.com")
@@ -206,6 +209,46 @@ async def test_in_an_organization_and_no_further(
     ):
         answer = await boss.post(ASSIGNMENTS, json={"user_id": str(bob), "role_id": clerk} | place)
         assert answer.status_code == status, (place, answer.text)
+
+
+async def test_what_was_given_and_asked_for_in_it_and_in_its_teams_is_listed(
+    sign_in: SignIn, bob: UUID, caller: "Caller", query: "Query", organization: Callable[[], Awaitable[UUID]]
+) -> None:
+    mine, other, team, foreign = await organization(), await organization(), uuid7(), uuid7()
+    for id_, owner in ((team, mine), (foreign, other)):
+        await query("INSERT INTO teams (id, organization_id, name, slug) VALUES (:id, :o, 'T', 't')", id=id_, o=owner)
+    ada, boss = await sign_in("super_admin", "ORG", mine), await sign_in("super_admin")
+    editor = await role_id(query, "editor")
+    asker = caller(bob, uuid7())
+    for scope, scope_id in (("ORG", mine), ("TEAM", team), ("ORG", other), ("TEAM", foreign), ("GLOBAL", None)):
+        place = {"scope": scope, "scope_id": None if scope_id is None else str(scope_id)}
+        for url, body in ((ASSIGNMENTS, {"role_id": editor}), (GRANTS, {"permission": "content:read"})):
+            assert (await boss.post(url, json={"user_id": str(bob)} | place | body)).status_code == 201
+        asked = await asker.post(ELEVATIONS, json={"role_id": editor, "minutes": 5, "reason": "x"} | place)
+        assert asked.status_code == 201, asked.text
+    here = {"organization_id": str(mine)}
+    for url, params, expected in (
+        (ASSIGNMENTS, {"user_id": str(bob)}, {mine, team}),
+        (ASSIGNMENTS, {"role_id": editor}, {mine, team}),
+        (ASSIGNMENTS, {}, {mine, team}),
+        (GRANTS, {"user_id": str(bob)}, {mine, team}),
+        (GRANTS, {"permission": "content:read"}, {mine, team}),
+        (GRANTS, {}, {mine, team}),
+        (ELEVATIONS, {"mine": "false"}, {mine, team}),
+    ):
+        answer = await ada.get(url, params=here | params)
+        assert answer.status_code == 200, answer.text
+        found = [each for each in answer.json()["items"] if each["user_id"] == str(bob)]
+        assert {UUID(each["scope_id"]) for each in found} == expected, (url, params)
+        for elsewhere in ({"organization_id": str(other)}, {}):
+            refused = await ada.get(url, params={"user_id": str(bob)} | params | elsewhere)
+            assert refused.status_code in (403, 422), (url, params, elsewhere)
+    paged = [await ada.get(GRANTS, params=here | {"limit": 1})]
+    paged.append(await ada.get(GRANTS, params=here | {"limit": 1, "cursor": paged[0].json()["next"]}))
+    assert [len(page.json()["items"]) for page in paged] == [1, 1]
+    assert paged[1].json()["next"] is None
+    mixed = await asker.get(ELEVATIONS, params=here)
+    assert {each["scope_id"] for each in mixed.json()["items"]} == {str(mine), str(team)}
 
 
 async def test_a_permission_is_given_no_wider_than_it_may_be(

@@ -86,6 +86,9 @@ async def test_who_may_is_whom_a_check_allows(world: World) -> None:
         assert found == sorted(allowed)
         seen += len(found)
     assert seen > 10, "there was something to find"
+    of_another_kind = ada.question("update", "content", context=CONTEXT)
+    of_another_kind["subject"]["type"] = "robot"
+    assert await pages(ada, "search/subject", of_another_kind, 3) == [], "a check of one is denied, whoever has its id"
 
 
 @pytest.mark.parametrize("kind", ["organization", "team", "user"])

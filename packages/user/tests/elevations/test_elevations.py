@@ -105,6 +105,8 @@ async def test_nobody_approves_his_own(
     for decision in ("approval", "denial"):
         refused = await boss.post(f"{url}/{decision}", json={})
         assert (refused.status_code, refused.json()["code"]) == (403, "own_request")
+    [(whose, tried)] = await query("SELECT user_id, new_values FROM audit_logs WHERE action = 'access.denied'")
+    assert (whose, tried["reason"], url.endswith(tried["elevation_id"])) == (boss_id, "own_request", True)
     with pytest.raises(IntegrityError, match="decided_by"):
         await query("UPDATE elevations SET status = 'DENIED', decided_at = now(), decided_by = user_id")
 
@@ -144,14 +146,20 @@ async def test_a_request_lapses(
 
 async def test_taken_back_and_ended_early(
     boss: httpx.AsyncClient, bob: httpx.AsyncClient, wish: dict[str, Any], clock: MovableClock, query: "Query",
-    database: Database, outbox: Outbox, pass_time: "PassTime"
+    database: Database, outbox: Outbox, pass_time: "PassTime", auth: "AuthFeed", caller: "Caller",
 ) -> None:  # fmt: skip
+    eve_id = await auth.register("eve@example.com")
+    await boss.post("/user/v1/permission-grants", json={"user_id": str(eve_id), "permission": "role:assign"})
     url = f"{ELEVATIONS}/{(await bob.post(ELEVATIONS, json=wish)).json()['id']}"
     assert (await bob.delete(url)).status_code == 204
     assert (await bob.delete(url)).json()["code"] == "already_decided"
     url = f"{ELEVATIONS}/{(await bob.post(ELEVATIONS, json=wish)).json()['id']}"
     assert (await boss.post(f"{url}/approval", json={})).status_code == 200
     await pass_time(minutes=1)
+    assert (await caller(eve_id, uuid7()).delete(url)).json()["code"] == "not_held", (
+        "nobody takes what he does not hold"
+    )
+    assert await may(bob, "user:suspend")
     assert (await bob.delete(url)).status_code == 204
     assert not await may(bob, "user:suspend")
     # An administrator ends the assignment itself: the elevation is over too.

@@ -166,6 +166,34 @@ async def test_an_organization_is_not_left_without_its_owner(
     assert (found["erased_at"]["user"] is None, found["obstacle"]) == (False, None)
 
 
+async def test_a_deleted_organization_holds_its_owner_only_while_others_belong_to_it(
+    people: "People", auth: "AuthFeed", query: "Query", clock: MovableClock
+) -> None:
+    ada, eve = await people.add("ada@example.com"), await people.add("eve@example.com")
+    moderator = await people.moderator()
+    [(organization,)] = await query(
+        "INSERT INTO organizations (name, slug, owner_id, deleted_at) VALUES ('O', 'o', :ada, now()) RETURNING id",
+        ada=ada,
+    )
+    for user_id in (ada, eve):
+        await query(
+            "INSERT INTO memberships (organization_id, user_id, status, joined_at)"
+            " VALUES (:id, :user, 'ACTIVE', now())",
+            id=organization,
+            user=user_id,
+        )
+    await query("INSERT INTO teams (organization_id, name, slug) VALUES (:id, 'T', 't')", id=organization)
+    assert (await moderator.post(f"{USERS}/{ada}/erasure")).json()["code"] == "owns_organization"
+    await query("UPDATE memberships SET status = 'ENDED', ended_at = now() WHERE user_id = :eve", eve=eve)
+    assert (await moderator.post(f"{USERS}/{ada}/erasure")).status_code == 202
+    await auth.bring(done(await asked(people), clock))
+    assert await query("SELECT (SELECT count(*) FROM organizations), (SELECT count(*) FROM teams)") == [(0, 0)]
+    assert await query("SELECT count(*) FROM users WHERE id = :ada", ada=ada) == [(0,)]
+    assert await query("SELECT resource_id FROM audit_logs WHERE action = 'organization.purged'") == [
+        (str(organization),)
+    ]
+
+
 async def test_a_deleted_user_is_purged_after_the_date(
     people: "People", query: "Query", database: Database, clock: MovableClock, outbox: Outbox
 ) -> None:

@@ -106,6 +106,32 @@ async def test_imports_that_cannot_begin(people: "People", body: dict[str, Any])
     assert (await (await people.moderator()).post(IMPORTS, json=body)).status_code == 422
 
 
+async def test_what_cannot_be_kept_is_a_line_that_is_refused_and_spoils_no_other(
+    people: "People", query: "Query", taken_in: "FakeImports"
+) -> None:
+    """Half a character in the JSON of a cell, a number that no JSON library reads, nesting without end."""
+    moderator = await people.moderator()
+    url = await begun(moderator, format="CSV", columns=["email", "metadata"])
+    cells = [
+        '{"a": "\\ud800"}',
+        '{"a": "\\u0000"}',
+        '{"a": 1000000000000000000000}',
+        "[" * 30_000,
+        '{"a": "😀 \\ud83d\\ude00"}',
+    ]
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([f"user{number}@example.com", cell] for number, cell in enumerate(cells))
+    answer = await moderator.put(f"{url}/lines/1", content=out.getvalue())
+    assert [each["outcome"] for each in answer.json()["lines"]] == ["REFUSED"] * 4 + ["CREATED"], answer.text
+    assert list(taken_in.owners) == ["user4@example.com"]
+    whole = (
+        await moderator.put(f"{await begun(moderator)}/lines/1", content=line("ada@example.com", name="Ada 😀"))
+    ).json()
+    assert whole["lines"][0]["outcome"] == "CREATED", "whoever writes ASCII writes a pair of halves"
+    found = await query("SELECT name, metadata ->> 'a' FROM users WHERE email ~ '^(ada|user)' ORDER BY email")
+    assert found == [("Ada 😀", None), (None, "😀 😀")]
+
+
 async def test_who_may_not(people: "People") -> None:
     ada, moderator = people.client(await people.add("ada@example.com")), await people.moderator()
     url = await begun(moderator)
@@ -196,7 +222,7 @@ async def test_two_at_once_bring_everybody_over_once(
     assert await query("SELECT sum(lines) FROM user_import_chunks") == [(2500,)]
 
 
-async def test_all_users_are_given_out_and_gone_on_with(people: "People") -> None:
+async def test_all_users_are_given_out_and_gone_on_with(people: "People", query: "Query") -> None:
     moderator = await people.moderator()
     for number in range(3):
         await people.add(f"user{number}@example.com", name="=cmd()")
@@ -208,6 +234,8 @@ async def test_all_users_are_given_out_and_gone_on_with(people: "People") -> Non
     records = list(csv.DictReader(io.StringIO((await moderator.get(url, params={"format": "CSV"})).text)))
     assert [record["id"] for record in records] == [user["id"] for user in whole]
     assert {record["name"] for record in records} == {"", "'=cmd()"}
+    told = await query("SELECT new_values FROM audit_logs WHERE action = 'user.export_all' ORDER BY id")
+    assert [values["format"] for (values,) in told] == ["NDJSON", "NDJSON", "CSV"]
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1))
@@ -233,7 +261,9 @@ def test_no_cells_make_reading_fail(cells: list[str]) -> None:
     ("text", "fault"),
     [
         ('{"email": "a@b.example", "bio": "\\u0000"}', "NUL"),
-        ('{"email": "a@b.example", "bio": "\\ud800"}', "half a character"),
+        ('{"email": "a@b.example", "bio": "\\ud800"}', "line: "),
+        ('{"email": "a@b.example", "metadata": {"n": 1000000000000000000000}}', "64 bits"),
+        ('{"email": "a@b.example", "metadata": {"n": NaN}}', "NaN"),
         ('{"email": "a@b.example", "timezone": "Mars/Base"}', "timezone: "),
         ('{"email": "a@b.example", "username": "a b"}', "username: "),
         ('{"email": "a@b.example", "social_links": {"github": "http://x"}}', "social_links: "),

@@ -174,6 +174,7 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "GET /user/v1/role-assignments": (
         Way("role:assign", query={"role_id": "{role_id}"}),
         Way("role:assign", (Whose.ADAS,), query={"user_id": "{ada}"}),
+        in_organizations("role:assign", query={"organization_id": "{organization_id}"}),
     ),
     "POST /user/v1/role-assignments": Way("role:assign", body={**GRANT, "role_id": "{role_id}"}, sides=EVERYWHERE),
     "GET /user/v1/role-assignments/{grant_id}": (
@@ -184,6 +185,7 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "GET /user/v1/permission-grants": (
         Way("permission:grant", query={"permission": "content:read"}),
         Way("permission:grant", (Whose.ADAS,), query={"user_id": "{ada}"}),
+        in_organizations("permission:grant", query={"organization_id": "{organization_id}"}),
     ),
     "POST /user/v1/permission-grants": Way(
         "permission:grant", body={**GRANT, "permission": "content:read"}, sides=EVERYWHERE
@@ -202,7 +204,11 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "GET /user/v1/separation-rules/{rule_id}": Way("role:assign"),
     "PATCH /user/v1/separation-rules/{rule_id}": Way("system:configure", body={"description": "x"}),
     "DELETE /user/v1/separation-rules/{rule_id}": Way("system:configure"),
-    "GET /user/v1/elevations": (MINE, Way("role:assign", query={"mine": "false"})),
+    "GET /user/v1/elevations": (
+        MINE,
+        Way("role:assign", query={"mine": "false"}),
+        in_organizations("role:assign", query={"mine": "false", "organization_id": "{organization_id}"}),
+    ),
     "POST /user/v1/elevations": Way(whose=(Whose.PERSONS,), body={"role_id": "{role_id}", "minutes": 5, "reason": "x"}),
     "GET /user/v1/elevations/{elevation_id}": (
         Way("role:assign", sides=EVERYWHERE),
@@ -285,6 +291,7 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "GET /user/v1/api-keys/{key_id}": Way("api_key:read"),
     "PATCH /user/v1/api-keys/{key_id}": Way("api_key:update", body={"name": "x"}),
     "DELETE /user/v1/api-keys/{key_id}": Way("api_key:revoke"),
+    "POST /user/v1/api-keys/{key_id}/rotation": Way("api_key:create", body={}, ids={"key_id": "services_key"}),
     "POST /user/v1/api-key-leak-reports": Way(whose=(Whose.OPEN,), body={"key": "{unknown_key}"}),
     # The audit trail
     "GET /user/v1/audit-logs": Way("system:audit"),

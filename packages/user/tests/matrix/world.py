@@ -189,6 +189,7 @@ class World:
         keys = {"name": "k", "scopes": ["user:read"]}
         own = await self.made("/me/api-keys", keys, token=self.callers[-1].token)
         services = await self.made("/api-keys", keys | {"service": "billing"})
+        self.ids[HOUSE]["services_key"] = services["id"]
         little = frozenset({"user:read"})
         in_a = await self.people.add("in-a@example.com")
         self.ids[A]["administrator"] = str(in_a)

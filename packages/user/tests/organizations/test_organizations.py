@@ -37,7 +37,8 @@ async def test_an_owner_may_do_everything_in_his_organization_and_nothing_elsewh
     assert [each["name"] for each in (await ada.get(ORGANIZATIONS)).json()["items"]] == ["New"]
     assert (await ada.get(ORGANIZATIONS, params={"mine": False})).status_code == 403
     assert (await ada.post(ORGANIZATIONS, json={"name": "B", "slug": "b"})).status_code == 403
-    assert (await boss.post(ORGANIZATIONS, json={"name": "B", "slug": "acme"})).json()["code"] == "slug_taken"
+    for slug in ("acme", "acrne"):
+        assert (await boss.post(ORGANIZATIONS, json={"name": "B", "slug": slug})).json()["code"] == "slug_taken"
 
 
 async def test_from_the_invitation_to_the_end(
@@ -91,13 +92,22 @@ async def test_an_invitation_is_good_for_a_week_and_for_a_verified_address(
 
 
 async def test_an_organization_is_handed_over(
-    ada: httpx.AsyncClient, ada_id: UUID, acme: str, auth: "AuthFeed", caller: "Caller", pass_time: "PassTime"
+    boss: httpx.AsyncClient,
+    ada: httpx.AsyncClient,
+    ada_id: UUID,
+    acme: str,
+    auth: "AuthFeed",
+    caller: "Caller",
+    pass_time: "PassTime",
 ) -> None:
     grace_id = await somebody(auth, "grace")
     grace = caller(grace_id, uuid7())
     assert (await ada.post(f"{acme}/ownership", json={"user_id": str(grace_id)})).status_code == 422
     await joined(ada, acme, grace, "grace@example.com")
     assert (await grace.post(f"{acme}/ownership", json={"user_id": str(grace_id)})).status_code == 403
+    assert (await boss.delete(f"/user/v1/users/{grace_id}")).status_code == 200
+    assert (await ada.post(f"{acme}/ownership", json={"user_id": str(grace_id)})).json()["code"] == "invalid_fields"
+    assert (await boss.post(f"/user/v1/users/{grace_id}/restoration", json={})).status_code == 200
     assert (await ada.delete(f"{acme}/members/{ada_id}")).json()["code"] == "owner_stays"
     await pass_time(seconds=1)
     handed = await ada.post(f"{acme}/ownership", json={"user_id": str(grace_id)})

@@ -72,6 +72,8 @@ async def test_metadata_that_grows_too_large_is_refused(people: "People", change
     assert (await changed(moderator, url, {"metadata": {"a": "x" * 10_000}})).status_code == 200
     answer = await changed(moderator, url, {"metadata": {"b": "x" * 10_000}})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "/metadata")
+    unwritable = await changed(moderator, url, {"metadata": {"b": 2**64}})
+    assert unwritable.json()["errors"][0]["field"] == "/metadata", "it would break the export of all"
     assert list((await moderator.get(url)).json()["metadata"]) == ["a"]
 
 
@@ -117,7 +119,7 @@ async def test_whose_address_is_taken_by_now_cannot_be_restored(
     assert await query("SELECT status::text FROM users WHERE id = :id", id=ada) == [("DELETED",)]
 
 
-async def test_nobody_topples_whoever_stands_above_or_himself(people: "People") -> None:
+async def test_nobody_topples_whoever_stands_above_or_himself(people: "People", query: "Query") -> None:
     admin, mod = await people.add("root@example.com", "super_admin"), await people.add("mod@example.com", "moderator")
     client = people.client(mod)
     for user_id, code in ((admin, "outranked"), (mod, "own_account")):
@@ -129,6 +131,12 @@ async def test_nobody_topples_whoever_stands_above_or_himself(people: "People") 
             assert (answer.status_code, answer.json()["code"]) == (403, code)
     assert (await people.client(admin).post(f"{USERS}/{mod}/suspension", json={})).status_code == 200
     assert [type_ for type_, _ in await people.told()] == [UserSuspended.type]
+    tried = await query(
+        "SELECT actor_id, user_id, status::text, new_values FROM audit_logs WHERE action = 'access.denied' ORDER BY id"
+    )
+    assert tried == [
+        (mod, admin, "DENIED", {"reason": "outranked"}), (mod, mod, "DENIED", {"reason": "own_account"})
+    ], "each once a minute"  # fmt: skip
 
 
 async def test_what_somebody_may_in_an_organization_topples_nobody_outside_of_it(

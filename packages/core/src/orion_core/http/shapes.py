@@ -13,6 +13,8 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 DEEPEST = 64
 """Levels of JSON in a body."""
 
+UNSTORABLE_WORDS = f"no NUL characters, lone surrogates, NaN, Infinity, or nesting beyond {DEEPEST} levels"
+
 
 WRITTEN = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})", re.ASCII)
 
@@ -42,8 +44,8 @@ class RequestShape(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _storable(cls, value: Any) -> Any:
-        if not _is_storable(value):
-            raise ValueError(f"no NUL characters, lone surrogates, NaN, Infinity, or nesting beyond {DEEPEST} levels")
+        if not is_storable(value):
+            raise ValueError(UNSTORABLE_WORDS)
         return value
 
 
@@ -53,7 +55,7 @@ class ResponseShape(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-def _is_storable(value: Any) -> bool:
+def is_storable(value: Any) -> bool:
     """Whether PostgreSQL's text and jsonb can hold everything in `value`, and whoever reads it can follow."""
     level: list[Any] = [value]
     for _ in range(DEEPEST + 1):  # level by level, since JSON may nest deeper than calls

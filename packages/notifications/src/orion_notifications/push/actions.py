@@ -14,10 +14,13 @@ from orion_core.database import Database
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring, place
+from orion_notifications import audit_trail
+from orion_notifications.audit_trail import Entry
 from orion_notifications.push import rules, store
 from orion_notifications.push.rules import PushPlatform
 from orion_notifications.push.shapes import NewSubscription, SubscriptionShape
 
+KIND = "push_subscription"
 NOTED_EVERY = timedelta(minutes=1)
 TRIES = 3
 
@@ -41,7 +44,7 @@ async def list_all(database: Database, user_id: UUID) -> list[SubscriptionShape]
 
 
 async def subscribe(
-    database: Database, keyring: Keyring, user_id: UUID, wanted: NewSubscription, *, local: bool
+    database: Database, keyring: Keyring, user_id: UUID, wanted: NewSubscription, now: datetime, *, local: bool
 ) -> SubscriptionShape:
     """Let a browser or device be called. A token that is known becomes this user's: somebody else has signed in there.
 
@@ -51,7 +54,7 @@ async def subscribe(
     _check(platform, wanted, local=local)
     for tries_left in reversed(range(TRIES)):
         try:
-            return await _put(database, keyring, user_id, platform, wanted)
+            return await _put(database, keyring, user_id, platform, wanted, now)
         except IntegrityError:  # the same token came by another request at this moment
             if not tries_left:
                 raise
@@ -59,16 +62,21 @@ async def subscribe(
 
 
 async def _put(
-    database: Database, keyring: Keyring, user_id: UUID, platform: PushPlatform, wanted: NewSubscription
+    database: Database,
+    keyring: Keyring,
+    user_id: UUID,
+    platform: PushPlatform,
+    wanted: NewSubscription,
+    now: datetime,
 ) -> SubscriptionShape:
     async with database.transaction() as transaction:
         connection = transaction.connection
         await store.hold_user(connection, user_id)
-        known = await store.id_of_token(connection, wanted.token)
+        known = await store.of_token(connection, wanted.token)
         if known is None and await store.count(connection, user_id) >= rules.MOST_DEVICES:
             detail = f"There are {rules.MOST_DEVICES} browsers and devices already; remove one."
             raise Problem(409, "too_many_devices", "Too many devices", detail)
-        subscription_id = known or uuid7()
+        subscription_id: UUID = uuid7() if known is None else known["id"]
         sealed = None
         if wanted.keys is not None:
             sealed = keyring.seal(orjson.dumps(wanted.keys.model_dump()), _place(subscription_id))
@@ -80,14 +88,21 @@ async def _put(
             "sealed_keys": sealed,
             "user_agent": wanted.user_agent,
         }
-        return SubscriptionShape.of(await store.put(connection, values))
+        row = await store.put(connection, values)
+        if known is None or known["user_id"] != user_id:  # applications send what they have whenever they start
+            entry = Entry("push_subscription.create", KIND, str(subscription_id), user_id, new=_told(row))
+            await audit_trail.record(transaction, entry, now)
+        return SubscriptionShape.of(row)
 
 
-async def unsubscribe(database: Database, user_id: UUID, subscription_id: UUID) -> None:
+async def unsubscribe(database: Database, user_id: UUID, subscription_id: UUID, now: datetime) -> None:
     """Call one of a user's no more; a 404 Problem when it is not theirs."""
-    async with database.autocommit() as connection:
-        if not await store.remove(connection, user_id, subscription_id):
+    async with database.transaction() as transaction:
+        row = await store.remove(transaction.connection, user_id, subscription_id)
+        if row is None:
             raise not_found("push subscription")
+        entry = Entry("push_subscription.delete", KIND, str(subscription_id), user_id, old=_told(row))
+        await audit_trail.record(transaction, entry, now)
 
 
 async def devices_of(database: Database, keyring: Keyring, user_id: UUID) -> list[Device]:
@@ -108,6 +123,11 @@ async def disable(database: Database, device: Device, reason: str, now: datetime
     """Nobody is there any more, says the push service."""
     async with database.autocommit() as connection:
         await store.disable(connection, device.id, device.token, reason[:200], now)
+
+
+def _told(row: RowMapping) -> dict[str, str | None]:
+    """What the audit trail tells of a subscription: not by what it is called."""
+    return {"platform": row["platform"].name, "user_agent": row["user_agent"]}
 
 
 def _check(platform: PushPlatform, wanted: NewSubscription, *, local: bool) -> None:

@@ -37,7 +37,7 @@ async def read_public_key(wired: Wired, claims: Claims) -> PublicKey:
 async def subscribe(body: NewSubscription, wired: Wired, claims: Claims, response: Response) -> SubscriptionShape:
     """Let a browser or device be called. Sent again, also by somebody else who has signed in there, it is replaced."""
     made = await actions.subscribe(
-        wired.database, wired.desk.keyring, user_id(claims), body, local=wired.allows_local_targets
+        wired.database, wired.desk.keyring, user_id(claims), body, wired.clock(), local=wired.allows_local_targets
     )
     response.headers["Location"] = f"/notifications/v1/me/push-subscriptions/{made.id}"
     return made
@@ -46,4 +46,4 @@ async def subscribe(body: NewSubscription, wired: Wired, claims: Claims, respons
 @router.delete("/{subscription_id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND))
 async def unsubscribe(subscription_id: UUID, wired: Wired, claims: Claims) -> None:
     """Call one of my browsers or devices no more."""
-    await actions.unsubscribe(wired.database, user_id(claims), subscription_id)
+    await actions.unsubscribe(wired.database, user_id(claims), subscription_id, wired.clock())

@@ -40,10 +40,10 @@ async def count(connection: AsyncConnection, user_id: UUID) -> int:
     return (await connection.execute(select(func.count()).where(*mine))).scalar_one()
 
 
-async def id_of_token(connection: AsyncConnection, token: str) -> UUID | None:
+async def of_token(connection: AsyncConnection, token: str) -> RowMapping | None:
     """The subscription of a token (uq_push_subscriptions_token); it is held until the transaction ends."""
-    statement = select(SUBSCRIPTIONS.c.id).where(SUBSCRIPTIONS.c.token == token).with_for_update()
-    return (await connection.execute(statement)).scalar_one_or_none()
+    statement = select(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.token == token).with_for_update()
+    return (await connection.execute(statement)).mappings().one_or_none()
 
 
 async def put(connection: AsyncConnection, values: dict[str, Any]) -> RowMapping:
@@ -55,10 +55,11 @@ async def put(connection: AsyncConnection, values: dict[str, Any]) -> RowMapping
     return (await connection.execute(statement.returning(SUBSCRIPTIONS))).mappings().one()
 
 
-async def remove(connection: AsyncConnection, user_id: UUID, subscription_id: UUID) -> bool:
-    """One of a user's (pk_push_subscriptions); whether there was one."""
+async def remove(connection: AsyncConnection, user_id: UUID, subscription_id: UUID) -> RowMapping | None:
+    """Remove one of a user's (pk_push_subscriptions); what it was, if there was one."""
     mine = (SUBSCRIPTIONS.c.id == subscription_id, SUBSCRIPTIONS.c.user_id == user_id)
-    return (await connection.execute(delete(SUBSCRIPTIONS).where(*mine))).rowcount == 1
+    removed = await connection.execute(delete(SUBSCRIPTIONS).where(*mine).returning(SUBSCRIPTIONS))
+    return removed.mappings().one_or_none()
 
 
 async def arrived(connection: AsyncConnection, ids: Sequence[UUID], now: datetime, recently: datetime) -> None:

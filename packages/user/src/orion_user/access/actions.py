@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.database import Database
-from orion_core.errors import Problem
 from orion_core.rights.caller import Caller
 from orion_core.rights.decisions import Saying
 from orion_user.access import store
 from orion_user.access.rules import Asked, EffectivePermission, HeldRole, effective_permissions, may_as_much
+from orion_user.refusals import RefusedError
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,12 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
     if caller.holds_everything:
         return
     if caller.user_id == user_id:
-        raise Problem(403, "own_account", "Not allowed", "This is your own account; ask another administrator.")
+        detail = "This is your own account; ask another administrator."
+        raise RefusedError("own_account", "Not allowed", detail, user_id=user_id)
     own = (await of_user(connection, caller.user_id, now)).permissions if caller.user_id is not None else []
     if not may_as_much(own, (await of_user(connection, user_id, now)).permissions):
         detail = "This user may do what you may not. Ask somebody who may do at least as much."
-        raise Problem(403, "outranked", "Not allowed", detail)
+        raise RefusedError("outranked", "Not allowed", detail, user_id=user_id)
 
 
 async def sayings(database: Database, asked: Asked) -> list[Saying]:

@@ -98,13 +98,16 @@ async def issue(keys: Keys, caller: Caller, wanted: NewApiKey) -> IssuedApiKey:
 async def rotate(keys: Keys, caller: Caller, key_id: UUID, overlap: timedelta) -> IssuedApiKey:
     """Give a key a successor that opens the same, and let both be good for a while.
 
-    The lock on the key's row makes rotations at one moment take turns; the second finds that there is a successor.
+    The lock on the key's row makes rotations at one moment take turns; the second finds that there is a successor. An
+    administrator rotates the keys of services alone, and sees what he could have made himself.
     """
     refuse_api_key(caller.claims)
     made = ApiKeyText.new(keys.stage)
     now = caller.now
     async with keys.database.transaction() as transaction:
         before = await _locked(transaction.connection, caller, key_id)
+        if caller.owner is None:
+            await _require_service(transaction.connection, caller, before)
         if before["overlap_until"] is not None:
             raise _conflict("already_rotated", "This key has a successor already; rotate that one.")
         _require_good(before, now)
@@ -278,7 +281,18 @@ async def _locked(connection: AsyncConnection, caller: Caller, key_id: UUID) -> 
     row = await store.find(connection, key_id, caller.owner, lock=True)
     if row is None:
         raise not_found("API key")
+    who, owner = who_calls(caller.claims), row["user_id"]
+    if caller.owner is None and owner is not None and owner != who.user_id:
+        await access.require_rank(connection, who, owner, caller.now)
     return row
+
+
+async def _require_service(connection: AsyncConnection, caller: Caller, row: RowMapping) -> None:
+    if row["user_id"] is not None:
+        raise _conflict(
+            "key_of_a_user", "This key is a user's, who alone is to see its successor. Revoke it, or ask him."
+        )
+    await _require_held(connection, caller, row["scopes"])
 
 
 def _require_good(row: RowMapping, now: datetime) -> None:

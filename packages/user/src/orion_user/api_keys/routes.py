@@ -157,6 +157,19 @@ async def revoke_key(key_id: UUID, request: Request, wired: Wired, claims: Claim
     await actions.revoke(_keys(wired), _administrator(wired, claims, request, "api_key:revoke"), key_id)
 
 
+@router.post("/api-keys/{key_id}/rotation", status_code=HTTPStatus.CREATED, responses=refusals(NOT_THERE, TAKEN))
+async def rotate_service_key(
+    key_id: UUID, request: Request, wired: Wired, claims: Claims, body: Rotation, response: Response
+) -> IssuedApiKey:
+    """Make the successor of a service's key; both are good until the overlap is over. Needs what making it needs."""
+    refuse_api_key(claims)
+    caller = _administrator(wired, claims, request, "api_key:create")
+    if claims.sid is not None:
+        require_recent(claims, caller.now, RECENT)
+    overlap = timedelta(hours=body.overlap_hours)
+    return _shown(response, await actions.rotate(_keys(wired), caller, key_id, overlap))
+
+
 @router.post(
     "/api-key-leak-reports",
     status_code=HTTPStatus.ACCEPTED,

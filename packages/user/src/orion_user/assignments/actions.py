@@ -1,6 +1,6 @@
 """What can be done with roles that are given to users."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from orion_core.database import Transaction
 from orion_core.errors import invalid_field, not_found
 from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.access.rules import Place
-from orion_user.assignments import giving, rules, store
+from orion_user.assignments import direct, giving, rules, store
 from orion_user.assignments.giving import refusal
 from orion_user.assignments.shapes import NewRoleAssignment, RoleAssignmentSearch, RoleAssignmentState
 from orion_user.audit.actions import Change
@@ -79,6 +79,12 @@ async def require_giveable(
     await delegation.require(connection, desk.claims, {row["permission"] for row in said}, desk.now, place, until)
 
 
+async def require_held(desk: Desk, connection: AsyncConnection, role_id: UUID, place: Place) -> None:
+    """403 unless the caller holds all that a role says, there and for good."""
+    said = await roles.says(connection, role_id)
+    await delegation.require(connection, desk.claims, {row["permission"] for row in said}, desk.now, place)
+
+
 async def give(desk: Desk, transaction: Transaction, values: dict[str, Any]) -> RowMapping:
     """Write an assignment that was found good, and tell of it; IntegrityError as `refusal` reads it."""
     grant_id = await store.insert_user_role(transaction.connection, values)
@@ -107,16 +113,13 @@ async def read(desk: Desk, grant_id: UUID) -> RoleAssignmentState:
 
 
 async def search(desk: Desk, wanted: RoleAssignmentSearch, before: UUID | None) -> Sequence[RowMapping]:
-    """Assignments of a user or of a role, the latest first, one more than wanted. Everybody sees his own."""
-    since = None if wanted.include_ended else desk.now
+    """Assignments of a user, of a role or in an organization, the latest first, one more than wanted."""
     async with desk.database.autocommit() as connection:
-        if wanted.user_id is None or wanted.user_id != desk.person:
-            await desk.require(connection, "role:assign")
-        if wanted.user_id is not None:
-            return await store.roles_of(connection, wanted.user_id, wanted.role_id, since, before, wanted.limit + 1)
-        assert wanted.role_id is not None
-        giving_it = await roles.heirs(connection, wanted.role_id) if wanted.include_inherited else [wanted.role_id]
-        return await store.assignments_of(connection, giving_it, since, before, wanted.limit + 1)
+        await giving.require_seeing(desk, connection, "role:assign", wanted)
+        role_ids = None if wanted.role_id is None else [wanted.role_id]
+        if wanted.role_id is not None and wanted.include_inherited and wanted.user_id is None:
+            role_ids = list(await roles.heirs(connection, wanted.role_id))
+        return await store.roles(connection, giving.wanted_of(desk, wanted, before), role_ids)
 
 
 async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:
@@ -124,12 +127,8 @@ async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:
     async with desk.database.transaction() as transaction:
         connection = transaction.connection
         row = giving.unended(await store.find_role(connection, grant_id, lock=True), desk.now, WHAT)
-        place = await places.around(connection, row["scope"], row["scope_id"])
-        await desk.require(connection, "role:assign", place)
-        said = await roles.says(connection, row["role_id"])
-        names = {each["permission"] for each in said}
-        until = rules.held_until((each["effect"] for each in said), row["expires_at"], desk.now)
-        await delegation.require(connection, desk.claims, names, desk.now, place, until)
+        await desk.require(connection, "role:assign", await places.around(connection, row["scope"], row["scope_id"]))
+        await _require_endable(desk, connection, row, await roles.says(connection, row["role_id"]))
         await stop(desk, transaction, row, reason)
 
 
@@ -149,19 +148,56 @@ async def stop(desk: Desk, transaction: Transaction, row: RowMapping, reason: st
 
 
 async def stop_one(desk: Desk, transaction: Transaction, grant_id: UUID | None, reason: str) -> None:
-    """End an assignment that may be over already, or gone."""
-    row = None if grant_id is None else await store.find_role(transaction.connection, grant_id, lock=True)
-    if row is not None and not rules.is_over(row["expires_at"], desk.now):
-        await stop(desk, transaction, row, reason)
+    """End an assignment that may be over already, or gone. 403 for another's that the caller could not end."""
+    connection = transaction.connection
+    row = None if grant_id is None else await store.find_role(connection, grant_id, lock=True)
+    if row is None or rules.is_over(row["expires_at"], desk.now):
+        return
+    if row["user_id"] != desk.person:
+        await _require_endable(desk, connection, row, await roles.says(connection, row["role_id"]))
+    await stop(desk, transaction, row, reason)
 
 
 async def stop_in(
-    desk: Desk, transaction: Transaction, user_id: UUID, place_id: UUID, reason: str, role_id: UUID | None = None
+    desk: Desk, transaction: Transaction, user_id: UUID, place_id: UUID, role_id: UUID, reason: str
 ) -> None:
-    """End the roles that a user was given in an organization or a team, and in the teams below it; or one role."""
+    """End a role that a user was given in an organization or a team, and in the teams below it."""
     for row in await store.roles_in(transaction.connection, user_id, place_id, desk.now):
-        if role_id is None or row["role_id"] == role_id:
+        if row["role_id"] == role_id:
             await stop(desk, transaction, row, reason)
+
+
+async def leave(desk: Desk, transaction: Transaction, user_id: UUID, place_id: UUID, reason: str) -> None:
+    """End what allows a user something in an organization or a team, or in the teams below it: he has left it.
+
+    What only denies stays, or somebody would get by leaving what he was denied. 403 for what the caller could not end:
+    of what is another's all that he does not hold himself, of what is his own a role that denies something too.
+    """
+    connection, is_own = transaction.connection, user_id == desk.person
+    for row in await store.roles_in(connection, user_id, place_id, desk.now):
+        said = await roles.says(connection, row["role_id"])
+        if rules.only_denies(each["effect"] for each in said):
+            continue
+        checked = [each for each in said if not is_own or each["effect"] == PermissionEffect.DENY.name]
+        await _require_endable(desk, connection, row, checked)
+        await stop(desk, transaction, row, reason)
+    for row in await store.permissions_in(connection, user_id, place_id, desk.now):
+        if row["effect"] is PermissionEffect.DENY:
+            continue
+        if not is_own:
+            await _require_endable(desk, connection, row, [{"permission": row["permission"], "effect": "ALLOW"}])
+        await direct.stop(desk, transaction, row, reason)
+
+
+async def _require_endable(
+    desk: Desk, connection: AsyncConnection, row: RowMapping, said: Iterable[Mapping[Any, Any]]
+) -> None:
+    """403 unless the caller holds what a grant says: to take it from somebody now, or to lift a denial to its end."""
+    said = list(said)
+    place = await places.around(connection, row["scope"], row["scope_id"])
+    until = rules.held_until((each["effect"] for each in said), row["expires_at"], desk.now)
+    names = {each["permission"] for each in said}
+    await delegation.require(connection, desk.claims, names, desk.now, place, until)
 
 
 async def _found(connection: AsyncConnection, grant_id: UUID) -> RowMapping:

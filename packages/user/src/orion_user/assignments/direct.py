@@ -7,6 +7,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from orion_contracts.access_events import PermissionGranted, PermissionGrantEnded
+from orion_core.database import Transaction
 from orion_core.errors import not_found
 from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.assignments import giving, rules, store
@@ -68,18 +69,13 @@ async def read(desk: Desk, grant_id: UUID) -> PermissionGrantState:
 
 
 async def search(desk: Desk, wanted: PermissionGrantSearch, before: UUID | None) -> Sequence[RowMapping]:
-    """Grants of a user or of a permission, the latest first, one more than wanted. Everybody sees his own."""
-    since = None if wanted.include_ended else desk.now
+    """Grants of a user, of a permission or in an organization, the latest first, one more than wanted."""
     async with desk.database.autocommit() as connection:
-        if wanted.user_id is None or wanted.user_id != desk.person:
-            await desk.require(connection, "permission:grant")
-        if wanted.user_id is not None:
-            return await store.permissions_of(
-                connection, wanted.user_id, wanted.permission, since, before, wanted.limit + 1
-            )
-        assert wanted.permission is not None
-        permission = await permissions.find(connection, wanted.permission)
-        return await store.grants_of(connection, permission["id"], since, before, wanted.limit + 1)
+        await giving.require_seeing(desk, connection, "permission:grant", wanted)
+        permission_id = None
+        if wanted.permission is not None:
+            permission_id = (await permissions.find(connection, wanted.permission))["id"]
+        return await store.permissions(connection, giving.wanted_of(desk, wanted, before), permission_id)
 
 
 async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:
@@ -91,15 +87,20 @@ async def end(desk: Desk, grant_id: UUID, reason: str | None) -> None:
         await desk.require(connection, "permission:revoke", place)
         until = rules.held_until([row["effect"].name], row["expires_at"], desk.now)
         await delegation.require(connection, desk.claims, {row["permission"]}, desk.now, place, until)
-        if row["starts_at"] < desk.now:
-            await store.end_permission(connection, grant_id, desk.now)
-        else:
-            await store.remove_permission(connection, grant_id)
-        event = PermissionGrantEnded.model_validate(
-            giving.event_values(row, desk.user_id, desk.now)
-            | {"permission": row["permission"], "effect": row["effect"].name}
-        )
-        old = giving.kept(row, "permission", "effect")
-        new = old | {"expires_at": desk.now, "reason": reason or row["reason"]}
-        change = Change("permission.revoke", "permission_grant", str(row["id"]), row["user_id"], old=old, new=new)
-        await desk.tell(transaction, event, change)
+        await stop(desk, transaction, row, reason)
+
+
+async def stop(desk: Desk, transaction: Transaction, row: RowMapping, reason: str | None) -> None:
+    """End a grant, and tell of it."""
+    if row["starts_at"] < desk.now:
+        await store.end_permission(transaction.connection, row["id"], desk.now)
+    else:
+        await store.remove_permission(transaction.connection, row["id"])
+    event = PermissionGrantEnded.model_validate(
+        giving.event_values(row, desk.user_id, desk.now)
+        | {"permission": row["permission"], "effect": row["effect"].name}
+    )
+    old = giving.kept(row, "permission", "effect")
+    new = old | {"expires_at": desk.now, "reason": reason or row["reason"]}
+    change = Change("permission.revoke", "permission_grant", str(row["id"]), row["user_id"], old=old, new=new)
+    await desk.tell(transaction, event, change)

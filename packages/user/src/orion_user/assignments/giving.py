@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_core.conditions.condition import refuse_invalid
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_user.access.rules import Place
-from orion_user.assignments import rules
-from orion_user.assignments.shapes import NewGrant
+from orion_user.assignments import rules, store
+from orion_user.assignments.shapes import GrantSearch, NewGrant
 from orion_user.desk import Desk
 from orion_user.permissions.rules import PermissionScope
 from orion_user.places import actions as places
@@ -44,6 +44,18 @@ def refuse_too_wide(permissions: Mapping[str, PermissionScope], place: Place) ->
     if wide := sorted(name for name, widest in permissions.items() if rules.too_wide(widest, place)):
         detail = f"Not to be given as widely as {place.scope.name}: {', '.join(wide)}."
         raise invalid_field("/scope", "too_wide", detail)
+
+
+async def require_seeing(desk: Desk, connection: AsyncConnection, permission: str, wanted: GrantSearch) -> None:
+    """403 unless the caller may see such grants: everybody his own, else who may give them, there or everywhere."""
+    if wanted.user_id is None or wanted.user_id != desk.person:
+        await desk.require(connection, permission, places.in_organization(wanted.organization_id))
+
+
+def wanted_of(desk: Desk, wanted: GrantSearch, before: UUID | None) -> store.GrantsWanted:
+    """A search as its statement takes it, for one more than wanted."""
+    since = None if wanted.include_ended else desk.now
+    return store.GrantsWanted(wanted.user_id, wanted.organization_id, since, before, wanted.limit + 1)
 
 
 def values_of(desk: Desk, new: NewGrant) -> dict[str, Any]:

@@ -42,6 +42,11 @@ def held_until(effects: Iterable[str], expires_at: datetime | None, now: datetim
     return expires_at if PermissionEffect.DENY.name in effects else now
 
 
+def only_denies(effects: Iterable[str]) -> bool:
+    """Whether all that is said are denials; not of what says nothing."""
+    return set(effects) == {PermissionEffect.DENY.name}
+
+
 def is_over(expires_at: datetime | None, now: datetime) -> bool:
     """Whether a grant has ended."""
     return expires_at is not None and expires_at <= now

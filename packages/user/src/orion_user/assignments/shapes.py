@@ -39,9 +39,12 @@ class NewPermissionGrant(NewGrant):
 
 
 class GrantSearch(RequestShape):
-    """What to list: of one user, or of one role or permission."""
+    """What to list: of one user, of one role or permission, of what was given in one organization, or all of these."""
 
     user_id: UUID | None = None
+    organization_id: UUID | None = Field(
+        default=None, description="What was given in it and in its teams; the permission there is enough to see it."
+    )
     include_ended: bool = False
     cursor: Annotated[str | None, Field(max_length=500)] = None
     limit: Annotated[int, Field(ge=1, le=LARGEST_LIMIT)] = DEFAULT_LIMIT
@@ -57,8 +60,8 @@ class RoleAssignmentSearch(GrantSearch):
 
     @model_validator(mode="after")
     def _one(self) -> "RoleAssignmentSearch":
-        if self.user_id is None and self.role_id is None:
-            raise ValueError("name a user_id or a role_id")
+        if self.user_id is None and self.role_id is None and self.organization_id is None:
+            raise ValueError("name a user_id, a role_id or an organization_id")
         return self
 
 
@@ -69,8 +72,8 @@ class PermissionGrantSearch(GrantSearch):
 
     @model_validator(mode="after")
     def _one(self) -> "PermissionGrantSearch":
-        if self.user_id is None and self.permission is None:
-            raise ValueError("name a user_id or a permission")
+        if self.user_id is None and self.permission is None and self.organization_id is None:
+            raise ValueError("name a user_id, a permission or an organization_id")
         return self
 
 

@@ -1,14 +1,16 @@
+# ruff: noqa: S608 - the statements are put together from constants of this file
 """Every statement on `user_roles` and `user_permissions`.
 
 The names of roles and permissions are read along, each by its primary key, so that a page of grants is one statement.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, Select, column, delete, insert, or_, select, table, text, update
+from sqlalchemy import RowMapping, Select, TextClause, Uuid, column, delete, insert, or_, select, table, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
@@ -69,50 +71,47 @@ async def remove_permission(connection: AsyncConnection, grant_id: UUID) -> None
     await connection.execute(delete(USER_PERMISSIONS).where(UserPermission.id == grant_id))
 
 
-async def roles_of(
-    connection: AsyncConnection,
-    user_id: UUID,
-    role_id: UUID | None,
-    since: datetime | None,
-    before: UUID | None,
-    limit: int,
+@dataclass(frozen=True)
+class GrantsWanted:
+    """Which grants are looked for; all of it has to be met."""
+
+    user_id: UUID | None
+    organization_id: UUID | None
+    """In it, or in a team of it."""
+    since: datetime | None
+    """Not ended at that moment."""
+    before: UUID | None
+    """Earlier ones than this."""
+    limit: int
+
+
+async def roles(
+    connection: AsyncConnection, wanted: GrantsWanted, role_ids: Sequence[UUID] | None
 ) -> Sequence[RowMapping]:
-    """Roles of a user that had not ended at `since`, the latest first. By ix_user_roles_user_id_role_id."""
-    statement = ASSIGNMENTS.where(UserRole.user_id == user_id)
-    if role_id is not None:
-        statement = statement.where(UserRole.role_id == role_id)
-    return await _page(connection, statement, UserRole, since, before, limit)
+    """Assignments, of one of these roles if any are named, the latest first.
+
+    Of a user by ix_user_roles_user_id_role_id; of an organization by the indexes of its places; else of one role
+    backwards along ix_user_roles_role_id_id.
+    """
+    statement = ASSIGNMENTS
+    if role_ids is not None:
+        is_wanted = UserRole.role_id == role_ids[0] if len(role_ids) == 1 else UserRole.role_id.in_(role_ids)
+        statement = statement.where(is_wanted)
+    return await _page(connection, statement, UserRole, wanted)
 
 
-async def assignments_of(
-    connection: AsyncConnection, role_ids: Sequence[UUID], since: datetime | None, before: UUID | None, limit: int
+async def permissions(
+    connection: AsyncConnection, wanted: GrantsWanted, permission_id: UUID | None
 ) -> Sequence[RowMapping]:
-    """To whom one of these roles was given, the latest first. One role: backwards along ix_user_roles_role_id_id."""
-    is_wanted = UserRole.role_id == role_ids[0] if len(role_ids) == 1 else UserRole.role_id.in_(role_ids)
-    return await _page(connection, ASSIGNMENTS.where(is_wanted), UserRole, since, before, limit)
+    """Grants, of one permission if it is named, the latest first.
 
-
-async def permissions_of(
-    connection: AsyncConnection,
-    user_id: UUID,
-    name: str | None,
-    since: datetime | None,
-    before: UUID | None,
-    limit: int,
-) -> Sequence[RowMapping]:
-    """What was given to a user past all roles, the latest first. By ix_user_permissions_user_id_permission_id."""
-    statement = GRANTS.where(UserPermission.user_id == user_id)
-    if name is not None:
-        statement = statement.where(PERMISSIONS.c.name == name)
-    return await _page(connection, statement, UserPermission, since, before, limit)
-
-
-async def grants_of(
-    connection: AsyncConnection, permission_id: UUID, since: datetime | None, before: UUID | None, limit: int
-) -> Sequence[RowMapping]:
-    """To whom a permission was given, the latest first. Backwards along ix_user_permissions_permission_id_id."""
-    statement = GRANTS.where(UserPermission.permission_id == permission_id)
-    return await _page(connection, statement, UserPermission, since, before, limit)
+    Of a user by ix_user_permissions_user_id_permission_id; of an organization by the indexes of its places; else
+    backwards along ix_user_permissions_permission_id_id.
+    """
+    statement = GRANTS
+    if permission_id is not None:
+        statement = statement.where(UserPermission.permission_id == permission_id)
+    return await _page(connection, statement, UserPermission, wanted)
 
 
 async def _find(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> RowMapping | None:
@@ -123,35 +122,67 @@ async def _page(
     connection: AsyncConnection,
     statement: Select[*tuple[Any, ...]],
     grant: type[UserRole | UserPermission],
-    since: datetime | None,
-    before: UUID | None,
-    limit: int,
+    wanted: GrantsWanted,
 ) -> Sequence[RowMapping]:
-    if since is not None:
-        statement = statement.where(or_(grant.expires_at.is_(None), grant.expires_at > since))
-    if before is not None:
-        statement = statement.where(grant.id < before)
-    return (await connection.execute(statement.order_by(grant.id.desc()).limit(limit))).mappings().all()
+    if wanted.user_id is not None:
+        statement = statement.where(grant.user_id == wanted.user_id)
+    if wanted.organization_id is not None:
+        # Found first, since walking all grants backwards until a page is full may be to the end of them.
+        found = OF_ORGANIZATION[grant].bindparams(organization_id=wanted.organization_id).columns(id=Uuid)
+        here = found.cte("here").prefix_with("MATERIALIZED")
+        statement = statement.where(grant.id.in_(select(here.c.id)))
+    if wanted.since is not None:
+        statement = statement.where(or_(grant.expires_at.is_(None), grant.expires_at > wanted.since))
+    if wanted.before is not None:
+        statement = statement.where(grant.id < wanted.before)
+    return (await connection.execute(statement.order_by(grant.id.desc()).limit(wanted.limit))).mappings().all()
 
 
-IN_ORGANIZATION_OR_TEAM = text("""
+def _of_organization(table: str) -> TextClause:
+    return text(f"""
+        SELECT id FROM {table} WHERE scope_organization_id = :organization_id      -- ix_{table}_scope_organization_id
+        UNION ALL
+        SELECT held.id
+        FROM teams JOIN {table} AS held ON held.scope_team_id = teams.id           -- ix_{table}_scope_team_id
+        WHERE teams.organization_id = :organization_id                             -- ix_teams_organization_id_…
+    """)
+
+
+OF_ORGANIZATION: dict[type[UserRole | UserPermission], TextClause] = {
+    UserRole: _of_organization("user_roles"),
+    UserPermission: _of_organization("user_permissions"),
+}
+
+IN_ORGANIZATION_OR_TEAM = """
     WITH RECURSIVE below (id) AS (
       SELECT id FROM teams WHERE organization_id = :place_id OR id = :place_id       -- ix_teams_organization_id_parent…
       UNION
       SELECT team.id FROM below JOIN teams AS team ON team.parent_team_id = below.id
     )
-    SELECT id FROM user_roles
-    WHERE user_id = :user_id AND (expires_at IS NULL OR expires_at > :now)           -- ix_user_roles_user_id_role_id
+    SELECT id FROM {table}
+    WHERE user_id = :user_id AND (expires_at IS NULL OR expires_at > :now)           -- ix_{table}_user_id_…
       AND (scope_id = :place_id OR scope_team_id IN (SELECT id FROM below))
-""")
+"""
+ROLES_IN = text(IN_ORGANIZATION_OR_TEAM.format(table="user_roles"))
+PERMISSIONS_IN = text(IN_ORGANIZATION_OR_TEAM.format(table="user_permissions"))
 
 
 async def roles_in(connection: AsyncConnection, user_id: UUID, place_id: UUID, now: datetime) -> Sequence[RowMapping]:
     """Roles that a user has, or will have, in an organization or a team or what lies in it; locked."""
     values = {"user_id": user_id, "place_id": place_id, "now": now}
-    ids = (await connection.execute(IN_ORGANIZATION_OR_TEAM, values)).scalars().all()
+    ids = (await connection.execute(ROLES_IN, values)).scalars().all()
     statement = ASSIGNMENTS.where(UserRole.id.in_(ids)).order_by(UserRole.id).with_for_update(of=USER_ROLES)
     return (await connection.execute(statement)).mappings().all()
+
+
+async def permissions_in(
+    connection: AsyncConnection, user_id: UUID, place_id: UUID, now: datetime
+) -> Sequence[RowMapping]:
+    """Permissions that a user was given past all roles in an organization or a team or what lies in it; locked."""
+    values = {"user_id": user_id, "place_id": place_id, "now": now}
+    ids = (await connection.execute(PERMISSIONS_IN, values)).scalars().all()
+    statement = GRANTS.where(UserPermission.id.in_(ids)).order_by(UserPermission.id)
+    return (await connection.execute(statement.with_for_update(of=USER_PERMISSIONS))).mappings().all()
 
 
 INSERT_MANY = text("""

@@ -156,6 +156,8 @@ async def subjects_who(
     connection: AsyncConnection, question: Question, moment: Moment, after: UUID | None, limit: int
 ) -> tuple[list[UUID], UUID | None]:
     """Who may do it: at most `limit` users after one, in the order of their ids, and after whom to go on."""
+    if question.subject.type != rules.SUBJECT_TYPE:
+        return [], None
     within = await around(connection, question.resource)
     found: list[UUID] = []
     position = after or FIRST

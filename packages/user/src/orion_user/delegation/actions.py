@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
-from orion_core.errors import Problem
 from orion_core.rights.caller import Caller, caller
 from orion_user.access.rules import Place
 from orion_user.delegation import store
 from orion_user.delegation.rules import not_held
 from orion_user.permissions.rules import PermissionScope
+from orion_user.refusals import RefusedError
 
 FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ async def require(
             f"Nobody gives or takes what he does not hold himself, and you do not hold {', '.join(missing)} {where} "
             f"{when} and without a condition. Nothing was changed; ask somebody who does."
         )
-        raise Problem(403, "not_held", "Not yours to give", detail)
+        raise RefusedError("not_held", "Not yours to give", detail, told={"permissions": missing, "where": where})
 
 
 async def _missing(

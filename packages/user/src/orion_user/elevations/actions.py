@@ -23,6 +23,7 @@ from orion_user.elevations.rules import WAITS, ElevationStatus
 from orion_user.elevations.shapes import Decision, ElevationSearch, ElevationState, NewElevation
 from orion_user.permissions.rules import PermissionScope
 from orion_user.places import actions as places
+from orion_user.refusals import RefusedError
 from orion_user.roles import actions as roles
 from orion_user.violations import broken
 
@@ -62,13 +63,13 @@ async def read(desk: Desk, elevation_id: UUID) -> ElevationState:
 
 
 async def search(desk: Desk, wanted: ElevationSearch, before: UUID | None) -> Sequence[RowMapping]:
-    """One's own, or those of all, the latest first, one more than wanted."""
+    """One's own, or those of all or of an organization, the latest first, one more than wanted."""
     status = None if wanted.status is None else ElevationStatus[wanted.status]
     async with desk.database.autocommit() as connection:
         if not wanted.mine:
-            await desk.require(connection, "role:assign")
+            await desk.require(connection, "role:assign", places.in_organization(wanted.organization_id))
         mine = user_id(desk.claims) if wanted.mine else None
-        return await store.page(connection, mine, status, before, wanted.limit + 1)
+        return await store.page(connection, mine, wanted.organization_id, status, before, wanted.limit + 1)
 
 
 async def approve(desk: Desk, elevation_id: UUID, decision: Decision) -> ElevationState:
@@ -171,7 +172,8 @@ async def _undecided(desk: Desk, connection: AsyncConnection, elevation_id: UUID
     row = await _row(connection, elevation_id, lock=True)
     if rules.is_own(row["user_id"], desk.user_id):
         detail = "Somebody else decides about what you have asked for."
-        raise Problem(403, "own_request", "Your own request", detail)
+        told = {"elevation_id": str(elevation_id), "role_id": str(row["role_id"])}
+        raise RefusedError("own_request", "Your own request", detail, user_id=row["user_id"], told=told)
     if not rules.may_be_decided(row["status"], row["lapses_at"], desk.now):
         raise _decided(row)
     return row

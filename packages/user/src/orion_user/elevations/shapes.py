@@ -36,6 +36,9 @@ class ElevationSearch(RequestShape):
 
     status: StatusName | None = None
     mine: bool = True
+    organization_id: UUID | None = Field(
+        default=None, description="For it or a team of it; with `mine=false` `role:assign` there is enough."
+    )
     cursor: str | None = Field(default=None, max_length=500)
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=LARGEST_LIMIT)
 

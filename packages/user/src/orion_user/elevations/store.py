@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, insert, select, text, update
+from sqlalchemy import RowMapping, Uuid, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
@@ -33,6 +33,9 @@ LAPSED = text("""
 """)
 
 
+TEAMS_OF = text("SELECT id FROM teams WHERE organization_id = :organization_id")  # ix_teams_organization_id_…
+
+
 async def insert_elevation(connection: AsyncConnection, values: dict[str, Any]) -> RowMapping:
     """Add a request; uq_elevations_pending refuses the same twice."""
     statement = insert(ELEVATIONS).values(values).returning(ELEVATIONS)
@@ -48,12 +51,20 @@ async def find(connection: AsyncConnection, elevation_id: UUID, *, lock: bool = 
 
 
 async def page(
-    connection: AsyncConnection, user_id: UUID | None, status: ElevationStatus | None, before: UUID | None, limit: int
+    connection: AsyncConnection,
+    user_id: UUID | None,
+    organization_id: UUID | None,
+    status: ElevationStatus | None,
+    before: UUID | None,
+    limit: int,
 ) -> Sequence[RowMapping]:
     """The latest first. Backwards along ix_elevations_user_id_id, ix_elevations_status_id or the primary key."""
     statement = select(ELEVATIONS)
     if user_id is not None:
         statement = statement.where(Elevation.user_id == user_id)
+    if organization_id is not None:
+        teams = TEAMS_OF.bindparams(organization_id=organization_id).columns(id=Uuid)
+        statement = statement.where(or_(Elevation.scope_id == organization_id, Elevation.scope_id.in_(teams)))
     if status is not None:
         statement = statement.where(Elevation.status == status)
     if before is not None:

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - the statements are put together from constants of this file
 """The statements of erasures and legal holds, and of deleting a user for good."""
 
 from collections.abc import Sequence
@@ -20,15 +21,26 @@ from orion_user.erasures.tables import Erasure, LegalHold
 ERASURES = table_of(Erasure)
 HOLDS = table_of(LegalHold)
 
-OWNS_ORGANIZATION = text("SELECT EXISTS (SELECT FROM organizations WHERE owner_id = :user_id)")
+LEFT_BEHIND = """
+    SELECT FROM organizations                                                 -- ix_organizations_owner_id
+    WHERE organizations.owner_id = {user_id} AND (
+      organizations.deleted_at IS NULL OR EXISTS (
+        SELECT FROM memberships                                               -- ix_memberships_organization_id_user_id
+        WHERE memberships.organization_id = organizations.id
+          AND memberships.status = 'ACTIVE' AND memberships.user_id <> {user_id}
+      )
+    )
+"""
+"""Organizations that would be left without their owner: a deleted one in which he is alone goes with him."""
+OWNS_ORGANIZATION = text(f"SELECT EXISTS ({LEFT_BEHIND.format(user_id='CAST(:user_id AS uuid)')})")
 
-DUE = text("""
+DUE = text(f"""
     SELECT users.id
     FROM users
     WHERE users.purge_after < :now                                            -- ix_users_purge_after
       AND NOT EXISTS (SELECT FROM legal_holds WHERE legal_holds.user_id = users.id)
       AND NOT EXISTS (SELECT FROM erasures WHERE erasures.user_id = users.id)
-      AND NOT EXISTS (SELECT FROM organizations WHERE organizations.owner_id = users.id)
+      AND NOT EXISTS ({LEFT_BEHIND.format(user_id="users.id")})
     ORDER BY users.purge_after
     LIMIT :limit
 """)

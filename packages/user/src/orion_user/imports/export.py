@@ -3,11 +3,14 @@
 import csv
 import io
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from uuid import UUID
 
 import orjson
 
 from orion_core.database import Database
+from orion_user.audit import actions as audit
+from orion_user.audit.actions import Actor, Change
 from orion_user.imports.rules import ImportFormat
 from orion_user.users import actions as users
 from orion_user.users.shapes import UserShape
@@ -15,6 +18,13 @@ from orion_user.users.shapes import UserShape
 PAGE = 1000
 COLUMNS = tuple(UserShape.model_fields)
 NOBODY = UUID(int=0)
+
+
+async def tell(database: Database, actor: Actor, format_: ImportFormat, after: UUID | None, now: datetime) -> None:
+    """Write down that somebody is given all users, before the first of them."""
+    given = {"format": format_.name, "after": None if after is None else str(after)}
+    async with database.transaction() as transaction:
+        await audit.record(transaction, actor, Change("user.export_all", "user", None, new=given), now)
 
 
 async def export(database: Database, format_: ImportFormat, after: UUID | None) -> AsyncGenerator[bytes]:

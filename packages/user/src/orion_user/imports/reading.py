@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from orion_core.http.shapes import UNSTORABLE_WORDS, is_storable
 from orion_user.imports.rules import LINES_AT_ONCE, ImportFormat
 from orion_user.imports.shapes import ImportedUser
 
@@ -31,12 +32,12 @@ def read_ndjson(number: int, line: bytes) -> Read:
     """One JSON object."""
     if len(line) > LONGEST_LINE:
         return Read(number, fault=f"longer than {LONGEST_LINE} bytes")
-    if b"\\u0000" in line or b"\\ud8" in line.lower():
-        return Read(number, fault="a NUL character or half a character in it")
     try:
-        return Read(number, ImportedUser.model_validate_json(line))
+        user = ImportedUser.model_validate_json(line)
     except ValidationError as error:
         return Read(number, fault=_faults(error))
+    # What could not be kept is written with an escape, or stands where any JSON may.
+    return _read(number, user, is_suspect=b"\\u" in line or bool(user.metadata))
 
 
 def read_csv(number: int, columns: Sequence[str], cells: Sequence[str]) -> Read:
@@ -51,11 +52,17 @@ def read_csv(number: int, columns: Sequence[str], cells: Sequence[str]) -> Read:
             for name, cell in zip(columns, cells, strict=True)
             if cell
         }
-        return Read(number, ImportedUser.model_validate(found))
+        return _read(number, ImportedUser.model_validate(found), is_suspect=any(name in found for name in OBJECTS))
     except ValidationError as error:
         return Read(number, fault=_faults(error))
-    except ValueError:
+    except (ValueError, RecursionError):
         return Read(number, fault=f"{' or '.join(OBJECTS)}: not JSON")
+
+
+def _read(number: int, user: ImportedUser, *, is_suspect: bool) -> Read:
+    if is_suspect and not is_storable(user.model_dump()):
+        return Read(number, fault=UNSTORABLE_WORDS)
+    return Read(number, user)
 
 
 def read_all(format_: ImportFormat, columns: Sequence[str], first_line: int, body: bytes) -> list[Read]:

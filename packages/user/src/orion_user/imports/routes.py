@@ -17,7 +17,7 @@ from orion_user.access import guard
 from orion_user.audit.actions import Actor
 from orion_user.components import Claims, Components, Wired
 from orion_user.imports import actions
-from orion_user.imports.export import export
+from orion_user.imports.export import export, tell
 from orion_user.imports.reading import Read, read_all
 from orion_user.imports.rules import LINES_AT_ONCE, ImportFormat
 from orion_user.imports.shapes import ChunkShape, ImportShape, NewImport
@@ -97,13 +97,15 @@ async def read_report(import_id: UUID, wired: Wired, claims: Claims) -> Streamin
 
 @router.get("/user-export", response_class=StreamingResponse, responses=refusals(HTTPStatus.FORBIDDEN) | _USERS)
 async def export_users(
+    request: Request,
     wired: Wired,
     claims: Claims,
     format_: Annotated[ImportFormat, Query(alias="format")] = ImportFormat.NDJSON,
     after: Annotated[UUID | None, Query(description="Go on after the last user that came whole.")] = None,
 ) -> StreamingResponse:
-    """All users, deleted ones too, in the order of their ids."""
+    """All users, deleted ones too, in the order of their ids. That they were given out stands in the audit trail."""
     await _require(wired, claims, "user:update")
+    await tell(wired.database, Actor.of(claims, request), format_, after, wired.clock())
     media_type = NDJSON if format_ is ImportFormat.NDJSON else CSV
     return StreamingResponse(export(wired.database, format_, after), media_type=media_type)
 

@@ -1,6 +1,7 @@
 """What can be done with organizations."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
 from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_user.assignments import actions as assignments
-from orion_user.audit.actions import Change
+from orion_user.audit import actions as audit
+from orion_user.audit.actions import SYSTEM, Change
 from orion_user.desk import Desk
 from orion_user.organizations import store
 from orion_user.organizations.shapes import NewOrganization, OrganizationChanges, OrganizationState
@@ -108,14 +110,19 @@ async def restore(desk: Desk, organization_id: UUID) -> OrganizationState:
 
 
 async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> OrganizationState:
-    """Make a member the owner, by the owner or whoever configures everything; the former owner stays a member."""
+    """Make a member the owner; the former owner stays a member.
+
+    By the owner, or by whoever configures everything and may himself all that an owner may.
+    """
     try:
         async with desk.database.transaction() as transaction:
             connection = transaction.connection
             before = await living(connection, organization_id, lock=True)
             if before["owner_id"] != desk.person:
                 await desk.require(connection, "system:configure")
-            if await store.membership(connection, organization_id, None, user_id) is None:
+                await _require_ownership(desk, connection, organization_id)
+            is_member = await store.membership(connection, organization_id, None, user_id) is not None
+            if not is_member or not await places.is_living_user(connection, user_id):
                 raise invalid_field("/user_id", "no_member", "Only a member of the organization can become its owner.")
             if before["owner_id"] != user_id:
                 await _take_ownership(desk, transaction, organization_id, before["owner_id"])
@@ -131,6 +138,13 @@ async def forget_address(transaction: Transaction, email: str) -> None:
     """Delete what an address is invited to, and take it out of what is over or was accepted by somebody else."""
     await store.delete_invitations(transaction.connection, email)
     await store.empty_address(transaction.connection, email)
+
+
+async def forget_owner(transaction: Transaction, owner_id: UUID, now: datetime) -> None:
+    """Remove for good what an owner who is forgotten has deleted, where nobody is left who could want it back."""
+    for organization_id in await store.delete_for_good(transaction.connection, owner_id):
+        change = Change("organization.purged", "organization", str(organization_id))
+        await audit.record(transaction, SYSTEM, change, now)
 
 
 async def seen(desk: Desk, connection: AsyncConnection, organization_id: UUID) -> RowMapping:
@@ -167,8 +181,9 @@ def kept(row: RowMapping) -> dict[str, Any]:
 def refusal(error: IntegrityError) -> Problem:
     """What an organization that the database refuses is answered with."""
     match broken(error):
-        case "uq_organizations_slug":
-            return Problem(409, "slug_taken", "Slug taken", "Another organization has this slug. Nothing was changed.")
+        case "uq_organizations_slug" | "uq_organizations_look":
+            detail = "Another organization has this slug, or one that looks like it. Nothing was changed."
+            return Problem(409, "slug_taken", "Slug taken", detail)
         case _:
             return assignments.refusal(error)
 
@@ -192,6 +207,11 @@ async def _give_ownership(desk: Desk, transaction: Transaction, organization_id:
     await assignments.give(desk, transaction, values)
 
 
+async def _require_ownership(desk: Desk, connection: AsyncConnection, organization_id: UUID) -> None:
+    role_id = await roles.system_role_id(connection, OWNERS)
+    await assignments.require_held(desk, connection, role_id, in_organization(organization_id))
+
+
 async def _take_ownership(desk: Desk, transaction: Transaction, organization_id: UUID, user_id: UUID) -> None:
     role_id = await roles.system_role_id(transaction.connection, OWNERS)
-    await assignments.stop_in(desk, transaction, user_id, organization_id, "handed over", role_id)
+    await assignments.stop_in(desk, transaction, user_id, organization_id, role_id, "handed over")

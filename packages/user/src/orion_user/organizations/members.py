@@ -70,7 +70,7 @@ async def leave_team(desk: Desk, team_id: UUID, member_id: UUID) -> None:
             raise not_found("member")
         values = {"status": store.ENDED, "ended_at": desk.now, "end_reason": "left or removed"}
         after = await store.change_membership(connection, row["id"], values)
-        await assignments.stop_in(desk, transaction, member_id, team_id, "left the team")
+        await assignments.leave(desk, transaction, member_id, team_id, "left the team")
         await tell(desk, transaction, after, "LEFT", kept(row))
 
 
@@ -88,7 +88,7 @@ async def leave(desk: Desk, organization_id: UUID, member_id: UUID) -> None:
             detail = "The owner stays a member. Hand the organization over first."
             raise Problem(409, "owner_stays", "The owner stays", detail)
         await store.end_memberships(connection, organization_id, member_id, desk.now, "left or removed")
-        await assignments.stop_in(desk, transaction, member_id, organization_id, "left the organization")
+        await assignments.leave(desk, transaction, member_id, organization_id, "left the organization")
         await tell(desk, transaction, row, "LEFT", kept(row))
 
 

@@ -240,6 +240,17 @@ async def fellows(
     return (await connection.execute(statement, values | of_team | {"limit": limit})).mappings().all()
 
 
+async def delete_for_good(connection: AsyncConnection, owner_id: UUID) -> Sequence[UUID]:
+    """Remove the deleted organizations of an owner in which nobody else is (ix_organizations_owner_id); their ids."""
+    others = select(Membership.id).where(
+        Membership.organization_id == Organization.id, Membership.status == ACTIVE, Membership.user_id != owner_id
+    )
+    statement = delete(ORGANIZATIONS).where(
+        Organization.owner_id == owner_id, Organization.deleted_at.is_not(None), ~others.exists()
+    )
+    return (await connection.execute(statement.returning(Organization.id))).scalars().all()
+
+
 async def delete_invitations(connection: AsyncConnection, email: str) -> None:
     """Delete the open invitations of an address. By ix_memberships_email."""
     await connection.execute(delete(MEMBERSHIPS).where(Membership.email == email, Membership.status == INVITED))

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Follows, Forever, Rows
 from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, after_create, digest_check, native_enum
-from orion_user.base import EMAIL_CHECK, Table, object_check, trigger
+from orion_user.base import EMAIL_CHECK, Table, look, object_check, trigger
 
 SLUG_CHECK = "slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'"
 
@@ -39,6 +39,8 @@ class Organization(Identified, SoftDeleted, Timestamped, Annotated, Table):
         CheckConstraint(SLUG_CHECK, name="slug"),
         CheckConstraint(object_check("metadata"), name="metadata"),
         Index("uq_organizations_slug", "slug", unique=True, postgresql_where=text("deleted_at IS NULL")),
+        # An address that can be taken for another organization's leads people to somebody else.
+        Index("uq_organizations_look", text(look("slug")), unique=True, postgresql_where=text("deleted_at IS NULL")),
         Index("ix_organizations_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         {"info": {"retention": Forever("a deleted organization can be restored")}},
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, StringConstraints, TypeAdapter
 from sqlalchemy import RowMapping
 
@@ -41,6 +42,10 @@ def fits(metadata: dict[str, Any]) -> bool:
 
 
 def _small_enough(metadata: dict[str, Any]) -> dict[str, Any]:
+    try:
+        orjson.dumps(metadata)  # which writes the export and the archive
+    except TypeError as error:
+        raise ValueError("must be plain JSON, with no integers of more than 64 bits") from error
     if not fits(metadata):
         raise ValueError(f"must have at most {LARGEST_METADATA} bytes")
     return metadata
