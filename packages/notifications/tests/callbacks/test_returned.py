@@ -1,6 +1,7 @@
 """Mails that come back: real servers' reports, forged ones, and noise."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -15,13 +16,14 @@ from orion_core.testing import MovableClock
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.callbacks import actions
 from orion_notifications.callbacks.actions import Clerk
-from orion_notifications.callbacks.returned import Verdict, read
+from orion_notifications.callbacks.returned import Returned, Verdict, read
 from orion_notifications.return_paths import return_path
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query
 
 KEYRING = Keyring.parse(Keyring.new_key("test"))
+REPORTS = Path(__file__).parent / "reports"
 
 POSTFIX = """\
 Return-Path: <>
@@ -124,6 +126,22 @@ def test_a_report_of_delivery(action: str, status: str, diagnosis: str, verdict:
     assert returned is not None
     assert (returned.notification_id, returned.verdict) == (id, verdict)
     assert returned.status == status.split(" ", maxsplit=1)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "status"),
+    [
+        ("gone", Verdict.BOUNCED, "5.1.1"),
+        ("full", Verdict.FAILED, "5.2.2"),
+        ("busy", Verdict.DELAYED, "4.3.2"),
+    ],
+)
+def test_a_report_as_postfix_has_written_it(name: str, verdict: Verdict, status: str) -> None:
+    """As `python bench/mail.py packages/notifications/tests/callbacks/reports` left them."""
+    id = uuid7()
+    path = return_path(id, KEYRING, "bounces.orion.example")
+    source = (REPORTS / f"postfix_{name}.eml").read_bytes().replace(b"RETURN_PATH", path.encode())
+    assert read(source, KEYRING) == Returned(id, verdict, status)
 
 
 def test_it_may_name_the_message_in_several_places() -> None:
