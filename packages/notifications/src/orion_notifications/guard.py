@@ -6,7 +6,7 @@ from them. Grants are what is kept in memory, never answers, so conditions look 
 asked.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -46,13 +46,13 @@ class Guard:
         """
         who = caller(claims)
         if who.holds_everything or (
-            who.carries(permission) and (who.is_service_key or await self._has(who, permission))
+            who.carries(permission) and (who.is_service_key or await self._has(who, permission, claims.amr or ()))
         ):
             return
         await self._write_down(claims, permission)
         raise _denied(who, permission)
 
-    async def _has(self, who: Caller, permission: str) -> bool:
+    async def _has(self, who: Caller, permission: str, amr: Sequence[str]) -> bool:
         if who.user_id is None:
             return False
         try:
@@ -62,7 +62,7 @@ class Guard:
             detail = "The user service, which knows who may do this, cannot be asked just now; try again."
             raise unavailable("rights_unreachable", detail, 2) from error
         now = self.clock()
-        return rights.allows(permission, now, facts=circumstances(who.user_id, now))
+        return rights.allows(permission, now, facts=circumstances(who.user_id, amr, now))
 
     async def _write_down(self, claims: AccessClaims, permission: str) -> None:
         """A denial that cannot be written changes no answer: who is denied is denied."""

@@ -3,8 +3,8 @@
 The rights are those in the database at this moment, never what a token says: a token can only take away from them.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -33,8 +33,8 @@ async def require(
 ) -> None:
     """Return when the caller has `permission` at `place` now; raise `PermissionDeniedError` otherwise.
 
-    Conditions find who, when, and from where (`circumstances`), and nothing else: what holds only under others does not
-    count here.
+    Conditions find who, how proved, when, and from where (`circumstances`), and nothing else: what holds only under
+    others does not count here.
     """
     if await holds(connection, claims, permission, now, place):
         return
@@ -56,12 +56,13 @@ async def holds(
         return False
     if who.is_service_key:
         return True
-    return who.user_id is not None and await _decide(connection, who.user_id, permission, now, place)
+    return who.user_id is not None and await _decide(
+        connection, Asked(who.user_id, permission, now, place.within), claims.amr or ()
+    )
 
 
-async def _decide(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
-    grounds = await store.decide(connection, Asked(user_id, permission, now, place.within))
-    return decide(grounds, circumstances(user_id, now)).allowed
+async def _decide(connection: AsyncConnection, asked: Asked, amr: Sequence[str]) -> bool:
+    return decide(await store.decide(connection, asked), circumstances(asked.user_id, amr, asked.now)).allowed
 
 
 async def roles_with(connection: AsyncConnection, permission: str) -> list[str]:
