@@ -14,6 +14,7 @@ from orion_contracts.events import (
     IdentityReinstated,
     IdentitySuspended,
     PhoneChanged,
+    SecurityEpochRaised,
     SessionEnded,
     SessionStarted,
     SignInFailed,
@@ -24,6 +25,7 @@ from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
+from orion_user.api_keys import actions as own_keys
 from orion_user.api_keys import admission as api_keys
 from orion_user.audit import heard
 from orion_user.erasures import actions as erasures
@@ -62,6 +64,10 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def ended(transaction: Transaction, event: SessionEnded) -> None:
         await sessions.end(transaction, event)
 
+    async def epoch_raised(transaction: Transaction, event: SecurityEpochRaised) -> None:
+        if event.undone_since is not None:
+            await own_keys.revoke_since(transaction, outbox, event.user_id, event.undone_since, clock())
+
     async def suspended(transaction: Transaction, event: IdentitySuspended) -> None:
         await users.suspend(transaction, event)
 
@@ -86,6 +92,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         SignInFailed: failed,
         SessionStarted: started,
         SessionEnded: ended,
+        SecurityEpochRaised: epoch_raised,
         IdentitySuspended: suspended,
         IdentityReinstated: reinstated,
         ApiKeyUsed: api_keys.add_uses,
