@@ -52,9 +52,6 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
     async def phone_changed(transaction: Transaction, event: PhoneChanged) -> None:
         await users.change_phone(transaction, event)
 
-    async def username_changed(transaction: Transaction, event: UsernameChanged) -> None:
-        await users.change_username(transaction, event)
-
     async def failed(transaction: Transaction, event: SignInFailed) -> None:
         await users.count_failed_login(transaction, event)
 
@@ -63,10 +60,6 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
 
     async def ended(transaction: Transaction, event: SessionEnded) -> None:
         await sessions.end(transaction, event)
-
-    async def epoch_raised(transaction: Transaction, event: SecurityEpochRaised) -> None:
-        if event.undone_since is not None:
-            await own_keys.revoke_since(transaction, outbox, event.user_id, event.undone_since, clock())
 
     async def suspended(transaction: Transaction, event: IdentitySuspended) -> None:
         await users.suspend(transaction, event)
@@ -88,17 +81,25 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         IdentityProfileChanged: profile_changed,
         EmailChanged: changed,
         PhoneChanged: phone_changed,
-        UsernameChanged: username_changed,
+        UsernameChanged: users.change_username,
         SignInFailed: failed,
         SessionStarted: started,
         SessionEnded: ended,
-        SecurityEpochRaised: epoch_raised,
+        SecurityEpochRaised: _epoch_raised(outbox, clock),
         IdentitySuspended: suspended,
         IdentityReinstated: reinstated,
         ApiKeyUsed: api_keys.add_uses,
     }
     audited = {event: _audited("auth", clock, handler) for event, handler in table.items()}
     return {**audited, AuthAuditRecorded: _audited("auth", clock)}
+
+
+def _epoch_raised(outbox: Outbox, clock: Clock) -> Handler:
+    async def handle(transaction: Transaction, event: SecurityEpochRaised) -> None:
+        if event.undone_since is not None:
+            await own_keys.revoke_since(transaction, outbox, event.user_id, event.undone_since, clock())
+
+    return handle
 
 
 def handlers_of_notifications(clock: Clock) -> Mapping[type[Event], Handler]:
