@@ -125,6 +125,32 @@ async def test_a_second_factor_is_asked_for_when_the_user_wants_one(auth: "Auth"
     assert (await auth.sign_in()).status_code == 201
 
 
+async def test_what_a_user_wants_does_not_lift_what_is_required_of_him(auth: "Auth", bring: "Bring") -> None:
+    ada = await auth.verified()
+    operator = auth.as_bearer(await auth.operator_token())
+    url = f"/auth/v1/users/{ada}/two-factor/requirement"
+
+    async def requires(required: bool) -> None:
+        assert (await auth.http.put(url, json={"is_required": required}, headers=operator)).status_code == 204
+
+    async def wants(required: bool) -> None:
+        # user tells of the whole document, so also when only the notices were changed.
+        event = SecurityPreferencesChanged(
+            user_id=ada, requires_second_factor=required, sign_in_notices="EVERY", changed_at=auth.clock()
+        )
+        await bring(event)
+
+    await requires(True)
+    await wants(False)
+    answer = await auth.sign_in()
+    assert (answer.status_code, answer.json()["must_enrol"]) == (202, True)
+    await wants(True)
+    await requires(False)
+    assert (await auth.sign_in()).status_code == 202, "nor does an administrator lift what the user wants"
+    await wants(False)
+    assert (await auth.sign_in()).status_code == 201
+
+
 async def test_every_sign_in_is_told_when_the_user_wants_it(auth: "Auth", bring: "Bring") -> None:
     ada = await auth.verified()
     device = {"email": "ada@example.com", "password": auth.password, "device_id": "laptop"}

@@ -25,7 +25,8 @@ ADA = uuid7()
 
 
 def claims(sub: str = str(ADA), client_id: str = "web", sid: str | None = "s", scope: str = "") -> AccessClaims:
-    return AccessClaims(iss="i", aud="orion", sub=sub, client_id=client_id, sid=sid, scope=scope, exp=2, iat=1, jti="j")
+    who = {"sub": sub, "client_id": client_id, "sid": sid, "scope": scope, "auth_time": 2**31 if sid else None}
+    return AccessClaims.model_validate({"iss": "i", "aud": "orion", "exp": 2, "iat": 1, "jti": "j"} | who)
 
 
 class Tokens:
@@ -105,6 +106,15 @@ async def test_a_grant_with_a_condition_on_the_network_opens_routes_from_there_a
 
     # Ada's rights are kept from the first answer on; what her condition came to is not.
     assert [await asked_from(address) for address in ("10.1.2.3", "192.0.2.1", "10.1.2.3")] == [200, 403, 200]
+
+
+async def test_a_grant_can_ask_for_a_second_factor_in_the_session(guard: Guard, user_service: User) -> None:
+    user_service.granted["notification:read"] = False
+    user_service.conditions = ('"mfa" in subject.amr',)
+    for amr in (["pwd"], None):
+        with pytest.raises(Problem, match="permission_denied"):
+            await guard.require(claims().model_copy(update={"amr": amr}), "notification:read")
+    await guard.require(claims().model_copy(update={"amr": ["pwd", "otp", "mfa"]}), "notification:read")
 
 
 async def test_a_token_takes_away_and_gives_nothing(guard: Guard, user_service: User) -> None:

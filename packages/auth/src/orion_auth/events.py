@@ -53,7 +53,7 @@ def handlers(outbox: Outbox, stage: Stage, clock: Clock) -> Mapping[type[Event],
 
     async def preferences_changed(transaction: Transaction, event: SecurityPreferencesChanged) -> None:
         user_id: UUID = event.user_id
-        if await two_factor.require_within(transaction, user_id, event.requires_second_factor, clock()):
+        if await two_factor.want_within(transaction, user_id, event.requires_second_factor, clock()):
             await identities.tell_of_sign_ins(transaction, user_id, of_all=event.sign_in_notices == "EVERY")
 
     async def erasure_requested(transaction: Transaction, event: ErasureRequested) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from orion_auth.disavowals.rules import LIFETIME
 from orion_contracts.account_messages import MessageSecrets, SecurityNoticeRaised
+from orion_contracts.events import SecurityEpochRaised
 from orion_core.sealing import Keyring, SealError
 
 if TYPE_CHECKING:
@@ -198,3 +199,6 @@ async def test_what_was_added_since_lets_nobody_in_any_more(auth: "Auth") -> Non
     }
     [event] = await auth.rows("SELECT details FROM security_events WHERE event_type = 'device.disavowed'")
     assert event["details"]["taken_back"] == 4
+    query = "SELECT data->>'undone_since' AS since FROM outbox WHERE type = :type"
+    [raised] = await auth.rows(query, type=SecurityEpochRaised.type)
+    assert raised["since"] is not None, "user ends the API keys that were made since then"

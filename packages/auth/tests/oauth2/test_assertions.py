@@ -60,7 +60,9 @@ async def test_a_service_is_known_by_what_it_signs_and_each_assertion_is_good_on
     told = await signing.http.post("/auth/oauth2/introspect", data=form | {"token": granted.json()["access_token"]})
     assert told.json()["sub"] == "user"
     metadata = (await signing.http.get("/.well-known/oauth-authorization-server")).json()
-    assert metadata["token_endpoint_auth_methods_supported"] == ["none", "private_key_jwt"]
+    assert metadata["introspection_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+    shown = ["client_secret_basic", "client_secret_post"]
+    assert metadata["token_endpoint_auth_methods_supported"] == ["none", "private_key_jwt", *shown], "as API keys are"
 
 
 async def test_a_service_signs_by_itself_when_it_has_a_key(signing: "Auth") -> None:

@@ -210,6 +210,8 @@ async def test_prune(auth: "Auth", orion: Orion) -> None:
     done = await orion("prune", "--json")
     assert (done.exit_code, json.loads(done.stdout)["removed"]) == (0, {"password_resets": 1})
     assert (await orion("prune")).stdout == "Nothing is removed.\n"
+    told = await auth.rows("SELECT details FROM security_events WHERE event_type = 'tables.pruned'")
+    assert told == [{"details": {"actor": "olga", "removed": {"password_resets": 1}}}]
 
 
 async def test_what_cannot_be_done_is_said(auth: "Auth", orion: Orion, monkeypatch: pytest.MonkeyPatch) -> None:

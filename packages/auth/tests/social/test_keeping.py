@@ -65,6 +65,17 @@ class TestTokens:
         await keep_once(bridge(auth), now)
         assert refreshes(provider) == 1
 
+    async def test_that_live_for_minutes_are_refreshed_in_the_middle_of_their_life(
+        self, auth: "Auth", ada: "Traveller", provider: "Provider"
+    ) -> None:
+        provider.expires_in = 300
+        await ada.sign_in()
+        for asked in range(1, 5):
+            for _ in range(3):
+                await keep_once(bridge(auth), auth.clock())
+            assert refreshes(provider) == asked, "not again at once"
+            assert (await account(auth))["token_expires_at"] > auth.clock.advance(seconds=150)
+
     async def test_a_provider_that_fails_is_asked_less_and_less(
         self, auth: "Auth", ada: "Traveller", provider: "Provider"
     ) -> None:

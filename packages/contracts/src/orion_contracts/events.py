@@ -231,6 +231,8 @@ class SecurityEpochRaised(UserEvent):
     reason: Label
     raised_at: AwareDatetime
     tokens_expire_at: AwareDatetime
+    undone_since: AwareDatetime | None = None
+    """Somebody else was in since then, the owner says: what he has made that lets him in again is to end."""
 
 
 class IdentitySuspended(UserEvent):

@@ -8,6 +8,7 @@ asked.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import httpx
 import structlog
@@ -48,24 +49,24 @@ class Guard:
         """
         who = caller(claims)
         if who.holds_everything or (
-            who.carries(permission) and (who.is_service_key or await self._has(who, permission))
+            who.carries(permission) and (who.is_service_key or await self._has(who.user_id, claims, permission))
         ):
             require_fresh_proof(claims, permission, self.clock())
             return
         await self._write_down(claims, permission)
         raise _denied(who, permission)
 
-    async def _has(self, who: Caller, permission: str) -> bool:
-        if who.user_id is None:
+    async def _has(self, user_id: UUID | None, claims: AccessClaims, permission: str) -> bool:
+        if user_id is None:
             return False
         try:
-            rights = await self.decider.rights(who.user_id)
+            rights = await self.decider.rights(user_id)
         except (httpx.HTTPError, ValueError) as error:
             log.warning("rights.unreachable", reason=type(error).__name__)
             detail = "The user service, which knows who may do this, cannot be asked just now; try again."
             raise unavailable("rights_unreachable", detail, 2) from error
         now = self.clock()
-        return rights.allows(permission, now, facts=circumstances(who.user_id, now))
+        return rights.allows(permission, now, facts=circumstances(claims, now))
 
     async def _write_down(self, claims: AccessClaims, permission: str) -> None:
         """A denial that cannot be written changes no answer: who is denied is denied."""

@@ -14,6 +14,7 @@ from orion_contracts.events import (
     IdentityReinstated,
     IdentitySuspended,
     PhoneChanged,
+    SecurityEpochRaised,
     SessionEnded,
     SessionStarted,
     SignInFailed,
@@ -24,6 +25,7 @@ from orion_core.clock import Clock
 from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
+from orion_user.api_keys import actions as own_keys
 from orion_user.api_keys import admission as api_keys
 from orion_user.audit import heard
 from orion_user.erasures import actions as erasures
@@ -49,9 +51,6 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
 
     async def phone_changed(transaction: Transaction, event: PhoneChanged) -> None:
         await users.change_phone(transaction, event)
-
-    async def username_changed(transaction: Transaction, event: UsernameChanged) -> None:
-        await users.change_username(transaction, event)
 
     async def failed(transaction: Transaction, event: SignInFailed) -> None:
         await users.count_failed_login(transaction, event)
@@ -82,16 +81,25 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         IdentityProfileChanged: profile_changed,
         EmailChanged: changed,
         PhoneChanged: phone_changed,
-        UsernameChanged: username_changed,
+        UsernameChanged: users.change_username,
         SignInFailed: failed,
         SessionStarted: started,
         SessionEnded: ended,
+        SecurityEpochRaised: _epoch_raised(outbox, clock),
         IdentitySuspended: suspended,
         IdentityReinstated: reinstated,
         ApiKeyUsed: api_keys.add_uses,
     }
     audited = {event: _audited("auth", clock, handler) for event, handler in table.items()}
     return {**audited, AuthAuditRecorded: _audited("auth", clock)}
+
+
+def _epoch_raised(outbox: Outbox, clock: Clock) -> Handler:
+    async def handle(transaction: Transaction, event: SecurityEpochRaised) -> None:
+        if event.undone_since is not None:
+            await own_keys.revoke_since(transaction, outbox, event.user_id, event.undone_since, clock())
+
+    return handle
 
 
 def handlers_of_notifications(clock: Clock) -> Mapping[type[Event], Handler]:

@@ -1,14 +1,17 @@
 """Making, showing, changing, rotating and ending keys."""
 
 import asyncio
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import httpx
 from packages.user.tests.api_keys.conftest import User, made, running
 from packages.user.tests.api_keys.test_admission import GIVE
 
 from orion_contracts.api_keys import ApiKeyChanged
+from orion_contracts.events import SecurityEpochRaised
 from orion_core.api_keys import ApiKeyText
 from orion_core.testing import MovableClock
 from orion_user.api_keys.rules import MOST_KEYS, MOST_REPORTS
@@ -55,6 +58,32 @@ async def test_a_key_ends_by_itself(user: User, auth: "AuthFeed") -> None:
     await user.later(seconds=1)
     assert (await user.program(issued).get("/user/v1/api-keys")).status_code == 401
     assert (await user.person(ada).get(f"{MINE}/{issued['id']}")).json()["status"] == "EXPIRED"
+
+
+async def test_keys_that_an_intruder_made_end_when_the_owner_says_that_it_was_not_he(
+    user: User, auth: "AuthFeed", query: "Query"
+) -> None:
+    ada, eve = await auth.register(), await auth.register("eve@example.com")
+    hers = await made(user.person(ada))
+    await query("UPDATE api_keys SET created_at = created_at - interval '1 day'")
+    his, anothers = await made(user.person(ada), name="his"), await made(user.person(eve))
+    now = auth.clock()
+
+    def raised(since: datetime | None) -> SecurityEpochRaised:
+        return SecurityEpochRaised(
+            user_id=ada, epoch=1, reason="DEVICE_DISAVOWED", raised_at=now, tokens_expire_at=now, undone_since=since
+        )
+
+    await auth.bring(raised(None))
+    assert [event.change for event in await told(query)] == ["ISSUED"] * 3
+    since = datetime.fromisoformat(his["created_at"]) - timedelta(hours=1)
+    await auth.bring(raised(since))
+    await auth.bring(raised(since))
+    ended = [(event.key_id, event.change) for event in await told(query) if event.revoked_at is not None]
+    assert ended == [(UUID(his["id"]), "REVOKED")]
+    assert (await user.program(his).get("/user/v1/api-keys")).status_code == 401
+    for kept in (hers, anothers):
+        assert (await user.program(kept).get("/user/v1/api-keys")).status_code == 403
 
 
 WRONG: list[dict[str, Any]] = [

@@ -124,3 +124,19 @@ async def test_a_grant_with_a_condition_on_the_network_opens_routes_from_there_a
     addresses = ("10.1.2.3", "192.0.2.1", "10.1.2.3")
     assert [await asked_from(address, ada, f"users/{eve}/sessions") for address in addresses] == [200, 403, 200]
     assert [await asked_from(address, eve, "audit-logs") for address in addresses] == [403, 200, 403]
+
+
+async def test_a_role_can_ask_for_a_second_factor_in_the_session_that_uses_it(
+    auth: "AuthFeed", application: FastAPI, giver: "Giver", bearer: "Bearer"
+) -> None:
+    ada = await auth.register()
+    await giver.role(ada, "admin", auth.clock(), condition='"mfa" in subject.amr')
+    transport = httpx.ASGITransport(application, client=("192.0.2.1", 1))
+
+    async def asked_with(**claims: Any) -> int:
+        async with httpx.AsyncClient(transport=transport, base_url="http://user") as http:
+            return (await http.get(f"/user/v1/users/{ada}/sessions", headers=bearer(ada, **claims))).status_code
+
+    assert await asked_with(amr=["pwd"]) == 403
+    assert await asked_with(amr=["pwd", "otp", "mfa"]) == 200
+    assert await asked_with() == 403, "a token that tells of no proof, as a program's"

@@ -69,7 +69,7 @@ async def disavow(
     """End all sessions, block the device, trust none of the others, and take the password away until a reset.
 
     What was added since that sign-in and lets somebody in is taken back: passkeys, second factors, linked accounts,
-    contacts for a recovery.
+    contacts for a recovery; and user, which hears of it, ends the API keys that were made since.
 
     Whoever came in may have been given more than a session: none of it is left. Without a password nobody signs in by
     one, and a reset goes to the owner's mailbox. Of several presses one does it; the others get a 410 Problem.
@@ -93,6 +93,7 @@ async def disavow(
             reason="DEVICE_DISAVOWED",
             revoked_by=str(identity.id),
             now=now,
+            undone_since=since,
         )
         circumstances = Circumstances(
             ip_address=bearer.ip_address,

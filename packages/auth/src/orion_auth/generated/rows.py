@@ -1253,6 +1253,9 @@ class TwoFactorAuth(TypedDict):
     is_required: bool
     """boolean NOT NULL DEFAULT false. This user must have one, whatever the installation asks of all"""
 
+    is_wanted: bool
+    """boolean NOT NULL DEFAULT false. The user wants to be asked for one; lifts nothing that is required"""
+
     primary_method: TwoFactorMethod | None
     """two_factor_method."""
 

@@ -115,9 +115,8 @@ async def read_metadata(wired: Wired, response: Response) -> ServerMetadata:
     """What this authorization server can do, and where (RFC 8414)."""
     response.headers["Cache-Control"] = "public, max-age=3600"
     base = wired.settings.link_prefix
-    of_clients = ["private_key_jwt"]
-    if wired.settings.client_authentication == "any":
-        of_clients += ["client_secret_basic", "client_secret_post"]
+    shown = ["client_secret_basic", "client_secret_post"]
+    of_services = ["private_key_jwt", *(shown if wired.settings.client_authentication == "any" else ())]
     return ServerMetadata(
         issuer=wired.settings.issuer,
         token_endpoint=f"{base}/auth/oauth2/token",
@@ -127,9 +126,9 @@ async def read_metadata(wired: Wired, response: Response) -> ServerMetadata:
         grant_types_supported=["client_credentials", "refresh_token"],
         response_types_supported=[],
         scopes_supported=sorted(SERVICE_SCOPES | OPERATOR_SCOPES),
-        token_endpoint_auth_methods_supported=["none", *of_clients],
+        token_endpoint_auth_methods_supported=["none", "private_key_jwt", *shown],  # API keys are always shown
         revocation_endpoint_auth_methods_supported=["none"],
-        introspection_endpoint_auth_methods_supported=of_clients,
+        introspection_endpoint_auth_methods_supported=of_services,
         token_endpoint_auth_signing_alg_values_supported=list(ALGORITHMS),
         dpop_signing_alg_values_supported=list(ALGORITHMS),
     )

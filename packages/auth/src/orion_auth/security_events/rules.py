@@ -305,6 +305,12 @@ SIGNING_KEYS_ROTATED = Kind(
     _S.HIGH,
     "An operator brought in another key for access tokens",
 )
+TABLES_PRUNED = Kind(
+    "tables.pruned",
+    _C.ADMINISTRATION,
+    _S.LOW,
+    "An operator removed what was past its retention",
+)
 RATE_LIMIT_LIFTED = Kind(
     "rate_limit.lifted",
     _C.ADMINISTRATION,

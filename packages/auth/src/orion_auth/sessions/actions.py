@@ -196,18 +196,19 @@ async def end_all(
     revoked_by: str,
     now: datetime,
     keep: UUID | None = None,
+    undone_since: datetime | None = None,
 ) -> int:
     """End every session of a user but `keep`, and say how many those were.
 
     Without `keep` the user's security epoch is raised too, so that every access token given out before is refused
     everywhere, also one that a sign-in or a refresh under way is about to hand out. Both are waited for: they hold the
-    identity, or the line of refresh tokens.
+    identity, or the line of refresh tokens. `undone_since` is told to the others, who end what lets somebody in there.
     """
     if keep is None:
         over = await identities.raise_security_epoch(transaction, user_id)
         if over is None:
             return 0
-        await _refuse_epoch(transaction, outbox, over, _refusal(user_id, reason, revoked_by, now), now)
+        await _refuse_epoch(transaction, outbox, over, _refusal(user_id, reason, revoked_by, now), now, undone_since)
     else:
         await identities.hold(transaction, user_id, now)
     ended = await tokens.revoke_sessions(transaction, user_id, reason, now, keep=keep)
@@ -352,7 +353,12 @@ async def _end(
 
 
 async def _refuse_epoch(
-    transaction: Transaction, outbox: Outbox, over: int, refusal: dict[str, Any], now: datetime
+    transaction: Transaction,
+    outbox: Outbox,
+    over: int,
+    refusal: dict[str, Any],
+    now: datetime,
+    undone_since: datetime | None,
 ) -> None:
     await store.refuse_epoch(transaction.connection, refusal | {"user_epoch": over})
     event = SecurityEpochRaised(
@@ -361,6 +367,7 @@ async def _refuse_epoch(
         reason=refusal["reason"],
         raised_at=now,
         tokens_expire_at=refusal["expires_at"],
+        undone_since=undone_since,
     )
     await outbox.record(transaction, event, now)
 

@@ -24,7 +24,7 @@ from orion_auth.security_events.rules import SOCIAL_ACCESS_ENDED
 from orion_auth.social import linking, store
 from orion_auth.social.bridge import Bridge
 from orion_auth.social.proofs import sealed_tokens, token_place
-from orion_auth.social.rules import AHEAD, LEASE, SYNC_EVERY, SYNC_RETRY, pause_after
+from orion_auth.social.rules import AHEAD, LEASE, SYNC_EVERY, SYNC_RETRY, pause_after, rested_at
 from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
 from orion_core.sealing import SealError
@@ -77,7 +77,7 @@ async def _refresh(bridge: Bridge, row: AnyRow, now: datetime) -> None:
         "token_expires_at": tokens.expires_at,
     }
     async with bridge.database.autocommit() as connection:
-        await store.keep_tokens(connection, row, values)
+        await store.keep_tokens(connection, row, values, rested_at(tokens.expires_at, now))
 
 
 async def _read_again(bridge: Bridge, row: AnyRow, now: datetime) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -134,9 +134,18 @@ AHEAD = timedelta(minutes=5)
 """How long before their end tokens are refreshed."""
 LEASE = timedelta(minutes=2)
 """How long one process may take for it before another one tries."""
+SHORTEST_REST = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=6)
 SYNC_EVERY = timedelta(hours=24)
 SYNC_RETRY = timedelta(hours=1)
+
+
+def rested_at(expires_at: datetime | None, now: datetime) -> datetime:
+    """Until when tokens that have just come are left alone: for half of their life.
+
+    Some providers' live no longer than `AHEAD` (five minutes, say), so that without it they were due at once again.
+    """
+    return now + (SHORTEST_REST if expires_at is None else max((expires_at - now) / 2, SHORTEST_REST))
 
 
 def pause_after(failures: int) -> timedelta:

@@ -177,10 +177,10 @@ async def claim_profiles(connection: AsyncConnection, now: datetime, until: date
     return (await connection.execute(_CLAIM_PROFILES, {"now": now, "until": until, "limit": limit})).all()
 
 
-async def keep_tokens(connection: AsyncConnection, row: AnyRow, values: dict[str, Any]) -> None:
-    """The new tokens, unless a sign-in has brought others meanwhile (primary key)."""
+async def keep_tokens(connection: AsyncConnection, row: AnyRow, values: dict[str, Any], until: datetime) -> None:
+    """The new tokens, left alone `until` then, unless a sign-in has brought others meanwhile (primary key)."""
     fenced = _still(row)
-    await connection.execute(fenced.values(**values, refresh_failures=0, refresh_retry_at=None))
+    await connection.execute(fenced.values(**values, refresh_failures=0, refresh_retry_at=until))
 
 
 async def put_off(connection: AsyncConnection, row: AnyRow, failures: int, until: datetime) -> None:

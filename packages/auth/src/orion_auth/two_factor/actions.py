@@ -116,7 +116,7 @@ def _enrolled(row: AnyRow | None) -> Enrolled:
         TwoFactorMethod.HARDWARE_KEY: row.hardware_key_verified_at,
     }
     verified = frozenset(method for method, moment in verified_at.items() if moment is not None)
-    return Enrolled(row.is_enabled, verified, row.primary_method, row.backup_codes, row.is_required)
+    return Enrolled(row.is_enabled, verified, row.primary_method, row.backup_codes, row.is_required or row.is_wanted)
 
 
 async def open_sign_in(

@@ -43,7 +43,7 @@ class State:
     phone: str | None
     backup_codes_made_at: datetime | None
     is_required: bool
-    """Of this user or of everybody."""
+    """By whoever runs this, of everybody or of this user; or because the user wants it so."""
 
 
 async def read(gate: Gate, user_id: UUID) -> State:
@@ -64,7 +64,7 @@ async def read(gate: Gate, user_id: UUID) -> State:
         {method: moment for method, moment in verified_at.items() if moment is not None},
         row.sms_phone,
         row.backup_codes_generated_at,
-        gate.factor_policy.is_required or row.is_required,
+        gate.factor_policy.is_required or present.is_required,
     )
 
 
@@ -128,18 +128,29 @@ async def make_backup_codes(gate: Gate, user_id: UUID, circumstances: Circumstan
 async def require(gate: Gate, user_id: UUID, is_required: bool, now: datetime) -> None:
     """Require a second factor of one user, or require it no more; it is asked for at his next sign-in."""
     async with gate.database.transaction() as transaction:
-        if not await require_within(transaction, user_id, is_required, now):
+        if not await _change(transaction, user_id, "is_required", is_required, now):
             raise not_found("user")
+        entry = Entry("two_factor.require", "user", str(user_id), user_id, new={"is_required": is_required})
+        await audit_trail.record(transaction, entry, now)
 
 
-async def require_within(transaction: Transaction, user_id: UUID, is_required: bool, now: datetime) -> bool:
-    """The same inside a transaction; False for nobody."""
+async def want_within(transaction: Transaction, user_id: UUID, is_wanted: bool, now: datetime) -> bool:
+    """Ask a user for a second factor because he wants it; False for nobody.
+
+    It is kept apart from what is required of him, which nobody lifts by his own preferences.
+    """
+    if not await _change(transaction, user_id, "is_wanted", is_wanted, now):
+        return False
+    entry = Entry("two_factor.want", "user", str(user_id), user_id, new={"is_wanted": is_wanted})
+    await audit_trail.record(transaction, entry, now)
+    return True
+
+
+async def _change(transaction: Transaction, user_id: UUID, column: str, value: bool, now: datetime) -> bool:
     if await identities.hold(transaction, user_id, now) is None:
         return False
     await store.ensure_row(transaction.connection, user_id)
-    await store.change(transaction.connection, user_id, {"is_required": is_required})
-    entry = Entry("two_factor.require", "user", str(user_id), user_id, new={"is_required": is_required})
-    await audit_trail.record(transaction, entry, now)
+    await store.change(transaction.connection, user_id, {column: value})
     return True
 
 

@@ -53,7 +53,7 @@ class Enrolled:
     backup_codes: int = 0
     """How many are left."""
     is_required: bool = False
-    """Whether this user must have one."""
+    """Whether this user must have one, or wants to be asked for one."""
 
 
 def offered(enrolled: Enrolled, policy: FactorPolicy, *, is_by_email: bool) -> tuple[TwoFactorMethod, ...]:

@@ -24,6 +24,9 @@ class TwoFactorAuth(Identified, Timestamped, Table):
     is_required: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="This user must have one, whatever the installation asks of all"
     )
+    is_wanted: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="The user wants to be asked for one; lifts nothing that is required"
+    )
     primary_method: Mapped[TwoFactorMethod | None] = mapped_column(native_enum(TwoFactorMethod))
     totp_secret: Mapped[bytes | None] = sealed()
     totp_verified_at: Mapped[datetime | None]

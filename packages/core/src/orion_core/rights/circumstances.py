@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from orion_contracts.claims import AccessClaims
 from orion_core.conditions.condition import Facts
@@ -11,20 +10,19 @@ from orion_core.http.context import EXCHANGE
 from orion_core.rights.decider import NOTHING
 
 
-def circumstances(user_id: UUID, now: datetime) -> Facts:
-    """Who asks, when, from which address the request came that is being answered, and how he proved who he is.
+def circumstances(claims: AccessClaims, now: datetime) -> Facts:
+    """Who asks, how he proved who he is, when, and from which address the request came that is being answered.
 
-    Of the caller's own words there is nothing among them. Outside of a request neither is known, and what needs them
-    does not hold; nor does what needs the proof of a person where an API key asks.
+    Of the caller's own words there is nothing among them. Outside of a request the address is not known, and what needs
+    it does not hold; nor does what needs the proof of a person where an API key asks.
     """
     exchange = EXCHANGE.get()
     network = NOTHING if exchange is None else {"address": str(exchange.context.ip_address)}
-    proof = NOTHING if exchange is None else _proof(exchange.claims, user_id, now)
-    return Facts(now, {"type": "user", "id": str(user_id), **proof}, NOTHING, NOTHING, network)
+    return Facts(now, {"type": "user", "id": claims.sub, **_proof(claims, now)}, NOTHING, NOTHING, network)
 
 
-def _proof(claims: AccessClaims | None, user_id: UUID, now: datetime) -> Mapping[str, Any]:
-    if claims is None or claims.auth_time is None or claims.sub != str(user_id):
+def _proof(claims: AccessClaims, now: datetime) -> Mapping[str, Any]:
+    if claims.auth_time is None:
         return NOTHING
     return {
         "amr": claims.amr or [],

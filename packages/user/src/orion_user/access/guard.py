@@ -4,7 +4,6 @@ The rights are those in the database at this moment, never what a token says: a 
 """
 
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -59,12 +58,10 @@ async def holds(
         return False
     if who.is_service_key:
         return True
-    return who.user_id is not None and await _decide(connection, who.user_id, permission, now, place)
-
-
-async def _decide(connection: AsyncConnection, user_id: UUID, permission: str, now: datetime, place: Place) -> bool:
-    grounds = await store.decide(connection, Asked(user_id, permission, now, place.within))
-    return decide(grounds, circumstances(user_id, now)).allowed
+    if who.user_id is None:
+        return False
+    grounds = await store.decide(connection, Asked(who.user_id, permission, now, place.within))
+    return decide(grounds, circumstances(claims, now)).allowed
 
 
 async def roles_with(connection: AsyncConnection, permission: str) -> list[str]:

@@ -91,7 +91,7 @@ async def issue(keys: Keys, caller: Caller, wanted: NewApiKey) -> IssuedApiKey:
         if await store.count_good(connection, caller.owner, service, caller.now) >= MOST_KEYS:
             raise _too_many()
         row = await store.insert_key(connection, values | _secret(made))
-        await _changed(transaction, keys, row, "ISSUED", caller)
+        await _changed(transaction, keys.outbox, row, "ISSUED", caller)
     return _issued(keys, row, made, caller.now)
 
 
@@ -121,8 +121,8 @@ async def rotate(keys: Keys, caller: Caller, key_id: UUID, overlap: timedelta) -
         }
         row = await store.insert_key(transaction.connection, copied | values | _secret(made))
         ended = await store.change(transaction.connection, key_id, {"overlap_until": now + overlap})
-        await _changed(transaction, keys, ended, "ROTATED", caller, before)
-        await _changed(transaction, keys, row, "ISSUED", caller)
+        await _changed(transaction, keys.outbox, ended, "ROTATED", caller, before)
+        await _changed(transaction, keys.outbox, row, "ISSUED", caller)
     return _issued(keys, row, made, now)
 
 
@@ -138,7 +138,7 @@ async def change(
         if not values:
             return _shape(keys, before, caller.now)
         row = await store.change(transaction.connection, key_id, values)
-        await _changed(transaction, keys, row, "CHANGED", caller, before)
+        await _changed(transaction, keys.outbox, row, "CHANGED", caller, before)
     return _shape(keys, row, caller.now)
 
 
@@ -149,7 +149,7 @@ async def revoke(keys: Keys, caller: Caller, key_id: UUID) -> None:
         if before["revoked_at"] is None:
             values = {"revoked_at": caller.now, "revoked_reason": "REVOKED"}
             row = await store.change(transaction.connection, key_id, values)
-            await _changed(transaction, keys, row, "REVOKED", caller, before)
+            await _changed(transaction, keys.outbox, row, "REVOKED", caller, before)
 
 
 async def report_leak(keys: Keys, text: str, url: str | None, finder: Actor, address: IpAddress, now: datetime) -> None:
@@ -169,7 +169,13 @@ async def report_leak(keys: Keys, text: str, url: str | None, finder: Actor, add
             return
         reason = f"LEAKED {url}"[:200] if url is not None else "LEAKED"
         ended = await store.change(transaction.connection, row["id"], {"revoked_at": now, "revoked_reason": reason})
-        await _changed(transaction, keys, ended, "LEAKED", _Finder(finder, now), row)
+        await _changed(transaction, keys.outbox, ended, "LEAKED", _Finder(finder, now), row)
+
+
+async def revoke_since(transaction: Transaction, outbox: Outbox, user_id: UUID, since: datetime, now: datetime) -> None:
+    """Revoke the keys that were made in a user's name at `since` or later, when somebody else was in."""
+    for row in await store.revoke_since(transaction.connection, user_id, since, now):
+        await _changed(transaction, outbox, row, "REVOKED", _Finder(Actor(), now))
 
 
 async def _count_report(database: Database, address: IpAddress, now: datetime) -> None:
@@ -204,7 +210,7 @@ async def listed(
 
 @dataclass(frozen=True)
 class _Finder:
-    """Whoever has found a key: nobody knows who."""
+    """Whoever has found a key, nobody knows who; or Orion itself."""
 
     actor: Actor
     now: datetime
@@ -212,7 +218,7 @@ class _Finder:
 
 async def _changed(
     transaction: Transaction,
-    keys: Keys,
+    outbox: Outbox,
     row: RowMapping,
     change: str,
     by: Caller | _Finder,
@@ -235,7 +241,7 @@ async def _changed(
         changed_at=by.now,
         ip_address=by.actor.ip_address,
     )
-    await keys.outbox.record(transaction, event, by.now)
+    await outbox.record(transaction, event, by.now)
     told = Change(
         f"api_key.{AUDITED[change]}",
         "api_key",

@@ -75,6 +75,15 @@ async def change(connection: AsyncConnection, key_id: UUID, values: Mapping[str,
     return (await connection.execute(statement)).mappings().one()
 
 
+async def revoke_since(
+    connection: AsyncConnection, user_id: UUID, since: datetime, now: datetime
+) -> Sequence[RowMapping]:
+    """Revoke the keys of a user that were made since then (ix_api_keys_user_id); those that were."""
+    late = (KEYS.c.user_id == user_id, KEYS.c.created_at >= since, KEYS.c.revoked_at.is_(None))
+    values = {"revoked_at": now, "revoked_reason": "DEVICE_DISAVOWED"}
+    return (await connection.execute(update(KEYS).where(*late).values(values).returning(KEYS))).mappings().all()
+
+
 _WITH_THIS_USE = """
         SELECT array_agg(total.second ORDER BY total.second), array_agg(total.count ORDER BY total.second)
         FROM (
