@@ -31,11 +31,18 @@ def ask(method: str, shown: AccessClaims, permission: str = "user:update") -> No
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "ANYTHING"])
 def test_a_change_by_a_person_takes_a_proof_that_is_not_old(method: str) -> None:
     ask(method, claims(auth_time=STALE + 1))
-    for shown in (claims(auth_time=STALE), claims(), claims(auth_time=STALE, scope="user:update orn_x")):
+    stale = claims(auth_time=STALE)
+    for shown in (stale, claims(), claims(auth_time=STALE, scope="user:update orn_x"), claims(sid=None)):
         with pytest.raises(Problem) as refused:
             ask(method, shown)
         assert (refused.value.status, refused.value.code) == (401, "reauthentication_required")
         assert 'max_age="1800"' in refused.value.headers["WWW-Authenticate"]
+
+
+def test_outside_of_a_request_it_is_asked_too() -> None:
+    EXCHANGE.set(None)
+    with pytest.raises(Problem):
+        require_fresh_proof(claims(), "user:update", NOW)
 
 
 def test_reading_takes_none() -> None:

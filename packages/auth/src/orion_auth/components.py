@@ -31,6 +31,7 @@ from orion_core.http.authentication import Authenticator, refuse_api_key, requir
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
+from orion_core.rights.fresh_proof import require_fresh_proof
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,9 @@ async def read_proof(request: Request, wired: Wired) -> None:
         raise proof_missing()
 
 
-async def _administrator(claims: Claims) -> AccessClaims:
+async def _administrator(claims: Claims, wired: Wired) -> AccessClaims:
     require_scope(claims, ADMIN_SCOPE)
+    require_fresh_proof(claims, ADMIN_SCOPE, wired.clock())
     return claims
 
 

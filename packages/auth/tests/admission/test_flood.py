@@ -90,7 +90,7 @@ async def test_who_waits_for_others_than_the_database_stands_outside_the_door() 
     for waiting in (service.contains("password"), policy.check("ada@example.com")):
         door = Door()
         places = [await door.enter() for _ in range(AT_ONCE)]
-        EXCHANGE.set(Exchange(RequestContext("1", ip_address("192.0.2.1"), None), place=places[0]))
+        EXCHANGE.set(Exchange(RequestContext("1", ip_address("192.0.2.1"), None, "POST"), place=places[0]))
         await waiting
         await asyncio.wait_for(door.enter(), 1)
     await service.close()

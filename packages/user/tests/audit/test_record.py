@@ -26,7 +26,7 @@ ADDRESS = ip_address("2001:db8::1")
 
 
 def request() -> Request:
-    context = RequestContext("request-1", ADDRESS, "Browser\ud800")
+    context = RequestContext("request-1", ADDRESS, "Browser\ud800", "POST")
     return cast("Request", SimpleNamespace(scope={"orion.context": context}))
 
 

@@ -31,7 +31,7 @@ async def _claims(request: Request) -> AccessClaims:
 
 def bearer(subject: object, **more: Any) -> dict[str, str]:
     values = {"iss": "a", "aud": "orion", "sub": str(subject), "client_id": "orion", "exp": 2, "iat": 1, "jti": "j"}
-    claims = AccessClaims.model_validate({**values, "sid": str(uuid7()), **more})
+    claims = AccessClaims.model_validate({**values, "sid": str(uuid7()), "auth_time": 2**31, **more})
     return {"Authorization": f"Bearer {base64.b64encode(claims.model_dump_json().encode()).decode()}"}
 
 

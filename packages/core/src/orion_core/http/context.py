@@ -30,7 +30,7 @@ class RequestContext:
     request_id: str
     ip_address: IpAddress
     user_agent: str | None
-    method: str = "GET"
+    method: str
     began: float = field(default_factory=perf_counter)
     """When it arrived, by the clock that measures (`time.perf_counter`)."""
 

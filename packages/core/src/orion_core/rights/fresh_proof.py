@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import require_recent
 from orion_core.http.context import EXCHANGE
-from orion_core.rights.caller import caller
 
 ADMINISTRATION = timedelta(minutes=30)
 """How long an administrator works on without proving again who he is: a screen left unlocked is nobody's for a day."""
@@ -17,12 +16,12 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 def require_fresh_proof(claims: AccessClaims, permission: str, now: datetime) -> None:
     """401, with RFC 9470's challenge, for a person whose last proof is older than `ADMINISTRATION`.
 
-    Asked where the request changes something by `permission`. What is asked by POST, such as a search, needs one to
-    read. API keys and services prove nothing anew: they are bounded by their scopes, networks and rates instead, and
-    no token of a person's session passes for one of theirs.
+    Asked where something is changed by `permission`. What is asked by POST, such as a search, needs one to read.
+    Programs prove nothing anew: they are bounded by their scopes, networks and rates instead. A token is a program's
+    when it says so, and a person's otherwise.
     """
     exchange = EXCHANGE.get()
-    if exchange is None or exchange.context.method in SAFE or permission.endswith(":read"):
-        return
-    if caller(claims).is_in_person:
+    reads = permission.endswith(":read") or (exchange is not None and exchange.context.method in SAFE)
+    is_service = claims.sid is None and claims.sub == claims.client_id
+    if not (reads or claims.is_of_api_key or is_service):
         require_recent(claims, now, ADMINISTRATION)
