@@ -73,7 +73,9 @@ async def http(make_settings: "MakeSettings", clock: MovableClock) -> AsyncGener
     components = application.state.components
 
     async def as_ada(_: Request) -> AccessClaims:
-        return AccessClaims(iss="i", aud="orion", sub=client.id, client_id="c", sid="s", exp=2, iat=1, jti="j")
+        return AccessClaims(
+            iss="i", aud="orion", sub=client.id, client_id="c", sid="s", auth_time=2**31, exp=2, iat=1, jti="j"
+        )
 
     async def require(_: AccessClaims, permission: str) -> None:
         if permission not in client.rights:

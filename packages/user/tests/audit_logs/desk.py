@@ -72,6 +72,7 @@ class Desk:
             "exp": now + 600,
             "iat": now,
             "jti": str(uuid7()),
+            "auth_time": None if session is None else now,
         }
         claims = AccessClaims.model_validate(values).model_dump(exclude_none=True)
         token = jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": "k1"}, claims, KEY, algorithms=["ES256"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def token(subject: object, scope: str = "", **more: Any) -> AccessClaims:
     values = {"iss": "a", "aud": "orion", "sub": str(subject), "client_id": "orion", "exp": 2, "iat": 1, "jti": "j"}
-    return AccessClaims.model_validate(values | {"sid": str(uuid7()), "scope": scope} | more)
+    return AccessClaims.model_validate(values | {"sid": str(uuid7()), "scope": scope, "auth_time": 2**31} | more)
 
 
 class Gate:

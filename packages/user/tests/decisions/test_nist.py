@@ -155,7 +155,16 @@ async def test_create_session_with_fewer_active_roles(rbac: Rbac) -> None:
     ada = await rbac.add_user()
     await rbac.assigned(ada, "junior")
     await rbac.assigned(ada, "senior")
-    values = {"iss": "a", "aud": "orion", "client_id": "orion", "exp": 2, "iat": 1, "jti": "j", "sid": "s"}
+    values = {
+        "iss": "a",
+        "aud": "orion",
+        "client_id": "orion",
+        "exp": 2,
+        "iat": 1,
+        "jti": "j",
+        "sid": "s",
+        "auth_time": 2**31,
+    }
     whole = AccessClaims.model_validate({**values, "sub": str(ada)})
     less = AccessClaims.model_validate({**values, "sub": str(ada), "scope": "content:read"})
     more = AccessClaims.model_validate({**values, "sub": str(ada), "scope": "content:delete"})

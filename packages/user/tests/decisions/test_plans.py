@@ -26,7 +26,16 @@ class Planner:
         self.auth = auth
 
     async def plan(self, *changes: dict[str, Any]) -> PlanShape:
-        values = {"iss": "a", "aud": "orion", "client_id": "orion", "exp": 2, "iat": 1, "jti": "j", "sid": "s"}
+        values = {
+            "iss": "a",
+            "aud": "orion",
+            "client_id": "orion",
+            "exp": 2,
+            "iat": 1,
+            "jti": "j",
+            "sid": "s",
+            "auth_time": 2**31,
+        }
         claims = AccessClaims.model_validate({**values, "sub": str(self.user_id)})
         asked = PlanRequest.model_validate_json(PlanRequest.model_validate({"changes": changes}).model_dump_json())
         return await actions.plan(self.database, claims, asked.changes, self.auth.clock())
