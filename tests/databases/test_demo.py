@@ -191,10 +191,10 @@ async def test_a_named_statement_runs_as_the_service_sends_it(
     assert (
         plan.was_run and plan.root.rows == 1 and plan.costliest == "Index Scan using uq_identities_email on identities"
     )
-    counted = "SELECT failed_login_count FROM identities ORDER BY id"
-    before = await fetch(target.owner_url, counted)
-    changed = await explain(target, "identities.add_failed_login", {"identity_id": str(someone.id)})
-    assert changed.plans[0].rolled_back and await fetch(target.owner_url, counted) == before
+    standing = "SELECT status FROM identities ORDER BY id"
+    before = await fetch(target.owner_url, standing)
+    changed = await explain(target, "identities.suspend", {"identity_id": str(someone.id)})
+    assert changed.plans[0].rolled_back and await fetch(target.owner_url, standing) == before
     for values, code in (({"identity_id": "x"}, "wrong_argument"), ({"id": "x"}, "wrong_argument")):
         with pytest.raises(Problem) as caught:
             await explain(target, "identities.find", values)
