@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -16,10 +17,13 @@ from orion_contracts.imports import IdentitiesImported, ImportedIdentity
 from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
+from orion_user.audit.actions import Actor
+from orion_user.imports import actions
 from orion_user.imports.reading import read_all, read_csv, read_ndjson
 from orion_user.imports.rules import ImportFormat, id_of_line
 from orion_user.imports.running import Runner
-from orion_user.other_services import OtherServices
+from orion_user.imports.shapes import ChunkShape
+from orion_user.other_services import OtherServices, TakenIn
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, FakeImports, People, Query
@@ -75,7 +79,25 @@ async def test_each_line_is_told_of_and_a_repeated_chunk_answers_the_same(
     report = [json.loads(each) for each in (await moderator.get(f"{url}/report")).text.splitlines()]
     assert report == answers[0].json()["lines"]
     other = await moderator.put(f"{url}/lines/1", content=line("x@example.com"))
-    assert (other.status_code, other.json()["code"]) == (409, "other_lines")
+    assert other.json()["lines"] == report[:1], "what a line came to stays, whatever is sent for it"
+    assert await query("SELECT count(*) FROM users WHERE email LIKE 'x@%'") == [(0,)]
+
+
+async def test_lines_of_chunks_that_overlap_are_told_of_and_counted_once(people: "People") -> None:
+    moderator = await people.moderator()
+    url = await begun(moderator)
+    lines = [line(f"user{number}@example.com") for number in range(1, 8)]
+    inner = (await moderator.put(f"{url}/lines/3", content="\n".join([lines[2], "no json"]))).json()["lines"]
+    assert [each["outcome"] for each in inner] == ["CREATED", "REFUSED"]
+    whole = (await moderator.put(f"{url}/lines/1", content="\n".join(lines[:6]))).json()["lines"]
+    assert whole[2:4] == inner, "the second outcome of a line is the first's"
+    tail = (await moderator.put(f"{url}/lines/5", content="\n".join(lines[4:]))).json()["lines"]
+    assert tail[:2] == whole[4:]
+    assert (await moderator.put(f"{url}/lines/3", content="\n".join(lines[2:4]))).json()["lines"] == inner
+    state = (await moderator.get(url)).json()
+    assert [state[name] for name in ("next_line", "created", "existing", "refused")] == [8, 6, 0, 1]
+    report = [json.loads(each) for each in (await moderator.get(f"{url}/report")).text.splitlines()]
+    assert report == [*whole, tail[2]]
 
 
 async def test_a_csv_file_says_the_same(people: "People", query: "Query") -> None:
@@ -220,6 +242,40 @@ async def test_two_at_once_bring_everybody_over_once(
     assert await query("SELECT count(*) FROM users") == [(2501,)]
     assert await query("SELECT count(*) FROM user_roles") == [(2501,)]
     assert await query("SELECT sum(lines) FROM user_import_chunks") == [(2500,)]
+
+
+class Meeting(OtherServices):
+    """Hands on what auth answers once two have their answer: so both write down at once."""
+
+    meeting = asyncio.Barrier(2)
+
+    async def take_in(self, import_id: UUID, identities: Sequence[dict[str, Any]]) -> list[TakenIn]:
+        answer = await super().take_in(import_id, identities)
+        await self.meeting.wait()
+        return answer
+
+
+async def test_two_chunks_that_overlap_at_once_count_each_line_once(
+    database: Database, clock: MovableClock, query: "Query", taken_in: "FakeImports"
+) -> None:
+    """Of people whom auth has already: so no row of theirs has one chunk wait for the other."""
+    taken_in.owners = {f"user{number}@example.com": uuid7() for number in range(1, 151)}
+    others = Meeting(httpx.AsyncClient(transport=taken_in.transport()), "http://auth", "", "key", clock)
+    operator = Actor.service("operator")
+
+    async def send(import_id: UUID, first: int, last: int) -> ChunkShape:
+        lines = [read_ndjson(n, line(f"user{n}@example.com").encode()) for n in range(first, last + 1)]
+        return await actions.take_in(database, others, import_id, lines, actor=operator, now=clock())
+
+    for _ in range(10):
+        begun = await actions.begin(database, ImportFormat.NDJSON, [], by="operator", actor=operator, now=clock())
+        one, two = await asyncio.gather(send(begun.id, 1, 100), send(begun.id, 50, 150))
+        assert one.lines[49:] == two.lines[:51]
+        async with database.autocommit() as connection:
+            state = await actions.read(connection, begun.id)
+        assert (state.existing, state.next_line) == (150, 151)
+    told = await query("SELECT new_values FROM audit_logs WHERE action = 'user.import' AND new_values ? 'EXISTS'")
+    assert sum(values["EXISTS"] for (values,) in told) == 1500
 
 
 async def test_all_users_are_given_out_and_gone_on_with(people: "People", query: "Query") -> None:

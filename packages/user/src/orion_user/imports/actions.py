@@ -1,10 +1,10 @@
 """Bringing users over: lines read, identities taken in by auth, profiles written here, a report of each line.
 
 auth decides who is taken in. The ids are those of the lines, so whatever is sent or done again, after a crash anywhere,
-comes to the same: auth answers as before, rows that are there stay, and a chunk is written down once.
+comes to the same: auth answers as before, rows that are there stay, and a line is written down once.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
 from orion_user.imports import store
 from orion_user.imports.reading import Read
-from orion_user.imports.rules import ImportFormat, id_of_line
+from orion_user.imports.rules import ImportFormat, Result, id_of_line, runs
 from orion_user.imports.shapes import COLUMNS, ChunkShape, ImportedUser, ImportShape
 from orion_user.other_services import OtherServices, TakenIn
 from orion_user.preferences import actions as preferences
@@ -58,17 +58,17 @@ async def read(connection: AsyncConnection, import_id: UUID) -> ImportShape:
     return await _shape(connection, await find(connection, import_id))
 
 
-async def find(connection: AsyncConnection, import_id: UUID) -> RowMapping:
+async def find(connection: AsyncConnection, import_id: UUID, *, lock: bool = False) -> RowMapping:
     """The row of an import; 404 when there is none."""
-    row = await store.find(connection, import_id)
+    row = await store.find(connection, import_id, lock=lock)
     if row is None:
         raise not_found("import")
     return row
 
 
-async def done_from(connection: AsyncConnection, import_id: UUID) -> frozenset[int]:
-    """The first lines of the chunks that are done."""
-    return await store.first_lines(connection, import_id)
+async def chunk_lengths(connection: AsyncConnection, import_id: UUID) -> dict[int, int]:
+    """How many lines each chunk has that is done, by its first line."""
+    return await store.chunk_lengths(connection, import_id)
 
 
 async def take_in(
@@ -80,41 +80,25 @@ async def take_in(
     actor: Actor,
     now: datetime,
 ) -> ChunkShape:
-    """Take in some lines; what became of each. Taken in before, the answer is what it was then.
-
-    A 409 Problem when the same first line was sent with another number of lines.
-    """
-    first_line = lines[0].number
+    """Take in some lines; what became of each. Of a line that was taken in before, it is what it was then."""
+    numbers = range(lines[0].number, lines[-1].number + 1)
     async with database.autocommit() as connection:
-        before = await store.chunk(connection, import_id, first_line)
-    if before is not None:
-        return _repeated(before, len(lines))
-    wanted = [(line.number, line.user) for line in lines if line.user is not None]
-    ids = {number: id_of_line(import_id, number) for number, _ in wanted}
-    taken_in = await others.take_in(import_id, [_identity(ids[number], user) for number, user in wanted])
-    became = dict(zip(ids, taken_in, strict=True))
-    arrivals = [
-        _arrival(ids[number], became[number].email, user, now)
-        for number, user in wanted
-        if became[number].outcome == "CREATED"
-    ]
-    report = [_line(line, became.get(line.number)) for line in lines]
-    async with database.transaction() as transaction:
-        await _settle(transaction, arrivals, now)
-        counts = {name: sum(each[0] == name for each in report) for name in ("CREATED", "EXISTS", "REFUSED")}
-        values: dict[str, Any] = {
-            "import_id": import_id,
-            "first_line": first_line,
-            "lines": len(lines),
-            "created": counts["CREATED"],
-            "existing": counts["EXISTS"],
-            "refused": counts["REFUSED"],
-            "report": report,
-        }
-        if await store.insert_chunk(transaction.connection, values):
-            told = Change("user.import", "user_import", str(import_id), new={"first_line": first_line, **counts})
-            await audit.record(transaction, actor, told, now)
-    return ChunkShape.of(first_line, report)
+        results = await store.results(connection, import_id, numbers)
+    if new := [line for line in lines if line.number not in results]:
+        wanted = [(line.number, line.user) for line in new if line.user is not None]
+        ids = {number: id_of_line(import_id, number) for number, _ in wanted}
+        taken_in = await others.take_in(import_id, [_identity(ids[number], user) for number, user in wanted])
+        became = dict(zip(ids, taken_in, strict=True))
+        arrivals = [
+            _arrival(ids[number], became[number].email, user, now)
+            for number, user in wanted
+            if became[number].outcome == "CREATED"
+        ]
+        found = {line.number: _result(line, became.get(line.number)) for line in new}
+        async with database.transaction() as transaction:
+            await _settle(transaction, arrivals, now)
+            results |= await _write_down(transaction, import_id, found, actor, now)
+    return ChunkShape.of(numbers.start, [results[number] for number in numbers])
 
 
 async def arrive(transaction: Transaction, event: IdentitiesImported, now: datetime) -> None:
@@ -162,6 +146,23 @@ async def _settle(transaction: Transaction, arrivals: Sequence[Arrival], now: da
     await assignments.assign_system_role_to_many(connection, sorted(new), INITIAL_ROLE, now, reason="import")
 
 
+async def _write_down(
+    transaction: Transaction, import_id: UUID, found: dict[int, Result], actor: Actor, now: datetime
+) -> dict[int, Result]:
+    """Write down what became of lines, each once: of those that somebody else has done meanwhile, what he found."""
+    connection = transaction.connection
+    await find(connection, import_id, lock=True)
+    written = await store.results(connection, import_id, range(min(found), max(found) + 1))
+    if new := {number: result for number, result in found.items() if number not in written}:
+        chunks = [_chunk(run[0], [new[number] for number in run]) for run in runs(new)]
+        await store.insert_chunks(connection, import_id, chunks)
+        told = Change(
+            "user.import", "user_import", str(import_id), new={"first_line": min(new), **_counts(new.values())}
+        )
+        await audit.record(transaction, actor, told, now)
+    return found | written
+
+
 async def _shape(connection: AsyncConnection, row: RowMapping) -> ImportShape:
     return ImportShape.model_validate({**row, **await store.progress(connection, row["id"])})
 
@@ -181,13 +182,20 @@ def _check_columns(format_: ImportFormat, columns: Sequence[str]) -> None:
         raise Problem(422, "invalid_fields", "Invalid fields", "1 field is wrong; see errors.", errors=errors)
 
 
-def _repeated(before: RowMapping, lines: int) -> ChunkShape:
-    if before["lines"] != lines:
-        detail = (
-            f"From this line on, {before['lines']} lines were sent before. Send the same ones, or go on behind them."
-        )
-        raise Problem(409, "other_lines", "Other lines", detail)
-    return ChunkShape.of(before["first_line"], before["report"])
+def _chunk(first_line: int, report: list[Result]) -> dict[str, Any]:
+    counts = _counts(report)
+    return {
+        "first_line": first_line,
+        "lines": len(report),
+        "created": counts["CREATED"],
+        "existing": counts["EXISTS"],
+        "refused": counts["REFUSED"],
+        "report": report,
+    }
+
+
+def _counts(results: Collection[Result]) -> dict[str, int]:
+    return {name: sum(outcome == name for outcome, _, _ in results) for name in ("CREATED", "EXISTS", "REFUSED")}
 
 
 def _identity(user_id: UUID, user: ImportedUser) -> dict[str, Any]:
@@ -223,7 +231,7 @@ def _arrival(user_id: UUID, email: str | None, user: ImportedUser, now: datetime
     )
 
 
-def _line(line: Read, taken_in: TakenIn | None) -> list[str | None]:
+def _result(line: Read, taken_in: TakenIn | None) -> Result:
     if taken_in is None:
         return ["REFUSED", None, line.fault]
     return [taken_in.outcome, taken_in.user_id, taken_in.reason]

@@ -67,7 +67,7 @@ async def read_import(import_id: UUID, wired: Wired, claims: Claims) -> ImportSh
 
 @router.put(
     "/imports/{import_id}/lines/{first_line}",
-    responses=_REFUSALS | refusals(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_REFUSALS | refusals(HTTPStatus.UNPROCESSABLE_ENTITY),
     openapi_extra=_LINES,
 )
 async def send_lines(
@@ -77,7 +77,10 @@ async def send_lines(
     wired: Wired,
     claims: Claims,
 ) -> ChunkShape:
-    """Up to a thousand lines, the first of which has that number; what became of each. Sent again, it is the same."""
+    """Up to a thousand lines, the first of which has that number; what became of each.
+
+    What a line came to stays: sent again, in whatever chunk, it is answered so and counted once.
+    """
     await _require(wired, claims, "user:create")
     async with wired.database.autocommit() as connection:
         found = await actions.find(connection, import_id)

@@ -48,11 +48,11 @@ class Runner:
         _, chunks = chunks_of(format_, file)
         async with self.database.autocommit() as connection:
             await actions.find(connection, import_id)
-            done = await actions.done_from(connection, import_id)
+            done = await actions.chunk_lengths(connection, import_id)
         try:
             async with asyncio.TaskGroup() as group:
                 for first_line, lines in chunks:
-                    if first_line not in done:
+                    if done.get(first_line, 0) < len(lines):
                         await self._places.acquire()
                         group.create_task(self._take_in(import_id, lines))
         except* Exception as failures:

@@ -5,11 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping, insert, select, text
-from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
-from orion_user.imports.rules import ImportFormat
+from orion_user.imports.rules import LINES_AT_ONCE, ImportFormat, Result
 from orion_user.imports.tables import UserImport, UserImportChunk
 
 IMPORTS = table_of(UserImport)
@@ -39,9 +38,12 @@ async def insert_import(
     return (await connection.execute(insert(IMPORTS).values(values).returning(IMPORTS))).mappings().one()
 
 
-async def find(connection: AsyncConnection, import_id: UUID) -> RowMapping | None:
-    """An import. By pk_user_imports."""
-    return (await connection.execute(select(IMPORTS).where(UserImport.id == import_id))).mappings().one_or_none()
+async def find(connection: AsyncConnection, import_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """An import (pk_user_imports); with `lock`, nobody else writes down lines of it meanwhile."""
+    statement = select(IMPORTS).where(UserImport.id == import_id)
+    if lock:
+        statement = statement.with_for_update(key_share=True)
+    return (await connection.execute(statement)).mappings().one_or_none()
 
 
 async def progress(connection: AsyncConnection, import_id: UUID) -> RowMapping:
@@ -49,10 +51,19 @@ async def progress(connection: AsyncConnection, import_id: UUID) -> RowMapping:
     return (await connection.execute(PROGRESS, {"import_id": import_id})).mappings().one()
 
 
-async def chunk(connection: AsyncConnection, import_id: UUID, first_line: int) -> RowMapping | None:
-    """The lines that were done from this one on. By pk_user_import_chunks."""
-    statement = select(CHUNKS).where(UserImportChunk.import_id == import_id, UserImportChunk.first_line == first_line)
-    return (await connection.execute(statement)).mappings().one_or_none()
+async def results(connection: AsyncConnection, import_id: UUID, lines: range) -> dict[int, Result]:
+    """What became of those of these lines that are done. Along pk_user_import_chunks, since no chunk is longer."""
+    statement = select(CHUNKS.c.first_line, CHUNKS.c.report).where(
+        UserImportChunk.import_id == import_id,
+        UserImportChunk.first_line > lines.start - LINES_AT_ONCE,
+        UserImportChunk.first_line < lines.stop,
+    )
+    return {
+        number: result
+        for first_line, report in await connection.execute(statement)
+        for number, result in enumerate(report, first_line)
+        if number in lines
+    }
 
 
 async def chunks(connection: AsyncConnection, import_id: UUID, after_line: int, limit: int) -> Sequence[RowMapping]:
@@ -66,13 +77,12 @@ async def chunks(connection: AsyncConnection, import_id: UUID, after_line: int, 
     return (await connection.execute(statement)).mappings().all()
 
 
-async def first_lines(connection: AsyncConnection, import_id: UUID) -> frozenset[int]:
-    """Where the chunks begin that are done. By pk_user_import_chunks."""
-    statement = select(UserImportChunk.first_line).where(UserImportChunk.import_id == import_id)
-    return frozenset((await connection.execute(statement)).scalars())
+async def chunk_lengths(connection: AsyncConnection, import_id: UUID) -> dict[int, int]:
+    """How many lines each chunk has that is done, by its first line. By pk_user_import_chunks."""
+    statement = select(UserImportChunk.first_line, UserImportChunk.lines).where(UserImportChunk.import_id == import_id)
+    return {first_line: lines for first_line, lines in await connection.execute(statement)}  # noqa: C416
 
 
-async def insert_chunk(connection: AsyncConnection, values: dict[str, Any]) -> bool:
-    """Write down that lines are done; False when somebody else has, meanwhile."""
-    statement = upsert(CHUNKS).values(values).on_conflict_do_nothing().returning(UserImportChunk.first_line)
-    return (await connection.execute(statement)).one_or_none() is not None
+async def insert_chunks(connection: AsyncConnection, import_id: UUID, chunks: Sequence[dict[str, Any]]) -> None:
+    """Write down that lines are done, which are in no other chunk."""
+    await connection.execute(insert(CHUNKS).values([{"import_id": import_id, **chunk} for chunk in chunks]))

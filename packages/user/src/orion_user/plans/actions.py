@@ -29,6 +29,7 @@ from orion_user.plans.shapes import (
     RoleSays,
     UserDifference,
 )
+from orion_user.roles import actions as roles
 
 MOST_USERS = 100
 
@@ -48,7 +49,10 @@ class _RollBackError(Exception):
 
 
 async def plan(database: Database, claims: AccessClaims, changes: Sequence[Change], now: datetime) -> PlanShape:
-    """What the changes would give and take; 422 for changes that the database would refuse, 404 for unknown ids."""
+    """What the changes would give and take.
+
+    404 for unknown ids, 409 for changes of a role that comes with Orion, 422 for what the database would refuse.
+    """
     for number, change in enumerate(changes):
         if (condition := getattr(change, "condition", None)) is not None:
             refuse_invalid(condition, f"/changes/{number}/condition")
@@ -89,7 +93,7 @@ async def _tried(connection: AsyncConnection, changes: Sequence[Change], now: da
 async def _concerned(connection: AsyncConnection, changes: Sequence[Change], now: datetime) -> list[UUID]:
     """Users who have something that is changed: those who are named, and those who have a role that is."""
     named: list[UUID | None] = []
-    roles: list[UUID] = []
+    changed: list[UUID] = []
     for change in changes:
         match change:
             case GrantEnded():
@@ -97,9 +101,9 @@ async def _concerned(connection: AsyncConnection, changes: Sequence[Change], now
             case RoleGranted() | PermissionGranted():
                 named.append(change.user_id)
             case RoleSays() | RoleInherits() | RoleActive():
-                roles.append(change.role_id)
+                changed.append(change.role_id)
     users = [user_id for user_id in named if user_id is not None]
-    return list(dict.fromkeys(users + await store.holders(connection, roles, now, MOST_USERS + 1)))
+    return list(dict.fromkeys(users + await store.holders(connection, changed, now, MOST_USERS + 1)))
 
 
 async def _rights(
@@ -110,6 +114,8 @@ async def _rights(
 
 async def _apply(connection: AsyncConnection, number: int, change: Change, now: datetime) -> None:
     kind = change.kind
+    if isinstance(change, RoleSays | RoleInherits | RoleActive):
+        await _refuse_protected(connection, number, change.role_id)
     if isinstance(change, RoleInherits) and not change.inherits:
         kind = "role_disinherits"
     values: dict[str, Any] = {**change.model_dump(exclude={"kind", "inherits"}), "now": now}
@@ -118,7 +124,18 @@ async def _apply(connection: AsyncConnection, number: int, change: Change, now: 
     except IntegrityError as error:
         raise _refused(number, error) from None
     if not made:
-        raise not_found(f"thing to change (changes/{number})")
+        raise _unknown(number)
+
+
+async def _refuse_protected(connection: AsyncConnection, number: int, role_id: UUID) -> None:
+    role = await roles.find(connection, role_id)
+    if role is None:
+        raise _unknown(number)
+    roles.refuse_protected(role)
+
+
+def _unknown(number: int) -> Problem:
+    return not_found(f"thing to change (changes/{number})")
 
 
 def _refused(number: int, error: IntegrityError) -> Problem:

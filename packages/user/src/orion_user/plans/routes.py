@@ -12,10 +12,11 @@ from orion_user.plans.shapes import PlanRequest, PlanShape
 router = APIRouter(prefix="/access", tags=["access"])
 
 
-@router.post("/plan", responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY))
+@router.post("/plan", responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY))
 async def plan(wired: Wired, claims: Claims, asked: PlanRequest) -> PlanShape:
     """What changes of roles and grants would give and take, and to whom; nothing is changed.
 
-    It needs what making the changes needs. Of a role that many have, the first hundred holders are looked at.
+    It needs what making the changes needs; roles that come with Orion cannot be changed here either. Of a role that
+    many have, the first hundred holders are looked at.
     """
     return await actions.plan(wired.database, claims, asked.changes, wired.clock())

@@ -149,10 +149,15 @@ async def details(connection: AsyncConnection, row: RowMapping) -> RoleDetails:
 async def own(desk: Desk, connection: AsyncConnection, role_id: UUID, permission: str) -> RowMapping:
     """The row of a role that the caller may change, locked. 404 for none, 409 for one that comes with Orion."""
     row = await _allowed(desk, connection, role_id, permission, lock=True)
-    if row["type"] is RoleType.SYSTEM:
-        detail = f"{row['display_name']} comes with Orion and stays as it is. Make a role that inherits from it."
-        raise Problem(409, "system_role", "Protected role", detail)
+    refuse_protected(row)
     return row
+
+
+def refuse_protected(role: RowMapping) -> None:
+    """409 for a role that comes with Orion."""
+    if role["type"] is RoleType.SYSTEM:
+        detail = f"{role['display_name']} comes with Orion and stays as it is. Make a role that inherits from it."
+        raise Problem(409, "system_role", "Protected role", detail)
 
 
 async def require_all(desk: Desk, connection: AsyncConnection, role: RowMapping, said_by: UUID) -> None:
