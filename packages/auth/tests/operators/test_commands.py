@@ -216,7 +216,8 @@ async def test_prune(auth: "Auth", orion: Orion) -> None:
 
 async def test_what_cannot_be_done_is_said(auth: "Auth", orion: Orion, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = await orion("unlock", "nobody@example.com")
-    assert (nobody.exit_code, nobody.stderr) == (5, "There is no user with that id or e-mail address.\n")
+    assert nobody.exit_code == 5
+    assert nobody.stderr.splitlines()[-1] == "There is no user with that id or e-mail address."  # beside what auth logs
     assert (await orion("import", "/nowhere")).exit_code == 2
     monkeypatch.setenv("AUTH_DATABASE_URL", "postgresql://x:hunter2@127.0.0.1:9/x")
     away = await orion("unlock", "ada@example.com", "--json")
