@@ -12,7 +12,7 @@ from orion_core.http.edge import LargeBody
 from orion_core.http.etags import etag, require_match
 from orion_core.http.idempotency import Claim
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_core.rights.caller import caller
 from orion_notifications.batches import actions
 from orion_notifications.batches.reading import CSV, NDJSON
@@ -69,7 +69,7 @@ async def batches(
     shown, following = found[:limit], None
     if len(found) > limit:
         following = wired.cursors.issue(listing, [str(shown[-1]["id"])])
-        _link(request, response, following)
+        link_next(request, response, following)
     return Page(items=[BatchShape.model_validate(dict(row)) for row in shown], next=following)
 
 
@@ -192,10 +192,5 @@ async def recipients(
     shown, following = found[:limit], None
     if len(found) > limit:
         following = wired.cursors.issue(listing, [shown[-1]["position"]])
-        _link(request, response, following)
+        link_next(request, response, following)
     return Page(items=[RecipientShape.model_validate(dict(row)) for row in shown], next=following)
-
-
-def _link(request: Request, response: Response, following: str) -> None:
-    url = request.url.include_query_params(cursor=following)
-    response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
