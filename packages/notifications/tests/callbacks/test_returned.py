@@ -20,7 +20,6 @@ from orion_notifications.callbacks.actions import Clerk
 from orion_notifications.callbacks.returned import Returned, Verdict, read
 from orion_notifications.commands import commands
 from orion_notifications.return_paths import return_path
-from orion_notifications.settings import NotificationSettings
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query
@@ -240,12 +239,10 @@ async def test_a_complaint_silences_and_takes_back_nothing(clerk: Clerk, query: 
     assert await query("SELECT reason::text FROM suppressions") == [("COMPLAINT",)]
 
 
+@pytest.mark.usefixtures("no_settings")
 async def test_a_mail_servers_pipe_has_the_database_and_the_key_of_return_paths_and_nothing_else(
-    test_database: TestDatabase, query: "Query", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    test_database: TestDatabase, query: "Query", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # no .env there
-    for field in NotificationSettings.model_fields.values():
-        monkeypatch.delenv(str(field.validation_alias), raising=False)
     path = await sent(query)
 
     async def bounce() -> Result:

@@ -1,7 +1,6 @@
 """Pausing a channel: by a route and by a command, told of in the audit trail and in the metrics."""
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +11,6 @@ from orion_core.metrics import REGISTRY
 from orion_core.testing import TestDatabase
 from orion_notifications.commands import commands
 from orion_notifications.delivery.actions import fault
-from orion_notifications.settings import NotificationSettings
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Callers, Query
@@ -53,12 +51,10 @@ async def test_a_channel_is_paused_and_resumed_and_both_are_written_down(
     ]
 
 
+@pytest.mark.usefixtures("no_settings")
 async def test_operators_do_it_at_the_command_line_with_the_database_and_no_key(
-    test_database: TestDatabase, query: "Query", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    test_database: TestDatabase, query: "Query", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # no .env there
-    for field in NotificationSettings.model_fields.values():
-        monkeypatch.delenv(str(field.validation_alias), raising=False)
     monkeypatch.setenv("NOTIFICATION_DATABASE_URL", test_database.url)
 
     async def run(*words: str) -> Result:
