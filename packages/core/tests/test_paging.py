@@ -8,9 +8,11 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import Response
 
 from orion_core.errors import Problem
-from orion_core.paging import Cursors
+from orion_core.paging import Cursors, link_next
 from orion_core.sealing import Keyring
 
 RING = Keyring.parse(Keyring.new_key("a"))
@@ -90,3 +92,13 @@ def test_cursors_in_circulation_outlive_a_rotation_but_not_the_removal_of_their_
     new = Keyring.parse(Keyring.new_key("b"))
     assert Cursors(Keyring({**new.keys, **RING.keys})).read("users", cursor) == [1]
     refusal_of("users", cursor, Cursors(new))
+
+
+def test_the_next_page_is_the_same_request_with_its_cursor_and_after_the_last_there_is_none() -> None:
+    query = b"q=a%20b&cursor=before&tag=x%26y&limit=2"
+    request = Request({"type": "http", "path": "/user/v1/users", "query_string": query, "headers": []})
+    first, last = Response(), Response()
+    link_next(request, first, "after-_")
+    link_next(request, last, None)
+    assert first.headers["Link"] == '</user/v1/users?q=a+b&tag=x%26y&limit=2&cursor=after-_>; rel="next"'
+    assert "Link" not in last.headers

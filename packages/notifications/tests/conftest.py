@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -120,6 +121,14 @@ def make_settings(test_database: TestDatabase) -> MakeSettings:
         return NotificationSettings.model_validate(settings | other)
 
     return make
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment of somebody who has been told nothing about this service, nor by a `.env`."""
+    monkeypatch.chdir(tmp_path)
+    for setting in NotificationSettings.model_fields.values():
+        monkeypatch.delenv(str(setting.validation_alias), raising=False)
 
 
 @dataclass

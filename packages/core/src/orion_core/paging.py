@@ -12,6 +12,8 @@ from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
 
 from orion_core.errors import FieldError, Problem
 from orion_core.sealing import Keyring
@@ -30,6 +32,13 @@ class Page(BaseModel, Generic[Item]):
     items: list[Item]
     next: str | None
     """Cursor of the next page, also in the `Link` header; null on the last page."""
+
+
+def link_next(request: Request, response: Response, following: str | None) -> None:
+    """Name the next page, if there is one, in the `Link` header (RFC 8288): the same request with its cursor."""
+    if following is not None:
+        url = request.url.include_query_params(cursor=following)
+        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
 
 
 class Cursors:

@@ -24,7 +24,7 @@ from orion_notifications.delivery.actions import QUEUE_CHANNEL
 from orion_notifications.kinds import Channel
 from orion_notifications.pauses import actions as pauses
 from orion_notifications.pauses.shapes import LONGEST_REASON
-from orion_notifications.settings import NotificationSettings
+from orion_notifications.settings import BounceSettings, OperatorSettings
 from orion_notifications.template_commands import templates
 
 
@@ -61,7 +61,7 @@ def bounce(
     """
     source = sys.stdin.buffer.read(LONGEST_REPORT)
     try:
-        settings = NotificationSettings.load()
+        settings = BounceSettings.load()
     except SettingsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(Exit.USAGE) from error
@@ -87,7 +87,7 @@ def pause(
         typer.echo(f"--reason is one line of 1 to {LONGEST_REASON} characters.", err=True)
         raise typer.Exit(Exit.USAGE)
 
-    async def work(database: Database, settings: NotificationSettings) -> str:
+    async def work(database: Database, settings: OperatorSettings) -> str:
         await pauses.pause(database, channel, reason, operator or getpass.getuser(), system_clock())
         return f"{channel.name} is paused."
 
@@ -98,7 +98,7 @@ def pause(
 def resume(channel: Annotated[Channel, CHANNEL], operator: Annotated[str, OPERATOR] = "") -> None:
     """Have a paused channel send again; what has waited leaves first."""
 
-    async def work(database: Database, settings: NotificationSettings) -> str:
+    async def work(database: Database, settings: OperatorSettings) -> str:
         queue = Wakeup(settings.database_url, QUEUE_CHANNEL)  # nobody carries its rings: workers look once a second
         by, now = operator or getpass.getuser(), system_clock()
         was_paused = await pauses.resume(database, queue, channel, by, now)
@@ -107,7 +107,7 @@ def resume(channel: Annotated[Channel, CHANNEL], operator: Annotated[str, OPERAT
     _operate(work)
 
 
-def _operate(work: Callable[[Database, NotificationSettings], Awaitable[str]]) -> None:
+def _operate(work: Callable[[Database, OperatorSettings], Awaitable[str]]) -> None:
     try:
         typer.echo(asyncio.run(_with_database(work)))
     except SettingsError as error:
@@ -119,8 +119,8 @@ def _operate(work: Callable[[Database, NotificationSettings], Awaitable[str]]) -
         raise typer.Exit(Exit.UNREACHABLE) from error
 
 
-async def _with_database(work: Callable[[Database, NotificationSettings], Awaitable[str]]) -> str:
-    settings = NotificationSettings.load()
+async def _with_database(work: Callable[[Database, OperatorSettings], Awaitable[str]]) -> str:
+    settings = OperatorSettings.load()
     role = service_role("notifications")
     database = Database.connect(settings.database_url, role=role, application="orion notifications operator")
     try:
@@ -129,7 +129,7 @@ async def _with_database(work: Callable[[Database, NotificationSettings], Awaita
         await database.close()
 
 
-async def _take(settings: NotificationSettings, source: bytes, recipient: str) -> Returned | None:
+async def _take(settings: BounceSettings, source: bytes, recipient: str) -> Returned | None:
     role = service_role("notifications")
     database = Database.connect(settings.database_url, role=role, application="orion notifications bounce")
     async with httpx.AsyncClient() as http:

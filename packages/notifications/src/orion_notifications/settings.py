@@ -10,6 +10,7 @@ from orion_core.service_token import Signing
 from orion_core.settings import (
     DatabaseUrl,
     ServiceSettings,
+    Settings,
     database_url,
     keyring,
     parse_keyring,
@@ -125,3 +126,17 @@ class NotificationSettings(ServiceSettings):
     def allows_local_targets(self) -> bool:
         """Whether messages may go to addresses that are not public."""
         return self.environment != "production" if self.local_targets is None else self.local_targets
+
+
+class OperatorSettings(Settings):
+    """What operators' commands need: the database, and no key."""
+
+    database_url: DatabaseUrl = database_url("NOTIFICATION_DATABASE_URL", "orion_notifications")
+
+
+class BounceSettings(OperatorSettings):
+    """What a mail server's pipe needs besides: the keys that the return paths of mails are made under."""
+
+    sealing_keys: Keyring = keyring("NOTIFICATION_SEALING_KEYS")
+
+    _parse_keyring = field_validator("sealing_keys", mode="before")(parse_keyring)

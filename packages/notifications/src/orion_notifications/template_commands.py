@@ -20,7 +20,7 @@ from orion_notifications.authoring import filing
 from orion_notifications.authoring.actions import Writer
 from orion_notifications.authoring.files import TemplateFilesError, read_folder, write_template
 from orion_notifications.authoring.lint import Level
-from orion_notifications.settings import NotificationSettings
+from orion_notifications.settings import OperatorSettings
 
 templates = typer.Typer(help="Templates as files: write them out, lint them, bring them back.", no_args_is_help=True)
 
@@ -88,7 +88,7 @@ def _run(work: Callable[[Writer], Awaitable[Any]]) -> Any:
 
 
 async def _with_database(work: Callable[[Writer], Awaitable[Any]]) -> Any:
-    settings = NotificationSettings.load()
+    settings = OperatorSettings.load()
     role = service_role("notifications")
     database = Database.connect(settings.database_url, role=role, application="orion notifications operator")
     try:

@@ -182,6 +182,60 @@ async def test_what_may_follow_what(caller: "Callers", clock: MovableClock, step
         assert (await reader.post(PATH, json=WANTED)).status_code == 403
 
 
+AUDITED = """
+    SELECT data -> 'old', data -> 'new' FROM outbox WHERE data ->> 'action' = 'batch.update' ORDER BY sequence
+"""
+
+
+async def test_all_but_what_it_says_and_to_whom_changes_until_it_begins(
+    caller: "Callers", query: "Query", clock: MovableClock, steps: Steps
+) -> None:
+    soon, later = ((clock() + timedelta(hours=hours)).isoformat() for hours in (1, 2))
+    async with caller(SCOPES) as http:
+        path = await begin(http, people(2), rate_per_second=5, canary={"recipients": 1, "seconds": 60})
+        tag = (await http.get(path)).headers["ETag"]
+
+        async def change(**body: Any) -> tuple[int, str]:
+            """The answer to a change by whoever has just read the batch: its status, and what it is refused by."""
+            seen = {"If-Match": (await http.get(path)).headers["ETag"]}
+            answer = await http.patch(path, json=body, headers=seen)
+            if answer.status_code == 200:
+                assert answer.headers["ETag"] == (await http.get(path)).headers["ETag"]
+            return answer.status_code, answer.json().get("code", "")
+
+        assert (await http.patch(path, json={"name": "July"})).status_code == 428
+        for wrong in ({}, {"status": None}, {"name": None}, {"name": ""}, {"rate_per_second": 0}, {"template": "x"}):
+            assert (await change(**wrong))[0] == 422, wrong
+        assert await change(scheduled_at=soon) == (409, "wrong_status")
+        assert await query(AUDITED) == []
+        assert await change(name="July", canary=None, bounced_permille=50) == (200, "")
+        assert await change(name="July") == (200, "")  # as it is
+        assert (await http.patch(path, json={"name": "August"}, headers={"If-Match": tag})).status_code == 412
+        assert (await http.patch(path, json={"status": "RUNNING"}, headers={"If-Match": tag})).status_code == 412
+        await become(http, path, "SCHEDULED", scheduled_at=soon)
+        assert await change(scheduled_at=later, rate_per_second=None) == (200, "")
+        clock.advance(seconds=3600)
+        await steps()
+        assert (await http.get(path)).json()["status"] == "SCHEDULED"
+        clock.advance(seconds=3600)
+        await steps()
+        begun = (await http.get(path)).json()
+        assert (begun["name"], begun["rate_per_second"], begun["bounced_permille"]) == ("July", None, 50)
+        assert begun["canary_recipients"] is None and begun["fed_count"] == 2
+        for late in ({"name": "August"}, {"scheduled_at": later}, {"status": "PAUSED", "rate_per_second": 1}):
+            assert await change(**late) == (409, "wrong_status"), late
+        assert (await http.get(path)).json()["status"] == "RUNNING"
+    first, scheduled, moved = await query(AUDITED)
+    canary = {"canary_recipients": 1, "canary_seconds": 60}
+    assert first == (
+        {"name": WANTED["name"], "bounced_permille": None} | canary,
+        {"name": "July", "bounced_permille": 50} | dict.fromkeys(canary),
+    )
+    assert [each["status"] for each in scheduled] == ["DRAFT", "SCHEDULED"]
+    assert [each["rate_per_second"] for each in moved] == [5, None]
+    assert moved[0]["scheduled_at"] == scheduled[1]["scheduled_at"] != moved[1]["scheduled_at"]
+
+
 async def test_a_paused_batch_sends_nothing_and_goes_on_where_it_was(
     caller: "Callers", working: "Working", until: "Until", query: "Query", steps: Steps
 ) -> None:

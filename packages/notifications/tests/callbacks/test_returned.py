@@ -8,21 +8,24 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
 
 from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
-from orion_core.testing import MovableClock
+from orion_core.testing import MovableClock, TestDatabase
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.callbacks import actions
 from orion_notifications.callbacks.actions import Clerk
 from orion_notifications.callbacks.returned import Returned, Verdict, read
+from orion_notifications.commands import commands
 from orion_notifications.return_paths import return_path
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query
 
-KEYRING = Keyring.parse(Keyring.new_key("test"))
+KEYS = Keyring.new_key("test")
+KEYRING = Keyring.parse(KEYS)
 REPORTS = Path(__file__).parent / "reports"
 
 POSTFIX = """\
@@ -234,3 +237,24 @@ async def test_a_complaint_silences_and_takes_back_nothing(clerk: Clerk, query: 
     await actions.take_mail(clerk, COMPLAINT.format(to=path, kind="abuse", of="").encode(), path)
     assert await query("SELECT status::text FROM notifications") == [("DELIVERED",)]
     assert await query("SELECT reason::text FROM suppressions") == [("COMPLAINT",)]
+
+
+@pytest.mark.usefixtures("no_settings")
+async def test_a_mail_servers_pipe_has_the_database_and_the_key_of_return_paths_and_nothing_else(
+    test_database: TestDatabase, query: "Query", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await sent(query)
+
+    async def bounce() -> Result:
+        return await asyncio.to_thread(CliRunner().invoke, commands, ["bounce", path], input=dsn(path))
+
+    refused = await bounce()
+    assert refused.exit_code == 3
+    told = {line.partition(" ")[0] for line in refused.output.splitlines()}
+    assert told == {"NOTIFICATION_DATABASE_URL", "NOTIFICATION_SEALING_KEYS"}
+
+    monkeypatch.setenv("NOTIFICATION_DATABASE_URL", test_database.url)
+    monkeypatch.setenv("NOTIFICATION_SEALING_KEYS", KEYS)
+    taken = await bounce()
+    assert (taken.exit_code, taken.output.split()[0]) == (0, "BOUNCED"), taken.output
+    assert await query("SELECT status::text FROM notifications") == [("BOUNCED",)]

@@ -8,12 +8,12 @@ from typer.testing import CliRunner, Result
 
 from orion_core.database import Database
 from orion_core.metrics import REGISTRY
+from orion_core.testing import TestDatabase
 from orion_notifications.commands import commands
 from orion_notifications.delivery.actions import fault
-from orion_notifications.settings import NotificationSettings
 
 if TYPE_CHECKING:
-    from packages.notifications.tests.conftest import Callers, MakeSettings, Query
+    from packages.notifications.tests.conftest import Callers, Query
 
 PATH = "/channel-pauses"
 AUDITED = """
@@ -51,10 +51,11 @@ async def test_a_channel_is_paused_and_resumed_and_both_are_written_down(
     ]
 
 
-async def test_operators_do_it_at_the_command_line(
-    make_settings: "MakeSettings", query: "Query", monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("no_settings")
+async def test_operators_do_it_at_the_command_line_with_the_database_and_no_key(
+    test_database: TestDatabase, query: "Query", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(NotificationSettings, "load", make_settings)
+    monkeypatch.setenv("NOTIFICATION_DATABASE_URL", test_database.url)
 
     async def run(*words: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, commands, list(words))

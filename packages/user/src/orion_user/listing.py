@@ -7,7 +7,7 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import RowMapping
 
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Cursors, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Cursors, Page, link_next
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -32,6 +32,5 @@ def answer_page(
     if len(found) > limit:
         after: list[Any] = [page[-1][column] for column in key]
         following = cursors.issue(listing, after)
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        link_next(request, response, following)
     return Page(items=[shape(row) for row in page], next=following)

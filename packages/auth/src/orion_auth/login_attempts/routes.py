@@ -11,7 +11,7 @@ from orion_auth.components import Administrator, Wired
 from orion_auth.login_attempts import actions
 from orion_auth.login_attempts.shapes import AttemptFilters, AttemptShape
 from orion_core.http.openapi import refusals
-from orion_core.paging import Page
+from orion_core.paging import Page, link_next
 
 router = APIRouter(prefix="/auth/v1", tags=["login attempts"])
 
@@ -30,6 +30,5 @@ async def list_attempts(
     following = None
     if len(found) > filters.limit:
         following = wired.cursors.issue(filters.listing, [items[-1].attempted_at, items[-1].id])
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        link_next(request, response, following)
     return Page(items=items, next=following)

@@ -16,7 +16,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.http.context import Context, RequestContext
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 
 LISTING = "rate-limits by id"
 _PRECONDITIONS = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
@@ -104,9 +104,7 @@ async def list_limited(
     found = await administration.limited(wired.database, whose, after, limit + 1, wired.clock())
     items = list(found[:limit])
     following = wired.cursors.issue(listing, [items[-1].id]) if len(found) > limit else None
-    if following is not None:
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    link_next(request, response, following)
     return Page(items=items, next=following)
 
 

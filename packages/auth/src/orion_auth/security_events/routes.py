@@ -16,7 +16,7 @@ from orion_auth.security_events.shapes import EventFilters, EventSearch, EventSh
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 
 NDJSON = "application/x-ndjson"
 
@@ -39,7 +39,7 @@ async def list_mine(
     found = await actions.search(wired.database, Wanted(user_id=mine), before, limit + 1)
     items = [MyEvent.model_validate(shown(row)) for row in found[:limit]]
     following = wired.cursors.issue(listing, [items[-1].id]) if len(found) > limit else None
-    _link(request, response, following)
+    link_next(request, response, following)
     return Page(items=items, next=following)
 
 
@@ -63,7 +63,7 @@ async def search(
         await actions.note_act(wired.database, kind, administrator.sub, circumstances, wired.clock())
     items = [EventShape.model_validate(shown(row)) for row in found[: filters.limit]]
     following = wired.cursors.issue(filters.listing, [items[-1].id]) if len(found) > filters.limit else None
-    _link(request, response, following)
+    link_next(request, response, following)
     return Page(items=items, next=following)
 
 
@@ -89,9 +89,3 @@ async def export(
 
     disposition = 'attachment; filename="security-events.ndjson"'
     return StreamingResponse(lines(), media_type=NDJSON, headers={"Content-Disposition": disposition})
-
-
-def _link(request: Request, response: Response, following: str | None) -> None:
-    if following is not None:
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'

@@ -17,7 +17,7 @@ from orion_core.http.context import Context
 from orion_core.http.feed import SCOPE
 from orion_core.http.openapi import refusals
 from orion_core.http.shortcut import Shortcut
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_core.revocations import RevocationSnapshot
 
 LISTING = "sessions by -id"
@@ -48,9 +48,7 @@ async def list_sessions(
     found = await listings.live(wired.database, subject, wired.clock(), after, limit + 1)
     page = found[:limit]
     following = wired.cursors.issue(listing, [page[-1].session.id]) if len(found) > limit else None
-    if following is not None:
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    link_next(request, response, following)
     return Page(items=[_shape(each, claims) for each in page], next=following)
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_core.rights.caller import caller
 from orion_notifications.authoring import actions
 from orion_notifications.authoring.actions import Writer
@@ -73,8 +73,7 @@ async def templates(
     shown, following = found[:limit], None
     if len(found) > limit:
         following = wired.cursors.issue(listing, [shown[-1]["name"], shown[-1]["id"]])
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        link_next(request, response, following)
     return Page(items=[_shape(row) for row in shown], next=following)
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, Page, link_next
 from orion_notifications.authoring import actions, trying
 from orion_notifications.authoring.routes import CHANGED, FAULTY, MISSING, Cursor, Limit, writer
 from orion_notifications.authoring.shapes import (
@@ -51,8 +51,7 @@ async def versions(
     shown, following = found[:limit], None
     if len(found) > limit:
         following = wired.cursors.issue(listing, [shown[-1]["version"]])
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        link_next(request, response, following)
     return Page(items=[_summary(row) for row in shown], next=following)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -31,6 +31,7 @@ from orion_notifications.batches.rules import (
     ASKED_FOR,
     MOST_OUTCOMES_TOLD,
     MOST_RECIPIENTS,
+    NOT_BEGUN,
     UPLOAD,
     BatchStatus,
     asked_for,
@@ -65,7 +66,6 @@ async def create(
         except UnknownTemplateError as error:
             raise invalid_field("/template", "unknown_template", str(error)) from None
         _refuse_misfits(template, wanted.variables)
-        canary = wanted.canary
         audience = wanted.audience and wanted.audience.model_dump(mode="json", exclude_none=True)
         if audience is not None:
             _refuse_unreachable(template, channel, wanted.variables)
@@ -81,12 +81,8 @@ async def create(
                 "channel": channel,
                 "priority": Priority[wanted.priority],
                 "audience": UPLOAD if audience is None else asked_for(audience),
-                "rate_per_second": wanted.rate_per_second,
-                "canary_recipients": canary and canary.recipients,
-                "canary_seconds": canary and canary.seconds,
-                "bounced_permille": wanted.bounced_permille,
-                "complained_permille": wanted.complained_permille,
                 "created_by": by,
+                **wanted.brakes(),
             },
         )
         await _audit(transaction, "batch.create", row, {"name": wanted.name, "template": wanted.template}, now)
@@ -187,7 +183,8 @@ async def replace_lines(
             await store.forget_recipients(transaction.connection, batch_id)
             added = await store.add_slices(transaction.connection, batch_id, slices(good))
             row = await store.change(transaction.connection, batch_id, {"recipient_count": added})
-            await _audit(transaction, "batch.update", row, {"recipient_count": added}, now, batch)
+            old = {"recipient_count": batch["recipient_count"]}
+            await _audit(transaction, "batch.update", row, {"recipient_count": added}, now, old)
     return ChunkShape(recipient_count=added, added=added, repeated=faults.lines - added)
 
 
@@ -238,24 +235,55 @@ def _refuse_faults(faults: Faults) -> None:
         raise Problem(422, "invalid_lines", "Invalid lines", detail, errors=errors)
 
 
-async def change(database: Database, batch_id: UUID, wanted: BatchChange, now: datetime) -> RowMapping:
-    """Have a batch go on, wait, or end; a 409 Problem where that cannot follow."""
-    status = BatchStatus[wanted.status]
+async def change(
+    database: Database, batch_id: UUID, wanted: BatchChange, require_match: Callable[[BatchShape], None], now: datetime
+) -> BatchShape:
+    """Have a batch go on, wait, or end, and change one that has not begun; a 409 Problem where that cannot follow."""
     if wanted.scheduled_at is not None and wanted.scheduled_at > now + LONGEST_AHEAD:
         raise invalid_field("/scheduled_at", "too_far_ahead", TOO_FAR_AHEAD)
     async with database.transaction() as transaction:
         batch = await _found(transaction.connection, batch_id, lock=True)
-        if batch["status"] is status and status is not BatchStatus.SCHEDULED:
-            return batch
-        if batch["status"] not in ASKED_FOR[status]:
-            raise _not_now(batch, f"become {status.name}")
-        is_empty = batch["recipient_count"] == 0 and is_upload(batch["audience"])
-        if is_empty and status is not BatchStatus.CANCELLED:
-            detail = "It has no recipients: PUT …/recipients/1 takes in the first ones."
-            raise Problem(409, "no_recipients", "No recipients", detail)
-        row = await store.change(transaction.connection, batch_id, _values(batch, status, wanted.scheduled_at, now))
-        await _audit(transaction, "batch.update", row, wanted.model_dump(mode="json", exclude_none=True), now, batch)
-        return row
+        before = BatchShape.model_validate(dict(batch))
+        require_match(before)
+        values = _details(batch, wanted) | _standing(batch, wanted, now)
+        if not values:
+            return before
+        row = await store.change(transaction.connection, batch_id, values)
+        after = BatchShape.model_validate(dict(row))
+        told = {"status", "scheduled_at", *wanted.details()}
+        old, new = (shown.model_dump(mode="json", include=told) for shown in (before, after))
+        differing = {name for name in told if old[name] != new[name]}
+        if differing:
+            old, new = ({name: shown[name] for name in differing} for shown in (old, new))
+            await _audit(transaction, "batch.update", row, new, now, old)
+        return after
+
+
+def _details(batch: RowMapping, wanted: BatchChange) -> dict[str, Any]:
+    """What changes of a batch that nobody has got yet; a 409 Problem when it has begun."""
+    values = wanted.details()
+    if values and batch["status"] not in NOT_BEGUN:
+        raise _not_now(batch, "be changed; make another one")
+    return values
+
+
+def _standing(batch: RowMapping, wanted: BatchChange, now: datetime) -> dict[str, Any]:
+    """What changes of where a batch stands; a 409 Problem where that cannot follow."""
+    if wanted.status is None and wanted.scheduled_at is None:
+        return {}
+    if wanted.status is None and batch["status"] is BatchStatus.DRAFT:
+        detail = "It is DRAFT and waits for no moment: send the status SCHEDULED with it."
+        raise Problem(409, "wrong_status", "Not now", detail)
+    status = BatchStatus[wanted.status or "SCHEDULED"]
+    if batch["status"] is status and status is not BatchStatus.SCHEDULED:
+        return {}
+    if batch["status"] not in ASKED_FOR[status]:
+        raise _not_now(batch, f"become {status.name}")
+    is_empty = batch["recipient_count"] == 0 and is_upload(batch["audience"])
+    if is_empty and status is not BatchStatus.CANCELLED:
+        detail = "It has no recipients: PUT …/recipients/1 takes in the first ones."
+        raise Problem(409, "no_recipients", "No recipients", detail)
+    return _values(batch, status, wanted.scheduled_at, now)
 
 
 def _values(batch: RowMapping, status: BatchStatus, scheduled_at: datetime | None, now: datetime) -> dict[str, Any]:
@@ -307,7 +335,6 @@ async def _audit(
     row: RowMapping,
     new: Mapping[str, Any],
     now: datetime,
-    before: RowMapping | None = None,
+    old: Mapping[str, Any] | None = None,
 ) -> None:
-    old = {} if before is None else {"status": before["status"].name}
-    await audit_trail.record(transaction, Entry(action, "batch", str(row["id"]), old=old, new=new), now)
+    await audit_trail.record(transaction, Entry(action, "batch", str(row["id"]), old=old or {}, new=new), now)

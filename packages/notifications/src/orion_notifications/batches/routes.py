@@ -9,9 +9,10 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from orion_core.errors import Problem
 from orion_core.http.edge import LargeBody
+from orion_core.http.etags import etag, require_match
 from orion_core.http.idempotency import Claim
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_core.rights.caller import caller
 from orion_notifications.batches import actions
 from orion_notifications.batches.reading import CSV, NDJSON
@@ -32,6 +33,7 @@ router = APIRouter(prefix="/batches", tags=["batches"])
 READ, SEND, UPDATE = "notification:read", "notification:send", "notification:update"
 MISSING = refusals(HTTPStatus.NOT_FOUND)
 NOT_NOW = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+CHANGED = refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
 NOT_TAKEN = NOT_NOW | refusals(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _LINES: dict[str, Any] = {
     "requestBody": {
@@ -67,7 +69,7 @@ async def batches(
     shown, following = found[:limit], None
     if len(found) > limit:
         following = wired.cursors.issue(listing, [str(shown[-1]["id"])])
-        _link(request, response, following)
+        link_next(request, response, following)
     return Page(items=[BatchShape.model_validate(dict(row)) for row in shown], next=following)
 
 
@@ -89,15 +91,20 @@ async def create_batch(
 
 
 def _created(made: BatchShape) -> Response:
-    headers = {"Location": f"/notifications/v1/batches/{made.id}"}
+    headers = {"Location": f"/notifications/v1/batches/{made.id}", "ETag": etag(made)}
     return Response(made.model_dump_json(), HTTPStatus.CREATED.value, headers, media_type="application/json")
 
 
 @router.get("/{batch_id}", responses=MISSING)
-async def batch(wired: Wired, claims: Claims, batch_id: UUID) -> BatchShape:
+async def batch(response: Response, wired: Wired, claims: Claims, batch_id: UUID) -> BatchShape:
     """One batch, and how far it is."""
     await wired.require(claims, READ)
-    return BatchShape.model_validate(dict(await actions.read(wired.database, batch_id)))
+    return _shown(response, BatchShape.model_validate(dict(await actions.read(wired.database, batch_id))))
+
+
+def _shown(response: Response, batch: BatchShape) -> BatchShape:
+    response.headers["ETag"] = etag(batch)
+    return batch
 
 
 @router.get("/{batch_id}/report", responses=MISSING)
@@ -107,11 +114,22 @@ async def report(wired: Wired, claims: Claims, batch_id: UUID) -> ReportShape:
     return await actions.report(wired.database, batch_id)
 
 
-@router.patch("/{batch_id}", responses=NOT_NOW)
-async def change_batch(wired: Wired, claims: Claims, batch_id: UUID, body: BatchChange) -> BatchShape:
-    """Start, schedule, pause, go on with or cancel a batch. What it is already is no change."""
+@router.patch("/{batch_id}", responses=NOT_NOW | CHANGED)
+async def change_batch(
+    request: Request, response: Response, wired: Wired, claims: Claims, batch_id: UUID, body: BatchChange
+) -> BatchShape:
+    """Start, schedule, pause, go on with or cancel a batch. What it is already is no change.
+
+    Of a DRAFT, or one that is SCHEDULED and has not begun, all but its template, type, channel, priority, variables and
+    audience can be changed too; then `If-Match` is required. With a status alone it is heeded where it is sent.
+    """
     await wired.require(claims, UPDATE)
-    return BatchShape.model_validate(dict(await actions.change(wired.database, batch_id, body, wired.clock())))
+
+    def match(current: BatchShape) -> None:
+        if not body.is_status_alone or "if-match" in request.headers:
+            require_match(request, etag(current))
+
+    return _shown(response, await actions.change(wired.database, batch_id, body, match, wired.clock()))
 
 
 @router.delete("/{batch_id}", status_code=HTTPStatus.NO_CONTENT, responses=NOT_NOW)
@@ -174,10 +192,5 @@ async def recipients(
     shown, following = found[:limit], None
     if len(found) > limit:
         following = wired.cursors.issue(listing, [shown[-1]["position"]])
-        _link(request, response, following)
+        link_next(request, response, following)
     return Page(items=[RecipientShape.model_validate(dict(row)) for row in shown], next=following)
-
-
-def _link(request: Request, response: Response, following: str) -> None:
-    url = request.url.include_query_params(cursor=following)
-    response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'

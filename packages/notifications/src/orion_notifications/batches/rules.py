@@ -56,6 +56,9 @@ ASKED_FOR: Mapping[BatchStatus, frozenset[BatchStatus]] = {
 }
 """What somebody may ask for, and from where; COMPLETED and FAILED come by themselves."""
 
+NOT_BEGUN = frozenset({_S.DRAFT, _S.SCHEDULED})
+"""Nobody has been written to, so all but template, channel and audience may change."""
+
 HOLDING = frozenset({_S.PAUSED, _S.CANCELLED, _S.FAILED})
 """What of these is in the queue does not leave."""
 

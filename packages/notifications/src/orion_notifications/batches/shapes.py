@@ -23,7 +23,27 @@ class Canary(RequestShape):
     seconds: int = Field(ge=1, le=LONGEST_WAIT_SECONDS)
 
 
-class NewBatch(RequestShape):
+class Brakes(RequestShape):
+    """How fast a batch goes, and what stops it."""
+
+    rate_per_second: int | None = Field(None, ge=1, le=100_000)
+    """At most so many messages are made in a second; null: as many as leave."""
+    canary: Canary | None = None
+    bounced_permille: int | None = Field(None, ge=0, le=1000)
+    """The batch pauses by itself when more than so many of a thousand come back."""
+    complained_permille: int | None = Field(None, ge=0, le=1000)
+    """The same of complaints."""
+
+    def brakes(self) -> dict[str, Any]:
+        """The columns of those that were given."""
+        values = self.model_dump(include=set(Brakes.model_fields) - {"canary"}, exclude_unset=True)
+        if "canary" in self.model_fields_set:
+            canary = self.canary
+            values |= {"canary_recipients": canary and canary.recipients, "canary_seconds": canary and canary.seconds}
+        return values
+
+
+class NewBatch(Brakes):
     """One template to many people, through one channel."""
 
     name: Name
@@ -37,25 +57,36 @@ class NewBatch(RequestShape):
     priority: PriorityLabel = "LOW"
     audience: Audience | None = None
     """Who gets it: asked of user when the batch starts. Left out: whoever is sent in."""
-    rate_per_second: int | None = Field(None, ge=1, le=100_000)
-    """At most so many messages are made in a second; null: as many as leave."""
-    canary: Canary | None = None
-    bounced_permille: int | None = Field(None, ge=0, le=1000)
-    """The batch pauses by itself when more than so many of a thousand come back."""
-    complained_permille: int | None = Field(None, ge=0, le=1000)
-    """The same of complaints."""
 
 
-class BatchChange(RequestShape):
-    """What is to become of a batch."""
+class BatchChange(Brakes):
+    """What is to become of a batch, and what else is to change of one that has not begun. What is left out stays."""
 
-    status: Literal["SCHEDULED", "RUNNING", "PAUSED", "CANCELLED"]
+    status: Literal["SCHEDULED", "RUNNING", "PAUSED", "CANCELLED"] | None = None
     scheduled_at: Moment | None = None
+    """With SCHEDULED; alone, it moves a batch that is SCHEDULED."""
+    name: Name = "x"
+
+    def details(self) -> dict[str, Any]:
+        """The columns of what was given that changes only before a batch begins."""
+        return self.brakes() | self.model_dump(include={"name"}, exclude_unset=True)
+
+    @property
+    def is_status_alone(self) -> bool:
+        """Whether nothing else is to change, but the moment that goes with SCHEDULED."""
+        return self.status is not None and not self.details()
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.status is None and self.scheduled_at is None and not self.details():
+            raise ValueError("name what is to change")
+        return self
 
     @model_validator(mode="after")
     def _has_its_moment(self) -> Self:
-        if (self.status == "SCHEDULED") != (self.scheduled_at is not None):
-            raise ValueError("scheduled_at is given with SCHEDULED, and with nothing else")
+        has_moment = self.scheduled_at is not None
+        if self.status is not None and (self.status == "SCHEDULED") != has_moment:
+            raise ValueError("scheduled_at is given with SCHEDULED, and with no other status")
         return self
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_notifications.components import Claims, Wired
 from orion_notifications.event_rules import administration
 from orion_notifications.event_rules.facts import EVENTS, OURS_ALONE, names_of
@@ -47,8 +47,7 @@ async def rules(
     shown, following = found[:limit], None
     if len(found) > limit:
         following = wired.cursors.issue(listing, [shown[-1]["name"]])
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        link_next(request, response, following)
     return Page(items=[_shape(row) for row in shown], next=following)
 
 

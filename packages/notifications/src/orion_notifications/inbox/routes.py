@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from orion_core.http.authentication import user_id
 from orion_core.http.etags import etag
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_notifications.components import Claims, Wired
 from orion_notifications.inbox import actions
 from orion_notifications.inbox.actions import Listing
@@ -53,9 +53,7 @@ async def list_mine(
     by_channel = None if channel is None else Channel[channel]
     listing = Listing(user_id(claims), "unread" if unread else folder, by_channel, cursor, limit)
     messages, following = await actions.list_messages(wired.database, wired.cursors, listing, wired.clock())
-    if following is not None:
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    link_next(request, response, following)
     return Page(items=[NotificationShape.model_validate(dict(message)) for message in messages], next=following)
 
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from orion_core.http.openapi import refusals
 from orion_core.http.shapes import Moment
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_notifications.components import Claims, Wired
 from orion_notifications.kinds import Channel
 from orion_notifications.notifications import sending
@@ -89,9 +89,7 @@ async def search(
     }
     filters = {name: value for name, value in asked.items() if value is not None}
     found, following = await sending.search(wired.database, wired.cursors, Search(filters, cursor, limit))
-    if following is not None:
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    link_next(request, response, following)
     return Page(items=[_shown(row) for row in found], next=following)
 
 

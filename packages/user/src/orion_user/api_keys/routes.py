@@ -16,7 +16,7 @@ from orion_core.http.authentication import refuse_api_key, require_recent, user_
 from orion_core.http.context import Context
 from orion_core.http.etags import require_match
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_user.api_keys import actions
 from orion_user.api_keys.actions import Caller, Keys
 from orion_user.api_keys.rules import RECENT
@@ -212,9 +212,7 @@ async def _page(
     found = await actions.listed(_keys(wired), caller, *whose, before, limit + 1)
     items = found[:limit]
     following = wired.cursors.issue(listing, [items[-1].id]) if len(found) > limit else None
-    if following is not None:
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    link_next(request, response, following)
     return Page(items=items, next=following)
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orion_core.http.openapi import refusals
-from orion_core.paging import Page
+from orion_core.paging import Page, link_next
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor
 from orion_user.audit_logs import actions
@@ -48,9 +48,7 @@ async def search(
         await actions.note(wired.database, Actor.of(claims, request), "audit.search", filters.given, now)
     items = [EntryShape.of(row) for row in found[: filters.limit]]
     following = wired.cursors.issue(filters.listing, [items[-1].id]) if len(found) > filters.limit else None
-    if following is not None:
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    link_next(request, response, following)
     return Page(items=items, next=following)
 
 

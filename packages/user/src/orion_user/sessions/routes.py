@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from orion_core.http.authentication import user_id as caller_id
 from orion_core.http.openapi import refusals
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_core.rights.caller import caller
 from orion_user.access import guard
 from orion_user.access.actions import require_rank
@@ -113,9 +113,7 @@ async def _page(
         rows = await actions.sessions_of(connection, user_id, wired.clock(), after, limit + 1, with_ended=with_ended)
     page = rows[:limit]
     following = wired.cursors.issue(listing, [page[-1]["started_at"], page[-1]["id"]]) if len(rows) > limit else None
-    if following is not None:
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    link_next(request, response, following)
     return Page(items=[SessionShape.of(row, claims.sid) for row in page], next=following)
 
 

@@ -14,7 +14,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.http.etags import etag, is_unchanged, require_match
 from orion_core.http.openapi import refusals
 from orion_core.http.shapes import Moment
-from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 from orion_core.rights.caller import caller
 from orion_user.access import guard
 from orion_user.audit.actions import Actor
@@ -66,8 +66,7 @@ async def list_users(
     page, following = rows[:limit], None
     if len(rows) > limit:
         following = wired.cursors.issue(listing, [page[-1][sort.column], page[-1]["id"]])
-        url = request.url.include_query_params(cursor=following)
-        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        link_next(request, response, following)
     return Page(items=[UserShape.of(row) for row in page], next=following)
 
 
