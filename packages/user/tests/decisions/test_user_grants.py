@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from packages.user.tests.conftest import Query
 
 GIVEN = """
+WITH deleted AS (
+  SELECT id FROM organizations WHERE deleted_at IS NOT NULL
+  UNION ALL
+  SELECT teams.id FROM teams JOIN organizations AS around ON around.id = organization_id AND deleted_at IS NOT NULL
+)
 SELECT held.user_id, held.id, held.role_id, NULL, NULL, held.scope_id, held.starts_at, held.expires_at, held.condition
 FROM user_roles AS held JOIN users ON users.id = held.user_id
 WHERE users.deleted_at IS NULL AND users.status <> 'SUSPENDED'
+  AND (held.scope_id IS NULL OR held.scope_id NOT IN (SELECT id FROM deleted))
 UNION ALL
 SELECT
   held.user_id, held.id, NULL, permissions.name, held.effect, held.scope_id, held.starts_at, held.expires_at,
@@ -29,6 +35,7 @@ SELECT
 FROM user_permissions AS held JOIN users ON users.id = held.user_id
 JOIN permissions ON permissions.id = held.permission_id
 WHERE users.deleted_at IS NULL AND users.status <> 'SUSPENDED'
+  AND (held.scope_id IS NULL OR held.scope_id NOT IN (SELECT id FROM deleted))
 """
 KEPT = """
 SELECT user_id, grant_id, role_id, permission, effect, scope_id, starts_at, expires_at, condition FROM user_grants
@@ -50,7 +57,19 @@ CHANGES = (
     "UPDATE users SET status = 'ACTIVE', deleted_at = NULL WHERE id = $1",
     "UPDATE users SET status = 'ACTIVE', deleted_at = NULL WHERE id = $1",
     "UPDATE users SET status = 'DELETED', deleted_at = now() WHERE id = $1",
+    (
+        "INSERT INTO user_roles (user_id, role_id, scope, scope_id)"
+        " SELECT $1, id, 'ORG', (SELECT id FROM organizations) FROM roles ORDER BY random() LIMIT 2"
+    ),
+    (
+        "INSERT INTO user_permissions (user_id, permission_id, scope, scope_id)"
+        " SELECT $1, id, 'TEAM', (SELECT id FROM teams) FROM permissions ORDER BY random() LIMIT 2"
+    ),
+    "UPDATE organizations SET deleted_at = now() WHERE CAST($1 AS uuid) IS NOT NULL",
+    "UPDATE organizations SET deleted_at = NULL WHERE CAST($1 AS uuid) IS NOT NULL",
 )
+ORGANIZATION = "INSERT INTO organizations (id, name, slug, owner_id) VALUES ($1, 'O', $2, $3)"
+TEAM = "INSERT INTO teams (id, organization_id, name, slug) VALUES ($1, $2, 'T', 't')"
 RENAME = "UPDATE permissions SET action = :action, name = :name WHERE name = 'user:read'"
 USERS, WRITERS, TURNS, ROUNDS = 3, 6, 40, 3
 REFUSED = {"40P01", "23P01", "23514"}
@@ -77,6 +96,8 @@ async def test_whoever_changes_grants_and_users_at_once_leaves_what_was_given(te
     first, users = connections[0], [uuid7() for _ in range(USERS)]
     insert = "INSERT INTO users (id, email, status) VALUES ($1, $2, 'ACTIVE')"
     await first.executemany(insert, [(each, f"{each}@example.com") for each in users])
+    await first.execute(ORGANIZATION, organization := uuid7(), "o", users[0])
+    await first.execute(TEAM, uuid7(), organization)
     await first.execute("DELETE FROM separation_rules")
     for turn in range(ROUNDS):
         writers = (write(one, users, Random(10 * turn + seed)) for seed, one in enumerate(connections))
@@ -87,6 +108,7 @@ async def test_whoever_changes_grants_and_users_at_once_leaves_what_was_given(te
         assert kept <= given
         assert all(each["expires_at"] <= now for each in given - kept), "what has not ended stays"
     assert await first.fetchval("SELECT count(*) FROM user_roles") > 0
+    await first.execute("DELETE FROM organizations")
     await first.execute("DELETE FROM users")
     assert await first.fetch(KEPT) == []
     for connection in connections:
@@ -171,6 +193,50 @@ async def test_a_grant_and_its_user_that_change_at_once_come_after_each_other(
             assert set(await one.fetch(KEPT)) == set(await one.fetch(GIVEN)), (change, standing_first)
     await one.close()
     await two.close()
+
+
+@pytest.mark.parametrize("deleted", ["now()", "NULL"])
+async def test_a_grant_its_user_and_its_organization_that_change_at_once_come_after_each_other(
+    test_database: TestDatabase, deleted: str
+) -> None:
+    """An organization is deleted or restored while something that concerns a grant in it is not committed, or first."""
+    one, two = [await asyncpg.connect(test_database.owner_url) for _ in range(2)]
+    user_id, organization, team = uuid7(), uuid7(), uuid7()
+    await one.execute("INSERT INTO users (id, email, status) VALUES ($1, 'ada@example.com', 'ACTIVE')", user_id)
+    await one.execute(ORGANIZATION, organization, "o", user_id)
+    put_away = f"UPDATE organizations SET deleted_at = {deleted} WHERE id = $1"
+    concerning = (
+        GRANT_IN_TEAM.format("user"), *GRANT_CHANGES[2:],
+        "UPDATE users SET status = 'SUSPENDED' WHERE id = $1",
+        "UPDATE users SET status = 'ACTIVE' WHERE id = $1", "DELETE FROM teams WHERE CAST($1 AS uuid) IS NOT NULL",
+    )  # fmt: skip
+    for change in concerning:
+        for organization_first in (True, False):
+            await one.execute("UPDATE organizations SET deleted_at = NULL")
+            await one.execute("DELETE FROM teams")
+            await one.execute(TEAM, team, organization)
+            await one.execute(GRANT_IN_TEAM.format("moderator"), user_id)
+            await one.execute(GRANT_IN_TEAM.replace("role", "permission").format("user:read"), user_id)
+            if deleted == "NULL":
+                await one.execute("UPDATE organizations SET deleted_at = now()")
+            was = "ACTIVE" if "'SUSPENDED'" in change else "SUSPENDED" if "'ACTIVE'" in change else "ACTIVE"
+            await one.execute(STANDING, user_id, was)
+            ways = [(put_away, organization), (change, user_id)]
+            (first, of_first), (second, of_second) = ways if organization_first else reversed(ways)
+            async with one.transaction():
+                await one.execute(first, of_first)
+                following = asyncio.create_task(two.execute(second, of_second))
+                await asyncio.wait({following}, timeout=0.03)
+            await following
+            assert set(await one.fetch(KEPT)) == set(await one.fetch(GIVEN)), (change, organization_first)
+    await one.close()
+    await two.close()
+
+
+GRANT_IN_TEAM = """
+INSERT INTO user_roles (user_id, role_id, scope, scope_id)
+SELECT $1, id, 'TEAM', (SELECT id FROM teams) FROM roles WHERE name = '{}'
+"""
 
 
 async def test_a_permission_keeps_its_name(query: "Query") -> None:

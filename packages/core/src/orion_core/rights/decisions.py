@@ -47,6 +47,8 @@ class Ground(Saying):
     reason: str | None = None
     is_active: bool = True
     """Whether both roles are active."""
+    is_there: bool = True
+    """Whether the organization that it is given in, if in one, is not deleted."""
 
     def holds_at(self, moment: datetime) -> bool:
         """Whether its time has begun and not ended."""

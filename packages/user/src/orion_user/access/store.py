@@ -28,7 +28,7 @@ HELD = text("""
       JOIN roles AS role ON role.id = ancestor.ancestor_id AND role.is_active
       LEFT JOIN role_permissions AS role_permission ON role_permission.role_id = role.id
       LEFT JOIN permissions AS permission ON permission.id = role_permission.permission_id
-      WHERE grants.user_id = :user_id
+      WHERE grants.user_id = :user_id AND NOT lies_in_deleted_organization(grants.scope_id)
         AND grants.starts_at <= :now AND (grants.expires_at IS NULL OR :now < grants.expires_at)
       UNION ALL
       SELECT
@@ -37,7 +37,7 @@ HELD = text("""
         permission.name, grants.effect, NULL
       FROM user_permissions AS grants                                      -- ix_user_permissions_user_id_permission_id
       JOIN permissions AS permission ON permission.id = grants.permission_id
-      WHERE grants.user_id = :user_id
+      WHERE grants.user_id = :user_id AND NOT lies_in_deleted_organization(grants.scope_id)
         AND grants.starts_at <= :now AND (grants.expires_at IS NULL OR :now < grants.expires_at)
     )
     SELECT
@@ -63,7 +63,8 @@ HELD = text("""
 async def held(connection: AsyncConnection, user_id: UUID, now: datetime) -> tuple[list[HeldRole], list[Grant]]:
     """The roles that a user has at `now`, and everything that these and direct permissions allow and deny.
 
-    A role that is not active gives nothing of its own; what it inherits is still inherited through it.
+    A role that is not active gives nothing of its own; what it inherits is still inherited through it. What was given
+    in an organization that is deleted is left out until it is restored.
     """
     rows = (await connection.execute(HELD, {"user_id": user_id, "now": now})).all()
     roles = dict.fromkeys(_role(row) for row in rows if row.role is not None)

@@ -17,8 +17,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Follows, Forever
-from orion_core.service import service_role
 from orion_core.tables import Identified, Timestamped, after_create, native_enum
+from orion_user.access.keeping import USER_GRANTS
 from orion_user.base import Table, trigger
 from orion_user.permissions.rules import PermissionEffect
 
@@ -69,11 +69,12 @@ class RoleRight(Identified, Timestamped, Table):
 
 
 class UserGrant(Timestamped, Table):
-    """A role or a permission that was given to a user who may come in, for whatever time and place.
+    """A role or a permission that was given to a user who may come in, for whatever time and living place.
 
-    The grants of a user who is suspended or deleted are not here, so a decision asks nothing about the user. What it
-    reads of a grant is in the index, all of a user's side by side. Nor are grants that have ended for a while
-    (`access/sweeping.py`), so whoever looks for those who may do something passes over few.
+    The grants of a user who is suspended or deleted are not here, nor those in an organization that is deleted, so a
+    decision asks nothing about the user and the place. What it reads of a grant is in the index, all of a user's side
+    by side. Nor are grants that have ended for a while (`access/sweeping.py`), so whoever looks for those who may do
+    something passes over few. How it is kept: `access/keeping.py`.
     """
 
     __tablename__ = "user_grants"
@@ -254,131 +255,9 @@ $$
 """
 after_create(RoleRight, NAME_ROLE_RIGHT, trigger("name_role_right", "BEFORE INSERT", "role_rights", "name_role_right"))
 
-MAY_COME_IN = """
-CREATE FUNCTION may_come_in(status user_status, deleted_at timestamptz) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT deleted_at IS NULL AND status <> 'SUSPENDED'
-$$
-"""
-"""Without a search_path of its own, so that PostgreSQL puts its words in place of it."""
-ADD_USER_GRANTS = """
-CREATE FUNCTION add_user_grants(given uuid[]) RETURNS void LANGUAGE plpgsql
-SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-  INSERT INTO user_grants (user_id, grant_id, role_id, permission, effect, scope_id, starts_at, expires_at, condition)
-  SELECT held.user_id, held.id, held.role_id, NULL, NULL, held.scope_id, held.starts_at, held.expires_at, held.condition
-  FROM user_roles AS held JOIN users AS holder ON holder.id = held.user_id
-  WHERE held.id = ANY (given) AND may_come_in(holder.status, holder.deleted_at)
-  UNION ALL
-  SELECT
-    held.user_id, held.id, NULL, permission.name, held.effect, held.scope_id, held.starts_at, held.expires_at,
-    held.condition
-  FROM user_permissions AS held
-  JOIN permissions AS permission ON permission.id = held.permission_id
-  JOIN users AS holder ON holder.id = held.user_id
-  WHERE held.id = ANY (given) AND may_come_in(holder.status, holder.deleted_at);
-END
-$$
-"""
-"""Whoever calls it has to have the users locked, as the triggers do."""
-KEEP_USER_GRANTS = """
-CREATE FUNCTION keep_user_grants() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-  -- Whoever suspends or restores one of these users at the same time waits for us, or we for him (see below); each
-  -- statement from here on sees what he has committed.
-  IF TG_OP <> 'INSERT' THEN
-    PERFORM FROM users WHERE id IN (SELECT user_id FROM gone) ORDER BY id FOR KEY SHARE;
-    DELETE FROM user_grants AS known USING gone WHERE known.grant_id = gone.id;
-  END IF;
-  IF TG_OP <> 'DELETE' THEN
-    PERFORM FROM users WHERE id IN (SELECT user_id FROM given) ORDER BY id FOR KEY SHARE;
-    PERFORM add_user_grants(ARRAY(SELECT id FROM given));
-  END IF;
-  RETURN NULL;
-END
-$$
-"""
-KEEP_USER_GRANTS_OF_STANDING = """
-CREATE FUNCTION keep_user_grants_of_standing() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-  -- Waits for all who are changing grants of this user, and has others wait until this is committed.
-  PERFORM FROM users WHERE id = NEW.id FOR UPDATE;
-  DELETE FROM user_grants WHERE user_id = NEW.id;
-  PERFORM add_user_grants(ARRAY(
-    SELECT id FROM user_roles WHERE user_id = NEW.id
-    UNION ALL
-    SELECT id FROM user_permissions WHERE user_id = NEW.id
-  ));
-  RETURN NULL;
-END
-$$
-"""
-TRUNCATE_USER_GRANTS = """
-CREATE FUNCTION truncate_user_grants() RETURNS trigger LANGUAGE plpgsql
-SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-BEGIN
-  DELETE FROM user_grants WHERE (role_id IS NOT NULL) = (TG_TABLE_NAME = 'user_roles');
-  RETURN NULL;
-END
-$$
-"""
-SWEEP_USER_GRANTS = """
-CREATE FUNCTION sweep_user_grants(ended_before timestamptz, at_most integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-  swept integer;
-BEGIN
-  DELETE FROM user_grants WHERE grant_id = ANY (ARRAY(
-    SELECT grant_id FROM user_grants                                     -- ix_user_grants_expires_at
-    WHERE expires_at < least(ended_before, now())                        -- a caller's clock makes nothing due too early
-    ORDER BY expires_at LIMIT at_most
-    FOR UPDATE SKIP LOCKED
-  ));
-  GET DIAGNOSTICS swept = ROW_COUNT;
-  RETURN swept;
-END
-$$
-"""
-"""Runs with its owner's rights: the service may change no row of the table but by this."""
-SWEEP_SIGNATURE = "sweep_user_grants(timestamp with time zone, integer)"
-USER_GRANTS_TRIGGERS = (
-    *(
-        f"CREATE TRIGGER keep_user_grants_truncate AFTER TRUNCATE ON {given}"
-        " FOR EACH STATEMENT EXECUTE FUNCTION truncate_user_grants()"
-        for given in ("user_roles", "user_permissions")
-    ),
-    *(
-        f"CREATE TRIGGER keep_user_grants_{operation.lower()} AFTER {operation} ON {given}"
-        f" REFERENCING {rows} FOR EACH STATEMENT EXECUTE FUNCTION keep_user_grants()"
-        for given in ("user_roles", "user_permissions")
-        for operation, rows in (
-            ("INSERT", "NEW TABLE AS given"),
-            ("UPDATE", "OLD TABLE AS gone NEW TABLE AS given"),
-            ("DELETE", "OLD TABLE AS gone"),
-        )
-    ),
-    (
-        "CREATE TRIGGER keep_user_grants AFTER UPDATE ON users FOR EACH ROW"
-        " WHEN (may_come_in(OLD.status, OLD.deleted_at) IS DISTINCT FROM may_come_in(NEW.status, NEW.deleted_at))"
-        " EXECUTE FUNCTION keep_user_grants_of_standing()"
-    ),
-    (
-        "CREATE TRIGGER keep_permission_name BEFORE UPDATE OF name ON permissions FOR EACH ROW"
-        " WHEN (OLD.name IS DISTINCT FROM NEW.name) EXECUTE FUNCTION keep_permission_name()"
-    ),
+KEEP_PERMISSION_NAME_TRIGGER = (
+    "CREATE TRIGGER keep_permission_name BEFORE UPDATE OF name ON permissions FOR EACH ROW"
+    " WHEN (OLD.name IS DISTINCT FROM NEW.name) EXECUTE FUNCTION keep_permission_name()"
 )
-for statement in (
-    KEEP_PERMISSION_NAME,
-    MAY_COME_IN,
-    ADD_USER_GRANTS,
-    KEEP_USER_GRANTS,
-    KEEP_USER_GRANTS_OF_STANDING,
-    TRUNCATE_USER_GRANTS,
-    *USER_GRANTS_TRIGGERS,
-    SWEEP_USER_GRANTS,
-    f"REVOKE EXECUTE ON FUNCTION {SWEEP_SIGNATURE} FROM PUBLIC",
-    f"GRANT EXECUTE ON FUNCTION {SWEEP_SIGNATURE} TO {service_role('user')}",
-):
+for statement in (KEEP_PERMISSION_NAME, KEEP_PERMISSION_NAME_TRIGGER, *USER_GRANTS):
     event.listen(Table.metadata, "after_create", DDL(statement.replace("%", "%%")))

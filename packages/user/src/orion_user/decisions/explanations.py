@@ -53,6 +53,8 @@ def _words(nearness: Nearness, ground: Ground | None) -> str:
         Nearness.NOT_BEGUN: f"It will be allowed {where} by {by}, from {ground.starts_at.isoformat()} on.",
         Nearness.ENDED: f"It was allowed {where} by {by}, until {_iso(ground.expires_at)}.",
         Nearness.INACTIVE_ROLE: f"It would be allowed {where} by {by}, but a role on the way is not active.",
+        Nearness.DELETED_ORGANIZATION: f"It was allowed {where} by {by}, and will be when the organization, which is"
+        " deleted, is restored.",
         Nearness.ELSEWHERE: f"It is allowed {where} by {by}, and not here.",
     }[nearness]
 

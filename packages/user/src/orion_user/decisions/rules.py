@@ -98,6 +98,8 @@ class Nearness(Enum):
     """It was allowed here."""
     INACTIVE_ROLE = "inactive_role"
     """A role that was assigned here allows it, but is not active."""
+    DELETED_ORGANIZATION = "deleted_organization"
+    """It was allowed here, in an organization that has been deleted and can be restored."""
     ELSEWHERE = "elsewhere"
     """It is allowed in another place."""
     INACTIVE_SUBJECT = "inactive_subject"
@@ -116,7 +118,7 @@ class Nearest:
 
 def speaking(grounds: Sequence[Ground], now: datetime, within: frozenset[UUID]) -> list[Ground]:
     """Those of a permission's grants that speak here and now."""
-    return [ground for ground in grounds if ground.is_active and ground.holds_at(now) and ground.reaches(within)]
+    return [ground for ground in grounds if _is_alive(ground, now) and ground.is_there and ground.reaches(within)]
 
 
 def nearest(
@@ -130,18 +132,24 @@ def nearest(
         return Nearest(Nearness.DENIAL, decision.decisive)
     if allowing:
         return Nearest(Nearness.CONDITION, min(allowing, key=_unmet).ground)
-    others = [ground for ground in grounds if not ground.denies]
+    others = [ground for ground in grounds if not ground.denies and ground.is_there]
     here = [ground for ground in others if ground.reaches(within)]
+    gone = [ground for ground in grounds if not ground.denies and not ground.is_there and ground.reaches(within)]
     tiers = (
         (Nearness.NOT_BEGUN, [each for each in here if each.is_active and now < each.starts_at]),
         (Nearness.ENDED, [each for each in here if each.is_active and not now < each.starts_at]),
         (Nearness.INACTIVE_ROLE, [each for each in here if each.holds_at(now)]),
-        (Nearness.ELSEWHERE, [each for each in others if each.is_active and each.holds_at(now)]),
+        (Nearness.DELETED_ORGANIZATION, [each for each in gone if _is_alive(each, now)]),
+        (Nearness.ELSEWHERE, [each for each in others if _is_alive(each, now)]),
     )
     for nearness, found in tiers:
         if found:
             return Nearest(nearness, min(found, key=lambda each: abs(_distance(each, now))))
     return Nearest(Nearness.NOTHING)
+
+
+def _is_alive(ground: Ground, now: datetime) -> bool:
+    return ground.is_active and ground.holds_at(now)
 
 
 def _unmet(weighed: Weighed[Ground]) -> int:

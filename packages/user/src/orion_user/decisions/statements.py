@@ -17,6 +17,8 @@ NOT_ENDED = "(held.expires_at IS NULL OR :now < held.expires_at)"
 AROUND = "(held.scope_id IS NULL OR held.scope_id = ANY (CAST(:within AS uuid[])))"
 PERMISSION_ID = "(SELECT id FROM permissions WHERE name = :permission)"  # uq_permissions_name
 STANDING = "EXISTS (SELECT FROM users WHERE id = :user_id AND may_come_in(status, deleted_at))"  # pk_users
+DECIDES = "EXISTS (SELECT FROM user_grants AS known WHERE known.grant_id = held.id)"  # pk_user_grants
+"""Not of a user who may not come in, nor in a deleted organization: as for the decision itself (`access/store.py`)."""
 OF_USER = "held.user_id = :user_id"
 OF_SEVERAL = "held.user_id = ANY (CAST(:users AS uuid[]))"
 
@@ -92,26 +94,25 @@ class Statements:
 
 
 def _statements(*, past: bool) -> Statements:
-    """Of a moment that is over the user's standing is not known, and is passed over."""
-    granted, standing = (THEN, "true") if past else (PRESENT, STANDING)
+    """Of a moment that is over it is not known who might come in, and what was deleted: both are passed over."""
+    granted, decides = (THEN, "true") if past else (PRESENT, DECIDES)
+    standing, is_there = ("true", "true") if past else (STANDING, "NOT lies_in_deleted_organization(about.scope_id)")
     about = grounds(OF_USER, of_role=granted) if past else grounds(OF_USER, roles=OF_INACTIVE_ROLES_TOO)
     longest_first = "expires_at DESC NULLS FIRST, starts_at DESC"
     return Statements(
         all_about=Statement(
             text(f"""
-            SELECT subject.is_standing, about.*
+            SELECT subject.is_standing, about.*, {is_there} AS is_there
             FROM (SELECT {standing} AS is_standing) AS subject
             LEFT JOIN ({about} ORDER BY {longest_first} LIMIT 200) AS about ON true
             ORDER BY {longest_first}
             """)
         ),
-        anywhere=Statement(text(grounds(OF_USER, LIVE, standing, of_role=granted))),
+        anywhere=Statement(text(grounds(OF_USER, LIVE, decides, of_role=granted))),
         actions=Statement(
-            text(
-                grounds(OF_USER, LIVE, AROUND, standing, "permission.resource = :resource", of_role=granted, one=False)
-            )
+            text(grounds(OF_USER, LIVE, AROUND, decides, "permission.resource = :resource", of_role=granted, one=False))
         ),
-        of_several=Statement(text(grounds(OF_SEVERAL, LIVE, AROUND, of_role=granted))),
+        of_several=Statement(text(grounds(OF_SEVERAL, LIVE, AROUND, decides, of_role=granted))),
         subjects=text(_subjects(granted, BY_ROLE, DIRECTLY) if past else _subjects(granted, BY_ROLE_NOW, DIRECTLY_NOW)),
     )
 
@@ -238,20 +239,19 @@ RIGHTS = text(f"""
         md5(concat_ws(' ',
           (SELECT version FROM rights_versions),
           (SELECT status::text || (deleted_at IS NULL)::text FROM users WHERE id = :user_id),
-          (SELECT md5(string_agg(xmin::text || ctid::text, ' ' ORDER BY id)) FROM user_roles WHERE user_id = :user_id),
-          (SELECT md5(string_agg(xmin::text || ctid::text, ' ' ORDER BY id))
-            FROM user_permissions WHERE user_id = :user_id)
+          (SELECT md5(string_agg(xmin::text || ctid::text, ' ' ORDER BY grant_id))
+            FROM user_grants WHERE user_id = :user_id)                   -- ix_user_grants_user_id
         )) AS version
     )
     SELECT present.is_standing, present.version, rights.*
     FROM present LEFT JOIN LATERAL (
-      SELECT * FROM ({grounds(OF_USER, NOT_ENDED, of_role=PRESENT, one=False)}) AS spoken
+      SELECT * FROM ({grounds(OF_USER, NOT_ENDED, DECIDES, of_role=PRESENT, one=False)}) AS spoken
       WHERE present.version IS DISTINCT FROM CAST(:known AS text)
     ) AS rights ON true
 """)
 """The version of a user's rights, and all their grants that have not ended, unless that version is known.
 
 The version is made of what the rights are made of: how often roles changed (`rights_versions`), the user's standing,
-and which row versions their grants are (a row that is written anew has another xmin or ctid). Both come out of one
-snapshot.
+and which row versions of `user_grants` are theirs (triggers write the row of a grant anew when it changes, and one that
+is written anew has another xmin or ctid). Both come out of one snapshot.
 """

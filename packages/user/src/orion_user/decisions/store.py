@@ -1,6 +1,7 @@
 """The statements of decisions, which are put together in `statements`; a check of the present is `access`'s."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,12 +32,13 @@ async def all_about(
 ) -> tuple[list[Ground], bool]:
     """All grants of a permission to a user, of every place and time; of the present also by roles that are not active.
 
-    And whether he may come in, which of a moment that is over is passed over. What roles came to is taken as it was at
-    that moment.
+    And whether he may come in, and for each of them whether it is in an organization that is not deleted, which both
+    are passed over of a moment that is over. What roles came to is taken as it was at that moment.
     """
     values = {"user_id": user_id, "permission": permission} | ({"now": at} if is_past else {})
     rows = await _of(is_past=is_past).all_about.all(connection, values)
-    return [_ground(row) for row in rows if row.id is not None], rows[0].is_standing
+    found = [replace(_ground(row), is_there=row.is_there) for row in rows if row.id is not None]
+    return found, rows[0].is_standing
 
 
 async def anywhere(
@@ -64,7 +66,7 @@ async def of_several(
     *,
     is_past: bool,
 ) -> list[Ground]:
-    """What speaks of a permission in a place at a moment, for several users, whatever their standing."""
+    """What speaks of a permission in a place at a moment, for several users; in the past of any standing."""
     values = {"users": list(users), "permission": permission, "now": at, "within": list(within)}
     return await _grounds(connection, _of(is_past=is_past).of_several, **values)
 

@@ -51,7 +51,9 @@ THROUGHOUT = text("""
       END AS within
     FROM held
     WHERE CASE held.effect
-      WHEN 'ALLOW' THEN held.starts_at <= :now AND coalesce(held.expires_at, 'infinity') >= :until
+      WHEN 'ALLOW' THEN
+        held.starts_at <= :now AND coalesce(held.expires_at, 'infinity') >= :until
+        AND NOT lies_in_deleted_organization(held.scope_id)
       ELSE held.starts_at < :until AND coalesce(held.expires_at, 'infinity') > :now
     END
 """)
@@ -60,7 +62,10 @@ THROUGHOUT = text("""
 async def throughout(
     connection: AsyncConnection, user_id: UUID, permissions: Collection[str], now: datetime, until: datetime
 ) -> list[Grant]:
-    """What a user is allowed all the time from `now` until `until`, and denied at any time of it."""
+    """What a user is allowed all the time from `now` until `until`, and denied at any time of it.
+
+    What was allowed in an organization that is deleted is not, and what was denied there may be again at any time.
+    """
     values = {"user_id": user_id, "permissions": list(permissions), "now": now, "until": until}
     rows = (await connection.execute(THROUGHOUT, values)).all()
     return [
