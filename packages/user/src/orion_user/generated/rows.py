@@ -975,7 +975,7 @@ class Team(TypedDict):
 
 
 class UserGrant(TypedDict):
-    """A role or a permission that was given to a user who may come in, for whatever time and place."""
+    """A role or a permission that was given to a user who may come in, for whatever time and living place."""
 
     grant_id: UUID
     """uuid NOT NULL. Of the row of user_roles or user_permissions"""
