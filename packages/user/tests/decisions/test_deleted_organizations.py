@@ -37,11 +37,11 @@ def _given(roles: list[dict[str, Any]]) -> list[str]:
     return [role["name"] for role in roles if role["scope"] == "TEAM" and role["through"] is None]
 
 
-BEFORE = {
+BEFORE: dict[str, Any] = {
     "in it": True, "in its team": True, "denied there": True, "one of several": True,
     "who may": 2, "what": 4, "which organizations": 1, "which teams": 1, "roles": ["editor"],
 }  # fmt: skip
-MEANWHILE = {
+MEANWHILE: dict[str, Any] = {
     "in it": False, "in its team": False, "denied there": False, "one of several": False,
     "who may": 1, "what": 1, "which organizations": 0, "which teams": 0, "roles": [],
 }  # fmt: skip
