@@ -2,10 +2,10 @@
 
 A million of them, unless told otherwise. Each world is made at random in a migrated PostgreSQL: roles that inherit and
 are sometimes inactive, that allow, deny and have conditions; grants of roles and of permissions, everywhere and in
-places, of every time, some under conditions; users who are suspended. The model is told of the same things in plain
-Python. Then everything is asked of both: each user, permission, place and moment, of rights in memory; one question
-in fifty of the statement of a decision too; and who may, in each place, at each moment another permission, what has
-ended by then being swept out first.
+places, of every time, some under conditions; users who are suspended; organizations that are deleted. The model is told
+of the same things in plain Python. Then everything is asked of both: each user, permission, place and moment, of rights
+in memory; one question in fifty of the statement of a decision too; and who may, in each place, at each moment another
+permission, what has ended by then being swept out first.
 
     python bench/authz_model.py [decisions]
 
@@ -71,6 +71,8 @@ class Model:
     )
     """User; role or permission; whether it denies; place; condition; start; end."""
     suspended: set[int] = field(default_factory=set[int])
+    deleted: set[UUID | None] = field(default_factory=set[UUID | None])
+    """Organizations that are deleted, and their teams."""
 
     def above(self, role: int) -> set[int]:
         """A role and all that it inherits from."""
@@ -82,7 +84,13 @@ class Model:
             return False
         allowed = False
         for holder, what, denies, place, condition, start, end in self.grants:
-            if holder != user or (place and place not in within) or now < start or (end and now >= end):
+            if (
+                holder != user
+                or place in self.deleted
+                or (place and place not in within)
+                or now < start
+                or (end and now >= end)
+            ):
                 continue
             if isinstance(what, str):
                 sayings = [(denies, None)] if what == permission else []
@@ -124,8 +132,20 @@ async def make(connection: asyncpg.Connection, chance: Random) -> tuple[Model, l
         asked += [{"organization_id": organization}, {"organization_id": organization, "team_id": team}]
     places.append(("USER", users[1]))
     asked.append({"user_id": users[1]})
+    if chance.random() < 0.5:
+        model.deleted = {place for _, place in places[1:3]}
+    before = chance.random() < 0.5
+    if before:
+        await delete(connection, model)
     await make_grants(connection, chance, model, users, roles, places)
+    if not before:
+        await delete(connection, model)
     return model, users, asked
+
+
+async def delete(connection: asyncpg.Connection, model: Model) -> None:
+    """Put away the organizations that the model knows as deleted."""
+    await connection.execute("UPDATE organizations SET deleted_at = now() WHERE id = ANY ($1)", list(model.deleted))
 
 
 async def make_roles(connection: asyncpg.Connection, chance: Random, model: Model, roles: Sequence[UUID]) -> None:
