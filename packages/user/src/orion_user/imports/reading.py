@@ -37,7 +37,7 @@ def read_ndjson(number: int, line: bytes) -> Read:
     except ValidationError as error:
         return Read(number, fault=_faults(error))
     # What could not be kept is written with an escape, or stands where any JSON may.
-    return _read(number, user, is_suspect=b"\\u" in line or bool(user.metadata))
+    return _read(number, user, user.model_dump() if b"\\u" in line else user.metadata)
 
 
 def read_csv(number: int, columns: Sequence[str], cells: Sequence[str]) -> Read:
@@ -52,15 +52,16 @@ def read_csv(number: int, columns: Sequence[str], cells: Sequence[str]) -> Read:
             for name, cell in zip(columns, cells, strict=True)
             if cell
         }
-        return _read(number, ImportedUser.model_validate(found), is_suspect=any(name in found for name in OBJECTS))
+        user = ImportedUser.model_validate(found)
+        return _read(number, user, user.model_dump() if any(name in found for name in OBJECTS) else None)
     except ValidationError as error:
         return Read(number, fault=_faults(error))
     except (ValueError, RecursionError):
         return Read(number, fault=f"{' or '.join(OBJECTS)}: not JSON")
 
 
-def _read(number: int, user: ImportedUser, *, is_suspect: bool) -> Read:
-    if is_suspect and not is_storable(user.model_dump()):
+def _read(number: int, user: ImportedUser, suspect: object) -> Read:
+    if not is_storable(suspect):
         return Read(number, fault=UNSTORABLE_WORDS)
     return Read(number, user)
 
