@@ -1,7 +1,7 @@
 """Sign-ins per second beside what the hash alone allows on these processors in the same run. Prints JSON.
 
-The hash alone: as many threads as auth has verify one password after the other, and nothing else runs; by libsodium,
-which auth uses, and by argon2-cffi. Then clients, each from a network of its own, sign in to one account after the
+The hash alone: as many threads as auth has verify one password after the other, and nothing else runs; by each of the
+two libraries of which auth uses the quicker one. Then clients, each from a network of its own, sign in to one account after the
 other, on the device that the account knows. All take turns, since processors that others use too are not equally fast
 from one second to the next. Also how many statements a sign-in sends, counted by pg_stat_statements, and the processor
 time that each part takes.
@@ -16,38 +16,26 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable
 from itertools import cycle
 from typing import Any
 
-from nacl.pwhash import argon2id
-from running import HASHER, PASSWORD, Platform, Wire, percentile, platform
+from running import PASSWORD, Platform, Wire, percentile, platform
+
+from orion_auth.hashing import LIBARGON2, LIBSODIUM, Library, quickest_library
 
 ROUNDS, SECONDS = 3, 4.0
 CLIENTS, ACCOUNTS = 8, 400
 
 
-KEPT = HASHER.hash(PASSWORD)
-
-
-def by_libsodium() -> None:
-    """One password verified as auth does it."""
-    argon2id.verify(KEPT.encode(), PASSWORD.encode())
-
-
-def by_argon2_cffi() -> None:
-    """One password verified as most of Python does it."""
-    HASHER.verify(KEPT, PASSWORD)
-
-
-def hashes_per_second(verify: Callable[[], None], seconds: float) -> float:
+def hashes_per_second(library: Library, seconds: float) -> float:
     """What the processors do when they do nothing else."""
+    kept = library.hash(PASSWORD.encode())
     counts = [0] * (os.cpu_count() or 1)
     until = time.perf_counter() + seconds
 
     def verify_all_the_time(n: int) -> None:
         while time.perf_counter() < until:
-            verify()
+            library.verify(kept, PASSWORD.encode())
             counts[n] += 1
 
     threads = [threading.Thread(target=verify_all_the_time, args=(n,)) for n in range(len(counts))]
@@ -96,13 +84,14 @@ async def run(running: Platform, rounds: int, seconds: float) -> dict[str, Any]:
         await connection.execute("UPDATE rate_limit_policies SET \"limit\" = 1000 WHERE endpoint LIKE 'login%'")
     await sign_in_all_the_time(running.urls["auth"], emails, ACCOUNTS / 25)  # each device is known from now on
     before = dict(await statements(running))
-    alone, elsewhere, signed_in, took = list[float](), list[float](), list[float](), list[float]()
+    alone: dict[str, list[float]] = {LIBSODIUM.name: [], LIBARGON2.name: []}
+    signed_in, took = list[float](), list[float]()
     spent = {name: -running.processor_seconds(name) for name in ("auth", "postgres", "user", "notifications", "worker")}
     own = -time.process_time()
     for _ in range(rounds):
         own += time.process_time()
-        alone.append(hashes_per_second(by_libsodium, seconds))
-        elsewhere.append(hashes_per_second(by_argon2_cffi, seconds))
+        for library in (LIBSODIUM, LIBARGON2):
+            alone[library.name].append(hashes_per_second(library, seconds))
         own -= time.process_time()
         times, elapsed = await sign_in_all_the_time(running.urls["auth"], emails, seconds)
         signed_in.append(len(times) / elapsed)
@@ -112,11 +101,12 @@ async def run(running: Platform, rounds: int, seconds: float) -> dict[str, Any]:
     sent = [(query, calls - before.get(query, 0)) for query, calls in await statements(running)]
     of_a_sign_in = {query: round(calls / len(took), 2) for query, calls in sent if calls > len(took) / 2}
     return {
-        "hashes_per_second": round(statistics.median(alone), 1),
-        "hashes_per_second_by_argon2_cffi": round(statistics.median(elsewhere), 1),
+        "hashes_per_second": {name: round(statistics.median(rates), 1) for name, rates in alone.items()},
+        "hashed_by": quickest_library().name,
         "sign_ins_per_second": round(statistics.median(signed_in), 1),
-        "share": round(statistics.median(signed_in) / statistics.median(alone), 3),
-        "share_of_argon2_cffi": round(statistics.median(signed_in) / statistics.median(elsewhere), 3),
+        "share_of": {
+            name: round(statistics.median(signed_in) / statistics.median(rates), 3) for name, rates in alone.items()
+        },
         "clients": CLIENTS,
         "p50_ms": round(statistics.median(took) * 1000, 1),
         "p99_ms": round(percentile(took, 0.99) * 1000, 1),

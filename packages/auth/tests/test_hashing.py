@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orion_auth import hashing
-from orion_auth.hashing import HashingLane, hash_secret
+from orion_auth.hashing import LIBARGON2, LIBSODIUM, HashingLane, Library, hash_secret, quickest_library
 from orion_auth.password_text import normalise_password
 from orion_core.errors import Problem
 
@@ -42,11 +42,26 @@ async def test_a_full_queue_refuses_at_once() -> None:
 OTHERS = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16)
 
 
-def test_others_who_know_argon2_read_our_hashes_and_we_theirs() -> None:
+@pytest.mark.parametrize("library", [LIBSODIUM, LIBARGON2], ids=lambda library: library.name)
+def test_others_who_know_argon2_read_our_hashes_and_we_theirs(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "quickest_library", lambda: library)
     assert OTHERS.verify(hash_secret("correct horse"), "correct horse")
     assert not OTHERS.check_needs_rehash(hash_secret("correct horse"))
     assert hashing.matches(OTHERS.hash("correct horse"), "correct horse")
     assert not hashing.matches(OTHERS.hash("correct horse"), "correct hors")
+    assert hashing.OURS.fullmatch(hash_secret("correct horse")), "or it would not be verified by the quicker one"
+
+
+def test_the_quicker_library_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hash_three_times(secret: bytes) -> str:
+        return "".join(LIBARGON2.hash(secret) for _ in range(3))
+
+    quickest_library.cache_clear()
+    monkeypatch.setattr(hashing, "LIBARGON2", LIBARGON2._replace(hash=hash_three_times))
+    assert quickest_library() is LIBSODIUM
+    quickest_library.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,16 @@
 """Argon2id in a lane of its own, so that sign-ins cannot crowd out everything else.
 
-Parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane. libsodium hashes, since it uses the
-widest vectors that the processor has: a hash costs 13 ms of a core, where argon2-cffi takes 21
-(bench/sign_in.py).
+Parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane. Two libraries make the same hashes,
+and the quicker one on this processor makes ours: libsodium uses the widest vectors that there are and lets the kernel
+map its memory anew for each hash, libargon2 (argon2-cffi) keeps its memory and uses the vectors that it was compiled
+for. As they are published libsodium wins; docs/performance.md says how to compile the other (bench/sign_in.py).
 """
+
+import re
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
 
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -20,8 +27,42 @@ from orion_core.secrets import new_secret
 PASSES, MEMORY_KIB, LANES = 2, 19 * 1024, 1
 HASH_BYTES, SALT_BYTES = 32, 16
 """As long as libsodium makes them."""
-LONGEST_OF_LIBSODIUM = 127
-"""Characters of the longest PHC string that it reads."""
+OURS = re.compile(rf"\$argon2id\$v=19\$m={MEMORY_KIB},t={PASSES},p={LANES}\$[\w+/]{{22}}\$[\w+/]{{43}}", re.ASCII)
+
+
+class Library(NamedTuple):
+    """One that makes and verifies PHC strings of our parameters."""
+
+    name: str
+    hash: Callable[[bytes], str]
+    verify: Callable[[str, bytes], bool]
+    """True, or raises InvalidkeyError or VerificationError."""
+
+
+def _hash_by_libsodium(secret: bytes) -> str:
+    return argon2id.str(secret, opslimit=PASSES, memlimit=MEMORY_KIB * 1024).decode()
+
+
+def _verify_by_libsodium(password_hash: str, secret: bytes) -> bool:
+    return argon2id.verify(password_hash.encode(), secret)
+
+
+_HASHER = PasswordHasher(PASSES, MEMORY_KIB, LANES, HASH_BYTES, SALT_BYTES)
+
+LIBSODIUM = Library("libsodium", _hash_by_libsodium, _verify_by_libsodium)
+LIBARGON2 = Library("libargon2", _HASHER.hash, _HASHER.verify)
+
+
+@cache
+def quickest_library() -> Library:
+    """The one whose hashes cost less processor time here, tried out once in a process (0.1 s)."""
+    return min(LIBSODIUM, LIBARGON2, key=lambda library: min(_cost(library) for _ in range(3)))
+
+
+def _cost(library: Library) -> float:
+    began = time.thread_time()
+    library.hash(b"")
+    return time.thread_time() - began
 
 
 class HashingLane:
@@ -58,7 +99,7 @@ class HashingLane:
 
 def hash_secret(secret: str | bytes) -> str:
     """PHC string of a secret as it is: a password in its normal form, or the digest of another system's."""
-    return argon2id.str(_as_bytes(secret), opslimit=PASSES, memlimit=MEMORY_KIB * 1024).decode()
+    return quickest_library().hash(_as_bytes(secret))
 
 
 def needs_new_hash(password_hash: str) -> bool:
@@ -100,10 +141,10 @@ def _matches_foreign(password_hash: str, form: str) -> bool:
 
 
 def _verify(password_hash: str, secret: str | bytes) -> bool:
+    # Of hashes with other parameters libsodium does not read all.
+    library = quickest_library() if OURS.fullmatch(password_hash) else LIBARGON2
     try:
-        if password_hash.startswith("$argon2id$v=19$") and len(password_hash) <= LONGEST_OF_LIBSODIUM:
-            return argon2id.verify(password_hash.encode(), _as_bytes(secret))
-        return PasswordHasher().verify(password_hash, secret)
+        return library.verify(password_hash, _as_bytes(secret))
     except (InvalidkeyError, VerificationError):
         return False
 
