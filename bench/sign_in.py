@@ -1,10 +1,10 @@
 """Sign-ins per second beside what the hash alone allows on these processors in the same run. Prints JSON.
 
 The hash alone: as many threads as auth has verify one password after the other, and nothing else runs; by each of the
-two libraries of which auth uses the quicker one. Then clients, each from a network of its own, sign in to one account after the
-other, on the device that the account knows. All take turns, since processors that others use too are not equally fast
-from one second to the next. Also how many statements a sign-in sends, counted by pg_stat_statements, and the processor
-time that each part takes.
+two libraries of which auth uses the quicker one. Then clients, each from a network of its own, sign in to one account
+after the other, on the device that the account knows. All take turns, since processors that others use too are not
+equally fast from one second to the next. Also how many statements a sign-in sends, counted by pg_stat_statements, and
+the processor time that each part takes.
 
     python bench/sign_in.py [rounds [seconds]]
 """
@@ -97,13 +97,14 @@ async def run(running: Platform, rounds: int, seconds: float) -> dict[str, Any]:
         signed_in.append(len(times) / elapsed)
         took += times
     per_sign_in = {name: (spent[name] + running.processor_seconds(name)) / len(took) for name in spent}
+    rate = statistics.median(signed_in)
     per_sign_in["client"] = (own + time.process_time()) / len(took)
     sent = [(query, calls - before.get(query, 0)) for query, calls in await statements(running)]
     of_a_sign_in = {query: round(calls / len(took), 2) for query, calls in sent if calls > len(took) / 2}
     return {
         "hashes_per_second": {name: round(statistics.median(rates), 1) for name, rates in alone.items()},
         "hashed_by": quickest_library().name,
-        "sign_ins_per_second": round(statistics.median(signed_in), 1),
+        "sign_ins_per_second": round(rate, 1),
         "share_of": {
             name: round(statistics.median(signed_in) / statistics.median(rates), 3) for name, rates in alone.items()
         },
