@@ -1157,9 +1157,6 @@ class UserPreference(TypedDict):
     phone: str | None
     """varchar(16)."""
 
-    webhook_url: str | None
-    """varchar(2048)."""
-
     locale: str
     """varchar(35) NOT NULL DEFAULT 'en'."""
 
