@@ -101,7 +101,7 @@ async def test_a_file_is_all_that_a_draft_has_or_changes_nothing(caller: "Caller
 
 
 async def test_while_a_file_is_read_others_have_their_turn() -> None:
-    schema = {"type": "object", "properties": dict.fromkeys(OWN, {"type": "string"})}
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in OWN}}
     reading = asyncio.create_task(
         read_file("application/x-ndjson", io.BytesIO(people(2_000)), Demands(Channel.EMAIL, schema, {}), io.BytesIO())
     )
