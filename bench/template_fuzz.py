@@ -30,8 +30,8 @@ from orion_notifications.seeds.template_files import load_templates
 from orion_notifications.templates.rules import Compiled, TemplateFaultError, compile_content, render
 
 LOCALES = ("de", "en", "es", "fr", "ja")
-SLACK = 0.05
-"""Seconds of the processor beyond the limit: a step that has begun is not cut off."""
+LONGEST_RENDERING = engine.CPU_SECONDS + 0.05
+"""Seconds of the processor: a step that has begun is not cut off."""
 LONGEST_PARSE = 2.0
 EVIL = "<x-evil onload=1>\"'&{{ name }}{% raw %}"
 PYTHON = re.compile(r"<(class|function|module|built-in|bound method|generator)\b|object at 0x|__\w+__|liquid\.")
@@ -306,14 +306,14 @@ def _check_template(maker: Maker, found: Found) -> None:
         found.worst_parse = max(found.worst_parse, parsed)
         if parsed > LONGEST_PARSE:
             found.wrong.append(f"parsed for {parsed:.2f} s: {source[:2_000]!r}")
-    _check_rendering(maker, found, compiled, source)
+    _check_rendering(maker, found, compiled, source, partial)
 
 
-def _check_rendering(maker: Maker, found: Found, compiled: Compiled, source: str) -> None:
-    values = maker.values()
+def _check_rendering(maker: Maker, found: Found, compiled: Compiled, source: str, partial: str) -> None:
+    values, locale = maker.values(), maker.random.choice(LOCALES)
     began = time.thread_time()
     try:
-        content = render(compiled, values, locale=maker.random.choice(LOCALES), timezone="Asia/Tokyo")
+        content = render(compiled, values, locale=locale, timezone="Asia/Tokyo")
     except TemplateFaultError as error:
         found.faults[str(error)] += 1
         if "evil" in str(error):
@@ -322,15 +322,26 @@ def _check_rendering(maker: Maker, found: Found, compiled: Compiled, source: str
     finally:
         took = time.thread_time() - began
         found.worst_render = max(found.worst_render, took)
-        if took > engine.CPU_SECONDS + SLACK:
-            found.wrong.append(f"rendered for {took:.2f} s: {source[:2_000]!r} with {str(values)[:500]}")
+        if took > LONGEST_RENDERING and (again := _fastest(compiled, values, locale)) > LONGEST_RENDERING:
+            found.wrong.append(f"rendered for {again:.2f} s: {source[:2_000]!r} with {str(values)[:500]}")
     found.rendered += 1
     if "<x-evil" in (content.html or ""):
         found.wrong.append(f"a value is markup: {source[:2_000]!r}")
-    if PYTHON.search(content.text) and not PYTHON.search(source + str(values)):
+    if PYTHON.search(content.text) and not PYTHON.search(source + partial + str(values)):
         found.wrong.append(f"Python shows: {source[:2_000]!r}: {content.text[:500]!r}")
     if found.rendered % 7 == 0 and "now" not in source:
         _check_against_stock(found, source, values)
+
+
+def _fastest(compiled: Compiled, values: Mapping[str, Any], locale: str) -> float:
+    """Of three more times: what collecting garbage took, of many cases before this one, is no fault of the template."""
+    taken: list[float] = []
+    for _ in range(3):
+        began = time.thread_time()
+        with suppress(TemplateFaultError):
+            render(compiled, values, locale=locale, timezone="Asia/Tokyo")
+        taken.append(time.thread_time() - began)
+    return min(taken)
 
 
 def _check_against_stock(found: Found, source: str, values: Mapping[str, Any]) -> None:

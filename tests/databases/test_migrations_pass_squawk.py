@@ -28,8 +28,10 @@ async def test_nothing_is_said_of_any_revision(platform: "Platform", service: st
     traces = await trace(target, revisions, [revision.name for revision in revisions])
     assert [trace.revision.name for trace in traces] == [revision.name for revision in revisions]
     for found in traces:
-        accepted = read_file(found.revision.name, found.revision.file).accepted()
-        left_out = [*EXCLUDED, *(rule for rule, ours in REPLACED.items() if ours in accepted)]
+        answered = set(read_file(found.revision.name, found.revision.file).accepted())
+        if found.revision.phase == "post":
+            answered.add("wrong-phase")  # what is taken away is taken away in the right one
+        left_out = [*EXCLUDED, *(rule for rule, ours in REPLACED.items() if ours in answered)]
         written = script(found)
         told = await run_squawk(written.sql, platform.server.version * 10000, exclude=tuple(left_out))
         # The index of a partitioned table cannot be dropped CONCURRENTLY; a deploy drops it in a step of its own.

@@ -1,7 +1,6 @@
 """Batches: one message to many people, each once, held and let go as somebody says."""
 
 import json
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -14,10 +13,11 @@ from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
 from orion_notifications.batches.actions import note_complaint
-from orion_notifications.batches.feeding import HELD, PutOffError, look
-from orion_notifications.batches.rules import COUNT_EVERY, MOST_FAILURES, Counts, Limits, why_stop
+from orion_notifications.batches.feeding import HELD, PutOffError
+from orion_notifications.batches.rules import MOST_FAILURES, Counts, Limits, why_stop
 
 if TYPE_CHECKING:
+    from packages.notifications.tests.batches.conftest import Steps
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until, Working
 
     from orion_notifications.desk import Desk
@@ -38,21 +38,6 @@ WANTED: dict[str, Any] = {
 }
 OWN = {"name": "Ada", "starts_at": "2026-12-01T02:00:00Z", "ends_at": "2026-12-01T03:00:00Z"}
 SCOPES = "key:notification:send notification:read notification:update"
-
-Steps = Callable[..., Awaitable[None]]
-
-
-@pytest.fixture
-def steps(database: Database, desk: "Desk", clock: MovableClock) -> Steps:
-    """`await steps()`: what workers do until nothing is due; then the clock goes on, that often."""
-
-    async def run(times: int = 1) -> None:
-        for _ in range(times):
-            while await look(database, desk, clock()):
-                pass
-            clock.advance(seconds=COUNT_EVERY.total_seconds())
-
-    return run
 
 
 def lines(*recipients: dict[str, Any]) -> bytes:
@@ -116,7 +101,7 @@ async def test_everybody_gets_it_once_and_the_totals_say_so(
 
 
 async def test_it_is_over_when_nobody_waits_and_who_does_not_want_it_is_skipped(
-    caller: "Callers", auth: "AuthFeed", query: "Query", steps: Steps
+    caller: "Callers", auth: "AuthFeed", query: "Query", steps: "Steps"
 ) -> None:
     ada = await auth.register()
     await query("UPDATE user_preferences SET email_enabled = false WHERE user_id = :id", id=ada)
@@ -150,7 +135,7 @@ async def test_a_template_that_cannot_say_it_begins_no_batch(
     assert await query("SELECT count(*) FROM notification_batches") == [(0,)]
 
 
-async def test_what_may_follow_what(caller: "Callers", clock: MovableClock, steps: Steps) -> None:
+async def test_what_may_follow_what(caller: "Callers", clock: MovableClock, steps: "Steps") -> None:
     later = (clock() + timedelta(hours=1)).isoformat()
     async with caller(SCOPES) as http:
         key = {"Idempotency-Key": "june"}
@@ -188,7 +173,7 @@ AUDITED = """
 
 
 async def test_all_but_what_it_says_and_to_whom_changes_until_it_begins(
-    caller: "Callers", query: "Query", clock: MovableClock, steps: Steps
+    caller: "Callers", query: "Query", clock: MovableClock, steps: "Steps"
 ) -> None:
     soon, later = ((clock() + timedelta(hours=hours)).isoformat() for hours in (1, 2))
     async with caller(SCOPES) as http:
@@ -237,7 +222,7 @@ async def test_all_but_what_it_says_and_to_whom_changes_until_it_begins(
 
 
 async def test_a_paused_batch_sends_nothing_and_goes_on_where_it_was(
-    caller: "Callers", working: "Working", until: "Until", query: "Query", steps: Steps
+    caller: "Callers", working: "Working", until: "Until", query: "Query", steps: "Steps"
 ) -> None:
     async with caller(SCOPES) as http:
         path = await begin(http, people(20))
@@ -260,7 +245,7 @@ async def test_a_paused_batch_sends_nothing_and_goes_on_where_it_was(
 
 
 async def test_what_is_held_back_after_its_batch_went_on_is_let_go_too(
-    caller: "Callers", query: "Query", steps: Steps
+    caller: "Callers", query: "Query", steps: "Steps"
 ) -> None:
     """A worker that had seen the batch pause writes so after all others were let go."""
     async with caller(SCOPES) as http:
@@ -275,7 +260,7 @@ async def test_what_is_held_back_after_its_batch_went_on_is_let_go_too(
     assert await query(due) == [("p0@example.com", True, None), ("p1@example.com", False, None)]
 
 
-async def test_what_is_cancelled_is_taken_back(caller: "Callers", query: "Query", steps: Steps) -> None:
+async def test_what_is_cancelled_is_taken_back(caller: "Callers", query: "Query", steps: "Steps") -> None:
     async with caller(SCOPES) as http:
         path = await begin(http, people(3), rate_per_second=2)
         await become(http, path, "RUNNING")
@@ -292,7 +277,7 @@ async def test_what_is_cancelled_is_taken_back(caller: "Callers", query: "Query"
 
 
 async def test_the_rest_waits_for_the_canary_and_is_stopped_by_it(
-    caller: "Callers", clock: MovableClock, query: "Query", steps: Steps
+    caller: "Callers", clock: MovableClock, query: "Query", steps: "Steps"
 ) -> None:
     canary = {"canary": {"recipients": 2, "seconds": 60}, "bounced_permille": 100}
     async with caller(SCOPES) as http:
@@ -313,7 +298,7 @@ async def test_the_rest_waits_for_the_canary_and_is_stopped_by_it(
 
 
 async def test_complaints_are_counted_against_their_batch(
-    caller: "Callers", database: Database, query: "Query", steps: Steps
+    caller: "Callers", database: Database, query: "Query", steps: "Steps"
 ) -> None:
     async with caller(SCOPES) as http:
         path = await begin(http, people(2))
@@ -340,7 +325,7 @@ def test_shares_of_few_say_nothing() -> None:
 
 
 async def test_a_template_that_is_put_away_ends_the_batch_and_says_so(
-    caller: "Callers", query: "Query", steps: Steps
+    caller: "Callers", query: "Query", steps: "Steps"
 ) -> None:
     async with caller(SCOPES) as http:
         path = await begin(http, people(2))
@@ -354,7 +339,7 @@ async def test_a_template_that_is_put_away_ends_the_batch_and_says_so(
 
 
 async def test_a_batch_that_cannot_be_looked_after_stops_no_other_and_is_given_up(
-    caller: "Callers", database: Database, desk: "Desk", clock: MovableClock, query: "Query", steps: Steps
+    caller: "Callers", database: Database, desk: "Desk", clock: MovableClock, query: "Query", steps: "Steps"
 ) -> None:
     async with caller(SCOPES) as http:
         broken, whole = await begin(http, people(1)), await begin(http, people(1))

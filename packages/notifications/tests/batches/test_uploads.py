@@ -1,5 +1,7 @@
 """Uploads of recipients: all lines or none, and no value of theirs is told."""
 
+import asyncio
+import io
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -16,7 +18,9 @@ from packages.notifications.tests.batches.test_batches import (
     people,
 )
 
+from orion_notifications.batches.reading import Demands, read_file
 from orion_notifications.batches.rules import LARGEST_FILE
+from orion_notifications.kinds import Channel
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Callers, Query
@@ -94,3 +98,16 @@ async def test_a_file_is_all_that_a_draft_has_or_changes_nothing(caller: "Caller
         assert (await http.put(f"{path}/recipients", content=people(1), headers=NDJSON)).status_code == 409
     async with caller("key:notification:read") as reader:
         assert (await reader.put(f"{path}/recipients", content=people(1), headers=NDJSON)).status_code == 403
+
+
+async def test_while_a_file_is_read_others_have_their_turn() -> None:
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in OWN}}
+    reading = asyncio.create_task(
+        read_file("application/x-ndjson", io.BytesIO(people(2_000)), Demands(Channel.EMAIL, schema, {}), io.BytesIO())
+    )
+    turns = 0
+    while not reading.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert (await reading).lines == 2_000
+    assert turns > 10  # one every two milliseconds

@@ -99,6 +99,8 @@ def test_what_is_too_large_or_too_deep_is_refused_when_it_is_read(source: str, f
         "{% extends 'x' %}",
         "{% macro m %}{% endmacro %}",
         "{% render 'x' %}",
+        "{% render x %}",
+        "{% if name %}{% render now %}{% endif %}",
         "{% render '../../etc/passwd' %}",
         "{{ name | safe }}",
         "{{ name.__class__.__mro__ }}",

@@ -104,8 +104,12 @@ def _to(document: Document, beginning: str, parameters: Mapping[str, str]) -> di
 
 
 def without_default(document: Document) -> Document:
-    """The document without its word on "any other answer", which would make every answer a documented one."""
+    """The document without its word on "any other answer", which would make every answer a documented one.
+
+    It stands for one alone: the HTTP server itself refuses URLs of more than 64 KiB, before the service sees them.
+    """
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("default", None)
+            operation["responses"]["414"] = {"description": "URI Too Long"}
     return document

@@ -32,6 +32,7 @@ from orion_notifications.batches.rules import (
     MOST_OUTCOMES_TOLD,
     MOST_RECIPIENTS,
     NOT_BEGUN,
+    OF_ADDRESSES,
     UPLOAD,
     BatchStatus,
     asked_for,
@@ -45,11 +46,10 @@ from orion_notifications.batches.shapes import (
     OutcomeShape,
     ReportShape,
 )
-from orion_notifications.kinds import Channel, Priority
+from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications.actions import LONGEST_AHEAD, TOO_FAR_AHEAD
-from orion_notifications.notifications.shapes import Recipient
 from orion_notifications.rendering.schemas import value_errors
-from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, pinned, published
+from orion_notifications.templates.actions import UnknownTemplateError, pinned, published
 from orion_notifications.templates.rules import secret_names
 
 SPOOLED_AT_ONCE = 1024 * 1024
@@ -61,27 +61,23 @@ async def create(
     """Begin a batch, as a draft; a 422 Problem when its template cannot say it."""
     async with database.transaction() as transaction:
         connection, channel = transaction.connection, Channel[wanted.channel]
-        try:
-            template = await published(connection, wanted.template, channel)
-        except UnknownTemplateError as error:
-            raise invalid_field("/template", "unknown_template", str(error)) from None
-        _refuse_misfits(template, wanted.variables)
+        schema, words = await _words(connection, wanted)
+        _refuse_misfits(schema, wanted.variables)
         audience = wanted.audience and wanted.audience.model_dump(mode="json", exclude_none=True)
         if audience is not None:
-            _refuse_unreachable(template, channel, wanted.variables)
+            _refuse_unreachable(Demands(channel, schema, wanted.variables))
         row = await store.add(
             connection,
             {
                 "id": uuid7(),
                 "name": wanted.name,
                 "type": wanted.type,
-                "template_id": template.id,
-                "template_version": template.version,
                 "variables": wanted.variables,
                 "channel": channel,
                 "priority": Priority[wanted.priority],
                 "audience": UPLOAD if audience is None else asked_for(audience),
                 "created_by": by,
+                **words,
                 **wanted.brakes(),
             },
         )
@@ -91,22 +87,34 @@ async def create(
         return made
 
 
-def _refuse_misfits(template: PublishedTemplate, variables: Mapping[str, Any]) -> None:
-    if secrets := secret_names(template.variables):
+async def _words(connection: AsyncConnection, wanted: NewBatch) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """The schema of its variables, and the columns of what it says; words of its own have no variables."""
+    if wanted.content is not None and wanted.category is not None:
+        return {}, {"content": wanted.content.model_dump(), "category": Category[wanted.category]}
+    try:
+        template = await published(connection, wanted.template or "", Channel[wanted.channel])
+    except UnknownTemplateError as error:
+        raise invalid_field("/template", "unknown_template", str(error)) from None
+    return template.variables, {"template_id": template.id, "template_version": template.version}
+
+
+def _refuse_misfits(schema: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    if secrets := secret_names(schema):
         detail = f"It has secrets ({', '.join(sorted(secrets))}), which are for one recipient each: send it by itself."
         raise invalid_field("/template", "has_secrets", detail)
-    properties: Mapping[str, Any] = template.variables.get("properties", {})
+    properties: Mapping[str, Any] = schema.get("properties", {})
     if unknown := variables.keys() - properties.keys():
         raise invalid_field("/variables", "misfit_variables", f"unknown: {', '.join(sorted(unknown))}")
     if faults := value_errors({}, variables):
         raise invalid_field(f"/variables{faults[0].field}", faults[0].code, faults[0].detail)
 
 
-def _refuse_unreachable(template: PublishedTemplate, channel: Channel, variables: Mapping[str, Any]) -> None:
+def _refuse_unreachable(demands: Demands) -> None:
     """Whoever user names has nothing but his id: the channel reaches users, and the batch has all variables."""
-    if not Recipient(user_id=UUID(int=0)).reaches(channel):
-        raise invalid_field("/channel", "unreachable", f"{channel.name} reaches addresses that are sent in, not users.")
-    if (fault := unfit({}, Demands(channel, template.variables, variables))) is not None:
+    if demands.channel in OF_ADDRESSES:
+        detail = f"{demands.channel.name} reaches addresses that are sent in, not users."
+        raise invalid_field("/channel", "unreachable", detail)
+    if (fault := unfit({}, demands)) is not None:
         raise invalid_field("/variables", "misfit_variables", fault)
 
 
@@ -173,7 +181,7 @@ async def replace_lines(
     with tempfile.TemporaryFile() as file, tempfile.TemporaryFile() as good:
         await _spool(body, file)
         try:
-            faults = await asyncio.to_thread(read_file, kind, file, demands, good)
+            faults = await read_file(kind, file, demands, good)
         except UnreadableError as error:
             raise _unreadable(error) from None
         _refuse_faults(faults)
@@ -216,6 +224,8 @@ async def _demands(database: Database, batch_id: UUID) -> Demands:
     try:
         async with database.autocommit() as connection:
             batch = await _draft(connection, batch_id)
+            if batch["content"] is not None:
+                return Demands(batch["channel"], {}, batch["variables"])
             template = await pinned(connection, batch["template_id"], batch["template_version"])
     except UnknownTemplateError as error:
         raise Problem(409, "template_gone", "Template gone", f"No message can be made: {error}.") from None

@@ -43,6 +43,7 @@ from orion_notifications.desk import Desk
 from orion_notifications.notifications.actions import accept_many
 from orion_notifications.notifications.rules import Order
 from orion_notifications.templates.actions import PublishedTemplate, UnknownTemplateError, pinned
+from orion_notifications.templates.rules import Content
 
 POLL_SECONDS = 1.0
 HELD = in_words(Decision(Step.BATCH, Verdict.DEFER, "held"))
@@ -177,7 +178,7 @@ async def _count(transaction: Transaction, batch: RowMapping, now: datetime) -> 
 
 
 async def _is_waiting(transaction: Transaction, batch: RowMapping) -> bool:
-    return bool(await store.recipients(transaction.connection, batch["id"], 0, 1))
+    return bool(await store.recipients(transaction.connection, batch["id"], batch["fed_count"], 1))
 
 
 async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: datetime) -> dict[str, Any]:
@@ -194,11 +195,13 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
         return {"canary_until": until, "next_look_at": min(until, _count_again_at(batch))}
     if await due_of_lane(transaction, batch["channel"], batch["priority"], MOST_AHEAD) >= MOST_AHEAD:
         return {"next_look_at": now + LOOK_AGAIN}
+    template: PublishedTemplate | None = None
     try:
-        template = await pinned(transaction.connection, batch["template_id"], batch["template_version"])
+        if batch["content"] is None:
+            template = await pinned(transaction.connection, batch["template_id"], batch["template_version"])
     except UnknownTemplateError as error:
         return failed(f"Nothing more is sent: {error}.", now)
-    taken = await store.take_recipients(transaction.connection, batch["id"], size)
+    taken = await store.take_recipients(transaction.connection, batch["id"], batch["fed_count"], size)
     if not taken:
         return {"next_look_at": _count_again_at(batch)}
     await accept_many(transaction, desk, template, _orders(batch, template, taken), now)
@@ -209,17 +212,20 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
     }
 
 
-def _orders(batch: RowMapping, template: PublishedTemplate, taken: Sequence[RowMapping]) -> list[Order]:
+def _orders(batch: RowMapping, template: PublishedTemplate | None, taken: Sequence[RowMapping]) -> list[Order]:
+    content = None if batch["content"] is None else Content(**batch["content"])
     return [
         Order(
             key=None,
             type=batch["type"],
-            template=template.name,
+            template=template and template.name,
             channel=batch["channel"],
             user_id=row["user_id"],
             variables={**batch["variables"], **row["variables"]},
             recipient=row["recipient"],
             locale=row["locale"],
+            content=content,
+            category=batch["category"],
             priority=batch["priority"],
             batch_id=batch["id"],
         )

@@ -81,7 +81,7 @@ async def create_batch(
     body: NewBatch,
     _: Annotated[str | None, Header(alias="Idempotency-Key", description=KEY)] = None,
 ) -> Response:
-    """Begin a batch, as a DRAFT that takes recipients in."""
+    """Begin a batch, as a DRAFT that takes recipients in. It says a template, or the words that come with it."""
     await wired.require(claims, SEND)
 
     async def work(claim: Claim[BatchShape]) -> BatchShape:

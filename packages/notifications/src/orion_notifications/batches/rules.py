@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any
 
+from orion_notifications.kinds import Channel
+
 LINES_AT_ONCE = 1_000
 """Of one chunk of an upload."""
 MOST_RECIPIENTS = 5_000_000
@@ -32,6 +34,10 @@ LATE_REPORTS_EVERY = timedelta(hours=1)
 MOST_FAILURES = 10
 LEAST_TOLD_OF = 100
 """Messages that must have left before shares of them say anything; a smaller canary is taken whole."""
+
+
+OF_ADDRESSES = frozenset({Channel.SLACK, Channel.DISCORD})
+"""Channels that reach no users: what named one would go to the channel of the account, once for each of them."""
 
 
 class BatchStatus(Enum):

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from orion_contracts.audiences import Audience
 from orion_core.http.shapes import Moment, RequestShape, ResponseShape
-from orion_notifications.labels import ChannelLabel, Label, PriorityLabel, TypeName, label
-from orion_notifications.notifications.shapes import Line, Locale, Recipient
+from orion_notifications.labels import CategoryLabel, ChannelLabel, Label, PriorityLabel, TypeName, label
+from orion_notifications.notifications.shapes import ContentShape, Line, Locale, Recipient, say_one_thing
 
 StatusLabel = Literal["DRAFT", "SCHEDULED", "RUNNING", "PAUSED", "COMPLETED", "CANCELLED", "FAILED"]
 Name = Annotated[Line, Field(min_length=1, max_length=200)]
@@ -44,19 +44,28 @@ class Brakes(RequestShape):
 
 
 class NewBatch(Brakes):
-    """One template to many people, through one channel."""
+    """One template, or the same words, to many people, through one channel."""
 
     name: Name
     type: TypeName = "announcement"
     """What it is about: preferences and throttles speak of it."""
-    template: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+    template: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)] | None = None
     """Its version in force now is the one that all get."""
+    content: ContentShape | None = None
+    """The words themselves, where no template says them: the same for all."""
+    category: CategoryLabel | None = None
+    """Of what comes with `content`; a template has its own."""
     channel: ChannelLabel
     variables: dict[str, Any] = Field(default_factory=dict[str, Any], max_length=200)
     """The same for all; a recipient's own go before."""
     priority: PriorityLabel = "LOW"
     audience: Audience | None = None
     """Who gets it: asked of user when the batch starts. Left out: whoever is sent in."""
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        say_one_thing(self.template, self.content, self.category)
+        return self
 
 
 class BatchChange(Brakes):
@@ -158,6 +167,8 @@ class BatchShape(ResponseShape):
     type: str
     template_id: UUID | None
     template_version: int | None
+    category: Annotated[CategoryLabel | None, BeforeValidator(label)]
+    """Of words that no template says."""
     channel: Annotated[ChannelLabel, BeforeValidator(label)]
     priority: Label
     status: Annotated[StatusLabel, BeforeValidator(label)]

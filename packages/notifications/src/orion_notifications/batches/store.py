@@ -30,14 +30,18 @@ FROM unnest(
   CAST(:variables AS text[])
 ) AS line (position, user_id, recipient, locale, variables)
 ON CONFLICT DO NOTHING
-RETURNING position
 """)
 
-# In the order of the upload (pk_batch_recipients). The row of the batch is locked, so nobody else takes them.
+# In the order of the upload (pk_batch_recipients). The row of the batch is locked, so nobody else takes them. Positions
+# are from 1 on and no two alike, so whoever is left stands behind as many as are gone: the index is not read through
+# what it still has of them, which are hundreds of thousands while somebody's snapshot keeps VACUUM from its work.
 TAKE = text("""
 DELETE FROM batch_recipients
 WHERE batch_id = :batch_id AND position = ANY (ARRAY(
-  SELECT position FROM batch_recipients WHERE batch_id = :batch_id ORDER BY position LIMIT :limit
+  SELECT position FROM batch_recipients
+  WHERE batch_id = :batch_id AND position > :gone
+  ORDER BY position
+  LIMIT :limit
 ))
 RETURNING position, user_id, recipient, locale, variables
 """)
@@ -138,7 +142,7 @@ async def add_recipients(connection: AsyncConnection, batch_id: UUID, lines: Seq
         "locales": [line["locale"] for line in lines],
         "variables": [orjson.dumps(line["variables"]).decode() for line in lines],
     }
-    return len((await connection.execute(ADD, values)).all())
+    return (await connection.execute(ADD, values)).rowcount
 
 
 async def add_slices(connection: AsyncConnection, batch_id: UUID, slices: Iterable[Sequence[Mapping[str, Any]]]) -> int:
@@ -146,9 +150,9 @@ async def add_slices(connection: AsyncConnection, batch_id: UUID, slices: Iterab
     return sum([await add_recipients(connection, batch_id, lines) for lines in slices])
 
 
-async def take_recipients(connection: AsyncConnection, batch_id: UUID, limit: int) -> list[RowMapping]:
-    """Take the next recipients of a locked batch away, in order."""
-    rows = (await connection.execute(TAKE, {"batch_id": batch_id, "limit": limit})).mappings()
+async def take_recipients(connection: AsyncConnection, batch_id: UUID, gone: int, limit: int) -> list[RowMapping]:
+    """Take the next recipients of a locked batch away, in order; `gone` of them have been taken."""
+    rows = (await connection.execute(TAKE, {"batch_id": batch_id, "gone": gone, "limit": limit})).mappings()
     return sorted(rows, key=lambda row: row["position"])
 
 

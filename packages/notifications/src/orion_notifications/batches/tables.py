@@ -11,11 +11,11 @@ from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
 from orion_notifications.base import Table
 from orion_notifications.batches.rules import BatchStatus
-from orion_notifications.kinds import Channel, Priority
+from orion_notifications.kinds import Category, Channel, Priority
 
 
 class NotificationBatch(Identified, Annotated, Timestamped, Table):
-    """One template sent to an audience; `audience` is the query or the upload that names it.
+    """One template, or `content` of a `category`, sent to an audience: the query or the upload that names it.
 
     The `total_…` are counted from the messages every few seconds (`counted_at`); `fed_count` recipients have become
     messages. `next_look_at` is when a worker has something to do for it, null when never again.
@@ -27,6 +27,8 @@ class NotificationBatch(Identified, Annotated, Timestamped, Table):
     type: Mapped[str] = mapped_column(String(100), server_default=text("'announcement'"))
     template_id: Mapped[UUID | None]
     template_version: Mapped[int | None]
+    category: Mapped[Category | None]
+    content: Mapped[dict[str, Any] | None]
     variables: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     channel: Mapped[Channel]
     priority: Mapped[Priority] = mapped_column(server_default=text("'LOW'"))
@@ -63,7 +65,8 @@ class NotificationBatch(Identified, Annotated, Timestamped, Table):
             ondelete="RESTRICT",
         ),
         CheckConstraint("(template_id IS NULL) = (template_version IS NULL)", "template"),
-        CheckConstraint("template_id IS NOT NULL OR status IN ('DRAFT', 'CANCELLED')", "ready"),
+        CheckConstraint("num_nonnulls(template_id, content) = 1 OR status IN ('DRAFT', 'CANCELLED')", "ready"),
+        CheckConstraint("(content IS NULL) = (category IS NULL)", "words"),
         CheckConstraint("status <> 'SCHEDULED' OR scheduled_at IS NOT NULL", "scheduled_at"),
         CheckConstraint("status <> 'COMPLETED' OR completed_at IS NOT NULL", "completed_at"),
         CheckConstraint(

@@ -365,7 +365,7 @@ class InboxCursor(TypedDict):
 
 
 class NotificationBatch(TypedDict):
-    """One template sent to an audience; `audience` is the query or the upload that names it."""
+    """One template, or `content` of a `category`, sent to an audience: the query or the upload that names it."""
 
     id: UUID
     """uuid NOT NULL DEFAULT uuidv7()."""
@@ -381,6 +381,12 @@ class NotificationBatch(TypedDict):
 
     template_version: int | None
     """integer."""
+
+    category: Category | None
+    """category."""
+
+    content: dict[str, Any] | None
+    """jsonb."""
 
     variables: dict[str, Any]
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
@@ -1156,9 +1162,6 @@ class UserPreference(TypedDict):
 
     phone: str | None
     """varchar(16)."""
-
-    webhook_url: str | None
-    """varchar(2048)."""
 
     locale: str
     """varchar(35) NOT NULL DEFAULT 'en'."""

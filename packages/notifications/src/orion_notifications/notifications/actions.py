@@ -155,9 +155,11 @@ def check_values(considered: Considered) -> None:
 
 
 async def accept_many(
-    transaction: Transaction, desk: Desk, template: PublishedTemplate, orders: Sequence[Order], now: datetime
+    transaction: Transaction, desk: Desk, template: PublishedTemplate | None, orders: Sequence[Order], now: datetime
 ) -> None:
-    """Record and queue messages of one template, type and channel; whoever calls knows that their variables fit it.
+    """Record and queue messages of one type and channel, of one template or each with its own words.
+
+    Whoever calls knows that their variables fit the template.
 
     Orders have no key: that each is taken once is for the caller to see to, in this transaction.
     """
@@ -177,7 +179,7 @@ async def accept_many(
 
 
 async def _consider_all(
-    transaction: Transaction, desk: Desk, template: PublishedTemplate, orders: Sequence[Order], now: datetime
+    transaction: Transaction, desk: Desk, template: PublishedTemplate | None, orders: Sequence[Order], now: datetime
 ) -> list[Considered]:
     connection, first = transaction.connection, orders[0]
     known = await contacts(connection, [order.user_id for order in orders if order.user_id is not None])

@@ -80,6 +80,14 @@ class ContentShape(RequestShape):
     html: str | None = Field(None, max_length=LONGEST_HTML)
 
 
+def say_one_thing(template: str | None, content: ContentShape | None, category: str | None) -> None:
+    """Raise ValueError unless words come from a template, or by themselves and with their category."""
+    if (template is None) == (content is None):
+        raise ValueError("name a template, or give the content itself")
+    if (content is None) != (category is None):
+        raise ValueError("the category is given with content, and with nothing else")
+
+
 class Message(RequestShape):
     """A message to one recipient, through one channel or several."""
 
@@ -124,10 +132,7 @@ class Message(RequestShape):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if (self.template is None) == (self.content is None):
-            raise ValueError("name a template, or give the content itself")
-        if (self.content is None) != (self.category is None):
-            raise ValueError("the category is given with content, and with nothing else")
+        say_one_thing(self.template, self.content, self.category)
         for channel in self.channels:
             if channel == "IN_APP" and self.to.user_id is None:
                 raise ValueError("an inbox is a user's: name user_id")

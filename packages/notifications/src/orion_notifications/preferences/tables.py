@@ -30,7 +30,6 @@ class UserPreference(Identified, Annotated, Timestamped, Table):
     email: Mapped[str | None] = mapped_column(String(255))
     email_verified_at: Mapped[datetime | None]
     phone: Mapped[str | None] = mapped_column(String(16))
-    webhook_url: Mapped[str | None] = mapped_column(String(2048))
     locale: Mapped[str] = mapped_column(String(35), server_default=text("'en'"))
     timezone: Mapped[str] = mapped_column(String(64), server_default=text("'UTC'"))
     email_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -57,7 +56,6 @@ class UserPreference(Identified, Annotated, Timestamped, Table):
         UniqueConstraint("user_id"),
         CheckConstraint("email = lower(email)", "email"),
         CheckConstraint(r"phone ~ '^\+[1-9][0-9]{1,14}$'", "phone"),
-        CheckConstraint("webhook_url ~ '^https?://'", "webhook_url"),
         CheckConstraint("jsonb_typeof(category_channels) = 'object'", "category_channels"),
         CheckConstraint(
             "NOT quiet_hours_enabled OR coalesce(quiet_hours_start <> quiet_hours_end, false)", "quiet_hours"

@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 from liquid import BoundTemplate, Environment, RenderContext, StrictUndefined
 from liquid.ast import Node
 from liquid.builtin import illegal
-from liquid.builtin.expressions import LoopExpression
+from liquid.builtin.expressions import Identifier, LoopExpression
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags import (
     assign_tag,
@@ -196,7 +196,7 @@ class Liquid(Environment):
         _measure(source)
         template = cast("Template", self.from_string(source))
         for node in template.nodes:
-            _refuse_ranges(node, RenderContext(template))
+            _refuse(node, RenderContext(template))
         return template
 
 
@@ -217,21 +217,26 @@ def _measure(source: str) -> None:
         raise LiquidSyntaxError(f"there are more than {MOST_TAGS:,} tags", token=None)
 
 
-def _refuse_ranges(node: Node, context: RenderContext) -> None:
-    """A range that is not looped over could be walked in one step, however long it is: `(1..n) contains 0.5`."""
+def _refuse(node: Node, context: RenderContext) -> None:
+    """A range that is not looped over could be walked in one step, however long it is: `(1..n) contains 0.5`.
+
+    Nor is anything rendered that a variable names: there are no such partials, and `now` would be taken for one.
+    """
+    if isinstance(node, render_tag.RenderNode) and isinstance(node.name, Identifier):
+        raise LiquidSyntaxError("a partial is named by a string, as in {% render 'name' %}", token=node.token)
     for expression in node.expressions():
         if isinstance(expression, LoopExpression) and isinstance(expression.iterable, RangeLiteral):
             continue
-        _refuse_range(expression)
+        _refuse_in(expression)
     for child in node.children(context, include_partials=False):
-        _refuse_ranges(child, context)
+        _refuse(child, context)
 
 
-def _refuse_range(expression: Expression) -> None:
+def _refuse_in(expression: Expression) -> None:
     if isinstance(expression, RangeLiteral):
         raise LiquidSyntaxError("a range may only be looped over", token=expression.token)
     for part in expression.children():
-        _refuse_range(part)
+        _refuse_in(part)
 
 
 PLAIN = Liquid()

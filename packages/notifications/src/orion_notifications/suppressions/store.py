@@ -15,15 +15,17 @@ from orion_notifications.suppressions.tables import Suppression
 SUPPRESSIONS = table_of(Suppression)
 
 # One that has no end is not given one by a bounce that may pass. What somebody wants stops less than an address that
-# does not exist or an administrator's word (rules.Suppression.stops), so it does not keep these out.
+# does not exist or an administrator's word (rules.Suppression.stops), so it does not keep these out. An end that is to
+# come by the service's clock may be past by the database's: such a suppression has begun before it.
 SUPPRESS = text("""
-INSERT INTO suppressions (channel, recipient_hash, category, reason, expires_at, metadata)
+INSERT INTO suppressions (channel, recipient_hash, category, reason, expires_at, metadata, created_at)
 VALUES (
   CAST(:channel AS channel), :recipient_hash, CAST(:category AS category), CAST(:reason AS suppression_reason),
-  :expires_at, CAST(:metadata AS jsonb)
+  :expires_at, CAST(:metadata AS jsonb), least(now(), CAST(:expires_at AS timestamptz) - interval '1 microsecond')
 )
 ON CONFLICT ON CONSTRAINT uq_suppressions_channel_recipient_hash_category DO UPDATE
-SET reason = excluded.reason, expires_at = excluded.expires_at, metadata = excluded.metadata
+SET reason = excluded.reason, expires_at = excluded.expires_at, metadata = excluded.metadata,
+  created_at = least(suppressions.created_at, excluded.created_at)
 WHERE suppressions.expires_at IS NOT NULL OR (
   excluded.expires_at IS NULL
   AND excluded.reason IN ('BOUNCE', 'MANUAL') AND suppressions.reason IN ('UNSUBSCRIBE', 'COMPLAINT')
