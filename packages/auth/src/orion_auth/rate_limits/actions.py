@@ -8,7 +8,10 @@ pass as may. A refused try counts nowhere but where it was refused.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
+
+import structlog
 
 from orion_auth.addresses import country_calling_code
 from orion_auth.base import AnyRow
@@ -23,11 +26,16 @@ from orion_auth.rate_limits.rules import (
     of_known_device,
     of_stranger,
 )
+from orion_auth.security_events import actions as security_events
+from orion_auth.security_events.actions import Circumstances
+from orion_auth.security_events.rules import SMS_WITHHELD
 from orion_core import metrics
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState, seconds_until, too_many_requests
 from orion_core.tables import IpAddress
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -165,18 +173,45 @@ async def take_wrong_api_key(database: Database, address: IpAddress, now: dateti
 
 
 async def take_sms(database: Database, phone: str, now: datetime) -> None:
-    """Count a text message to this number, to its neighbours, to its country and to everybody.
+    """Count a text message to this number, to its neighbours, to its country and to everybody, in an hour and a day.
 
     Whoever earns by messages (SMS pumping) has them sent to many numbers of one range. The narrowest goes first: what
-    one number is refused does not use up what others may get.
+    one number is refused does not use up what others may get. Where a country or everybody is refused, operators are
+    told.
     """
-    limits = [
+    narrow = [
         Limit("sms_to_number", RateLimitKeyType.GLOBAL, phone),
         Limit("sms_to_range", RateLimitKeyType.GLOBAL, phone[:-4]),
+    ]
+    wide = [
         Limit("sms_to_country", RateLimitKeyType.GLOBAL, country_calling_code(phone)),
         by_all("sms"),
+        by_all("sms_daily"),
     ]
-    await _take_all(database, limits, now)
+    limits = narrow + wide
+    async with database.autocommit() as connection:
+        rows = await store.take(connection, limits, now)
+    refusal = _refusal(limits, rows, now)
+    if refusal is None:
+        return
+    refusing = rows[-1]  # those after it did not count the try
+    step: int = refusing.step
+    if limits[step] in wide:
+        await _note_sms_withheld(database, limits[step], refusing, now)
+    raise refusal
+
+
+async def _note_sms_withheld(database: Database, limit: Limit, refusing: AnyRow, now: datetime) -> None:
+    """Write down that messages are withheld from many, once an hour for each limit: an attack must not fill the log."""
+    records = Limit("sms_refusal_record", RateLimitKeyType.GLOBAL, f"{limit.endpoint} {limit.whose}")
+    details = {"endpoint": limit.endpoint, "whose": limit.whose}
+    details |= {"limit": refusing.limit, "window_seconds": refusing.window_seconds}
+    async with database.transaction() as transaction:
+        counted = await store.take(transaction.connection, [records], now)
+        if all(row.has_passed for row in counted):
+            circumstances = Circumstances(details=details)
+            await security_events.note_administration(transaction, SMS_WITHHELD, "auth", circumstances, now)
+            transaction.after_commit(partial(log.warning, "rate_limits.sms_withheld", **details))
 
 
 async def _take(

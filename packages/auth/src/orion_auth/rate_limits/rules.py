@@ -9,8 +9,8 @@ from typing import Literal
 from orion_auth.devices.rules import KnownDevice
 from orion_core.networks import network
 
-LARGEST_LIMIT = 1000
-"""A counter remembers each try that passed, for as long as it counts; this many are 8 kB."""
+LARGEST_LIMIT = 10_000
+"""A counter remembers each try that passed, for as long as it counts; this many are 80 kB."""
 
 LONGEST_WINDOW_SECONDS = 7 * 24 * 60 * 60
 
@@ -46,6 +46,8 @@ Endpoint = Literal[
     "sms_to_range",
     "sms_to_country",
     "sms",
+    "sms_daily",
+    "sms_refusal_record",
     "api_key_token",
 ]
 """What is limited."""
@@ -71,6 +73,8 @@ COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
     "sms_to_range": (RateLimitKeyType.GLOBAL,),
     "sms_to_country": (RateLimitKeyType.GLOBAL,),
     "sms": (RateLimitKeyType.GLOBAL,),
+    "sms_daily": (RateLimitKeyType.GLOBAL,),
+    "sms_refusal_record": (RateLimitKeyType.GLOBAL,),
     "api_key_token": (RateLimitKeyType.API_KEY, RateLimitKeyType.IP),
 }
 """By whom the tries at each endpoint are counted: a policy for any other pair would limit nothing."""
@@ -103,7 +107,7 @@ def by_network(endpoint: Endpoint, address: IPv4Address | IPv6Address, *, counts
 
 
 def by_all(endpoint: Endpoint) -> Limit:
-    """What may come altogether; no seed sets such a policy, an administrator may."""
+    """What may come altogether; the seeds limit messages by SMS so, an administrator may limit more."""
     return Limit(endpoint, RateLimitKeyType.GLOBAL, "all")
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.identities.rules import IdentityStatus, standing
 from orion_auth.refresh_tokens import store
+from orion_auth.refresh_tokens.shapes import RefreshTokenShape
 from orion_auth.refresh_tokens.store import Asked
 from orion_auth.successors import Successors
 from orion_auth.tokens.actions import Bearer
@@ -18,6 +19,7 @@ from orion_auth.tokens.rules import BearerToken, Rotated, TokenStatus, client_di
 from orion_core import metrics
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_core.errors import not_found
 from orion_core.gathering import Gathering
 from orion_core.http.rate_limit import RateLimitState, seconds_until, too_many_requests
 from orion_core.ids import uuid7
@@ -136,6 +138,21 @@ async def find(connection: AsyncConnection, text: str, now: datetime) -> Known |
         jkt=row.jkt,
         is_active=row.status == "ACTIVE" and now < expires_at and is_welcome and is_of_this_epoch,
     )
+
+
+async def line(
+    database: Database, user_id: UUID, session_id: UUID, after: int | None, limit: int
+) -> list[RefreshTokenShape]:
+    """The refresh tokens of a session in the order of their rotations, going on after the one with `after` before it.
+
+    404 for a session that the user never had, or whose tokens are past their retention.
+    """
+    before_all = -1
+    async with database.autocommit() as connection:
+        rows = await store.line(connection, user_id, session_id, before_all if after is None else after, limit)
+    if not rows and after is None:
+        raise not_found("session")
+    return [RefreshTokenShape.model_validate(row._asdict()) for row in rows]
 
 
 def _judge(

@@ -161,6 +161,36 @@ async def find_again(connection: AsyncConnection, selector: str, token_hash: byt
     return (await connection.execute(_FIND_AGAIN, values)).one_or_none()
 
 
+LINE = text("""
+    SELECT
+      token.id, token.parent_token_id AS parent_id, successor.id AS replaced_by_id, token.refresh_count, token.status,
+      token.issued_at, token.last_used_at AS used_at, token.revoked_at, token.revoked_reason, token.idle_until,
+      token.expires_at, token.device_id, host(token.ip_address) AS ip_address, token.user_agent,
+      token.jkt IS NOT NULL AS is_bound
+    FROM auth_tokens AS token                                   -- ix_auth_tokens_family_id
+    LEFT JOIN auth_tokens AS successor ON successor.rotated_from_id = token.id     -- uq_auth_tokens_rotated_from_id
+    WHERE token.family_id = (
+      SELECT family_id
+      FROM auth_tokens                                          -- ix_auth_tokens_user_id_type_status
+      WHERE user_id = :user_id AND type = 'REFRESH' AND session_id = :session_id
+      LIMIT 1
+    )
+      AND token.refresh_count > :after
+    ORDER BY token.refresh_count
+    LIMIT :limit
+""")
+"""A line in the order of its rotations. It is read whole for each page: a session has four thousand tokens at most when
+it is refreshed every ten minutes."""
+
+
+async def line(
+    connection: AsyncConnection, user_id: UUID, session_id: UUID, after: int, limit: int
+) -> Sequence[AnyRow]:
+    """The refresh tokens of a session of a user that come after so many others."""
+    values = {"user_id": user_id, "session_id": session_id, "after": after, "limit": limit}
+    return (await connection.execute(LINE, values)).all()
+
+
 _FIND = text("""
     SELECT
       token.user_id, token.session_id, token.client_id, token.scopes, token.status, token.issued_at, token.expires_at,

@@ -285,6 +285,17 @@ SOCIAL_ACCESS_ENDED = Kind(
     "Its provider takes our tokens no more. Signing in through it again mends that.",
 )
 
+# What operators should look at
+
+SMS_WITHHELD = Kind(
+    "rate_limit.sms_withheld",
+    _C.RATE_LIMIT,
+    _S.CRITICAL,
+    "No more codes are sent by SMS for now, to a country or to anybody",
+    "As many were asked for as may be sent in an hour or a day: somebody may be earning by them (SMS pumping).",
+    was_blocked=True,
+)
+
 # What administrators and operators do
 
 RATE_LIMIT_CHANGED = Kind(

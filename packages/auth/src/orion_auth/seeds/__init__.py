@@ -43,6 +43,8 @@ POLICIES = (
     ("sms_to_range", RateLimitKeyType.GLOBAL, 20, 86_400),
     ("sms_to_country", RateLimitKeyType.GLOBAL, 300, 3_600),
     ("sms", RateLimitKeyType.GLOBAL, 1_000, 3_600),
+    ("sms_daily", RateLimitKeyType.GLOBAL, 5_000, 86_400),
+    ("sms_refusal_record", RateLimitKeyType.GLOBAL, 1, 3_600),
     ("api_key_token", RateLimitKeyType.API_KEY, 60, 60),
     ("api_key_token", RateLimitKeyType.IP, 60, 60),
 )

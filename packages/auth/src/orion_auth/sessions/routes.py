@@ -6,7 +6,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orion_auth.components import Claims, Components, Wired, claims_of
+from orion_auth.components import Administrator, Claims, Components, Wired, claims_of
+from orion_auth.refresh_tokens import actions as refresh_tokens
+from orion_auth.refresh_tokens.shapes import RefreshTokenShape
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.sessions import actions, listings
 from orion_auth.sessions.listings import Located
@@ -121,6 +123,31 @@ def _shape(located: Located, claims: AccessClaims) -> SessionShape:
         authenticated_at=session.authenticated_at,
         amr=list(session.amr),
     )
+
+
+@router.get(
+    "/users/{user_id}/sessions/{session_id}/refresh-tokens",
+    tags=["administration"],
+    responses=refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND),
+)
+async def list_refresh_tokens(
+    user_id: UUID,
+    session_id: UUID,
+    _: Administrator,
+    wired: Wired,
+    request: Request,
+    response: Response,
+    cursor: Annotated[str | None, Query(max_length=500)] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT)] = DEFAULT_LIMIT,
+) -> Page[RefreshTokenShape]:
+    """Every refresh token that a session has had, the first one first, also once the session has ended."""
+    listing = f"refresh tokens of {session_id}"
+    after: int | None = wired.cursors.read(listing, cursor)[0] if cursor is not None else None
+    found = await refresh_tokens.line(wired.database, user_id, session_id, after, limit + 1)
+    items = list(found[:limit])
+    following = wired.cursors.issue(listing, [items[-1].refresh_count]) if len(found) > limit else None
+    link_next(request, response, following)
+    return Page(items=items, next=following)
 
 
 @router.get("/revocations")
