@@ -129,6 +129,13 @@ async def issue_email_verification(
     return await _issue(transaction, values, bearer, now=now, expires_at=expires_at)
 
 
+async def email_verification_owner(connection: AsyncConnection, text: str) -> UUID | None:
+    """Whose address a verification token is for; None when it is not one."""
+    token = parse(text)
+    found = await _find(connection, token) if token is not None else None
+    return found.user_id if found is not None and found.type is TokenType.EMAIL_VERIFICATION else None
+
+
 async def use_email_verification(transaction: Transaction, text: str, now: datetime) -> Confirmed | None:
     """Use up a verification token; None when it is not one, has ended or was used."""
     token = parse(text)
