@@ -126,11 +126,16 @@ async def verify(transaction: Transaction, mailing: Mailing, confirmed: Confirme
     )
     if verified is None:
         return False
-    await tokens.forget_passwords(transaction, confirmed.user_id)
-    await two_factor.forget_passwords(transaction, confirmed.user_id)
+    await forget_passwords(transaction, confirmed.user_id)
     event = EmailVerified(user_id=confirmed.user_id, email=confirmed.email, username=verified.username, verified_at=now)
     await mailing.outbox.record(transaction, event, now)
     return True
+
+
+async def forget_passwords(transaction: Transaction, user_id: UUID) -> None:
+    """Let no link and no code that was mailed bring a password with it."""
+    await tokens.forget_passwords(transaction, user_id)
+    await two_factor.forget_passwords(transaction, user_id)
 
 
 async def take_as_verified(
