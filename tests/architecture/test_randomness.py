@@ -11,6 +11,7 @@ PAUSES = {
     "packages/core/src/orion_core/events/follow.py",
     "packages/core/src/orion_core/retention/task.py",
     "packages/core/src/orion_core/revocations.py",
+    "packages/auth/src/orion_auth/admission/unfinished.py",
     "packages/auth/src/orion_auth/sessions/idle.py",
     "packages/auth/src/orion_auth/social/keeping.py",
     "packages/notifications/src/orion_notifications/delivery/outcomes.py",

@@ -11,6 +11,7 @@ from orion_auth import user_agents, visitors
 from orion_auth.address_policy import make_policy
 from orion_auth.admission import passkey_routes
 from orion_auth.admission import routes as admission
+from orion_auth.admission.unfinished import keep_unfinished_told
 from orion_auth.anonymising import Networks
 from orion_auth.components import Components, read_proof
 from orion_auth.disavowals import routes as disavowals
@@ -177,6 +178,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.As
             components.signer.run,
             user_feed.follower.run,
             partial(keep_idle_ended, database, components.outbox),
+            partial(keep_unfinished_told, components.gate),
             partial(keep_linked_accounts, social.bridge_of(components), clock),
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),

@@ -64,6 +64,20 @@ async def with_totp(auth: "Auth") -> TOTP:
     return app
 
 
+async def test_whose_second_factor_is_his_mailbox_alone_does_not_come_in_by_a_mail(auth: "Auth") -> None:
+    await auth.verified()
+    await auth.execute(
+        "INSERT INTO two_factor_auth (user_id, is_enabled, primary_method, email_verified_at) "
+        "SELECT id, true, 'EMAIL', now() FROM identities"
+    )
+    for way in (by_code, by_link):
+        refused = await way(auth)
+        assert (refused.status_code, refused.json()["code"]) == (403, "other_proof_needed")
+    attempts = await auth.rows("SELECT status::text, failure_reason FROM login_attempts")
+    assert attempts == [{"status": "BLOCKED", "failure_reason": "OTHER_PROOF_NEEDED"}] * 2
+    assert (await by_password(auth)).json()["methods"] == ["EMAIL"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_whoever_has_a_second_factor_shows_it_whichever_way_he_comes(auth: "Auth", way: Way) -> None:
     app = await with_totp(auth)

@@ -168,6 +168,18 @@ async def test_a_challenge_dies_with_what_it_was_bound_to(auth: "Auth", change: 
 
 
 @pytest.mark.usefixtures("risky")
+async def test_a_code_that_was_sent_before_there_was_a_second_factor_stands_in_for_none(auth: "Auth") -> None:
+    await auth.verified()
+    challenge = await challenged(auth)
+    await send(auth, challenge)
+    await auth.execute(
+        "INSERT INTO two_factor_auth (user_id, is_enabled, primary_method, totp_secret, totp_verified_at) "
+        "SELECT id, true, 'TOTP', '\\x00', now() FROM identities"
+    )
+    assert (await answer(auth, challenge, await code_sent(auth))).status_code == 410
+
+
+@pytest.mark.usefixtures("risky")
 async def test_a_new_code_takes_the_place_of_the_last_and_three_are_sent(auth: "Auth") -> None:
     await auth.verified()
     challenge = await challenged(auth)

@@ -141,14 +141,16 @@ async def test_the_secret_is_stored_as_a_hash_and_a_new_one_takes_its_place(auth
     assert await kinds(auth) == ["device.trusted", "device.trusted"]
 
 
-async def test_trust_needs_a_recent_proof(auth: "Auth") -> None:
+async def test_trust_and_what_ends_sessions_need_a_recent_proof(auth: "Auth") -> None:
+    """Otherwise a token that was stolen would sign the owner out on all his devices, and keep him out."""
     await auth.verified()
     headers = await signed_in(auth)
     laptop = (await devices_of(auth, headers))["laptop"]
     auth.clock.advance(minutes=6)
-    for method, path in (("PUT", "trust"), ("DELETE", "block")):
-        refused = await auth.http.request(method, f"/auth/v1/me/devices/{laptop['id']}/{path}", headers=headers)
+    for method, path in (("PUT", "/trust"), ("PUT", "/block"), ("DELETE", "/block"), ("DELETE", "")):
+        refused = await auth.http.request(method, f"/auth/v1/me/devices/{laptop['id']}{path}", headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (401, "reauthentication_required")
+    assert (await auth.http.get("/auth/v1/me/devices", headers=headers)).json()["items"] == [laptop]
 
 
 async def test_trust_can_be_taken_back(auth: "Auth") -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from orion_auth.email_changes import store
+from orion_auth.identities import actions as identities
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
 from orion_contracts.events import EmailChanged
 
@@ -34,6 +36,13 @@ async def links(auth: "Auth") -> dict[str, str]:
 
 async def email_of(auth: "Auth") -> list[str]:
     return [row["email"] for row in await auth.rows("SELECT email FROM identities ORDER BY created_at")]
+
+
+async def somebody_waits(auth: "Auth") -> None:
+    waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(5):
+        while not await auth.rows(waiting):  # noqa: ASYNC110 -- another session brings it about
+            await asyncio.sleep(0.01)
 
 
 async def test_the_address_changes_when_both_ends_agree(auth: "Auth") -> None:
@@ -114,6 +123,22 @@ async def test_of_both_ends_at_once_one_completes_it(auth: "Auth", another_auth:
     answers = await asyncio.gather(*presses)
     assert [answer.json().get("is_completed") for answer in answers].count(True) == 1
     assert await auth.rows("SELECT count(*) FROM outbox WHERE type = :type", type=EmailChanged.type) == [{"count": 1}]
+
+
+async def test_agreeing_and_wishing_anew_at_once_do_not_keep_each_other(auth: "Auth", another_auth: "Auth") -> None:
+    """Both hold the account first, and the change after it: otherwise each would wait for the other."""
+    headers = await signed_in(auth)
+    await ask(auth, headers)
+    sent = await links(auth)
+    await auth.http.post(f"{sent[NEW]}/confirmation")
+    async with auth.application.state.components.database.transaction() as transaction:
+        [row] = await auth.rows("SELECT id FROM identities")
+        await identities.hold(transaction, row["id"], auth.clock())
+        confirming = asyncio.create_task(another_auth.http.post(f"{sent[OLD]}/confirmation"))
+        await somebody_waits(auth)
+        assert await store.cancel(transaction.connection, row["id"], auth.clock())
+    assert (await confirming).status_code == 410
+    assert await email_of(auth) == [OLD]
 
 
 async def test_a_new_wish_ends_the_one_before(auth: "Auth") -> None:

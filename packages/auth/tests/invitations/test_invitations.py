@@ -59,6 +59,25 @@ async def test_of_many_who_accept_one_sets_the_password(auth: "Auth", another_au
     assert await auth.rows("SELECT count(*) FROM outbox WHERE type = :t", t=EmailVerified.type) == [{"count": 1}]
 
 
+async def test_who_is_invited_many_times_at_once_has_one_open_invitation(auth: "Auth", another_auth: "Auth") -> None:
+    answers = await asyncio.gather(*(invite((auth, another_auth)[n % 2]) for n in range(8)))
+    assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers]
+    opened = [await auth.http.get(sent.link or "") for sent in await auth.sent("INVITATION")]
+    assert sorted(page.status_code for page in opened) == [200] + [410] * 7
+
+
+async def test_accepting_and_inviting_at_once_do_not_keep_each_other(auth: "Auth", another_auth: "Auth") -> None:
+    for n in range(4):
+        email = f"grace{n}@example.com"
+        await invite(auth, email)
+        accepting = auth.http.post(f"{await link(auth)}/acceptance", json={"password": CHOSEN})
+        accepted, *invited = await asyncio.gather(accepting, *(invite(another_auth, email) for _ in range(3)))
+        assert {answer.status_code for answer in invited} <= {201, 409}
+        if accepted.status_code == 410:  # another invitation had taken its place
+            accepted = await auth.http.post(f"{await link(auth)}/acceptance", json={"password": CHOSEN})
+        assert accepted.status_code == 204, accepted.text
+
+
 async def test_inviting_again_ends_the_earlier_link(auth: "Auth") -> None:
     first = (await invite(auth)).json()
     earlier = await link(auth)

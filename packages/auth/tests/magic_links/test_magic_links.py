@@ -97,6 +97,16 @@ async def test_no_mail_for_who_may_not_come_in(auth: "Auth") -> None:
     assert await auth.sent("SIGN_IN") == []
 
 
+async def test_a_good_mail_of_who_may_not_come_in_is_written_down(auth: "Auth") -> None:
+    await auth.verified()
+    asked = await ask(auth)
+    [secrets] = await auth.sent("SIGN_IN")
+    await auth.execute("UPDATE identities SET status = 'SUSPENDED'")
+    assert (await by_code(auth, asked["sign_in"], secrets.code)).status_code == 401
+    [attempt] = await auth.rows("SELECT status::text, failure_reason, email FROM login_attempts")
+    assert attempt == {"status": "BLOCKED", "failure_reason": "SUSPENDED", "email": ADA}
+
+
 async def test_mails_to_one_address_are_limited_whoever_asks(auth: "Auth") -> None:
     for _ in range(3):
         await ask(auth, "nobody@example.com")

@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from orion_contracts.events import EmailVerificationRequested, EmailVerified, IdentityRegistered
@@ -78,6 +79,30 @@ async def test_the_last_registration_counts_for_codes_and_mails_asked_for_again(
     assert answer.status_code == 204
     assert (await auth.sign_in(password="of somebody else")).status_code == 401
     assert (await auth.sign_in()).status_code == 201
+
+
+async def test_when_two_register_an_address_from_different_places_neither_password_is_taken(auth: "Auth") -> None:
+    """Its owner confirms the mail that came last, as he cannot tell it from the one that he waits for."""
+    stranger = httpx.ASGITransport(auth.application, client=("198.51.100.7", 1234))
+    for way in ("link", "code", "again"):
+        email = f"{way}@example.com"
+        await auth.register(email)
+        async with httpx.AsyncClient(transport=stranger, base_url="http://auth.test") as elsewhere:
+            await elsewhere.post("/auth/v1/identities", json={"email": email, "password": "of somebody else"})
+        if way == "again":
+            await auth.http.post("/auth/v1/verifications", json={"email": email})
+        mail = await auth.mailed(email)
+        if way == "code":
+            confirmed = await auth.http.post("/auth/v1/email-verifications", json={"email": email, "code": mail.code})
+        else:
+            confirmed = await auth.http.post(f"{mail.link}/confirmation")
+        assert confirmed.status_code == 204
+        assert (await auth.sign_in(email, "of somebody else")).status_code == 401, way
+        assert (await auth.sign_in(email)).status_code == 401, way
+    await auth.http.post("/auth/v1/password-resets", json={"email": email})
+    reset = (await auth.sent("PASSWORD_RESET"))[0].link
+    assert (await auth.http.put(f"{reset}/password", json={"password": auth.password})).status_code == 204
+    assert (await auth.sign_in(email)).status_code == 201, "he sets one by a mail"
 
 
 async def test_many_at_once_make_one_identity(auth: "Auth", another_auth: "Auth") -> None:

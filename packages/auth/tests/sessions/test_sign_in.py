@@ -105,6 +105,8 @@ async def test_an_account_that_changes_while_its_password_is_checked_begins_noth
     answer = await auth.sign_in()
     assert (answer.status_code, answer.json()["code"]) == (409, "account_changed")
     assert await auth.counts() == before
+    [attempt] = await auth.rows("SELECT status::text, failure_reason FROM login_attempts")
+    assert attempt == {"status": "BLOCKED", "failure_reason": "ACCOUNT_CHANGED"}
 
 
 async def test_five_tries_a_minute_from_one_place(auth: "Auth") -> None:

@@ -126,6 +126,20 @@ async def test_of_two_ways_in_one_stays_however_fast_they_are_taken(
     assert left["is_primary"]
 
 
+async def test_a_key_that_is_only_touched_is_no_way_in_and_a_passkey_is(auth: "Auth", ada: "Traveller") -> None:
+    person = Person(auth, ada, (await ada.sign_in()).json()["access_token"])
+    [account] = await person.listed()
+    await auth.execute(
+        "INSERT INTO webauthn_credentials (user_id, credential_id, public_key, name) "
+        "SELECT id, decode(repeat('ab', 32), 'hex'), '\\x00', 'key' FROM identities"
+    )
+    assert (await person.unlink(account["id"])).json()["code"] == "last_way_in"
+    await auth.execute("UPDATE webauthn_credentials SET user_verified = true, is_discoverable = false")
+    assert (await person.unlink(account["id"])).json()["code"] == "last_way_in"
+    await auth.execute("UPDATE webauthn_credentials SET is_discoverable = true")
+    assert (await person.unlink(account["id"])).status_code == 204
+
+
 async def test_one_that_is_switched_off_is_no_way_in(
     auth: "Auth",
     ada: "Traveller",

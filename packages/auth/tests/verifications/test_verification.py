@@ -67,6 +67,19 @@ async def test_two_links_and_a_code_verify_once(auth: "Auth") -> None:
     assert await auth.rows(VERIFIED, type=EmailVerified.type) == [{"count": 1}]
 
 
+async def test_mails_that_are_confirmed_at_once_do_not_keep_each_other(auth: "Auth", another_auth: "Auth") -> None:
+    """Each takes the passwords off the others: in whatever order that is, nobody is told to try again."""
+    mails = [await auth.mailed() for _ in range(4) if await auth.register()]
+    by_code = {"email": "ada@example.com", "code": mails[-1].code}
+    answers = await asyncio.gather(
+        *((auth, another_auth)[n % 2].http.post(f"{mail.link}/confirmation") for n, mail in enumerate(mails * 2)),
+        another_auth.http.post("/auth/v1/email-verifications", json=by_code),
+    )
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(204) == 1
+    assert set(statuses) <= {204, 410, 422}
+
+
 async def test_a_link_ends(auth: "Auth") -> None:
     await auth.register()
     link = (await auth.mailed()).link

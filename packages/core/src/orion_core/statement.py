@@ -124,6 +124,10 @@ class Look(Generic[Answer]):
 async def look_together(connection: AsyncConnection, one: Look[A], two: Look[B], /) -> tuple[A, B]: ...
 @overload
 async def look_together(
+    connection: AsyncConnection, one: Look[A], two: Look[B], three: Look[C], /
+) -> tuple[A, B, C]: ...
+@overload
+async def look_together(
     connection: AsyncConnection, one: Look[A], two: Look[B], three: Look[C], four: Look[D], /
 ) -> tuple[A, B, C, D]: ...
 async def look_together(connection: AsyncConnection, /, *looks: Look[Any]) -> tuple[Any, ...]:

@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import httpx
+
 from orion_contracts.claims import AccessClaims
 from orion_contracts.events import SessionEnded, SessionStarted
 from orion_contracts.user_events import SessionEndRequested
@@ -13,7 +15,7 @@ from orion_core.testing import MovableClock
 from orion_user.sessions.activity import Activity
 
 if TYPE_CHECKING:
-    from packages.user.tests.conftest import AuthFeed, People, Query
+    from packages.user.tests.conftest import AuthFeed, People, Query, Sign
 
 
 async def begun(auth: "AuthFeed", user_id: UUID) -> UUID:
@@ -39,6 +41,18 @@ async def test_an_owner_ends_a_session_of_his_own_only(people: "People", auth: "
     )
     assert (await client.get("/user/v1/me/sessions")).json()["items"] == []
     assert (await client.delete(url)).status_code == 404
+
+
+async def test_another_session_is_ended_after_a_recent_proof_alone(
+    people: "People", auth: "AuthFeed", service: httpx.ASGITransport, sign: "Sign"
+) -> None:
+    ada = await people.add("ada@example.com")
+    session_id = await begun(auth, ada)
+    token = sign(str(ada), uuid7(), auth_time=int(auth.clock().timestamp()) - 6 * 60)
+    async with httpx.AsyncClient(transport=service, headers={"Authorization": f"Bearer {token}"}) as client:
+        refused = await client.delete(f"http://user/user/v1/me/sessions/{session_id}")
+    assert (refused.status_code, refused.json()["code"]) == (401, "reauthentication_required")
+    assert await people.told() == []
 
 
 async def test_administrators_see_ended_sessions_too_and_end_all(people: "People", auth: "AuthFeed") -> None:

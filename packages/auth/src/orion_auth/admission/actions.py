@@ -93,49 +93,47 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
     """
     visit = replace(visit, bearer=gate.locate(visit.bearer))
     async with gate.database.transaction() as transaction:
-        if await identities.hold(transaction, identity.id, visit.now) != identity:
-            raise _changed_meanwhile()
-        device, past, enrolled, live = await look_together(
-            transaction.connection,
-            devices.recognised(identity.id, visit.bearer, visit.now),
-            risk.past(identity.id, visit.bearer, visit.now),
-            two_factor.enrolled(identity.id),
-            tokens.live_by_last_use(identity.id, visit.now),
-        )
-        assessment = risk.assess_sign_in(past, device, visit.bearer, visit.now, _known(gate, visit, proof))
-        enrolling = must_enrol(enrolled, gate.factor_policy)
-        step = next_step(
-            proof,
-            assessment.verdict,
-            has_second_factor=enrolled.is_enabled,
-            device_is_trusted=device.is_trusted,
-            device_is_blocked=device.is_blocked,
-            can_mail_code=TwoFactorMethod.EMAIL in gate.factor_policy.allowed and not proof.is_by_email,
-            must_enrol=enrolling,
-        )
-        match step:
-            case "ADMIT":
-                outcome = await enter(transaction, gate, visit, identity, proof, assessment, live)
-            case "CHALLENGE":
-                first = FirstHalf(
-                    visit.method,
-                    visit.email,
-                    visit.bearer.device_id,
-                    visit.bearer.fingerprint,
-                    proof,
-                    assessment,
-                    visit.remember,
-                )
-                outcome = await _challenge(transaction, gate, identity, first, enrolled, visit.now)
-            case "BLOCK":
-                outcome = await _stop(transaction, gate, visit, identity, assessment)
-        if outcome is not None and visit.taken is not None:
+        outcome = await _settle(transaction, gate, visit, identity, proof)
+        if not isinstance(outcome, Problem) and visit.taken is not None:
             rate_limits.give_back_with(transaction, visit.taken)
-    if outcome is None:
-        raise _too_risky()
+    if isinstance(outcome, Problem):
+        raise outcome  # what was written down of it is kept
     if isinstance(outcome, Challenged):
         return outcome
     return await sessions.grant(gate.signer, outcome, visit.limit, visit.now)
+
+
+async def _settle(
+    transaction: Transaction, gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof
+) -> Started | Challenged | Problem:
+    if await identities.hold(transaction, identity.id, visit.now) != identity:
+        _record_block(transaction, visit, identity, Finding("BLOCKED", "ACCOUNT_CHANGED"))
+        return _changed_meanwhile()
+    device, past, enrolled, live = await look_together(
+        transaction.connection,
+        devices.recognised(identity.id, visit.bearer, visit.now),
+        risk.past(identity.id, visit.bearer, visit.now),
+        two_factor.enrolled(identity.id),
+        tokens.live_by_last_use(identity.id, visit.now),
+    )
+    assessment = risk.assess_sign_in(past, device, visit.bearer, visit.now, _known(gate, visit, proof))
+    step = next_step(
+        proof,
+        assessment.verdict,
+        has_second_factor=enrolled.is_enabled,
+        device_is_trusted=device.is_trusted,
+        device_is_blocked=device.is_blocked,
+        can_mail_code=TwoFactorMethod.EMAIL in gate.factor_policy.allowed and not proof.is_by_email,
+        must_enrol=must_enrol(enrolled, gate.factor_policy),
+    )
+    match step:
+        case "ADMIT":
+            return await enter(transaction, gate, visit, identity, proof, assessment, live)
+        case "CHALLENGE":
+            return await _challenge(transaction, gate, visit, identity, proof, assessment, enrolled)
+        case "BLOCK":
+            await _stop(transaction, gate, visit, identity, assessment)
+            return _too_risky()
 
 
 async def enter(
@@ -178,9 +176,9 @@ async def enter(
         # Whoever has a second factor has not lost it: if it is being recovered, somebody else asked for that.
         await recoveries.cancel_open(transaction, gate.outbox, identity, circumstances, visit.now)
     if assessment.is_by_new_device:
-        await _give_notice(transaction, gate, NEW_DEVICE, identity, visit, circumstances)
+        await give_notice(transaction, gate, NEW_DEVICE, identity, visit, circumstances)
     elif identity.is_told_of_sign_ins:
-        await _give_notice(transaction, gate, SIGNED_IN, identity, visit, circumstances)
+        await give_notice(transaction, gate, SIGNED_IN, identity, visit, circumstances)
     if assessment.verdict == "STEP_UP" and second is None and not proof.is_multi_factor:
         await security_events.note(transaction, gate.outbox, SIGN_IN_SUSPICIOUS, identity, circumstances, visit.now)
     return started
@@ -189,38 +187,61 @@ async def enter(
 async def _challenge(
     transaction: Transaction,
     gate: Gate,
+    visit: Visit,
     identity: KnownIdentity,
-    first: FirstHalf,
+    proof: Proof,
+    assessment: Assessment,
     enrolled: Enrolled,
-    now: datetime,
-) -> Challenged:
+) -> Challenged | Problem:
     enrolling = not enrolled.is_enabled and must_enrol(enrolled, gate.factor_policy)
     if enrolled.is_enabled:
-        methods = offered(enrolled, gate.factor_policy, is_by_email=first.proof.is_by_email)
+        methods = offered(enrolled, gate.factor_policy, is_by_email=proof.is_by_email)
     else:
         methods = enrollable(gate.factor_policy) if enrolling else (TwoFactorMethod.EMAIL,)
     if not methods:
-        raise _other_proof_needed()
+        _record_block(transaction, visit, identity, _finding("OTHER_PROOF_NEEDED", assessment))
+        return _other_proof_needed()
+    bearer = visit.bearer
+    first = FirstHalf(
+        visit.method,
+        visit.email,
+        bearer.device_id,
+        bearer.fingerprint,
+        proof,
+        assessment,
+        visit.remember,
+        bearer.ip_address,
+        bearer.user_agent,
+    )
     context, keyring = half_finished.write(first), gate.mailing.keyring
-    return await two_factor.open_sign_in(transaction, keyring, identity, methods, context, now, must_enrol=enrolling)
+    return await two_factor.open_sign_in(
+        transaction, keyring, identity, methods, context, visit.now, must_enrol=enrolling
+    )
 
 
 async def _stop(
     transaction: Transaction, gate: Gate, visit: Visit, identity: KnownIdentity, assessment: Assessment
 ) -> None:
-    finding = Finding(
+    _record_block(transaction, visit, identity, _finding("TOO_RISKY", assessment))
+    circumstances = circumstances_of(visit, assessment)
+    await give_notice(transaction, gate, SIGN_IN_BLOCKED, identity, visit, circumstances)
+
+
+def _finding(reason: str, assessment: Assessment) -> Finding:
+    return Finding(
         "BLOCKED",
-        "TOO_RISKY",
+        reason,
         risk_score=assessment.score,
         risk_reasons=assessment.reasons,
         metadata=risk.kept(assessment),
     )
+
+
+def _record_block(transaction: Transaction, visit: Visit, identity: KnownIdentity, finding: Finding) -> None:
     login_attempts.record(transaction, visit.attempt, finding, user_id=identity.id, duration_ms=visit.milliseconds)
-    circumstances = circumstances_of(visit, assessment)
-    await _give_notice(transaction, gate, SIGN_IN_BLOCKED, identity, visit, circumstances)
 
 
-async def _give_notice(
+async def give_notice(
     transaction: Transaction,
     gate: Gate,
     kind: Kind,

@@ -27,7 +27,7 @@ from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.actions import HalfFinished, TotpOffer
-from orion_auth.two_factor.rules import SENT
+from orion_auth.two_factor.rules import SENT, still_counts
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
@@ -129,12 +129,14 @@ async def _answer(
     transaction: Transaction, gate: Gate, visit: Visit, sign_in: HalfFinished, answer: Answer, check: Check | None
 ) -> Started | Literal["OVER", "WRONG"]:
     identity = await _hold(transaction, gate, sign_in, visit.now)
-    device, live = await look_together(
+    device, enrolled, live = await look_together(
         transaction.connection,
         devices.recognised(sign_in.user_id, visit.bearer, visit.now),
+        two_factor.enrolled(sign_in.user_id),
         tokens.live_by_last_use(sign_in.user_id, visit.now),
     )
-    if identity is None or device.is_blocked or await _was_set_up_meanwhile(transaction, sign_in):
+    counts = still_counts(answer.method, enrolled, must_enrol=sign_in.must_enrol)
+    if identity is None or device.is_blocked or not counts:
         await two_factor.finish(transaction, sign_in, None, visit.now)
         return "OVER"
     counted = await two_factor.count_try(transaction, sign_in, visit.now)
@@ -158,11 +160,6 @@ async def _answer(
         await security_events.note(transaction, gate.outbox, kind, identity, circumstances, visit.now)
     started = await enter(transaction, gate, visit, identity, first.proof, first.assessment, live, second=answer.method)
     return replace(started, trust=await _trust(transaction, gate, visit, identity, answer))
-
-
-async def _was_set_up_meanwhile(transaction: Transaction, sign_in: HalfFinished) -> bool:
-    """Whether the second factor that a sign-in was to set up is there by now: somebody else's must not replace it."""
-    return sign_in.must_enrol and (await two_factor.enrolled(sign_in.user_id).alone(transaction.connection)).is_enabled
 
 
 async def _trust(

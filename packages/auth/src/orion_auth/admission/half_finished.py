@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from orion_auth.admission.rules import Proof
 from orion_auth.login_attempts.rules import LoginMethod
 from orion_auth.risk.rules import Assessment
+from orion_core.tables import IpAddress
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class FirstHalf:
     proof: Proof
     assessment: Assessment
     remember: bool = True
+    ip_address: IpAddress | None = None
+    user_agent: str | None = None
 
 
 _JSON = TypeAdapter(FirstHalf)

@@ -92,6 +92,8 @@ async def confirm(database: Database, mailing: Mailing, token: str, bearer: Bear
     409 when somebody else has taken the address meanwhile; the change is over then.
     """
     async with database.transaction() as transaction:
+        whose = (await _find(transaction.connection, token, now)).row.user_id
+        await identities.hold(transaction, whose, now)  # before the change, as whoever asks for another one
         found = await _find(transaction.connection, token, now, lock=True)
         times = {"NEW": found.row.new_confirmed_at, "OLD": found.row.old_confirmed_at}
         times[found.side] = times[found.side] or now

@@ -21,9 +21,11 @@ from orion_auth.mailing import Letter, Mailing
 from orion_auth.password_policy import PasswordPolicy
 from orion_auth.passwords import actions as passwords
 from orion_auth.registrations.actions import invalid_email, username_taken
+from orion_auth.tokens.actions import Confirmed
 from orion_auth.tokens.rules import BearerToken, parse
+from orion_auth.verifications import actions as verifications
 from orion_contracts.account_messages import MessageSecrets
-from orion_contracts.events import EmailVerified, IdentityRegistered
+from orion_contracts.events import IdentityRegistered
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
 from orion_core.ids import uuid7
@@ -61,9 +63,7 @@ async def invite(database: Database, mailing: Mailing, guest: Guest, invited_by:
     if email is None:
         raise invalid_email()
     async with database.transaction() as transaction:
-        identity = await identities.find_by_email(transaction.connection, email, now)
-        if identity is None:
-            identity = await _prepare(transaction, mailing, guest, email, now)
+        identity = await _hold(transaction, mailing, guest, email, now)
         if identity.standing != "UNVERIFIED":
             detail = "Somebody has an account with this address already. Nothing was sent."
             raise Problem(409, "identity_exists", "Account exists", detail)
@@ -105,29 +105,39 @@ async def accept(
         invitation = await _find(connection, token, now)
     await passwords.check(policy, password, [invitation.email])
     password_hash = await lane.hash(password)
+    confirmed = Confirmed(invitation.user_id, invitation.email, password_hash)
     async with database.transaction() as transaction:
+        await identities.hold(transaction, invitation.user_id, now)  # before the invitation, as whoever sends another
         if not await store.accept(transaction.connection, invitation.id, now):
             raise link_is_dead()
-        verified = await identities.verify_email(transaction, invitation.user_id, invitation.email, password_hash, now)
-        if verified is None:
+        if not await verifications.verify(transaction, mailing, confirmed, now):
             raise link_is_dead()
-        event = EmailVerified(
-            user_id=invitation.user_id, email=invitation.email, username=verified.username, verified_at=now
-        )
-        await mailing.outbox.record(transaction, event, now)
 
 
-async def _prepare(
-    transaction: Transaction, mailing: Mailing, guest: Guest, email: str, now: datetime
-) -> KnownIdentity:
+async def _hold(transaction: Transaction, mailing: Mailing, guest: Guest, email: str, now: datetime) -> KnownIdentity:
+    """The account of the address, made where there is none; of several who invite it at once, each waits for the last.
+
+    409 when the username is taken.
+    """
+    known = await identities.find_by_email(transaction.connection, email, now)
+    user_id = known.id if known is not None else await _prepare(transaction, mailing, guest, email, now)
+    if user_id is None:  # something of it was taken since we looked
+        known = await identities.find_by_email(transaction.connection, email, now)
+        user_id = known.id if known is not None else None
+    identity = await identities.hold(transaction, user_id, now) if user_id is not None else None
+    if identity is None:
+        raise username_taken()
+    return identity
+
+
+async def _prepare(transaction: Transaction, mailing: Mailing, guest: Guest, email: str, now: datetime) -> UUID | None:
     if await identities.username_is_taken(transaction.connection, guest.username):
         raise username_taken()
     user_id = await identities.create(transaction, NewIdentity(email, guest.username, None, guest.locale), now)
-    identity = await identities.find(transaction.connection, user_id, now) if user_id is not None else None
-    if identity is None:  # its address or username was taken since we looked
-        raise username_taken()
+    if user_id is None:
+        return None
     registered = IdentityRegistered(
-        user_id=identity.id,
+        user_id=user_id,
         email=email,
         username=guest.username,
         name=guest.name,
@@ -136,7 +146,7 @@ async def _prepare(
         registered_at=now,
     )
     await mailing.outbox.record(transaction, registered, now)
-    return identity
+    return user_id
 
 
 async def _send(

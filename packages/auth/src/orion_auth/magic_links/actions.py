@@ -69,8 +69,7 @@ async def sign_in_by_code(
     async with evenly(), gate.database.transaction() as transaction:
         user_id = await tokens.use_mailed_code(transaction, mailing.keyring, handle, code, now)
         identity = await identities.find(transaction.connection, user_id, now) if user_id else None
-        if identity is None:
-            await _note_failure(transaction, visit)
+        _note_failure(transaction, visit, identity)
     return await _enter(gate, visit, identity)
 
 
@@ -82,8 +81,7 @@ async def sign_in_by_link(
     async with evenly(), gate.database.transaction() as transaction:
         user_id = await tokens.use_mailed_link(transaction, token, now)
         identity = await identities.find(transaction.connection, user_id, now) if user_id else None
-        if identity is None:
-            await _note_failure(transaction, visit)
+        _note_failure(transaction, visit, identity)
     return await _enter(gate, visit, identity)
 
 
@@ -112,14 +110,16 @@ async def _mail(
     await mailing.send(transaction, letter, now)
 
 
-async def _note_failure(transaction: Transaction, visit: Visit) -> None:
-    login_attempts.record(
-        transaction,
-        visit.attempt,
-        Finding("FAILED", "WRONG_CODE" if visit.method is LoginMethod.EMAIL_CODE else "DEAD_LINK"),
-        user_id=None,
-        duration_ms=visit.milliseconds,
-    )
+def _note_failure(transaction: Transaction, visit: Visit, identity: KnownIdentity | None) -> None:
+    """Write down what leads no further; the rest is written down where it ends."""
+    if identity is None:
+        finding = Finding("FAILED", "WRONG_CODE" if visit.method is LoginMethod.EMAIL_CODE else "DEAD_LINK")
+    elif identity.standing != "GOOD":
+        finding, visit = Finding("BLOCKED", identity.standing), visit.of(identity.email)
+    else:
+        return
+    user_id = identity.id if identity is not None else None
+    login_attempts.record(transaction, visit.attempt, finding, user_id=user_id, duration_ms=visit.milliseconds)
 
 
 async def _enter(gate: Gate, visit: Visit, identity: KnownIdentity | None) -> Grant | Challenged:

@@ -60,8 +60,10 @@ async def end_trust(id: UUID, request: Request, wired: Wired, claims: Claims) ->
 
 @router.put("/{id}/block", status_code=HTTPStatus.NO_CONTENT)
 async def block_device(id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
-    """Let nobody in from a device, and end the sessions that were begun on it."""
-    await actions.block(wired.database, wired.outbox, _owner(claims, request, wired), id)
+    """Let nobody in from a device, and end the sessions that were begun on it. Needs a recent proof of who you are."""
+    owner = _owner(claims, request, wired)
+    require_recent(claims, owner.now)
+    await actions.block(wired.database, wired.outbox, owner, id)
 
 
 @router.delete("/{id}/block", status_code=HTTPStatus.NO_CONTENT)
@@ -74,5 +76,7 @@ async def unblock_device(id: UUID, request: Request, wired: Wired, claims: Claim
 
 @router.delete("/{id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.CONFLICT))
 async def remove_device(id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
-    """Forget a device and end the sessions that were begun on it."""
-    await actions.remove(wired.database, wired.outbox, _owner(claims, request, wired), id)
+    """Forget a device and end the sessions that were begun on it. Needs a recent proof of who you are."""
+    owner = _owner(claims, request, wired)
+    require_recent(claims, owner.now)
+    await actions.remove(wired.database, wired.outbox, owner, id)

@@ -67,8 +67,13 @@ class Shown:
 
 
 async def count(connection: AsyncConnection, user_id: UUID) -> int:
-    """How many passkeys and hardware keys the user can sign in with."""
+    """How many passkeys and hardware keys the user has that are good, if only as a second factor."""
     return await store.count(connection, user_id)
+
+
+async def count_ways_in(connection: AsyncConnection, user_id: UUID) -> int:
+    """How many let the user in alone: they verify him, and are found without his name."""
+    return await store.count_ways_in(connection, user_id)
 
 
 async def list_of(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:

@@ -22,6 +22,17 @@ async def count(connection: AsyncConnection, user_id: UUID) -> int:
     return (await connection.execute(statement)).scalar_one()
 
 
+async def count_ways_in(connection: AsyncConnection, user_id: UUID) -> int:
+    """How many of them let a user in alone (ix_webauthn_credentials_user_id)."""
+    statement = select(func.count()).where(
+        WebAuthnCredential.user_id == user_id,
+        WebAuthnCredential.cloned_at.is_(None),
+        WebAuthnCredential.user_verified,
+        WebAuthnCredential.is_discoverable.is_not(False),
+    )
+    return (await connection.execute(statement)).scalar_one()
+
+
 async def list_of(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:
     """All credentials of a user, the oldest first (ix_webauthn_credentials_user_id)."""
     statement = select(WebAuthnCredential.__table__).where(WebAuthnCredential.user_id == user_id)

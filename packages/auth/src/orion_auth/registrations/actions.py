@@ -16,6 +16,7 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import REGISTRATION_REPEATED
+from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.verifications import actions as verifications
 from orion_auth.verifications.actions import Waiting
@@ -54,8 +55,9 @@ async def register(
 
     For an address that has an account already, the same is answered after the same time. A verified account does not
     change; it gets an entry in its security history. A pending one is mailed again, and each mail confirms the
-    registration it was sent for, with the password given there: whoever registers somebody else's address first, to
-    wait for its owner, waits in vain.
+    registration it was sent for, with the password given there. When it was registered from elsewhere too, no password
+    is taken: its owner cannot tell the mails apart, and would confirm that of whoever registered his address to wait
+    for him. He confirms it without one, and sets one by `POST /auth/v1/password-resets`.
     """
     email = normalise_email(applicant.email)
     if email is None:
@@ -96,7 +98,8 @@ async def _create(
 
 
 async def _repeat(transaction: Transaction, mailing: Mailing, new: NewIdentity, bearer: Bearer, now: datetime) -> None:
-    known = await identities.find_by_email(transaction.connection, new.email, now)
+    found = await identities.find_by_email(transaction.connection, new.email, now)
+    known = await identities.hold(transaction, found.id, now) if found is not None else None
     if known is None:
         # The address is free, so it was the username, verified since we looked.
         raise username_taken()
@@ -112,6 +115,9 @@ async def _tell_owner(
     now: datetime,
 ) -> None:
     if known.standing == "UNVERIFIED":
+        if await tokens.email_verification_is_disputed(transaction.connection, known.id, bearer, now):
+            await verifications.forget_passwords(transaction, known.id)
+            password_hash = None
         await identities.set_pending_password(transaction, known.id, password_hash, now)
         waiting = Waiting(known.id, known.email, known.locale, password_hash)
         await verifications.request_mail(transaction, mailing, waiting, bearer, now)

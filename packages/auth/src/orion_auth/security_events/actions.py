@@ -104,6 +104,12 @@ async def search(database: Database, wanted: Wanted, before: UUID | None, limit:
         return await store.search(connection, wanted, before=before, limit=limit)
 
 
+async def happened(transaction: Transaction, kind: Kind, user_id: UUID, since: datetime) -> bool:
+    """Whether such an event of this user was written down at that time or later."""
+    wanted = Wanted(user_id=user_id, type=kind.type, since=since)
+    return bool(await store.search(transaction.connection, wanted, before=None, limit=1))
+
+
 async def pages(database: Database, wanted: Wanted, before: datetime) -> AsyncGenerator[Sequence[AnyRow]]:
     """All events that are wanted and happened before `before`, the earliest first, a page in memory at a time.
 

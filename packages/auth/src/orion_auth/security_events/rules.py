@@ -80,6 +80,16 @@ SIGN_IN_BLOCKED = Kind(
     is_notified=True,
     was_blocked=True,
 )
+SIGN_IN_UNFINISHED = Kind(
+    "sign_in.unfinished",
+    _C.AUTHENTICATION,
+    _S.HIGH,
+    "Somebody began to sign in and showed no second factor",
+    "The first proof, such as your password, was right, on a device that is not known. Nobody got in. "
+    "Change your password if it was not you.",
+    is_notified=True,
+    was_blocked=True,
+)
 SIGN_IN_SUSPICIOUS = Kind(
     "sign_in.suspicious",
     _C.AUTHENTICATION,

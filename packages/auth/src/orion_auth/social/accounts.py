@@ -87,7 +87,7 @@ async def unlink(bridge: Bridge, user_id: UUID, account_id: UUID, bearer: Bearer
         enabled = {name for name, _ in await oauth_connections.list_enabled(transaction.connection)}
         left = may_unlink(
             has_password=identity.password_hash is not None,
-            passkeys=await passkeys.count(transaction.connection, user_id),
+            passkeys=await passkeys.count_ways_in(transaction.connection, user_id),
             other_accounts=sum(row.provider in enabled for row in others),
         )
         if not left:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.places import NOWHERE, Place
 from orion_auth.tokens import store
-from orion_auth.tokens.rules import BearerToken, TokenStatus, parse
+from orion_auth.tokens.rules import BearerToken, TokenStatus, client_digest, parse
 from orion_auth.tokens.tables import TokenType
 from orion_auth.user_agents import Client, describe
 from orion_core.database import Transaction
@@ -129,6 +129,13 @@ async def issue_email_verification(
     return await _issue(transaction, values, bearer, now=now, expires_at=expires_at)
 
 
+async def email_verification_owner(connection: AsyncConnection, text: str) -> UUID | None:
+    """Whose address a verification token is for; None when it is not one."""
+    token = parse(text)
+    found = await _find(connection, token) if token is not None else None
+    return found.user_id if found is not None and found.type is TokenType.EMAIL_VERIFICATION else None
+
+
 async def use_email_verification(transaction: Transaction, text: str, now: datetime) -> Confirmed | None:
     """Use up a verification token; None when it is not one, has ended or was used."""
     token = parse(text)
@@ -140,6 +147,15 @@ async def use_email_verification(transaction: Transaction, text: str, now: datet
     if found is None:
         return None
     return Confirmed(found.user_id, found.metadata["email"], found.metadata.get("password_hash"))
+
+
+async def email_verification_is_disputed(
+    connection: AsyncConnection, user_id: UUID, bearer: Bearer, now: datetime
+) -> bool:
+    """Whether somebody else than this client, as far as the network tells, has had the user's address mailed."""
+    mine = client_digest(None, None, bearer.user_agent, bearer.ip_address)
+    rows = await store.list_open(connection, user_id, TokenType.EMAIL_VERIFICATION, now)
+    return any(client_digest(None, None, row.user_agent, row.ip_address) != mine for row in rows)
 
 
 async def forget_passwords(transaction: Transaction, user_id: UUID) -> None:

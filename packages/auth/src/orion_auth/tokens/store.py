@@ -55,6 +55,19 @@ async def find(connection: AsyncConnection, selector: str) -> AnyRow | None:
     return (await connection.execute(statement)).one_or_none()
 
 
+async def list_open(
+    connection: AsyncConnection, user_id: UUID, token_type: TokenType, now: datetime
+) -> Sequence[AnyRow]:
+    """To whom the good tokens of a user were given (ix_auth_tokens_user_id_type_status)."""
+    statement = select(AuthToken.ip_address, AuthToken.user_agent).where(
+        AuthToken.user_id == user_id,
+        AuthToken.type == token_type,
+        AuthToken.status == TokenStatus.ACTIVE,
+        AuthToken.expires_at > now,
+    )
+    return (await connection.execute(statement)).all()
+
+
 async def use(
     connection: AsyncConnection, token_type: TokenType, selector: str, token_hash: bytes, now: datetime
 ) -> AnyRow | None:

@@ -343,6 +343,11 @@ async def finish(
         await store.note_used(transaction.connection, sign_in.user_id, method, now)
 
 
+async def take_unanswered(transaction: Transaction, since: datetime, before: datetime, most: int) -> Sequence[AnyRow]:
+    """Close up to `most` half-finished sign-ins that lapsed between two times with tries left; each falls to one."""
+    return await store.take_unanswered(transaction.connection, since, before, most)
+
+
 async def offer_enrolment(
     transaction: Transaction, keyring: Keyring, sign_in: HalfFinished, issuer: str, account: str
 ) -> TotpOffer:

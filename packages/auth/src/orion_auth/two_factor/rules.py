@@ -81,6 +81,17 @@ def enrollable(policy: FactorPolicy) -> tuple[TwoFactorMethod, ...]:
     return tuple(method for method in methods if method in policy.allowed) or (TwoFactorMethod.TOTP,)
 
 
+def still_counts(method: TwoFactorMethod, enrolled: Enrolled, *, must_enrol: bool) -> bool:
+    """Whether what was offered when a sign-in began may finish it now that the user has `enrolled`.
+
+    One that was set up meanwhile is not replaced by whoever was to set one up; nor does a code finish it that was sent
+    by a way which was taken off the account, or because there was no second factor yet.
+    """
+    if must_enrol:
+        return not enrolled.is_enabled
+    return not enrolled.is_enabled or method not in SENT or method in enrolled.verified
+
+
 def may_remove(enrolled: Enrolled, method: TwoFactorMethod, policy: FactorPolicy) -> bool:
     """Whether somebody can do without a method: what is required must be left by another one."""
     return not must_enrol(replace(enrolled, verified=enrolled.verified - {method}), policy)

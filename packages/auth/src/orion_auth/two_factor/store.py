@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -225,6 +225,31 @@ async def use_backup_code(connection: AsyncConnection, user_id: UUID, hashes: Se
         .returning(TwoFactorBackupCode.id)
     )
     return (await connection.execute(statement)).one_or_none() is not None
+
+
+_TAKE_UNANSWERED = text("""
+    WITH lapsed AS (
+      SELECT id
+      FROM two_factor_challenges                                -- ix_two_factor_challenges_expires_at
+      WHERE expires_at > :since AND expires_at <= :before
+        AND purpose = 'SIGN_IN' AND consumed_at IS NULL AND attempts < max_attempts
+      ORDER BY expires_at
+      LIMIT :most
+      FOR UPDATE SKIP LOCKED
+    )
+    UPDATE two_factor_challenges AS challenge
+    SET consumed_at = :before, context = context - 'totp'
+    FROM lapsed
+    WHERE challenge.id = lapsed.id                              -- pk_two_factor_challenges
+    RETURNING challenge.user_id, challenge.context, challenge.attempts, challenge.expires_at
+""")
+
+
+async def take_unanswered(
+    connection: AsyncConnection, since: datetime, before: datetime, most: int
+) -> Sequence[AnyRow]:
+    """Close half-finished sign-ins that lapsed between two times before all tries were used; each falls to one."""
+    return (await connection.execute(_TAKE_UNANSWERED, {"since": since, "before": before, "most": most})).all()
 
 
 async def set_context(connection: AsyncConnection, challenge_id: UUID, context: dict[str, Any]) -> None:

@@ -81,6 +81,7 @@ async def look_up(database: Database, token: str, now: datetime) -> TokenState:
 async def confirm_by_link(database: Database, mailing: Mailing, token: str, now: datetime) -> None:
     """Verify the address that the link was sent to. Of several presses one does it; the others get a 410 Problem."""
     async with database.transaction() as transaction:
+        await _hold_owner(transaction, token, now)
         confirmed = await tokens.use_email_verification(transaction, token, now)
         if confirmed is None or not await verify(transaction, mailing, confirmed, now):
             raise link_is_dead()
@@ -100,10 +101,20 @@ async def confirm_by_code(
     return state
 
 
+async def _hold_owner(transaction: Transaction, token: str, now: datetime) -> None:
+    """Hold whose link it is before the link itself: several mails that are confirmed at once wait for each other in one
+    order, since each of them takes the passwords off all.
+    """
+    user_id = await tokens.email_verification_owner(transaction.connection, token)
+    if user_id is not None:
+        await identities.hold(transaction, user_id, now)
+
+
 async def _try_code(transaction: Transaction, mailing: Mailing, email: str | None, code: str, now: datetime) -> bool:
     identity = await identities.find_by_email(transaction.connection, email, now)
     # Nobody's id when there is no such identity, so that the same statements run.
     user_id = identity.id if identity is not None else uuid7()
+    await identities.hold(transaction, user_id, now)
     confirmed = await two_factor.try_email_verification(transaction, mailing.keyring, user_id, code, now)
     return confirmed is not None and await verify(transaction, mailing, confirmed, now)
 
@@ -115,11 +126,16 @@ async def verify(transaction: Transaction, mailing: Mailing, confirmed: Confirme
     )
     if verified is None:
         return False
-    await tokens.forget_passwords(transaction, confirmed.user_id)
-    await two_factor.forget_passwords(transaction, confirmed.user_id)
+    await forget_passwords(transaction, confirmed.user_id)
     event = EmailVerified(user_id=confirmed.user_id, email=confirmed.email, username=verified.username, verified_at=now)
     await mailing.outbox.record(transaction, event, now)
     return True
+
+
+async def forget_passwords(transaction: Transaction, user_id: UUID) -> None:
+    """Let no link and no code that was mailed bring a password with it."""
+    await tokens.forget_passwords(transaction, user_id)
+    await two_factor.forget_passwords(transaction, user_id)
 
 
 async def take_as_verified(

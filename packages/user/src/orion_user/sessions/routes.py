@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orion_core.http.authentication import require_recent
 from orion_core.http.authentication import user_id as caller_id
 from orion_core.http.openapi import refusals
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
@@ -46,8 +47,14 @@ async def my_sessions(
 
 @router.delete("/me/sessions/{session_id}", tags=["me"], status_code=HTTPStatus.ACCEPTED, responses=_ENDING)
 async def end_my_session(session_id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
-    """Have auth end one of the user's sessions; it is over within moments."""
-    await _end(request, wired, claims, caller_id(claims), session_id)
+    """Have auth end one of the user's sessions; it is over within moments.
+
+    One that is not this needs a proof of who one is that is minutes old.
+    """
+    owner = caller_id(claims)
+    if str(session_id) != claims.sid:
+        require_recent(claims, wired.clock())
+    await _end(request, wired, claims, owner, session_id)
 
 
 @router.get("/users/{user_id}/sessions", tags=["users"], responses=refusals(HTTPStatus.FORBIDDEN))
