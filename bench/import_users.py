@@ -2,8 +2,8 @@
 
     python bench/import_users.py [--users 1000000] [--kill 20]
 
-A throw-away `orion up`, and one process that brings over an NDJSON file as `imports/running.py` does. With `--kill N`
-that process is killed by SIGKILL every N seconds and begun again, until it comes to its end. Afterwards all is counted:
+A throw-away `orion up`, and `orion user import` with an NDJSON file. With `--kill N` that process is killed by SIGKILL
+every N seconds and begun again, until it comes to its end. Afterwards all is counted:
 identities, profiles, preferences, roles, the lines of the report. Prints one JSON object; ends with 1 when something is
 missing or there twice.
 
@@ -33,9 +33,12 @@ from dotenv import dotenv_values
 
 from orion_core.clock import system_clock
 from orion_core.database import Database
+from orion_core.exits import Exit
 from orion_core.service import service_role
+from orion_user.imports import actions
 from orion_user.imports.rules import ImportFormat
 from orion_user.imports.running import Runner
+from orion_user.imports.shapes import ImportShape
 from orion_user.other_services import OtherServices
 from orion_user.settings import UserSettings
 
@@ -77,12 +80,10 @@ async def begin(file: Path) -> UUID:
             return await running.begin(opened, ImportFormat.NDJSON)
 
 
-async def go_on(file: Path, import_id: UUID) -> None:
-    """The process that brings them over."""
-    async with runner() as running:
-        with file.open("rb") as opened:
-            done = await running.go_on(import_id, opened, ImportFormat.NDJSON)
-    print(done.model_dump_json())
+async def read(import_id: UUID) -> ImportShape:
+    """How the import stands."""
+    async with runner() as running, running.database.autocommit() as connection:
+        return await actions.read(connection, import_id)
 
 
 @contextmanager
@@ -117,23 +118,21 @@ def processor_seconds(pids: dict[str, int]) -> dict[str, float]:
     return taken
 
 
-def until_done(
-    file: Path, import_id: UUID, environment: dict[str, str], kill: float
-) -> tuple[float, int, dict[str, Any]]:
-    """Seconds, how often it was killed, and how the import stands."""
-    began, kills = time.perf_counter(), 0
-    command = [sys.executable, __file__, "--go-on", str(import_id), "--file", str(file)]
+def until_done(file: Path, import_id: UUID, environment: dict[str, str], kill: float) -> tuple[float, int]:
+    """Seconds, and how often it was killed."""
+    began, kills, quiet = time.perf_counter(), 0, subprocess.DEVNULL
+    command = [sys.executable, "-m", "orion_cli", "user", "import", str(file), "--resume", str(import_id)]
     while True:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd="/") as process:
+        with subprocess.Popen(command, stdout=quiet, stderr=quiet, env=environment, cwd="/") as process:
             try:
-                out, _ = process.communicate(timeout=kill or None)
+                process.wait(timeout=kill or None)
             except subprocess.TimeoutExpired:
                 process.kill()
                 kills += 1
                 continue
-        if process.returncode:
+        if process.returncode not in {Exit.OK, Exit.FOUND}:
             raise SystemExit(f"the import ended with {process.returncode}")
-        return time.perf_counter() - began, kills, json.loads(out)
+        return time.perf_counter() - began, kills
 
 
 COUNTS = {
@@ -178,7 +177,8 @@ def main(users: int, kill: float) -> bool:
         os.environ.update(orion)
         import_id = asyncio.run(begin(file))
         before = processor_seconds(pids)
-        seconds, kills, done = until_done(file, import_id, environment, kill)
+        seconds, kills = until_done(file, import_id, environment, kill)
+        done = asyncio.run(read(import_id)).model_dump(mode="json")
         spent = {name: round(after - before[name], 1) for name, after in processor_seconds(pids).items()}
         behind = asyncio.run(caught_up(environment, done["created"]))
         found = asyncio.run(counted(environment))
@@ -200,10 +200,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--kill", type=float, default=0, metavar="SECONDS")
-    parser.add_argument("--go-on", type=UUID, help=argparse.SUPPRESS)
-    parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.go_on:
-        asyncio.run(go_on(arguments.file, arguments.go_on))
-    else:
-        raise SystemExit(0 if main(arguments.users, arguments.kill) else 1)
+    raise SystemExit(0 if main(arguments.users, arguments.kill) else 1)

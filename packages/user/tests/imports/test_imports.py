@@ -12,6 +12,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from orion_contracts.imports import IdentitiesImported, ImportedIdentity
 from orion_core.database import Database
@@ -198,6 +199,25 @@ async def test_what_auth_tells_first_is_filled_in_and_what_it_tells_last_changes
     ]
     assert await query("SELECT count(*) FROM user_roles WHERE reason = 'import'") == [(2,)]
     assert await query("SELECT count(*) FROM user_preferences") == [(3,)]
+
+
+async def test_who_hears_of_people_waits_for_whoever_writes_them_and_writes_nobody_again(
+    auth: "AuthFeed", database: Database, query: "Query"
+) -> None:
+    identities = [
+        ImportedIdentity(user_id=uuid7(), email=f"user{n}@example.com", is_verified=True, locale="en", timezone="UTC")
+        for n in range(2)
+    ]
+    event = IdentitiesImported(import_id=uuid7(), identities=identities, imported_at=auth.clock())
+    async with database.transaction() as importing:
+        await actions.arrive(importing, event, auth.clock())
+        hearing = asyncio.create_task(auth.bring(event))
+        while not await query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            assert not hearing.done()
+            assert not await query("SELECT 1 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
+        written = (await importing.connection.execute(text("SELECT max(xmin::text) FROM users"))).scalar_one()
+    await hearing
+    assert await query("SELECT DISTINCT xmin::text FROM users WHERE email LIKE 'user%'") == [(written,)]
 
 
 class Killed(BaseException):

@@ -16,11 +16,11 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import ACCOUNTS_IMPORTED
 from orion_contracts.imports import IdentitiesImported, ImportedIdentity
 from orion_core.database import Database, Transaction
-from orion_core.events.outbox import Outbox
+from orion_core.events import outbox
 
 
 async def take_in_many(
-    database: Database, outbox: Outbox, import_id: UUID, wanted: Sequence[BulkIdentity], *, by: str, now: datetime
+    database: Database, import_id: UUID, wanted: Sequence[BulkIdentity], *, by: str, now: datetime
 ) -> list[BulkOutcome]:
     """Take in those of whom nothing is taken; what became of each, in their order. One event tells of all of them."""
     emails = [normalise_email(each.email) for each in wanted]
@@ -36,7 +36,7 @@ async def take_in_many(
         created, owners = await identities.bring_in_many(transaction, columns, now)
         told = [_told(each, email) for each, email in good if each.id in created]
         if told:
-            await _tell(transaction, outbox, import_id, told, by, now)
+            await _tell(transaction, import_id, told, by, now)
     return [_outcome(each, email, created, owners) for each, email in zip(wanted, emails, strict=True)]
 
 
@@ -53,17 +53,12 @@ def _told(each: BulkIdentity, email: str) -> ImportedIdentity:
 
 
 async def _tell(
-    transaction: Transaction,
-    outbox: Outbox,
-    import_id: UUID,
-    told: list[ImportedIdentity],
-    by: str,
-    now: datetime,
+    transaction: Transaction, import_id: UUID, told: list[ImportedIdentity], by: str, now: datetime
 ) -> None:
     circumstances = Circumstances(details={"import_id": str(import_id), "accounts": len(told)})
     await security_events.note_administration(transaction, ACCOUNTS_IMPORTED, by, circumstances, now)
     event = IdentitiesImported.model_construct(import_id=import_id, identities=told, imported_at=now)
-    await outbox.record(transaction, event, now)
+    await outbox.write(transaction, event, now)  # wakes nobody: user has the answer to write profiles from
 
 
 def _outcome(each: BulkIdentity, email: str | None, created: frozenset[UUID], owners: dict[str, UUID]) -> BulkOutcome:

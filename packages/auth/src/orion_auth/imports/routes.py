@@ -24,6 +24,4 @@ async def import_identities(
     body: BulkImport, importer: Annotated[AccessClaims, Depends(_importer)], wired: Wired
 ) -> list[BulkOutcome]:
     """Take in those of whom nothing is taken; what became of each, in their order. Sent again, it answers the same."""
-    return await take_in_many(
-        wired.database, wired.outbox, body.import_id, body.identities, by=importer.sub, now=wired.clock()
-    )
+    return await take_in_many(wired.database, body.import_id, body.identities, by=importer.sub, now=wired.clock())

@@ -30,7 +30,7 @@ BEGIN
   SELECT held.user_id, held.id, held.role_id, NULL, NULL, held.scope_id, held.starts_at, held.expires_at, held.condition
   FROM user_roles AS held JOIN users AS holder ON holder.id = held.user_id
   WHERE held.id = ANY (given) AND may_come_in(holder.status, holder.deleted_at)
-    AND NOT lies_in_deleted_organization(held.scope_id)
+    AND (held.scope_id IS NULL OR NOT lies_in_deleted_organization(held.scope_id))
   UNION ALL
   SELECT
     held.user_id, held.id, NULL, permission.name, held.effect, held.scope_id, held.starts_at, held.expires_at,
@@ -39,11 +39,14 @@ BEGIN
   JOIN permissions AS permission ON permission.id = held.permission_id
   JOIN users AS holder ON holder.id = held.user_id
   WHERE held.id = ANY (given) AND may_come_in(holder.status, holder.deleted_at)
-    AND NOT lies_in_deleted_organization(held.scope_id);
+    AND (held.scope_id IS NULL OR NOT lies_in_deleted_organization(held.scope_id));
 END
 $$
 """
-"""Whoever calls it has to have the users and the organizations locked, as the triggers do."""
+"""Whoever calls it has to have the users and the organizations locked, as the triggers do.
+
+Of a grant in no place the function is not called: it takes longer than all else that is done for the grant.
+"""
 KEEP_USER_GRANTS = """
 CREATE FUNCTION keep_user_grants() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -198,12 +198,12 @@ PATH = Statement(
 PLACES = {
     "organization": text("""
         SELECT id, ARRAY[id] AS within FROM organizations                -- pk_organizations
-        WHERE deleted_at IS NULL AND id > :after AND (CAST(:only AS uuid[]) IS NULL OR id = ANY (:only))
+        WHERE id > :after AND (CAST(:only AS uuid[]) IS NULL OR id = ANY (:only))
         ORDER BY id LIMIT :limit
     """),
     "user": text("""
         SELECT id, ARRAY[id] AS within FROM users                        -- pk_users
-        WHERE deleted_at IS NULL AND id > :after AND (CAST(:only AS uuid[]) IS NULL OR id = ANY (:only))
+        WHERE id > :after AND (CAST(:only AS uuid[]) IS NULL OR id = ANY (:only))
         ORDER BY id LIMIT :limit
     """),
     "team": text("""
@@ -230,7 +230,10 @@ PLACES = {
         FROM page ORDER BY page.id
     """),
 }
-"""A page of the places of one kind and what each lies in; only those that lie in some others, or all."""
+"""A page of the places of one kind and what each lies in; only those that lie in some others, or all.
+
+Those that are deleted, too: what was given everywhere decides there, so that somebody may restore them.
+"""
 
 RIGHTS = text(f"""
     WITH present AS (

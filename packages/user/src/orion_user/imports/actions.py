@@ -96,13 +96,16 @@ async def take_in(
         ]
         found = {line.number: _result(line, became.get(line.number)) for line in new}
         async with database.transaction() as transaction:
-            await _settle(transaction, arrivals, now)
+            if arrivals:
+                await store.hold(transaction.connection, arrivals[0].id)
+                await _settle(transaction, arrivals, now)
             results |= await _write_down(transaction, import_id, found, actor, now)
     return ChunkShape.of(numbers.start, [results[number] for number in numbers])
 
 
 async def arrive(transaction: Transaction, event: IdentitiesImported, now: datetime) -> None:
     """Give those whom auth has taken in their profiles, should whoever brings them over not have got so far."""
+    await store.hold(transaction.connection, event.identities[0].user_id)
     known = await users.existing(transaction.connection, [each.user_id for each in event.identities])
     arrivals = [
         Arrival(
@@ -118,7 +121,8 @@ async def arrive(transaction: Transaction, event: IdentitiesImported, now: datet
         for each in event.identities
         if each.user_id not in known
     ]
-    await _settle(transaction, arrivals, now)
+    if arrivals:
+        await _settle(transaction, arrivals, now)
 
 
 async def report(database: Database, import_id: UUID) -> AsyncGenerator[bytes]:
@@ -136,8 +140,6 @@ async def report(database: Database, import_id: UUID) -> AsyncGenerator[bytes]:
 
 
 async def _settle(transaction: Transaction, arrivals: Sequence[Arrival], now: datetime) -> None:
-    if not arrivals:
-        return
     connection = transaction.connection
     new = await users.bring_in(connection, arrivals)
     await preferences.create_many(

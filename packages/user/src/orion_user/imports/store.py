@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, insert, select, text
+from sqlalchemy import RowMapping, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
@@ -28,6 +28,16 @@ PROGRESS = text("""
       coalesce(sum(refused), 0) AS refused
     FROM chunk
 """)
+
+
+async def hold(connection: AsyncConnection, user_id: UUID) -> None:
+    """Have whoever would write the same people, of whom this is the first, wait for the end of the transaction.
+
+    Without it whoever brings people over and the follower of auth's events would write half of them twice, each waiting
+    for the other row by row. Who waits too little for it waits there.
+    """
+    lock = func.pg_advisory_xact_lock(func.hashtextextended(f"user_imports {user_id}", 0))
+    await connection.execute(select(lock))
 
 
 async def insert_import(
