@@ -11,7 +11,7 @@ from orion_core.errors import Problem
 from orion_core.http.context import EXCHANGE, Exchange, RequestContext
 from orion_core.ids import uuid7
 from orion_core.rights.circumstances import circumstances
-from orion_core.rights.fresh_proof import ADMINISTRATION, require_fresh_proof
+from orion_core.rights.fresh_proof import ADMINISTRATION, require_fresh_proof, with_second_factor
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PERSON: dict[str, Any] = {"sub": str(uuid7()), "client_id": "orion", "sid": "s"}
@@ -64,3 +64,12 @@ def test_conditions_find_how_and_when_somebody_proved_who_he_is() -> None:
     shown = claims(auth_time=int((NOW - timedelta(minutes=7)).timestamp()), amr=["pwd", "otp"])
     assert circumstances(shown, NOW).subject == own | {"amr": ["pwd", "otp"], "proof_age": 420, "is_bound": False}
     assert circumstances(claims(client_id="orn_live_abc"), NOW).subject == own
+
+
+def test_a_second_factor_may_be_what_people_lack_who_have_shown_none() -> None:
+    proved = with_second_factor(claims(auth_time=STALE, amr=["pwd"]), NOW)
+    assert proved is not None
+    told = circumstances(proved, NOW).subject
+    assert (told["amr"], told["proof_age"]) == (["pwd", "mfa"], 0)
+    program = claims(client_id="orn_live_abc", amr=["pwd"])
+    assert [with_second_factor(each, NOW) for each in (claims(), claims(amr=["otp", "mfa"]), program)] == [None] * 3

@@ -111,8 +111,8 @@ async def test_a_grant_with_a_condition_on_the_network_opens_routes_from_there_a
 async def test_a_grant_can_ask_for_a_second_factor_in_the_session(guard: Guard, user_service: User) -> None:
     user_service.granted["notification:read"] = False
     user_service.conditions = ('"mfa" in subject.amr',)
-    for amr in (["pwd"], None):
-        with pytest.raises(Problem, match="permission_denied"):
+    for amr, code in ((["pwd"], "second_factor_needed"), (None, "permission_denied")):
+        with pytest.raises(Problem, match=code):
             await guard.require(claims().model_copy(update={"amr": amr}), "notification:read")
     await guard.require(claims().model_copy(update={"amr": ["pwd", "otp", "mfa"]}), "notification:read")
 

@@ -10,11 +10,11 @@ from typing import Literal
 
 import structlog
 
-from orion_auth.step_up import MULTI_FACTOR, SEVERAL_FACTORS
 from orion_contracts.claims import AccessClaims, Confirmation
 from orion_core.access_tokens import AUDIENCE, TYPE
 from orion_core.background import pause
 from orion_core.errors import unavailable
+from orion_core.http.step_up import MULTI_FACTOR, SEVERAL_FACTORS
 from orion_core.ids import uuid7
 from orion_core.sealing import SealError
 from orion_core.signatures import PrivateKey, encode

@@ -8,9 +8,9 @@ import pytest
 from joserfc import jws
 from pyotp.totp import TOTP
 
-from orion_auth.step_up import MULTI_FACTOR
 from orion_contracts.account_messages import AccountMessageRequested
 from orion_contracts.claims import AccessClaims
+from orion_core.http.step_up import MULTI_FACTOR
 
 if TYPE_CHECKING:
     import httpx

@@ -18,11 +18,12 @@ from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_core.errors import Problem, unavailable
+from orion_core.http.step_up import second_factor_needed
 from orion_core.rights.caller import Caller, caller
 from orion_core.rights.circumstances import circumstances
 from orion_core.rights.decider import Decider
 from orion_core.rights.denials import SeenDenials
-from orion_core.rights.fresh_proof import require_fresh_proof
+from orion_core.rights.fresh_proof import require_fresh_proof, with_second_factor
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
 
@@ -44,7 +45,8 @@ class Guard:
     async def require(self, claims: AccessClaims, permission: str) -> None:
         """Return when the caller has `permission`; else a 403 Problem, which stands in the audit trail.
 
-        401 for who would change something by it and has not proved for half an hour who he is.
+        401 for who would change something by it and has not proved for half an hour who he is, and for who lacks it for
+        want of a second factor alone.
         503 when user cannot be asked: who cannot know must not decide.
         """
         who = caller(claims)
@@ -53,6 +55,9 @@ class Guard:
         ):
             require_fresh_proof(claims, permission, self.clock())
             return
+        proved = with_second_factor(claims, self.clock())
+        if proved is not None and who.carries(permission) and await self._has(who.user_id, proved, permission):
+            raise second_factor_needed()
         await self._write_down(claims, permission)
         raise _denied(who, permission)
 

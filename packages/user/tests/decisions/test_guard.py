@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Database
+from orion_core.http.step_up import MULTI_FACTOR
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
 from orion_user.access.guard import PermissionDeniedError, require
@@ -129,14 +130,19 @@ async def test_a_grant_with_a_condition_on_the_network_opens_routes_from_there_a
 async def test_a_role_can_ask_for_a_second_factor_in_the_session_that_uses_it(
     auth: "AuthFeed", application: FastAPI, giver: "Giver", bearer: "Bearer"
 ) -> None:
-    ada = await auth.register()
-    await giver.role(ada, "admin", auth.clock(), condition='"mfa" in subject.amr')
+    ada, eve = await auth.register(), await auth.register("eve@example.com")
+    await giver.role(ada, "admin", auth.clock(), condition='"mfa" in subject.amr && subject.proof_age < 300')
     transport = httpx.ASGITransport(application, client=("192.0.2.1", 1))
 
-    async def asked_with(**claims: Any) -> int:
+    async def asked_with(whose: UUID = ada, **claims: Any) -> httpx.Response:
         async with httpx.AsyncClient(transport=transport, base_url="http://user") as http:
-            return (await http.get(f"/user/v1/users/{ada}/sessions", headers=bearer(ada, **claims))).status_code
+            return await http.get(f"/user/v1/users/{ada}/sessions", headers=bearer(whose, **claims))
 
-    assert await asked_with(amr=["pwd"]) == 403
-    assert await asked_with(amr=["pwd", "otp", "mfa"]) == 200
-    assert await asked_with() == 403, "a token that tells of no proof, as a program's"
+    lately, long_ago = (int(auth.clock().timestamp()) - seconds for seconds in (10, 1000))
+    refused = await asked_with(amr=["pwd"], auth_time=long_ago)
+    assert (refused.status_code, refused.json()["code"]) == (401, "second_factor_needed")
+    assert f'acr_values="{MULTI_FACTOR}"' in refused.headers["WWW-Authenticate"]
+    assert (await asked_with(amr=["pwd", "otp", "mfa"], auth_time=lately)).status_code == 200
+    assert (await asked_with(amr=["pwd", "otp", "mfa"], auth_time=long_ago)).status_code == 403
+    assert (await asked_with()).status_code == 403, "a token that tells of no proof, as a program's"
+    assert (await asked_with(eve, amr=["pwd"])).status_code == 403, "who would not have it by a second factor either"

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.passkeys import actions as passkeys
-from orion_auth.step_up import SEVERAL_FACTORS, second_factor_needed
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Confirmed
 from orion_auth.two_factor import store
@@ -33,6 +32,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.database import Database, Transaction
 from orion_core.http.authentication import require_recent
 from orion_core.http.authentication import user_id as owner_of
+from orion_core.http.step_up import SEVERAL_FACTORS, second_factor_needed
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
 from orion_core.secrets import new_code

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import require_recent
 from orion_core.http.context import EXCHANGE
+from orion_core.http.step_up import SEVERAL_FACTORS
 
 ADMINISTRATION = timedelta(minutes=30)
 """How long an administrator works on without proving again who he is: a screen left unlocked is nobody's for a day."""
@@ -25,3 +26,13 @@ def require_fresh_proof(claims: AccessClaims, permission: str, now: datetime) ->
     is_service = claims.sid is None and claims.sub == claims.client_id
     if not (reads or claims.is_of_api_key or is_service):
         require_recent(claims, now, ADMINISTRATION)
+
+
+def with_second_factor(claims: AccessClaims, now: datetime) -> AccessClaims | None:
+    """What somebody's token would say if he showed a second factor now; None for who has shown one, and for programs.
+
+    Whoever is refused, and would not be with these, is asked for a second factor: a condition of his role wants it.
+    """
+    if claims.amr is None or claims.is_of_api_key or SEVERAL_FACTORS in claims.amr:
+        return None
+    return claims.model_copy(update={"amr": [*claims.amr, SEVERAL_FACTORS], "auth_time": int(now.timestamp())})

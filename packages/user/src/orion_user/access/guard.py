@@ -9,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.claims import AccessClaims
 from orion_core.errors import Problem
+from orion_core.http.step_up import second_factor_needed
 from orion_core.rights.caller import caller
 from orion_core.rights.circumstances import circumstances
 from orion_core.rights.decisions import decide
-from orion_core.rights.fresh_proof import require_fresh_proof
+from orion_core.rights.fresh_proof import require_fresh_proof, with_second_factor
 from orion_user.access import store
 from orion_user.access.rules import EVERYWHERE, Asked, Place
 from orion_user.permissions.rules import PermissionScope
@@ -33,7 +34,8 @@ async def require(
 ) -> None:
     """Return when the caller has `permission` at `place` now; raise `PermissionDeniedError` otherwise.
 
-    Who would change something by it and has not proved for half an hour who he is, is asked to (`require_fresh_proof`).
+    Who would change something by it and has not proved for half an hour who he is, is asked to (`require_fresh_proof`);
+    so is who lacks it for want of a second factor alone (401).
     Conditions find who, when, from where, and how that was proved (`circumstances`), and nothing else: what holds only
     under others does not count here.
     """
@@ -43,6 +45,9 @@ async def require(
     if not caller(claims).carries(permission):
         detail = f"This access token was not given {permission}; ask for one with that scope."
         raise PermissionDeniedError(claims, permission, place, detail)
+    proved = with_second_factor(claims, now)
+    if proved is not None and await holds(connection, proved, permission, now, place):
+        raise second_factor_needed()
     givers = await roles_with(connection, permission)
     raise PermissionDeniedError(claims, permission, place, _explanation(permission, place, givers))
 

@@ -1,4 +1,4 @@
-"""Asking for a fresh proof of who somebody is before something dangerous is done (RFC 9470)."""
+"""Asking for a second factor before something is done that needs one (RFC 9470)."""
 
 from orion_core.errors import Problem
 
@@ -10,13 +10,13 @@ MULTI_FACTOR = "http://schemas.openid.net/pape/policies/2007/06/multi-factor"
 
 
 def second_factor_needed() -> Problem:
-    """The refusal (401) of a token whose session has not shown the second factor that its owner has (RFC 9470 §3)."""
+    """The refusal (401) of a token whose session has shown no second factor, and by it might do this (RFC 9470 §3)."""
     challenge = (
         'Bearer error="insufficient_user_authentication", '
         f'error_description="A second factor is required", acr_values="{MULTI_FACTOR}"'
     )
     detail = (
-        "This needs the second factor that the account has, and this session has not shown it: send it to "
+        "This needs a second factor, and this session has not shown one: send it to "
         "/auth/v1/sessions/current/proofs, or sign in again with it. Then try again."
     )
     return Problem(
