@@ -105,6 +105,8 @@ async def take_in(
 
 async def arrive(transaction: Transaction, event: IdentitiesImported, now: datetime) -> None:
     """Give those whom auth has taken in their profiles, should whoever brings them over not have got so far."""
+    if not event.identities:
+        return
     await store.hold(transaction.connection, event.identities[0].user_id)
     known = await users.existing(transaction.connection, [each.user_id for each in event.identities])
     arrivals = [
