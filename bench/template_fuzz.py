@@ -95,21 +95,8 @@ WORDS = [
     "a.b.c",
 ]
 FITTING = [
-    "name",
-    "rows",
-    "many",
-    "number",
-    "text",
-    "'<x>'",
-    '"a"',
-    "''",
-    "0",
-    "-3",
-    "2.5",
-    "true",
-    "rows[0].a",
-    "many.size",
-    "many[0]",
+    *["name", "rows", "many", "number", "text", "'<x>'", '"a"', "''", "0", "-3", "2.5", "true"],
+    *["rows[0].a", "many.size", "many[0]"],
 ]
 TAGS = """
 {% assign name = %s %}
