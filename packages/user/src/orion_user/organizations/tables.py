@@ -62,6 +62,7 @@ class Team(Identified, Timestamped, Annotated, Table):
         CheckConstraint("parent_team_id <> id", name="parent"),
         CheckConstraint(object_check("metadata"), name="metadata"),
         UniqueConstraint("organization_id", "slug"),
+        Index("uq_teams_look", "organization_id", text(look("slug")), unique=True),
         # Means nothing by itself: foreign keys to (organization_id, id) keep teams and members in one organization.
         UniqueConstraint("organization_id", "id"),
         ForeignKeyConstraint(

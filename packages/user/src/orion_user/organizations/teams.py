@@ -117,8 +117,9 @@ async def _tell(
 
 def _refusal(error: IntegrityError) -> Problem:
     match broken(error):
-        case "uq_teams_organization_id_slug":
-            return Problem(409, "slug_taken", "Slug taken", "Another team of the organization has this slug.")
+        case "uq_teams_organization_id_slug" | "uq_teams_look":
+            detail = "Another team of the organization has this slug, or one that looks like it. Nothing was changed."
+            return Problem(409, "slug_taken", "Slug taken", detail)
         case "ck_teams_circle" | "ck_teams_parent":
             return Problem(409, "team_circle", "Circle", "A team cannot lie in itself, directly or through others.")
         case "fk_teams_organization_id_parent_team_id":
