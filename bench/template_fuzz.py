@@ -271,7 +271,7 @@ def _fuzz_worker(task: tuple[int, float]) -> Found:
         check = _check_template if kind < 0.9 else _check_mjml if kind < 0.96 else _check_schema
         try:
             check(maker, found)
-        except Exception as error:  # what it should not raise
+        except BaseException as error:  # what it should not raise, panics of Rust among it
             found.wrong.append(f"{check.__name__}: {type(error).__name__}: {error}")
     found.cpu = time.thread_time() - began
     del spent

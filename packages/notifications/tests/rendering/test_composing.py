@@ -62,6 +62,7 @@ def test_a_layout_lies_around_and_partials_within_in_the_readers_language() -> N
     ("source", "fault"),
     [
         ({"mjml": "<mjml>"}, "mjml: "),
+        ({"mjml": "<mjml><mj-head><mj-title>€></mj-title></mj-head></mjml>"}, "write &gt;"),
         ({"mjml": PAGE.format("<mj-wrapper>" * 4_990 + "</mj-wrapper>" * 4_990)}, "longer than"),
         ({"mjml": PAGE.format("<mj-wrapper>" * 5_000)}, "more than 5,000 elements"),
         ({"mjml": PAGE.format("x"), "html": "<p>"}, "write one of the two"),

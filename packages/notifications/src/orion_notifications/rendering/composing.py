@@ -184,6 +184,10 @@ def to_html(mjml: str) -> str:
         output = mrml.to_html(mjml, render_options=mrml.RenderOptions(disable_comments=True, fonts={}))
     except (OSError, UnicodeError) as error:  # what mrml raises for markup that it cannot parse
         raise TemplateFaultError(f"mjml: {error}") from error
+    except BaseException as error:  # a panic of its parser, at a `>` behind a sign such as €, is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        raise TemplateFaultError("mjml: it cannot be parsed; write &gt; for a > among words") from error
     if output.warnings:
         kinds = sorted({warning.kind for warning in output.warnings})
         raise TemplateFaultError(f"mjml: {', '.join(kinds)}")
