@@ -203,6 +203,29 @@ async def test_codes_to_one_user_are_limited_over_all_his_challenges(auth: "Auth
     assert [each.status_code for each in sent] == [202] * 5 + [429]
 
 
+@pytest.mark.usefixtures("risky")
+async def test_who_has_the_password_uses_up_no_tries_and_no_codes_of_a_device_that_the_owner_knows(
+    auth: "Auth",
+) -> None:
+    async def on_laptop() -> str:
+        body = {"email": "ada@example.com", "password": auth.password, "device_id": "adas-laptop"}
+        return (await auth.http.post("/auth/v1/sessions", json=body)).json()["challenge"]
+
+    async def come_in(challenge: str) -> None:
+        assert (await send(auth, challenge)).status_code == 202
+        assert (await answer(auth, challenge, await code_sent(auth))).status_code == 201
+
+    await auth.verified()
+    await come_in(await on_laptop())
+    for_thief = await challenged(auth)
+    tried = [await answer(auth, for_thief, "000000") for _ in range(5)]
+    assert [each.status_code for each in tried] == [422] * 4 + [429], "the first time the laptop was not known yet"
+    challenges = [await challenged(auth) for _ in range(2)]
+    sent = [await send(auth, challenges[number % 2]) for number in range(5)]
+    assert [each.status_code for each in sent] == [202] * 4 + [429]
+    await come_in(await on_laptop())
+
+
 async def test_without_a_code_by_mail_a_risky_sign_in_is_told(auth: "Auth", risky: None) -> None:
     await auth.verified()
     components = auth.application.state.components

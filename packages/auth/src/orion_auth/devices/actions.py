@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -73,16 +74,22 @@ def known(email: str | None, bearer: Bearer) -> Look[KnownDevice | None]:
     One that was given a secret is known by that alone: whoever shows only its id may have read it somewhere.
     """
 
-    def meaning(row: AnyRow | None) -> KnownDevice | None:
-        if row is None or row.status is DeviceStatus.BLOCKED:
-            return None
-        name = f"{row.user_id} {bearer.device_id}"
-        if row.secret_hash is None:
-            return KnownDevice(name, is_proved=False)
-        return KnownDevice(name, is_proved=True) if is_proved(row.secret_hash, _shown(bearer)) else None
-
     values = {"email": email or "", "device_id": bearer.device_id or "", "nobody": uuid7()}
-    return Look(store.FIND_BY_EMAIL, values, meaning)
+    return Look(store.FIND_BY_EMAIL, values, partial(_known, bearer))
+
+
+def known_to(user_id: UUID, bearer: Bearer) -> Look[KnownDevice | None]:
+    """The same for a user who has shown a first proof already."""
+    return Look(store.FIND, {"user_id": user_id, "device_id": bearer.device_id or ""}, partial(_known, bearer))
+
+
+def _known(bearer: Bearer, row: AnyRow | None) -> KnownDevice | None:
+    if row is None or row.status is DeviceStatus.BLOCKED:
+        return None
+    name = f"{row.user_id} {bearer.device_id}"
+    if row.secret_hash is None:
+        return KnownDevice(name, is_proved=False)
+    return KnownDevice(name, is_proved=True) if is_proved(row.secret_hash, _shown(bearer)) else None
 
 
 async def names(connection: AsyncConnection, user_id: UUID, device_ids: Collection[str]) -> dict[str, DeviceName]:

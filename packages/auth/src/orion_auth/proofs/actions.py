@@ -74,9 +74,8 @@ async def prove(
 ) -> tuple[AccessToken, RateLimitState | None]:
     """Take what the session's owner shows as proof, and give an access token whose `auth_time` is now.
 
-    A password is counted by the session, so that what strangers try keeps no owner from a proof and a stolen token does
-    not guess without end; a second factor together with those of sign-ins. 401 for a wrong password and where there is
-    none; 422 for a wrong code, and for a method that the account has not; 409 when the account has changed since it was
+    What is shown is counted by the session, so that what strangers try keeps no owner from a proof and a stolen token
+    does not guess without end. 401 for a wrong password and where there is none; 422 for a wrong code, and for a method that the account has not; 409 when the account has changed since it was
     looked up.
     """
     started = time.perf_counter()
@@ -89,7 +88,9 @@ async def prove(
     if shown.password is not None:
         state = await _check_password(gate, lane, attempt, shown.password)
     if shown.second is not None:
-        state = await rate_limits.take_two_factor(gate.database, identity.id, now)
+        state = await rate_limits.take_two_factor(
+            gate.database, identity.id, now, device=rate_limits.in_session(attempt.session_id)
+        )
     amr = await _record_proof(gate, attempt, shown)
     if amr is None:
         detail = "The code is wrong, has expired or was used. Type the present one; the session goes on as it was."
@@ -121,7 +122,9 @@ async def send_code(
     async with gate.database.autocommit() as connection:
         _require_offered(gate, await two_factor.enrolled(subject).alone(connection), method)
         phone = await two_factor.phone_of(connection, subject) if method is TwoFactorMethod.SMS else None
-    state = await rate_limits.take_two_factor_code(gate.database, subject, now)
+    state = await rate_limits.take_two_factor_code(
+        gate.database, subject, now, device=rate_limits.in_session(UUID(claims.sid))
+    )
     if phone is not None:
         await rate_limits.take_sms(gate.database, phone, now)
     expires_at = now + CHALLENGE_LIFETIME

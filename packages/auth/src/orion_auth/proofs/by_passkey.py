@@ -51,11 +51,13 @@ async def prove(
     """Take a key of the session's owner as proof, and give an access token whose `auth_time` is now.
 
     The session counts as one that has shown several factors from now on: it began with another proof, or with a passkey
-    that had verified its user. 422 when it is none of his keys; the try is counted with those at his second factor.
+    that had verified its user. 422 when it is none of his keys; the try is counted with those at his second factor in it.
     """
     started = time.perf_counter()
     owner = user_id(claims)
-    limit = await rate_limits.take_two_factor(gate.database, owner, now)
+    limit = await rate_limits.take_two_factor(
+        gate.database, owner, now, device=rate_limits.in_session(UUID(claims.sid))
+    )
     circumstances = Circumstances(
         ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=UUID(claims.sid)
     )

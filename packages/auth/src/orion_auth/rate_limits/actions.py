@@ -25,6 +25,7 @@ from orion_auth.rate_limits.rules import (
     by_network,
     of_known_device,
     of_stranger,
+    on_device,
 )
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -71,11 +72,11 @@ async def take_login(
 
 
 async def take_proof(database: Database, session_id: UUID, address: IpAddress, now: datetime) -> Taken:
-    """Count a password that is shown within a session, which is to its account as a device that it knows.
+    """Count a password that is shown within a session.
 
     So a stolen session does not guess without end, and what strangers try keeps no owner from his own account.
     """
-    limits = of_known_device(KnownDevice(f"session {session_id}", is_proved=True), address)
+    limits = of_known_device(in_session(session_id), address)
     state = await _take_all(database, limits, now)
     return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
 
@@ -137,14 +138,30 @@ def _mail(email: str, address: IpAddress) -> list[Limit]:
     ]
 
 
-async def take_two_factor(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
-    """Count a try at this user's second factor, wherever it is made and for whichever sign-in: a code is short."""
-    return await _take(database, "two_factor_verification", RateLimitKeyType.USER, str(user_id), now)
+async def take_two_factor(
+    database: Database, user_id: UUID, now: datetime, *, device: KnownDevice | None = None
+) -> RateLimitState | None:
+    """Count a try at this user's second factor, wherever it is made and for whichever sign-in: a code is short.
+
+    Those on each `device` that he knows are counted apart: whoever has his password uses up what strangers may try.
+    """
+    return await _take(database, "two_factor_verification", RateLimitKeyType.USER, _whose(user_id, device), now)
 
 
-async def take_two_factor_code(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
-    """Count a code sent to this user, by whichever way."""
-    return await _take(database, "two_factor_code", RateLimitKeyType.USER, str(user_id), now)
+async def take_two_factor_code(
+    database: Database, user_id: UUID, now: datetime, *, device: KnownDevice | None = None
+) -> RateLimitState | None:
+    """Count a code sent to this user, by whichever way; those asked for on each `device` that he knows apart."""
+    return await _take(database, "two_factor_code", RateLimitKeyType.USER, _whose(user_id, device), now)
+
+
+def _whose(user_id: UUID, device: KnownDevice | None) -> str:
+    return str(user_id) if device is None else on_device(device)
+
+
+def in_session(session_id: UUID) -> KnownDevice:
+    """A session is to its account as a device that it knows, and that proves itself."""
+    return KnownDevice(f"session {session_id}", is_proved=True)
 
 
 async def take_recovery(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:

@@ -128,6 +128,11 @@ def of_stranger(email: str, address: IPv4Address | IPv6Address) -> list[Limit]:
     ]
 
 
+def on_device(device: KnownDevice) -> str:
+    """Counts each device of a user apart, and one that proves itself apart from all that only say its name."""
+    return f"{device.name} proved" if device.is_proved else device.name
+
+
 def of_known_device(device: KnownDevice, address: IPv4Address | IPv6Address) -> list[Limit]:
     """What a sign-in keeps to that comes from a device of the owner's: failures on that device, whatever others do.
 
@@ -135,7 +140,7 @@ def of_known_device(device: KnownDevice, address: IPv4Address | IPv6Address) -> 
     by name is counted for each network apart, since a name is no secret: whoever has read it somewhere, and comes from
     elsewhere, does not take the owner's tries; and in an hour he has few, from however many networks.
     """
-    name = f"{device.name} proved" if device.is_proved else device.name
+    name = on_device(device)
     narrow = name if device.is_proved else from_somewhere(name, address)
     return [
         Limit("login_known_device", RateLimitKeyType.USER, narrow, counts_failures=True),
