@@ -75,8 +75,8 @@ async def prove(
     """Take what the session's owner shows as proof, and give an access token whose `auth_time` is now.
 
     What is shown is counted by the session, so that what strangers try keeps no owner from a proof and a stolen token
-    does not guess without end. 401 for a wrong password and where there is none; 422 for a wrong code, and for a method that the account has not; 409 when the account has changed since it was
-    looked up.
+    does not guess without end. 401 for a wrong password and where there is none; 422 for a wrong code, and for a method
+    that the account has not; 409 when the account has changed since it was looked up.
     """
     started = time.perf_counter()
     async with gate.database.autocommit() as connection:
