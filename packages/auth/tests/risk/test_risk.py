@@ -90,6 +90,18 @@ async def test_another_continent_within_the_hour_is_asked_for_more(auth: "Auth",
     assert far.status_code == 202, "no second factor is set up: a code is mailed"
 
 
+async def test_an_attempt_that_fails_has_a_place_too_whatever_it_is_made_with(auth: "Auth", come: Come) -> None:
+    await auth.verified()
+    await come("203.0.113.5", password="wrong password")
+    transport = httpx.ASGITransport(auth.application, client=("198.51.100.5", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://auth.test") as http:
+        await http.post("/auth/v1/magic-link-sessions", json={"token": "x" * 43})
+    assert [(row["status"], row["city"]) for row in await auth.rows(ATTEMPTS)] == [
+        ("FAILED", "Oslo"),
+        ("FAILED", "Lima"),
+    ]
+
+
 async def test_after_a_flight_it_is_only_another_country(auth: "Auth", come: Come) -> None:
     await auth.verified()
     await come("203.0.113.5")

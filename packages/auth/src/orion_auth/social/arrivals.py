@@ -80,7 +80,7 @@ async def sign_in(
         raise _email_code_needed()
     if isinstance(outcome, Problem):
         raise outcome  # what it counted is kept
-    visit = Visit(LoginMethod.SOCIAL, None, bearer, now, started, limit, remember)
+    visit = Visit(LoginMethod.SOCIAL, None, bridge.gate.locate(bearer), now, started, limit, remember)
     async with bridge.database.autocommit() as connection:
         identity = await identities.find(connection, outcome, now)
     if identity is None or identity.standing != "GOOD":
