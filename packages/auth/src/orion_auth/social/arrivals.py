@@ -69,7 +69,8 @@ async def sign_in(
     """Begin a session for whoever the journey is of, in an account of his, which may be a new one.
 
     Problems that leave the journey as it is, for another try: `account_exists` (sign in to that account, then link),
-    `email_needed`, `email_code_needed`, `invalid_code`. 410 for one that was used, and for anybody else's.
+    `email_needed`, `email_code_needed`, `invalid_code`, `domain_refused` (of a new account's address). 410 for one that
+    was used, and for anybody else's.
     """
     started = time.perf_counter()
     limit = await rate_limits.take_social_login(bridge.database, bearer.ip_address, now)
@@ -148,6 +149,7 @@ async def _settle(
         case "SIGN_IN_FIRST":
             return _account_exists(flow.provider)
         case "CREATE":
+            bridge.addresses.check_domain(email)
             owner = await _create(transaction, bridge, flow.id, email, proof, now)
             if owner is None or not await verifications.take_as_verified(
                 transaction, bridge.mailing, owner, email, now
