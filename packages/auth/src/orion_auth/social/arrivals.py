@@ -34,6 +34,9 @@ from orion_core.secrets import hash_secret, new_code
 FEDERATED = FirstProof(("fed",))
 """`fed`: by a federation of identities (RFC 8176 has no better word for it)."""
 
+FAILURES = {"invalid_code": "WRONG_CODE", "authorization_is_dead": "DEAD_AUTHORIZATION"}
+"""What is a failed attempt and no step on the way, by the code of the problem; and as it is recorded."""
+
 EMAIL_CODE = "social e-mail code"
 """What the keyring derives the key of these codes' hashes for."""
 
@@ -79,13 +82,16 @@ async def sign_in(
     if isinstance(outcome, _ToProve):
         await _mail_code(bridge, shown, outcome, bearer, now)
         raise _email_code_needed()
-    if isinstance(outcome, Problem):
-        raise outcome  # what it counted is kept
     visit = Visit(LoginMethod.SOCIAL, None, bridge.gate.locate(bearer), now, started, limit, remember)
+    if isinstance(outcome, Problem):
+        if outcome.code in FAILURES:
+            await _record(bridge, visit, Finding("FAILED", FAILURES[outcome.code]), None)
+        raise outcome  # what it counted is kept
     async with bridge.database.autocommit() as connection:
         identity = await identities.find(connection, outcome, now)
     if identity is None or identity.standing != "GOOD":
-        await _record_refusal(bridge, visit, outcome, identity)
+        finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
+        await _record(bridge, visit, finding, outcome)
         raise _refusal(identity)
     return await admit(bridge.gate, visit, identity, FEDERATED)
 
@@ -196,10 +202,6 @@ async def _create(
     return created
 
 
-async def _verify(transaction: Transaction, bridge: Bridge, user_id: UUID, email: str, now: datetime) -> bool:
-    return await verifications.take_as_verified(transaction, bridge.mailing, user_id, email, now)
-
-
 async def _mail_code(bridge: Bridge, shown: Shown, to: _ToProve, bearer: Bearer, now: datetime) -> None:
     """Mail a code. It has no link: whoever gets mail for somebody else's journey must not end it by a click."""
     await rate_limits.take_verification_mail(bridge.database, to.email, bearer.ip_address, now)
@@ -235,8 +237,7 @@ def _message(flow_id: UUID, email: str, code: str) -> bytes:
     return f"{flow_id}:{email}:{code}".encode()
 
 
-async def _record_refusal(bridge: Bridge, visit: Visit, user_id: UUID, identity: KnownIdentity | None) -> None:
-    finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
+async def _record(bridge: Bridge, visit: Visit, finding: Finding, user_id: UUID | None) -> None:
     await login_attempts.record_alone(
         bridge.database, visit.attempt, finding, user_id=user_id, duration_ms=visit.milliseconds
     )
