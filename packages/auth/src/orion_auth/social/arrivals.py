@@ -34,9 +34,6 @@ from orion_core.secrets import hash_secret, new_code
 FEDERATED = FirstProof(("fed",))
 """`fed`: by a federation of identities (RFC 8176 has no better word for it)."""
 
-FAILURES = {"invalid_code": "WRONG_CODE", "authorization_is_dead": "DEAD_AUTHORIZATION"}
-"""What is a failed attempt and no step on the way, by the code of the problem; and as it is recorded."""
-
 EMAIL_CODE = "social e-mail code"
 """What the keyring derives the key of these codes' hashes for."""
 
@@ -84,8 +81,8 @@ async def sign_in(
         raise _email_code_needed()
     visit = Visit(LoginMethod.SOCIAL, None, bridge.gate.locate(bearer), now, started, limit, remember)
     if isinstance(outcome, Problem):
-        if outcome.code in FAILURES:
-            await _record(bridge, visit, Finding("FAILED", FAILURES[outcome.code]), None)
+        if outcome.code == "invalid_code":  # the others are steps on the way, or a button that was pressed twice
+            await _record(bridge, visit, Finding("FAILED", "WRONG_CODE"), None)
         raise outcome  # what it counted is kept
     async with bridge.database.autocommit() as connection:
         identity = await identities.find(connection, outcome, now)
