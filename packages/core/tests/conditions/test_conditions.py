@@ -77,6 +77,13 @@ def test_what_fails_holds_neither_way_and_says_why(text: str, fault: str) -> Non
         ("type(1) == int", "unknown_function", 1),
         ("subject.name.matches('(')", "invalid_condition", 22),
         ("context.n.all(x, context.n.all(y, x == y))", "condition_too_dear", 28),
+        # A raw text ends at the first quote, so what follows it here is no text.
+        (
+            r'''r"\" != "x" && context.n.all(subject, context.n.all(time, subject == time)) && "y" != "z"''',
+            "condition_too_dear",
+            49,
+        ),
+        ("context.n.existsOne(x, context.n.existsOne(y, x == y))", "unknown_function", 11),
         ("context.n.map(x, x) == []", "condition_too_dear", 11),
         ("context.n.filter(x, true) == []", "condition_too_dear", 11),
         ("context.n.all(x, x.matches('a'))", "condition_too_dear", 20),

@@ -14,10 +14,13 @@ TEXTS = ("size", "startsWith", "endsWith", "contains", "matches")
 TYPES = ("timestamp", "duration", "int", "uint", "double", "string")
 PARTS_OF_TIME = ("FullYear", "Month", "Date", "DayOfMonth", "DayOfWeek", "DayOfYear", "Hours", "Minutes", "Seconds")
 KNOWN_FUNCTIONS = frozenset((*TEXTS, *TYPES, *(f"get{part}" for part in PARTS_OF_TIME), "in_network", "local"))
+BEFORE_PARENTHESES = KNOWN_FUNCTIONS | LOOKING_THROUGH | {"has", "in"}
+"""Names that a parenthesis may follow; of macros (`existsOne` is one) the parser does not tell that they were used."""
 
 _WORD = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
-    |(?P<text>(?:[rR][bB]?|[bB][rR]?)?(?:\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
+    |(?P<text>[bB]?[rR](?:\"\"\".*?\"\"\"|'''.*?'''|"[^"\n]*"|'[^'\n]*')  # a raw text ends at the first quote
+      |[bB]?(?:\"\"\"(?:\\.|.)*?\"\"\"|'''(?:\\.|.)*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'))
     |(?P<number>0[xX][0-9a-fA-F]+[uU]?|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?[uU]?|\.[0-9]+)
     |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<sign>&&|\|\||[=!<>]=|.)""",
@@ -91,6 +94,9 @@ class Source:
             elif word.text == ")" and word.kind == "sign" and looking:
                 looking.pop()
         self._check_patterns()
+        for position, word in enumerate(self.words):
+            if word.kind == "name" and self._text(position + 1) == "(" and word.text not in BEFORE_PARENTHESES:
+                raise word.fault("unknown_function", f"There is no function {word.text} here.")
         for unknown in sorted(functions - KNOWN_FUNCTIONS):
             if unknown[0].isalpha():
                 raise self._first(unknown).fault("unknown_function", f"There is no function {unknown} here.")
