@@ -134,6 +134,7 @@ async def fill_in(transaction: Transaction, event: IdentityProfileChanged) -> No
 async def change_email(transaction: Transaction, event: EmailChanged) -> None:
     """Give the user the address that both its ends have agreed to. Does nothing for a user who is gone.
 
+    A deleted one gets it, too: auth had given it before it heard of the deletion, and may be told of a restoration.
     Raises IntegrityError when another living user has the address, as `create` does.
     """
     await store.set_email(transaction.connection, event.user_id, event.email, event.changed_at)
