@@ -8,6 +8,8 @@ LONGEST_TEXT = 2000
 MOST_WORDS = 300
 LONGEST_PATTERN = 200
 MOST_PATTERNS = 3
+MOST_SUMS = 10
+"""It adds texts and lists, too, and each copies what all before it came to."""
 
 LOOKING_THROUGH = frozenset({"all", "exists", "exists_one"})
 TEXTS = ("size", "startsWith", "endsWith", "contains", "matches")
@@ -82,6 +84,9 @@ class Source:
                 words.append(Word(str(found.lastgroup), found[0], line, column))
         if len(words) > MOST_WORDS:
             raise words[MOST_WORDS].fault("condition_too_dear", f"It must have at most {MOST_WORDS} words.")
+        sums = [word for word in words if word.kind == "sign" and word.text == "+"]
+        if len(sums) > MOST_SUMS:
+            raise sums[MOST_SUMS].fault("condition_too_dear", f"It must have at most {MOST_SUMS} times +.")
         return cls(tuple(words))
 
     def check(self, functions: frozenset[str], names: frozenset[str], variables: frozenset[str]) -> None:
