@@ -12,7 +12,8 @@ SECRET_VALUES = re.compile(
     r"|\$argon2\w*\$[^\s\"']+"  # a password hash
     r"|(?<=://)[^/\s:@]*:[^/\s]+(?=@)"  # user:password in a URL
     r"|(?i:\b(?:bearer|basic)\s+[\w.~+/=-]{8,})"
-    rf"|(?i:\b[\w-]*(?:{SECRET_WORDS}|code)=[^\s&\"']+)"  # in a query or a form
+    # In a query or a form. A name is looked at from its beginning alone: a long one would be from each of its parts.
+    rf"|(?i:(?<![\w-])[\w-]*(?:{SECRET_WORDS}|code)=[^\s&\"']+)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
 )
 SECRET_SIGNS = re.compile(r"[=$:\s]|eyJ")

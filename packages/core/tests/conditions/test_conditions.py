@@ -77,12 +77,20 @@ def test_what_fails_holds_neither_way_and_says_why(text: str, fault: str) -> Non
         ("type(1) == int", "unknown_function", 1),
         ("subject.name.matches('(')", "invalid_condition", 22),
         ("context.n.all(x, context.n.all(y, x == y))", "condition_too_dear", 28),
+        # A raw text ends at the first quote, so what follows it here is no text.
+        (
+            r'''r"\" != "x" && context.n.all(subject, context.n.all(time, subject == time)) && "y" != "z"''',
+            "condition_too_dear",
+            49,
+        ),
+        ("context.n.existsOne(x, context.n.existsOne(y, x == y))", "unknown_function", 11),
         ("context.n.map(x, x) == []", "condition_too_dear", 11),
         ("context.n.filter(x, true) == []", "condition_too_dear", 11),
         ("context.n.all(x, x.matches('a'))", "condition_too_dear", 20),
         ("subject.name.matches(context.pattern)", "condition_too_dear", 22),
         ("subject.name.matches('(x{99}){99}')", "condition_too_dear", 22),
         ("1" + " + 1" * 200 + " == 1", "condition_too_dear", 601),
+        ("1" + " + 1" * 11 + " == 12", "condition_too_dear", 43),
     ],
 )
 def test_what_is_refused_and_where(text: str, code: str, column: int) -> None:
@@ -112,9 +120,10 @@ def test_whatever_is_written_is_a_condition_or_refused(text: str) -> None:
     "text",
     [
         " && ".join(["subject.name.matches('" + r"(\\w|\\W|x)*" * 15 + "y|x')"] * 3),
-        "context.numbers.all(n, size(" + "+".join(["subject.name"] * 60) + ") > 0)",
+        "context.numbers.all(n, size(" + "+".join(["subject.name"] * 11) + ") > 0)",
         "context.numbers.all(n, " + " && ".join(["in_network('ff00::1', 'ff00::/8')"] * 30) + ")",
         "context.numbers.all(n, " + " && ".join(["(context.numbers == resource.tags || true)"] * 18) + ")",
+        "({0}).all(n, ({0}) != [])".format("+".join(["context.numbers"] * 6)),
         "true" + " && context.numbers.all(n, n >= 0)" * 16,
     ],
 )

@@ -54,6 +54,32 @@ async def test_what_comes_nearest_to_allowing_it(
     assert await nearest() == "inactive_subject"
 
 
+async def test_of_many_grants_those_that_a_check_decides_by_are_told(
+    auth: "AuthFeed", ask_as: "AskAs", giver: "Giver", query: "Query"
+) -> None:
+    """Somebody has more of them in other organizations than can be told, all given later."""
+    ada, now = await ask_as("ada@example.com"), auth.clock()
+    organization = await giver.organization(ada.user_id)
+    await giver.role(ada.user_id, "editor", now - timedelta(days=1), scope="ORG", scope_id=organization)
+    await query(
+        """
+        WITH others AS (
+          INSERT INTO organizations (name, slug, owner_id)
+          SELECT 'O', to_char(number, 'FM0000'), :ada
+          FROM generate_series(2222, 2999) AS number WHERE to_char(number, 'FM0000') !~ '[01]' LIMIT 201
+          RETURNING id
+        )
+        INSERT INTO user_roles (user_id, role_id, scope, scope_id, starts_at)
+        SELECT :ada, roles.id, 'ORG', others.id, :now FROM others, roles WHERE roles.name = 'editor'
+        """,
+        ada=ada.user_id, now=now,
+    )  # fmt: skip
+    for moment in (None, now.isoformat()):
+        explained = await ada.explain("update", "content", at=moment, properties={"organization_id": str(organization)})
+        assert (explained["decision"], len(explained["grants"])) == (True, 1)
+        auth.clock.advance(seconds=1)
+
+
 async def test_a_condition_that_fails_says_why(auth: "AuthFeed", ask_as: "AskAs", giver: "Giver") -> None:
     ada = await ask_as("ada@example.com")
     await giver.permission(ada.user_id, "content:update", auth.clock(), condition="context.level > 3")

@@ -143,6 +143,16 @@ async def test_the_past_knows_teams_as_they_lie_now_and_none_that_is_gone(
     assert await could(grace, team_id=above, organization_id=organization), "unless that is said"
 
 
+async def test_one_of_several_says_of_itself_that_nothing_is_around_it(
+    auth: "AuthFeed", ask_as: "AskAs", giver: "Giver"
+) -> None:
+    ada = await ask_as("ada@example.com")
+    await giver.permission(ada.user_id, "content:update", auth.clock(), condition="context.is_drill")
+    common = ada.question("update", "content", context={"is_drill": True})
+    answer = await ada.post("evaluations", {**common, "evaluations": [{}, {"context": {}}]})
+    assert [each["decision"] for each in answer.json()["evaluations"]] == [True, False]
+
+
 async def test_several_questions_at_once(auth: "AuthFeed", ask_as: "AskAs") -> None:
     ada = await ask_as("ada@example.com")
     common = ada.question("read", "content")

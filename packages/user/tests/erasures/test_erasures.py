@@ -237,6 +237,15 @@ async def test_an_archive_holds_what_all_three_know_and_no_secret(
 ) -> None:
     ada, moderator = await people.add("ada@example.com", name="Ada"), await people.moderator()
     await changed(moderator, f"{USERS}/{ada}", {"bio": "first programmer"})
+    await query("UPDATE users SET email_verified_at = created_at WHERE id = :id", id=ada)
+    await query(
+        """
+        WITH acme AS (INSERT INTO organizations (name, slug, owner_id) VALUES ('Acme', 'acme', :id) RETURNING id)
+        INSERT INTO memberships (organization_id, status, email, invited_at, expires_at)
+        SELECT id, 'INVITED', 'ada@example.com', now(), now() + interval '1 day' FROM acme
+        """,
+        id=ada,
+    )
     answer = await moderator.get(f"{USERS}/{ada}/archive")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/zip")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
@@ -251,6 +260,7 @@ async def test_an_archive_holds_what_all_three_know_and_no_secret(
     own = json.loads(contents["user.json"])
     assert own["users"][0]["bio"] == "first programmer"
     assert own["user_preferences"][0]["locale"] == "de"
+    assert [(each["email"], each["status"]) for each in own["invitations"]] == [("ada@example.com", "INVITED")]
     assert "ip_address" not in own["audit_logs"][0]
     assert "legal_holds" not in own
     assert await query("SELECT count(*) FROM audit_logs WHERE action = 'user.export'") == [(1,)]

@@ -74,6 +74,21 @@ async def test_static_duties_are_never_given_together(
     assert [row[0] for row in told] == ["CREATED", "DELETED"]
 
 
+async def test_roles_of_one_name_are_two(boss: httpx.AsyncClient, bob: str, duties: dict[str, str]) -> None:
+    """An organization may call a role of its own like one that is everybody's."""
+    organization = (await boss.post("/user/v1/organizations", json={"name": "Acme", "slug": "acme"})).json()["id"]
+    body = {"name": "payer", "display_name": "Cashier", "organization_id": organization}
+    its_own = (await boss.post(ROLES, json=body)).json()["id"]
+    place = {"scope": "ORG", "scope_id": organization}
+    for kind in ("STATIC", "DYNAMIC"):
+        rule = await keep_apart(boss, kind, [duties["payer"], its_own])
+        assert await given(boss, bob, duties["payer"]) == (201, "")
+        assert await given(boss, bob, its_own, **place) == APART
+        assert (await boss.delete(f"{RULES}/{rule.json()['id']}")).status_code == 204
+        mine = (await boss.get(ASSIGNMENTS, params={"user_id": bob, "role_id": duties["payer"]})).json()["items"]
+        assert (await boss.delete(f"{ASSIGNMENTS}/{mine[0]['id']}")).status_code == 204
+
+
 async def test_so_many_are_too_many(boss: httpx.AsyncClient, bob: str, duties: dict[str, str]) -> None:
     for kind in ("STATIC", "DYNAMIC"):
         assert (await keep_apart(boss, kind, list(duties.values()), 3)).status_code == 201

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orion_contracts.events import IdentitySuspended, SignInFailed
+from orion_contracts.events import EmailChanged, EmailVerified, IdentitySuspended, PhoneChanged, SignInFailed
 from orion_contracts.user_events import UserDeleted, UserReinstated, UserRestored, UserSuspended
 from orion_core.ids import uuid7
 from orion_user.users.rules import PURGE_DELAY
@@ -106,6 +106,19 @@ async def test_a_deleted_user_is_restored_as_they_were(people: "People", query: 
     assert await query("SELECT count(*) FROM user_roles WHERE user_id = :id", id=ada) == [(2,)]
     told = [(type_, data.get("is_suspended")) for type_, data in await people.told()]
     assert told[-2:] == [(UserDeleted.type, None), (UserRestored.type, is_suspended)]
+
+
+async def test_what_auth_tells_of_a_deleted_user_counts_once_restored(people: "People", auth: "AuthFeed") -> None:
+    ada, moderator = await auth.register("ada@example.com"), await people.moderator()
+    await moderator.delete(f"{USERS}/{ada}")
+    await auth.bring(EmailVerified(user_id=ada, email="ada@example.com", username="ada", verified_at=auth.clock()))
+    await auth.bring(
+        EmailChanged(user_id=ada, email="new@example.com", previous="ada@example.com", changed_at=auth.clock()),
+        PhoneChanged(user_id=ada, phone="+4791234567", changed_at=auth.clock()),
+    )
+    restored = (await moderator.post(f"{USERS}/{ada}/restoration", json={})).json()
+    assert (restored["status"], restored["username"]) == ("ACTIVE", "ada")
+    assert (restored["email"], restored["phone"]) == ("new@example.com", "+4791234567")
 
 
 async def test_whose_address_is_taken_by_now_cannot_be_restored(

@@ -125,7 +125,9 @@ async def explain(connection: AsyncConnection, question: Question, moment: Momen
     if user_id is None:
         return Explained(UNKNOWN, Nearest(rules.Nearness.INACTIVE_SUBJECT), {}, [])
     within = await around(connection, question.resource)
-    everything, is_active = await store.all_about(connection, user_id, question.permission, at, is_past=moment.is_past)
+    everything, is_active = await store.all_about(
+        connection, user_id, question.permission, at, within, is_past=moment.is_past
+    )
     speaking = rules.speaking(everything, at, within) if is_active else []
     decision = decide(speaking, question.facts(at)) if is_active else UNKNOWN
     nearest = None

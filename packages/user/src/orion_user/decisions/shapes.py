@@ -132,7 +132,8 @@ class EvaluationsShape(PartShape):
                 {
                     name: value
                     for name in ("subject", "action", "resource", "context")
-                    if (value := getattr(part, name) or getattr(self, name)) is not None
+                    for value in (getattr(self, name), getattr(part, name))
+                    if value is not None
                 }
             )
             for part in self.evaluations or [PartShape()]

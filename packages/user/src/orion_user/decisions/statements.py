@@ -78,6 +78,7 @@ class Statements:
     all_about: Statement
     """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first.
 
+    Of more than can be told, what speaks here and now, so that it is explained what a check decides by.
     Each row says whether the user may come in; where nothing speaks of it, one row says that alone.
     """
     anywhere: Statement
@@ -104,7 +105,9 @@ def _statements(*, past: bool) -> Statements:
             text(f"""
             SELECT subject.is_standing, about.*, {is_there} AS is_there
             FROM (SELECT {standing} AS is_standing) AS subject
-            LEFT JOIN ({about} ORDER BY {longest_first} LIMIT 200) AS about ON true
+            LEFT JOIN (
+              SELECT held.* FROM ({about}) AS held ORDER BY ({LIVE} AND {AROUND}) DESC, {longest_first} LIMIT 200
+            ) AS about ON true
             ORDER BY {longest_first}
             """)
         ),

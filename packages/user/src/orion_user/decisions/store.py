@@ -28,14 +28,21 @@ async def decide_then(
 
 
 async def all_about(
-    connection: AsyncConnection, user_id: UUID, permission: str, at: datetime, *, is_past: bool
+    connection: AsyncConnection,
+    user_id: UUID,
+    permission: str,
+    at: datetime,
+    within: Collection[UUID],
+    *,
+    is_past: bool,
 ) -> tuple[list[Ground], bool]:
-    """All grants of a permission to a user, of every place and time; of the present also by roles that are not active.
+    """Grants of a permission to a user, of every place and time, those `within` which it is asked for before others; of
+    the present also by roles that are not active.
 
     And whether he may come in, and for each of them whether it is in an organization that is not deleted, which both
     are passed over of a moment that is over. What roles came to is taken as it was at that moment.
     """
-    values = {"user_id": user_id, "permission": permission} | ({"now": at} if is_past else {})
+    values = {"user_id": user_id, "permission": permission, "now": at, "within": list(within)}
     rows = await _of(is_past=is_past).all_about.all(connection, values)
     found = [replace(_ground(row), is_there=row.is_there) for row in rows if row.id is not None]
     return found, rows[0].is_standing

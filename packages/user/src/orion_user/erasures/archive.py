@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core import personal_data
 from orion_core.database import Database
@@ -16,6 +17,7 @@ from orion_core.errors import not_found
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
 from orion_user.base import Table
+from orion_user.organizations import actions as organizations
 from orion_user.other_services import OtherServices
 
 USERS = "users"
@@ -31,13 +33,22 @@ async def archive(database: Database, others: OtherServices, user_id: UUID, *, a
     """
     async with database.autocommit() as connection:
         own = await personal_data.collect(connection, Table.metadata, USERS, user_id)
-    if USERS not in own:
-        raise not_found("user")
+        if USERS not in own:
+            raise not_found("user")
+        if (invited := await _invited(connection, own[USERS][0])) != []:
+            own["invitations"] = invited
     own["audit_logs"] = [_entry(row) for row in own.get("audit_logs", [])]
     documents = {"user": orjson.dumps(own), **await others.known_of(user_id)}
     async with database.transaction() as transaction:
         await audit.record(transaction, actor, Change("user.export", "user", str(user_id), user_id=user_id), now)
     return packed(user_id, documents, now)
+
+
+async def _invited(connection: AsyncConnection, user: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the address was invited to, once it is known to be the person's; no column but the address names him."""
+    if user["email_verified_at"] is None:
+        return []
+    return [each.model_dump(mode="json") for each in await organizations.addressed(connection, user["email"])]
 
 
 def packed(user_id: UUID, documents: Mapping[str, bytes], now: datetime) -> bytes:

@@ -19,7 +19,7 @@ from orion_user.audit import actions as audit
 from orion_user.audit.actions import SYSTEM, Change
 from orion_user.desk import Desk
 from orion_user.organizations import store
-from orion_user.organizations.shapes import NewOrganization, OrganizationChanges, OrganizationState
+from orion_user.organizations.shapes import MembershipState, NewOrganization, OrganizationChanges, OrganizationState
 from orion_user.permissions.rules import PermissionScope
 from orion_user.places import actions as places
 from orion_user.places.actions import in_organization
@@ -132,6 +132,11 @@ async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> Organiz
     except IntegrityError as error:
         raise assignments.refusal(error) from None
     return OrganizationState.of(row)
+
+
+async def addressed(connection: AsyncConnection, email: str) -> list[MembershipState]:
+    """What an address was invited to without its being accepted: open, over, taken back or declined."""
+    return [MembershipState.of(row) for row in await store.addressed(connection, email)]
 
 
 async def forget_address(transaction: Transaction, email: str) -> None:

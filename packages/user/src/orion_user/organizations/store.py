@@ -273,6 +273,12 @@ async def invitations(connection: AsyncConnection, email: str, now: datetime) ->
     return (await connection.execute(statement)).mappings().all()
 
 
+async def addressed(connection: AsyncConnection, email: str) -> Sequence[RowMapping]:
+    """Memberships that an address was invited to, and nobody has accepted. By ix_memberships_email."""
+    statement = select(MEMBERSHIPS).where(Membership.email == email, Membership.user_id.is_(None))
+    return (await connection.execute(statement.order_by(Membership.id))).mappings().all()
+
+
 async def drop_expired(connection: AsyncConnection, organization_id: UUID, email: str, now: datetime) -> None:
     """Delete an invitation that nobody accepted in time, so that another can be sent. By uq_memberships_invited."""
     await connection.execute(

@@ -67,7 +67,8 @@ SEPARATION_CONFLICT = """
 CREATE FUNCTION separation_conflict(users uuid[]) RETURNS text LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp AS $$
   WITH held AS MATERIALIZED (
-    SELECT grants.user_id, rule.id AS rule_id, rule.name, rule.kind, rule.cardinality, role.name AS role,
+    SELECT grants.user_id, rule.id AS rule_id, rule.name, rule.kind, rule.cardinality,
+      role.id AS role_id, role.name AS role,
       grants.scope, grants.scope_id, grants.starts_at, coalesce(grants.expires_at, 'infinity') AS expires_at,
       CASE rule.kind WHEN 'DYNAMIC' THEN place_within(grants.scope, grants.scope_id) END AS within
     FROM separation_rules AS rule
@@ -79,7 +80,7 @@ SET search_path = pg_catalog, public, pg_temp AS $$
   ), conflict (user_id, name, roles) AS (
     SELECT user_id, name, string_agg(DISTINCT role, ', ')
     FROM held WHERE kind = 'STATIC'
-    GROUP BY user_id, rule_id, name, cardinality HAVING count(DISTINCT role) >= cardinality
+    GROUP BY user_id, rule_id, name, cardinality HAVING count(DISTINCT role_id) >= cardinality
     UNION ALL
     SELECT held.user_id, held.name, string_agg(DISTINCT held.role, ', ')
     FROM held
@@ -89,7 +90,7 @@ SET search_path = pg_catalog, public, pg_temp AS $$
       AND held.starts_at <= moment.starts_at AND moment.starts_at < held.expires_at
       AND (held.scope = 'GLOBAL' OR held.scope_id = ANY (place.within))
     GROUP BY held.user_id, rule_id, held.name, held.cardinality, moment.starts_at, place.scope, place.scope_id
-    HAVING count(DISTINCT held.role) >= held.cardinality
+    HAVING count(DISTINCT held.role_id) >= held.cardinality
   )
   SELECT format('The rule %s keeps the roles %s apart, and user %s would have them together.', name, roles, user_id)
   FROM conflict ORDER BY name, user_id LIMIT 1

@@ -114,9 +114,9 @@ def _row(arrival: Arrival) -> dict[str, Any]:
 async def verify_email(transaction: Transaction, event: EmailVerified) -> None:
     """Note that the user's address is theirs, and their username with it.
 
-    Does nothing for a user who is gone or has another address by now.
+    Does nothing for a user who is gone or has another address by now; for a deleted one it counts once restored.
     """
-    user = await store.profile(transaction.connection, event.user_id, lock=True)
+    user = await store.record(transaction.connection, event.user_id, lock=True)
     if user is None or user["email"] != event.email:
         return
     status = rules.status_once_verified(user["status"])
@@ -133,6 +133,8 @@ async def fill_in(transaction: Transaction, event: IdentityProfileChanged) -> No
 
 async def change_email(transaction: Transaction, event: EmailChanged) -> None:
     """Give the user the address that both its ends have agreed to. Does nothing for a user who is gone.
+
+    A deleted one gets it, too: auth keeps his address for him until he is restored, and its mailed links stay good.
 
     Raises IntegrityError when another living user has the address, as `create` does.
     """

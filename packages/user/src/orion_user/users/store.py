@@ -97,16 +97,16 @@ async def fill_in(connection: AsyncConnection, user_id: UUID, *, name: str | Non
 
 
 async def set_email(connection: AsyncConnection, user_id: UUID, email: str, verified_at: datetime) -> None:
-    """Replace the address of a living user by one that is verified. By pk_users."""
-    statement = update(USERS).where(User.id == user_id, User.deleted_at.is_(None))
+    """Replace the address of a user, deleted or not, by one that is verified. By pk_users."""
+    statement = update(USERS).where(User.id == user_id)
     await connection.execute(statement.values(email=email, email_verified_at=verified_at))
 
 
 async def set_phone(
     connection: AsyncConnection, user_id: UUID, phone: str | None, verified_at: datetime | None
 ) -> None:
-    """Replace the phone number of a living user by one that is verified, or by none. By pk_users."""
-    statement = update(USERS).where(User.id == user_id, User.deleted_at.is_(None))
+    """Replace the phone number of a user, deleted or not, by one that is verified, or by none. By pk_users."""
+    statement = update(USERS).where(User.id == user_id)
     await connection.execute(statement.values(phone=phone, phone_verified_at=verified_at))
 
 
