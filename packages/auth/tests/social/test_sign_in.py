@@ -180,6 +180,10 @@ class TestAnAddressThatNobodyVouchesFor:
         assert {answer.json()["code"] for answer in answers} == {"invalid_code"}
         assert (await ada.use(journey, email_code=code)).json()["code"] == "invalid_code"
         assert await auth.rows(IDENTITIES) == []
+        recorded = await auth.rows(
+            "SELECT status::text, failure_reason AS reason, count(*) FROM login_attempts GROUP BY 1, 2"
+        )
+        assert recorded == [{"status": "FAILED", "reason": "WRONG_CODE", "count": 8}]
 
     async def test_is_not_believed_because_the_claim_is_true_for_a_provider_that_is_not_trusted(
         self, ada: "Traveller", administrator: "Administrator"

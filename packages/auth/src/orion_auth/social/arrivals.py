@@ -79,13 +79,16 @@ async def sign_in(
     if isinstance(outcome, _ToProve):
         await _mail_code(bridge, shown, outcome, bearer, now)
         raise _email_code_needed()
-    if isinstance(outcome, Problem):
-        raise outcome  # what it counted is kept
     visit = Visit(LoginMethod.SOCIAL, None, bridge.gate.locate(bearer), now, started, limit, remember)
+    if isinstance(outcome, Problem):
+        if outcome.code == "invalid_code":  # the others are steps on the way, or a button that was pressed twice
+            await _record(bridge, visit, Finding("FAILED", "WRONG_CODE"), None)
+        raise outcome  # what it counted is kept
     async with bridge.database.autocommit() as connection:
         identity = await identities.find(connection, outcome, now)
     if identity is None or identity.standing != "GOOD":
-        await _record_refusal(bridge, visit, outcome, identity)
+        finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
+        await _record(bridge, visit, finding, outcome)
         raise _refusal(identity)
     return await admit(bridge.gate, visit, identity, FEDERATED)
 
@@ -196,10 +199,6 @@ async def _create(
     return created
 
 
-async def _verify(transaction: Transaction, bridge: Bridge, user_id: UUID, email: str, now: datetime) -> bool:
-    return await verifications.take_as_verified(transaction, bridge.mailing, user_id, email, now)
-
-
 async def _mail_code(bridge: Bridge, shown: Shown, to: _ToProve, bearer: Bearer, now: datetime) -> None:
     """Mail a code. It has no link: whoever gets mail for somebody else's journey must not end it by a click."""
     await rate_limits.take_verification_mail(bridge.database, to.email, bearer.ip_address, now)
@@ -235,8 +234,7 @@ def _message(flow_id: UUID, email: str, code: str) -> bytes:
     return f"{flow_id}:{email}:{code}".encode()
 
 
-async def _record_refusal(bridge: Bridge, visit: Visit, user_id: UUID, identity: KnownIdentity | None) -> None:
-    finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
+async def _record(bridge: Bridge, visit: Visit, finding: Finding, user_id: UUID | None) -> None:
     await login_attempts.record_alone(
         bridge.database, visit.attempt, finding, user_id=user_id, duration_ms=visit.milliseconds
     )
