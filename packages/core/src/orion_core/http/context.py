@@ -1,5 +1,6 @@
 """What is known of a request before any route looks at it."""
 
+import re
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,6 +22,9 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 LONGEST_USER_AGENT = 500
 LONGEST_REQUEST_ID = 64
+
+_WITH_PORT = re.compile(r"(?P<v4>[\d.]+):\d+|\[(?P<v6>[^]]+)\](?::\d+)?", re.ASCII)
+"""As some proxies write the address of a hop."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,9 @@ def client_address(peer: str, forwarded_for: list[str], trusted: Networks) -> Ip
 
 @lru_cache(4096)
 def _parse(text: str) -> IpAddress | None:
+    written = _WITH_PORT.fullmatch(text)
     try:
-        address = ip_address(text.strip("[]"))
+        address = ip_address(written["v4"] or written["v6"] if written else text)
     except ValueError:
         return None
     if isinstance(address, IPv6Address):
