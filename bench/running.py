@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,8 +65,11 @@ class Platform:
 
     def processor_seconds(self, name: str) -> float:
         """Processor time that a service has taken so far."""
-        process = psutil.Process(self.pids[name])
-        return sum(sum(part.cpu_times()[:2]) for part in (process, *process.children(recursive=True)))
+        process, seconds = psutil.Process(self.pids[name]), 0.0
+        for part in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
+                seconds += sum(part.cpu_times()[:2])
+        return seconds
 
 
 @contextmanager
