@@ -196,6 +196,23 @@ def test_what_cannot_be_kept_is_refused_and_not_repeated(given: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("secret", "how"),
+    [
+        ('{"value": "c2FsdA==", "salt": null}', '{"algorithm": "pbkdf2-sha256", "hashIterations": 27500}'),
+        (
+            '{"value": "c2FsdA==", "salt": "c2FsdA=="}',
+            '{"algorithm": "argon2", "hashIterations": 5, "additionalParameters": null}',
+        ),
+        ("[" * 4000, "{}"),
+    ],
+    ids=["no salt", "no parameters", "too deep"],
+)
+def test_a_broken_credential_of_keycloak_is_refused_like_any_other(secret: str, how: str) -> None:
+    with pytest.raises(UnusableHashError):
+        kept(KeycloakCredential(secretData=secret, credentialData=how))
+
+
+@pytest.mark.parametrize(
     "stored", ["$broken$x$y", "$wrapped$x$y$argon2id$z", "$2b$99$x", "$scrypt$ln=1$x$y", "$argon2id$v=19$x$y"]
 )
 def test_a_broken_hash_matches_nothing_and_breaks_nothing(stored: str) -> None:

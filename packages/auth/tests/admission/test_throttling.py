@@ -3,6 +3,9 @@
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
+
+from orion_core.errors import unavailable
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -43,6 +46,22 @@ async def test_a_known_device_does_not_guess_without_end(auth: "Auth") -> None:
     await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 12 WHERE endpoint = 'login_known_device_hourly'")
     answers = [await sign_in(auth, "wrong password", f"203.0.113.{n}", **LAPTOP) for n in range(3)]
     assert [answer.status_code for answer in answers] == [401, 401, 429], "not from ever more networks"
+
+
+async def test_a_password_that_nobody_had_time_to_look_at_is_no_try(
+    auth: "Auth", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await auth.verified()
+    await sign_in(auth, **LAPTOP)
+
+    async def crowded(*_: object, **__: object) -> bool:
+        raise unavailable("too_many_passwords", "Too many passwords are being checked.", 1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(auth.application.state.components.lane, "verify", crowded)
+        answers = [await sign_in(auth, **LAPTOP) for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [503] * 11
+    assert (await sign_in(auth, **LAPTOP)).status_code == 201
 
 
 async def test_a_device_that_proves_itself_has_its_tries_wherever_it_is_and_its_name_alone_is_worth_nothing(

@@ -95,6 +95,15 @@ async def test_a_refresh_token_has_no_more_scopes_than_it_was_given(auth: "Auth"
     assert (await auth.refresh(token)).status_code == 200, "the token was not used up"
 
 
+async def test_a_refresh_token_that_is_shown_again_has_no_more_scopes_either(auth: "Auth") -> None:
+    await auth.verified()
+    form = {"grant_type": "refresh_token", "refresh_token": (await auth.sign_in()).json()["refresh_token"]}
+    successor = (await auth.http.post(ENDPOINT, data=form)).json()["refresh_token"]
+    refused = await auth.http.post(ENDPOINT, data=form | {"scope": "auth:admin"})
+    assert refused.json()["error"] == "invalid_grant"
+    assert (await auth.http.post(ENDPOINT, data=form)).json()["refresh_token"] == successor
+
+
 @pytest.mark.parametrize("status", ["SUSPENDED", "LOCKED"])
 async def test_who_may_no_longer_come_in_may_not_stay(auth: "Auth", status: str) -> None:
     await auth.verified()

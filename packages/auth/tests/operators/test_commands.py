@@ -219,6 +219,13 @@ async def test_what_cannot_be_done_is_said(auth: "Auth", orion: Orion, monkeypat
     assert nobody.exit_code == 5
     assert nobody.stderr.splitlines()[-1] == "There is no user with that id or e-mail address."  # beside what auth logs
     assert (await orion("import", "/nowhere")).exit_code == 2
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000720000")  # as in a container
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    unnamed = await asyncio.to_thread(CliRunner().invoke, commands, ["unlock", "nobody@example.com"])
+    assert unnamed.exit_code == 5
     monkeypatch.setenv("AUTH_DATABASE_URL", "postgresql://x:hunter2@127.0.0.1:9/x")
     away = await orion("unlock", "ada@example.com", "--json")
     assert (away.exit_code, json.loads(away.stdout)["error"]["code"]) == (4, "database_unreachable")

@@ -23,6 +23,8 @@ async def test_a_folder_of_range_files(tmp_path: Path) -> None:
     files = RangeFiles(tmp_path)
     assert await files.contains(KNOWN)
     assert not await files.contains("another password"), "no file: nobody is refused"
+    (tmp_path / f"{listed[:5]}.txt").write_text(f"\ufeff{listed[5:]}:7\n", "utf-16")
+    assert not await files.contains(KNOWN), "nor by one that cannot be read"
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])

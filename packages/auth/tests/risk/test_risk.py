@@ -90,6 +90,31 @@ async def test_another_continent_within_the_hour_is_asked_for_more(auth: "Auth",
     assert far.status_code == 202, "no second factor is set up: a code is mailed"
 
 
+async def test_an_attempt_that_fails_has_a_place_too_whatever_it_is_made_with(auth: "Auth", come: Come) -> None:
+    await auth.verified()
+    await come("203.0.113.5", password="wrong password")
+    transport = httpx.ASGITransport(auth.application, client=("198.51.100.5", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://auth.test") as http:
+        await http.post("/auth/v1/magic-link-sessions", json={"token": "x" * 43})
+    assert [(row["status"], row["city"]) for row in await auth.rows(ATTEMPTS)] == [
+        ("FAILED", "Oslo"),
+        ("FAILED", "Lima"),
+    ]
+
+
+async def test_a_session_is_where_it_was_refreshed_last(auth: "Auth", come: Come) -> None:
+    await auth.verified()
+    granted = (await come("203.0.113.5")).json()
+    owner = auth.as_bearer(granted["access_token"])
+    assert (await auth.http.get("/auth/v1/sessions/current", headers=owner)).json()["city"] == "Oslo"
+    transport = httpx.ASGITransport(auth.application, client=("198.51.100.5", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://auth.test") as http:
+        form = {"grant_type": "refresh_token", "refresh_token": granted["refresh_token"]}
+        assert (await http.post("/auth/oauth2/token", data=form)).status_code == 200
+    [told] = (await auth.http.get("/auth/v1/sessions", headers=owner)).json()["items"]
+    assert (told["country"], told["city"], told["ip_address"]) == ("PE", "Lima", "198.51.100.5")
+
+
 async def test_after_a_flight_it_is_only_another_country(auth: "Auth", come: Come) -> None:
     await auth.verified()
     await come("203.0.113.5")

@@ -69,6 +69,7 @@ class Provider:
     before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict[str, Callable[[], Awaitable[None]]])
     """What happens while a path is about to answer."""
     expires_in: int = 3600
+    scope: str = "openid email profile"
     rotates: bool = True
     asked: list[str] = field(default_factory=list[str])
     """The paths of all requests."""
@@ -175,7 +176,7 @@ class Provider:
             "refresh_token": refresh_token,
             "token_type": "Bearer",
             "expires_in": self.expires_in,
-            "scope": "openid email profile",
+            "scope": self.scope,
         }
 
     def id_token(self, nonce: str, access_token: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from packages.auth.tests.social.conftest import Administrator, Provider, Traveller
 
 ATTEMPT = "SELECT status::text, failure_reason FROM login_attempts ORDER BY id DESC LIMIT 1"
+JSON = {"Content-Type": "application/json"}
 CALLBACK = "/auth/v1/oauth-connections/example/callback"
 
 Turn = Callable[["Provider"], None]
@@ -126,6 +127,7 @@ HOSTILE: list[tuple[Turn, str]] = [
     (answer("/token", JSONResponse({"error": ["x"]}, 400)), "TOKEN_REFUSED"),
     (answer("/token", JSONResponse({"access_token": "a", "token_type": "Bearer"})), "NO_ID_TOKEN"),
     (answer("/token", JSONResponse({"access_token": 7})), "BAD_TOKEN"),
+    (answer("/token", Response(b'{"access_token":"a","expires_in":NaN}', 200, JSON)), "NO_ID_TOKEN"),
     (answer("/token", JSONResponse({"access_token": "a", "token_type": "mac"})), "NO_ACCESS_TOKEN"),
     (answer("/token", JSONResponse({"access_token": "a", "id_token": "a.b.c"})), "ID_TOKEN_MALFORMED"),
     (answer("/token", PlainTextResponse("access_token=a")), "NOT_JSON"),
@@ -170,6 +172,8 @@ class TestProviders:
             "picture": "javascript:x",
         }
         assert (await ada.use(await ada.journey())).json()["code"] == "email_code_needed"
+        provider.account["email_verified"], provider.scope = True, "openid a\0b"
+        assert (await ada.sign_in()).status_code == 201
 
     async def test_a_key_that_was_rotated_is_fetched(
         self, auth: "Auth", ada: "Traveller", provider: "Provider"

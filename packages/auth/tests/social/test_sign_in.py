@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
+from orion_auth.address_policy import AddressPolicy
 from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets
 from orion_contracts.events import EmailVerified, IdentityProfileChanged, IdentityRegistered
 from orion_core.sealing import Keyring
@@ -56,6 +57,16 @@ class TestSomebodyNew:
         [attempt] = await auth.rows("SELECT method::text, status::text FROM login_attempts")
         assert attempt["method"] == "SOCIAL" and attempt["status"] in ("SUCCESS", "SUSPICIOUS")
         assert (await auth.refresh(session["refresh_token"])).status_code == 200
+
+    async def test_with_an_address_of_a_domain_that_is_refused_gets_no_account(
+        self, auth: "Auth", ada: "Traveller"
+    ) -> None:
+        policy = AddressPolicy(frozenset({"example.com"}))
+        object.__setattr__(auth.application.state.components, "address_policy", policy)
+        refused = await ada.sign_in()
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_fields"), refused.text
+        assert refused.json()["errors"][0]["code"] == "domain_refused"
+        assert await auth.rows(IDENTITIES) == []
 
     async def test_the_provider_s_tokens_are_kept_sealed(
         self, auth: "Auth", ada: "Traveller", provider: "Provider"
@@ -169,6 +180,10 @@ class TestAnAddressThatNobodyVouchesFor:
         assert {answer.json()["code"] for answer in answers} == {"invalid_code"}
         assert (await ada.use(journey, email_code=code)).json()["code"] == "invalid_code"
         assert await auth.rows(IDENTITIES) == []
+        recorded = await auth.rows(
+            "SELECT status::text, failure_reason AS reason, count(*) FROM login_attempts GROUP BY 1, 2"
+        )
+        assert recorded == [{"status": "FAILED", "reason": "WRONG_CODE", "count": 8}]
 
     async def test_is_not_believed_because_the_claim_is_true_for_a_provider_that_is_not_trusted(
         self, ada: "Traveller", administrator: "Administrator"

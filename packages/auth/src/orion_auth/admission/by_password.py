@@ -62,7 +62,8 @@ async def sign_in(
     await enter_door(is_preferred=is_known)
     lane.require_room(is_known=is_known)  # before it is counted: what is not tried is no try
     taken = await _take_limit(gate, visit, device)
-    password_is_right = await lane.verify(identity.password_hash if identity else None, password, is_known=is_known)
+    async with rate_limits.given_back_if_untried(gate.database, taken):
+        password_is_right = await lane.verify(identity.password_hash if identity else None, password, is_known=is_known)
     decision = decide(identity.standing if identity else None, password_is_right)
     if identity is None or decision.outcome != "SUCCESS":
         await _record_refusal(gate, visit, identity, decision)

@@ -59,7 +59,7 @@ def read_line(number: int, text: bytes) -> Line:
         return Line(number, fault=f"longer than {LONGEST_LINE} bytes")
     try:
         found: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Line(number, fault="not a JSON object")
     if not isinstance(found, dict):
         return Line(number, fault="not a JSON object")

@@ -74,7 +74,7 @@ def read_hash(given: str | HashParts | KeycloakCredential, wrap: Callable[[bytes
                 recipe, digest = _read_parts(given)
             case KeycloakCredential():
                 recipe, digest = _read_keycloak(given)
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise UnusableHashError("it cannot be read") from None
     if len(digest) < 16:
         raise UnusableHashError("its digest is too short")

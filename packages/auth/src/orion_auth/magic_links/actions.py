@@ -65,6 +65,7 @@ async def sign_in_by_code(
     gate: Gate, mailing: Mailing, handle: str, code: str, bearer: Bearer, now: datetime, *, remember: bool = True
 ) -> Grant | Challenged:
     """Begin a session with the code of a mail; 401 when it is wrong, has expired, was used or tried too often."""
+    bearer = gate.locate(bearer)
     visit = Visit(LoginMethod.EMAIL_CODE, None, bearer, now, time.perf_counter(), remember=remember)
     async with evenly(), gate.database.transaction() as transaction:
         user_id = await tokens.use_mailed_code(transaction, mailing.keyring, handle, code, now)
@@ -77,6 +78,7 @@ async def sign_in_by_link(
     gate: Gate, token: str, bearer: Bearer, now: datetime, *, remember: bool = True
 ) -> Grant | Challenged:
     """Begin a session with the token in the link of a mail; of several who try at once, one gets in."""
+    bearer = gate.locate(bearer)
     visit = Visit(LoginMethod.MAGIC_LINK, None, bearer, now, time.perf_counter(), remember=remember)
     async with evenly(), gate.database.transaction() as transaction:
         user_id = await tokens.use_mailed_link(transaction, token, now)

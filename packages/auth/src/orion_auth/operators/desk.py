@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ def run(action: str, work: Work, *, as_json: bool, operator: str | None) -> NoRe
     """Do the work and end with its exit code; with `as_json`, one JSON document on standard output says the same."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        done = asyncio.run(_with_desk(work, operator or getpass.getuser()))
+        done = asyncio.run(_with_desk(work, operator or _name_here()))
     except RefusedError as error:
         _refuse(action, error, as_json=as_json)
     except SettingsError as error:
@@ -79,6 +80,14 @@ def run(action: str, work: Work, *, as_json: bool, operator: str | None) -> NoRe
     else:
         typer.echo(done.sentence)
     raise typer.Exit(done.exit_code)
+
+
+def _name_here() -> str:
+    """The name of whoever runs this, at this system; in a container the number may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def say(facts: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ class RangeFiles:
         """Look it up in a thread: a disk may be slow."""
         try:
             return await asyncio.to_thread(self._contains, _digest(password))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # no file, or one that is none of these
             log.warning("breached_passwords.unreadable", reason=type(error).__name__)
             return False
 

@@ -52,7 +52,8 @@ async def change(
     if identity is None or identity.standing != "GOOD":
         raise unauthenticated("There is no account any more that could be changed.")
     taken = await rate_limits.take_proof(database, session_id, bearer.ip_address, now)
-    await _require_current(lane, identity, change.current)
+    async with rate_limits.given_back_if_untried(database, taken):
+        await _require_current(lane, identity, change.current)
     await rate_limits.give_back(database, taken)
     await check(policy, change.new, [identity.email, identity.username], field="/new_password")
     await refuse_the_same(lane, identity.password_hash, change.new, field="/new_password")
@@ -79,7 +80,7 @@ async def change(
 async def _require_current(lane: HashingLane, identity: KnownIdentity, current: str | None) -> None:
     if identity.password_hash is None and current is None:
         return
-    if current is None or not await lane.verify(identity.password_hash, current):
+    if current is None or not await lane.verify(identity.password_hash, current, is_known=True):
         error = FieldError(field="/current_password", code="wrong_password", detail="This is not your password.")
         detail = "The current password is wrong. Nothing was changed."
         raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=[error])

@@ -75,8 +75,8 @@ async def prove(
     """Take what the session's owner shows as proof, and give an access token whose `auth_time` is now.
 
     What is shown is counted by the session, so that what strangers try keeps no owner from a proof and a stolen token
-    does not guess without end. 401 for a wrong password and where there is none; 422 for a wrong code, and for a method that the account has not; 409 when the account has changed since it was
-    looked up.
+    does not guess without end. 401 for a wrong password and where there is none; 422 for a wrong code, and for a method
+    that the account has not; 409 when the account has changed since it was looked up.
     """
     started = time.perf_counter()
     async with gate.database.autocommit() as connection:
@@ -152,7 +152,9 @@ async def _check_password(gate: Gate, lane: HashingLane, attempt: _Try, password
     identity = attempt.identity
     lane.require_room(is_known=True)  # before it is counted: what is not tried is no try
     taken = await rate_limits.take_proof(gate.database, attempt.session_id, attempt.bearer.ip_address, attempt.now)
-    if not await lane.verify(identity.password_hash, password, is_known=True):
+    async with rate_limits.given_back_if_untried(gate.database, taken):
+        is_right = await lane.verify(identity.password_hash, password, is_known=True)
+    if not is_right:
         async with evenly(), gate.database.transaction() as transaction:
             await _note_failure(transaction, gate, attempt, None)
             identities.note_failed_login(transaction, identity.id)

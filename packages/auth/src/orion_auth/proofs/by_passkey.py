@@ -51,7 +51,8 @@ async def prove(
     """Take a key of the session's owner as proof, and give an access token whose `auth_time` is now.
 
     The session counts as one that has shown several factors from now on: it began with another proof, or with a passkey
-    that had verified its user. 422 when it is none of his keys; the try is counted with those at his second factor in it.
+    that had verified its user. 422 when it is none of his keys; the try is counted with those at his second factor in
+    the session.
     """
     started = time.perf_counter()
     owner = user_id(claims)

@@ -30,6 +30,7 @@ from orion_auth.providers.rules import (
 
 LONGEST_TOKEN = 32_768
 LONGEST_LIFE = timedelta(days=3650)
+_SCOPE = re.compile(r"[\x21-\x7e]{1,255}")
 CLIENT_SECRET_LIFE = timedelta(minutes=5)
 APPLE = "https://appleid.apple.com"
 
@@ -228,7 +229,7 @@ def _read_tokens(answer: Answer, now: datetime) -> Tokens:
         _token(body, "refresh_token"),
         _token(body, "id_token"),
         _expiry(body.get("expires_in"), now),
-        tuple(scope for scope in scopes if len(scope) <= 255)[:50],
+        tuple(scope for scope in scopes if _SCOPE.fullmatch(scope))[:50],
     )
 
 
@@ -244,6 +245,6 @@ def _token(body: Mapping[str, Any], name: str) -> str | None:
 def _expiry(seconds: Any, now: datetime) -> datetime | None:
     if isinstance(seconds, str) and seconds.isdecimal() and len(seconds) < 12:
         seconds = int(seconds)
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds <= 0:
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:  # NaN is not
         return None
     return now + min(timedelta(seconds=min(seconds, 1e9)), LONGEST_LIFE)

@@ -5,10 +5,12 @@ was made, so that nobody gets twice as many around a boundary, and of any number
 pass as may. A refused try counts nowhere but where it was refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 from uuid import UUID
 
 import structlog
@@ -92,6 +94,17 @@ async def give_back(database: Database, taken: Taken) -> None:
     if taken.failures:
         async with database.autocommit() as connection:
             await store.GIVE_BACK.execute(connection, {"keys": list(taken.failures)})
+
+
+@asynccontextmanager
+async def given_back_if_untried(database: Database, taken: Taken) -> AsyncGenerator[None]:
+    """Give a try back that was counted and then not made, for want of room (503)."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            await give_back(database, taken)
+        raise
 
 
 async def take_registration(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:

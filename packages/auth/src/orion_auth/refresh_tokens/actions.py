@@ -102,7 +102,11 @@ async def rotate(
         return _refreshed(made, row, row.user_id, row.session_id, limit)
     async with rotations.database.autocommit() as connection:
         found = await store.find_again(connection, shown.selector, asked.token_hash)
-    return _judge(rotations.successors, shown, found, client, limit, now) if found is not None else None
+    if found is None:
+        return None
+    judged = _judge(rotations.successors, shown, found, client, limit, now)
+    # The statement has looked at the scopes of none but an active token.
+    return None if isinstance(judged, Refreshed) and not set(scopes) <= set(judged.scopes) else judged
 
 
 @dataclass(frozen=True)

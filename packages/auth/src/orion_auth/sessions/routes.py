@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from orion_auth.components import Administrator, Claims, Components, Wired, claims_of
+from orion_auth.places import NOWHERE, Places
 from orion_auth.refresh_tokens import actions as refresh_tokens
 from orion_auth.refresh_tokens.shapes import RefreshTokenShape
 from orion_auth.security_events.actions import Circumstances
@@ -51,7 +52,7 @@ async def list_sessions(
     page = found[:limit]
     following = wired.cursors.issue(listing, [page[-1].session.id]) if len(found) > limit else None
     link_next(request, response, following)
-    return Page(items=[_shape(each, claims) for each in page], next=following)
+    return Page(items=[_shape(each, claims, wired.gate.places) for each in page], next=following)
 
 
 @router.delete("/sessions", responses=refusals(HTTPStatus.UNAUTHORIZED))
@@ -73,7 +74,8 @@ async def end_others(
 @router.get("/sessions/current", responses=refusals(HTTPStatus.NOT_FOUND))
 async def read_current_session(claims: Claims, wired: Wired) -> SessionShape:
     """The session that this request belongs to."""
-    return _shape(await listings.one(wired.database, user_id(claims), UUID(claims.sid), wired.clock()), claims)
+    found = await listings.one(wired.database, user_id(claims), UUID(claims.sid), wired.clock())
+    return _shape(found, claims, wired.gate.places)
 
 
 def shortcut() -> Shortcut:
@@ -90,7 +92,8 @@ def shortcut() -> Shortcut:
 @router.get("/sessions/{session_id}", responses=refusals(HTTPStatus.NOT_FOUND))
 async def read_session(session_id: UUID, claims: Claims, wired: Wired) -> SessionShape:
     """One of the caller's sessions."""
-    return _shape(await listings.one(wired.database, user_id(claims), session_id, wired.clock()), claims)
+    found = await listings.one(wired.database, user_id(claims), session_id, wired.clock())
+    return _shape(found, claims, wired.gate.places)
 
 
 @router.delete(
@@ -106,8 +109,11 @@ async def end_session(session_id: UUID, claims: Claims, wired: Wired) -> None:
     await listings.end_one(wired.database, wired.outbox, subject, session_id, now)
 
 
-def _shape(located: Located, claims: AccessClaims) -> SessionShape:
+def _shape(located: Located, claims: AccessClaims, places: Places) -> SessionShape:
     session, device = located.session, located.device
+    # Where it was refreshed last; what is kept with it is where it began.
+    place = places.find(session.ip_address) if session.ip_address else NOWHERE
+    country, city = (place.country, place.city) if place.country else (session.country, session.city)
     return SessionShape(
         id=session.id,
         is_current=str(session.id) == claims.sid,
@@ -115,8 +121,8 @@ def _shape(located: Located, claims: AccessClaims) -> SessionShape:
         device_type=device.type if device else None,
         ip_address=str(session.ip_address) if session.ip_address else None,
         user_agent=session.user_agent,
-        country=session.country,
-        city=session.city,
+        country=country,
+        city=city,
         started_at=session.started_at,
         last_used_at=session.last_used_at,
         expires_at=session.expires_at,

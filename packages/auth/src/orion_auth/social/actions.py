@@ -158,7 +158,8 @@ _DENIALS = ("access_denied", "user_cancelled_authorize", "user_cancelled_login")
 
 
 async def _record_failure(bridge: Bridge, reason: str, bearer: Bearer, now: datetime, started: float) -> None:
-    attempt = Attempt(LoginMethod.SOCIAL, None, bearer.ip_address, bearer.user_agent, bearer.device_id, now)
+    seen = bridge.gate.locate(bearer)
+    attempt = Attempt(LoginMethod.SOCIAL, None, seen.ip_address, seen.user_agent, seen.device_id, now, seen.place)
     duration = int((time.perf_counter() - started) * 1000)
     finding = Finding("FAILED", reason.upper()[:60])
     await login_attempts.record_alone(bridge.database, attempt, finding, user_id=None, duration_ms=duration)

@@ -69,7 +69,8 @@ async def sign_in(
     """Begin a session for whoever the journey is of, in an account of his, which may be a new one.
 
     Problems that leave the journey as it is, for another try: `account_exists` (sign in to that account, then link),
-    `email_needed`, `email_code_needed`, `invalid_code`. 410 for one that was used, and for anybody else's.
+    `email_needed`, `email_code_needed`, `invalid_code`, `domain_refused` (of a new account's address). 410 for one that
+    was used, and for anybody else's.
     """
     started = time.perf_counter()
     limit = await rate_limits.take_social_login(bridge.database, bearer.ip_address, now)
@@ -78,13 +79,16 @@ async def sign_in(
     if isinstance(outcome, _ToProve):
         await _mail_code(bridge, shown, outcome, bearer, now)
         raise _email_code_needed()
+    visit = Visit(LoginMethod.SOCIAL, None, bridge.gate.locate(bearer), now, started, limit, remember)
     if isinstance(outcome, Problem):
+        if outcome.code == "invalid_code":  # the others are steps on the way, or a button that was pressed twice
+            await _record(bridge, visit, Finding("FAILED", "WRONG_CODE"), None)
         raise outcome  # what it counted is kept
-    visit = Visit(LoginMethod.SOCIAL, None, bearer, now, started, limit, remember)
     async with bridge.database.autocommit() as connection:
         identity = await identities.find(connection, outcome, now)
     if identity is None or identity.standing != "GOOD":
-        await _record_refusal(bridge, visit, outcome, identity)
+        finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
+        await _record(bridge, visit, finding, outcome)
         raise _refusal(identity)
     return await admit(bridge.gate, visit, identity, FEDERATED)
 
@@ -148,6 +152,7 @@ async def _settle(
         case "SIGN_IN_FIRST":
             return _account_exists(flow.provider)
         case "CREATE":
+            bridge.addresses.check_domain(email)
             owner = await _create(transaction, bridge, flow.id, email, proof, now)
             if owner is None or not await verifications.take_as_verified(
                 transaction, bridge.mailing, owner, email, now
@@ -194,10 +199,6 @@ async def _create(
     return created
 
 
-async def _verify(transaction: Transaction, bridge: Bridge, user_id: UUID, email: str, now: datetime) -> bool:
-    return await verifications.take_as_verified(transaction, bridge.mailing, user_id, email, now)
-
-
 async def _mail_code(bridge: Bridge, shown: Shown, to: _ToProve, bearer: Bearer, now: datetime) -> None:
     """Mail a code. It has no link: whoever gets mail for somebody else's journey must not end it by a click."""
     await rate_limits.take_verification_mail(bridge.database, to.email, bearer.ip_address, now)
@@ -233,8 +234,7 @@ def _message(flow_id: UUID, email: str, code: str) -> bytes:
     return f"{flow_id}:{email}:{code}".encode()
 
 
-async def _record_refusal(bridge: Bridge, visit: Visit, user_id: UUID, identity: KnownIdentity | None) -> None:
-    finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
+async def _record(bridge: Bridge, visit: Visit, finding: Finding, user_id: UUID | None) -> None:
     await login_attempts.record_alone(
         bridge.database, visit.attempt, finding, user_id=user_id, duration_ms=visit.milliseconds
     )

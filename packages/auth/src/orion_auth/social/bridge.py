@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from orion_auth.address_policy import AddressPolicy
 from orion_auth.gate import Gate
 from orion_auth.mailing import Mailing
 from orion_auth.providers.actions import Providers
@@ -19,6 +20,7 @@ class Bridge:
     gate: Gate
     providers: Providers
     mailing: Mailing
+    addresses: AddressPolicy
     keyring: Keyring
     public_prefix: str
     return_urls: Sequence[str]

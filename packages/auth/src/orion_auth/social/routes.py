@@ -47,6 +47,7 @@ def bridge_of(wired: Wired) -> Bridge:
         gate=wired.gate,
         providers=wired.providers,
         mailing=wired.mailing,
+        addresses=wired.address_policy,
         keyring=settings.sealing_keys,
         public_prefix=settings.link_prefix,
         return_urls=settings.return_urls,
