@@ -106,7 +106,7 @@ def handlers_of_notifications(clock: Clock) -> Mapping[type[Event], Handler]:
     """What to do with each event of notifications' feed."""
 
     async def erased(transaction: Transaction, event: MessagesErased) -> None:
-        await erasures.messages_erased(transaction, event)
+        await erasures.messages_erased(transaction, event, clock())
 
     return {MessagesErased: erased, NotificationsAuditRecorded: _audited("notifications", clock)}
 

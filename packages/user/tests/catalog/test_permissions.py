@@ -27,10 +27,20 @@ async def test_a_permission_from_its_making_to_its_end(
     assert (changed.json()["description"], changed.json()["category"]) == ("Approve", "Invoices")
     assert (await boss.patch(url, json={"category": "Money"}, headers=tag)).status_code == 412
     assert (await boss.delete(f"{PERMISSIONS}/content:read")).json()["code"] == "permission_in_use"
+    await boss.post(PERMISSIONS, json={**APPROVE, "resource": "order"})
+    await query(
+        "INSERT INTO role_permissions (role_id, permission_id, effect) SELECT roles.id, permissions.id, 'ALLOW'"
+        " FROM roles, permissions WHERE roles.name = 'user' AND permissions.name = 'order:approve'"
+    )
+    await query(
+        "DELETE FROM role_permissions USING permissions"
+        " WHERE permissions.id = permission_id AND permissions.name = 'order:approve'"
+    )
+    assert (await boss.delete(f"{PERMISSIONS}/order:approve")).json()["code"] == "permission_in_use", "everybody had it"
     assert (await boss.delete(url)).status_code == 204
     assert (await boss.get(url)).status_code == 404
     told = await query("SELECT data->>'change' FROM outbox WHERE type LIKE '%permission.changed%' ORDER BY position")
-    assert [row[0] for row in told] == ["CREATED", "UPDATED", "DELETED"]
+    assert [row[0] for row in told] == ["CREATED", "UPDATED", "CREATED", "DELETED"]
 
 
 async def test_everybody_may_read_them_and_few_may_change_them(

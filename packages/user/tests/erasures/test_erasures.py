@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from hashlib import sha256
+from ipaddress import IPv4Address
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -12,8 +13,10 @@ import httpx
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from orion_contracts.audit import NotificationsAuditRecorded
 from orion_contracts.cloud_event import CloudEvent
 from orion_contracts.erasures import IdentityErased, MessagesErased
+from orion_contracts.event import Event
 from orion_contracts.events import EmailVerified
 from orion_contracts.user_events import ErasureRequested
 from orion_core.database import Database
@@ -49,9 +52,13 @@ class Notifications:
 
     async def erased(self, event: ErasureRequested) -> None:
         """Have it say that it has forgotten the user."""
-        told = MessagesErased(
-            user_id=event.user_id, erasure_id=event.erasure_id, counts={"notifications": 3}, erased_at=self.clock()
+        counts = {"notifications": 3}
+        await self.tell(
+            MessagesErased(user_id=event.user_id, erasure_id=event.erasure_id, counts=counts, erased_at=self.clock())
         )
+
+    async def tell(self, told: Event) -> None:
+        """Have it tell of this."""
         position = next(self.positions)
         envelope = CloudEvent(
             id=uuid7(),
@@ -101,6 +108,11 @@ async def test_a_person_is_forgotten_when_all_three_have(
         await auth.bring(done(event, clock))
     assert (await moderator.get(f"{USERS}/{ada}")).status_code == 404
     assert (await moderator.get(erasure)).json()["completed_at"] is None
+    late = NotificationsAuditRecorded(
+        audit_id=uuid7(), actor_type="USER", actor_id=ada, action="notification.cancel", resource_type="notification",
+        ip_address=IPv4Address("198.51.100.7"), user_agent="Lovelace's", occurred_at=clock(),
+    )  # fmt: skip
+    await notifications.tell(late)
     await notifications.erased(event)
     receipt = (await moderator.get(erasure)).json()
     assert receipt["completed_at"] is not None
@@ -109,7 +121,9 @@ async def test_a_person_is_forgotten_when_all_three_have(
     left = ""
     for table in Table.metadata.sorted_tables:
         left += str(await query(f"SELECT to_jsonb(t) FROM {table.name} AS t"))
-    assert [word for word in ("ada@example.com", "Lovelace", "programmer", "London") if word in left] == []
+    assert [
+        word for word in ("ada@example.com", "Lovelace", "programmer", "London", "198.51.100.7") if word in left
+    ] == []
     assert "moderator@example.com" in left
 
 

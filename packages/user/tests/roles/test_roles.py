@@ -184,11 +184,18 @@ async def test_roles_of_an_organization(auth: "AuthFeed", caller: "Caller", give
 async def test_a_role_that_somebody_had_is_not_deleted(
     admin: httpx.AsyncClient, auth: "AuthFeed", give: "Give", query: "Query"
 ) -> None:
-    role = await made(admin, "clerk")
+    role, above, idle = [await made(admin, name) for name in ("clerk", "reader", "idle")]
+    for parent in (above, idle):
+        said = await admin.put(f"{ROLES}/{parent['id']}/permissions/content:read", json={})
+        assert said.status_code == 200
+    assert (await admin.put(f"{ROLES}/{role['id']}/parents/{above['id']}")).status_code == 200
     await give(await auth.register("bob@example.com"), "clerk")
-    refused = await admin.delete(f"{ROLES}/{role['id']}")
-    assert (refused.status_code, refused.json()["code"]) == (409, "role_in_use")
-    assert await query("SELECT count(*) FROM roles WHERE name = 'clerk'") == [(1,)]
+    assert (await admin.delete(f"{ROLES}/{role['id']}/parents/{above['id']}")).status_code == 204
+    for kept in (role, above):  # what came from the one above would be gone from the past
+        refused = await admin.delete(f"{ROLES}/{kept['id']}")
+        assert (refused.status_code, refused.json()["code"]) == (409, "role_in_use")
+    assert (await admin.delete(f"{ROLES}/{idle['id']}")).status_code == 204
+    assert await query("SELECT count(*) FROM roles WHERE name IN ('clerk', 'reader', 'idle')") == [(2,)]
 
 
 async def test_whoever_only_reads_changes_nothing(sign_in: SignIn, query: "Query") -> None:

@@ -44,6 +44,16 @@ async def require_rank(connection: AsyncConnection, caller: Caller, user_id: UUI
         raise RefusedError("outranked", "Not allowed", detail, user_id=user_id)
 
 
+async def is_told_of_role(connection: AsyncConnection, role_id: UUID) -> bool:
+    """Whether what somebody may, or once might, comes from a role: without it the past could not be told."""
+    return await store.is_told_of_role(connection, role_id)
+
+
+async def is_told_of_permission(connection: AsyncConnection, permission_id: UUID) -> bool:
+    """Whether a role that somebody has, or had, says something of a permission, or once did."""
+    return await store.is_told_of_permission(connection, permission_id)
+
+
 async def sayings(database: Database, asked: Asked) -> list[Saying]:
     """What speaks of a permission there and then."""
     async with database.autocommit() as connection:

@@ -161,3 +161,26 @@ async def sweep(connection: AsyncConnection, ended_before: datetime, limit: int)
     """Remove grants that ended before that from what decisions read; how many (ix_user_grants_expires_at)."""
     statement = text("SELECT sweep_user_grants(:ended_before, :limit)")
     return (await connection.execute(statement, {"ended_before": ended_before, "limit": limit})).scalar_one()
+
+
+TOLD_OF = """
+    SELECT EXISTS (
+      SELECT FROM role_rights AS came                                    -- {index}
+      WHERE came.{column} = :id
+        AND EXISTS (
+          SELECT FROM user_roles AS held WHERE held.role_id = came.role_id         -- ix_user_roles_role_id_user_id
+        )
+    )
+"""
+TOLD_OF_ROLE = text(TOLD_OF.format(column="source_role_id", index="ix_role_rights_source_role_id"))
+TOLD_OF_PERMISSION = text(TOLD_OF.format(column="permission_id", index="ix_role_rights_permission_id"))
+
+
+async def is_told_of_role(connection: AsyncConnection, role_id: UUID) -> bool:
+    """Whether somebody has, had or will have a role that says, or once said, something by this one."""
+    return (await connection.execute(TOLD_OF_ROLE, {"id": role_id})).scalar_one()
+
+
+async def is_told_of_permission(connection: AsyncConnection, permission_id: UUID) -> bool:
+    """Whether somebody has, had or will have a role that says, or once said, something of this permission."""
+    return (await connection.execute(TOLD_OF_PERMISSION, {"id": permission_id})).scalar_one()

@@ -10,6 +10,7 @@ from orion_contracts.access_events import PermissionChanged
 from orion_core.errors import Problem
 from orion_core.http.etags import etag
 from orion_core.http.idempotency import NO_CLAIM, Claim
+from orion_user.access import actions as access
 from orion_user.audit.actions import Change
 from orion_user.catalog.shapes import NewPermission, PermissionChanges, PermissionState
 from orion_user.desk import Desk
@@ -68,17 +69,23 @@ async def change(
 
 
 async def remove(desk: Desk, name: str) -> None:
-    """Delete a permission; 409 while a role or a user has, or had, it."""
+    """Delete a permission; 409 while a role has it, or a user has or had it, directly or by a role."""
     try:
         async with desk.database.transaction() as transaction:
             await desk.require(transaction.connection, "system:configure")
             row = await permissions.find(transaction.connection, name, lock=True)
+            if await access.is_told_of_permission(transaction.connection, row["id"]):
+                raise _in_use()
             await permissions.remove(transaction.connection, row["id"])
             event = PermissionChanged(name=name, change="DELETED", changed_at=desk.now)
             await desk.tell(transaction, event, _change("permission.delete", row, old=row))
     except IntegrityError:
-        detail = "A role has it, or a user has or had it. Take it out of the roles; what users had stays as history."
-        raise Problem(409, "permission_in_use", "Permission in use", detail) from None
+        raise _in_use() from None
+
+
+def _in_use() -> Problem:
+    detail = "A role has it, or a user has or had it. Take it out of the roles; what users had stays as history."
+    return Problem(409, "permission_in_use", "Permission in use", detail)
 
 
 def _change(action: str, row: RowMapping, old: RowMapping | None = None, new: RowMapping | None = None) -> Change:

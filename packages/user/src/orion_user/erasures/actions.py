@@ -103,8 +103,16 @@ async def erase_here(transaction: Transaction, outbox: Outbox, erasure_id: UUID,
     await store.set_erased(connection, erasure_id, "user", counts, now)
 
 
-async def messages_erased(transaction: Transaction, event: MessagesErased) -> None:
-    """Note that notifications is done."""
+async def messages_erased(transaction: Transaction, event: MessagesErased, now: datetime) -> None:
+    """Note that notifications is done, and empty what it told the audit trail of the person until then.
+
+    Its feed is followed apart from auth's, so that may have come after all else was erased here.
+    """
+    row = await store.find(transaction.connection, event.erasure_id, lock=True)
+    if row is None or row["user_id"] != event.user_id:
+        return
+    if row["user_erased_at"] is not None and row["notifications_erased_at"] is None:
+        await audit.erase(transaction, event.user_id, now)
     await store.set_erased(transaction.connection, event.erasure_id, "notifications", event.counts, event.erased_at)
 
 

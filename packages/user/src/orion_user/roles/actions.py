@@ -13,6 +13,7 @@ from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
 from orion_core.http.idempotency import NO_CLAIM, Claim
+from orion_user.access import actions as access
 from orion_user.access.rules import Place
 from orion_user.audit.actions import Change
 from orion_user.delegation import actions as delegation
@@ -120,7 +121,7 @@ async def change(desk: Desk, role_id: UUID, changes: RoleChanges, require_match:
 
 
 async def remove(desk: Desk, role_id: UUID) -> None:
-    """Delete a CUSTOM role that nobody has, or ever had, and that no other inherits from."""
+    """Delete a CUSTOM role that nobody has, or ever had, itself or by inheritance, and that no other inherits from."""
     try:
         async with desk.database.transaction() as transaction:
             connection = transaction.connection
@@ -129,14 +130,12 @@ async def remove(desk: Desk, role_id: UUID) -> None:
             if heirs := await store.children(connection, role_id):
                 detail = f"These roles inherit from it: {', '.join(heirs[:20])}. Take it out of their parents first."
                 raise Problem(409, "role_in_use", "Role in use", detail)
+            if await access.is_told_of_role(connection, role_id):
+                raise _in_use()
             await store.remove(connection, role_id)
             await _tell(desk, transaction, row, "DELETED", "role.delete", kept(row), {})
     except IntegrityError:
-        detail = (
-            "Somebody has the role, had it or asked for it, or a rule keeps it apart. Who could do what can be "
-            "told for the past too, so nothing was changed: end its assignments and set is_active to false instead."
-        )
-        raise Problem(409, "role_in_use", "Role in use", detail) from None
+        raise _in_use() from None
 
 
 async def details(connection: AsyncConnection, row: RowMapping) -> RoleDetails:
@@ -235,6 +234,14 @@ async def _refuse_look(connection: AsyncConnection, *names: str) -> None:
         if wanted & {skeleton(system["name"]), skeleton(system["display_name"])}:
             detail = f"It looks like {system['display_name']}, which comes with Orion. Choose another name."
             raise invalid_field("/display_name", "looks_like_system_role", detail)
+
+
+def _in_use() -> Problem:
+    detail = (
+        "Somebody has the role, had it, inherited from it or asked for it, or a rule keeps it apart. Who could do what "
+        "can be told for the past too, so nothing was changed: end its assignments and set is_active to false instead."
+    )
+    return Problem(409, "role_in_use", "Role in use", detail)
 
 
 def _refusal(error: IntegrityError) -> Problem:
