@@ -9,6 +9,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from orion_contracts.audit import AuditRecorded
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Transaction
@@ -37,6 +40,17 @@ class Entry:
     ip_address: IpAddress | None = None
     user_agent: str | None = None
     session_id: UUID | None = None
+
+
+EMPTY = text("""
+    UPDATE outbox
+    SET data = data - CASE
+      WHEN data ->> 'user_id' = :user_id THEN '{old,new,ip_address,user_agent,error}'::text[]
+      ELSE '{ip_address,user_agent}'
+    END
+    WHERE type = :type AND :user_id IN (data ->> 'user_id', data ->> 'actor_id')
+""")
+"""What was done to the person, and from where the person did what. It reads the outbox, which is a month."""
 
 
 async def record(
@@ -69,6 +83,11 @@ async def record(
         }
     )
     await outbox.write(transaction, event, now)
+
+
+async def empty(connection: AsyncConnection, contract: type[AuditRecorded], user_id: UUID) -> None:
+    """Take out of the events of the trail what is personal of somebody who is erased; user does so with the entries."""
+    await connection.execute(EMPTY, {"type": contract.type, "user_id": str(user_id)})
 
 
 def _actor(

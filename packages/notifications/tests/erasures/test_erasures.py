@@ -1,14 +1,18 @@
 """Forgetting a person in notifications: what waits is not sent, and of what was sent only the fact stays."""
 
 import asyncio
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from packages.notifications.tests.notifications.test_sending import message
 from sqlalchemy import text
 
+from orion_contracts.audit import NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.events import EmailVerified
+from orion_core import audit_trail
+from orion_core.audit_trail import Entry
 from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_notifications.base import Table
@@ -44,12 +48,19 @@ async def test_nothing_of_the_person_stays(auth: "AuthFeed", database: Database)
     assert known["user_preferences"][0]["email"] == "ada@example.com"
     assert len(known["notifications"]) == 2
     assert not any("sealed_variables" in row for row in known["notifications"])
+    async with database.transaction() as transaction:
+        entry = Entry("preferences.update", "preferences", user_id=ada, new={"email": "ada@example.com"})
+        await audit_trail.record(transaction, NotificationsAuditRecorded, entry, auth.clock())
+        entry = Entry("template.update", "template", by=str(ada), ip_address=ip_address("192.0.2.77"))
+        await audit_trail.record(transaction, NotificationsAuditRecorded, entry, auth.clock())
     event = erased(auth, ada)
     await auth.bring(event, event)
     left = ""
     for table in Table.metadata.sorted_tables:
         left += str(await rows(database, f"SELECT to_jsonb(t) FROM {table.name} AS t"))
-    assert [word for word in ("ada@example.com", "Lovelace") if word in left] == []
+    left += str(await rows(database, "SELECT data FROM outbox"))
+    assert "template.update" in left
+    assert [word for word in ("ada@example.com", "Lovelace", "192.0.2.77") if word in left] == []
     assert "eve@example.com" in left
     statuses = await rows(database, "SELECT status::text FROM notifications WHERE user_id = :ada", ada=ada)
     assert statuses == ["CANCELLED", "CANCELLED"]

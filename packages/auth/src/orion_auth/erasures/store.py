@@ -9,6 +9,7 @@ from orion_auth.erasures.tables import NAMING
 from orion_contracts.api_keys import ApiKeyUsed
 from orion_contracts.audit import AuthAuditRecorded
 from orion_contracts.imports import IdentitiesImported
+from orion_core import audit_trail
 
 DELETE_IDENTITY = text("DELETE FROM identities WHERE id = :user_id")
 
@@ -19,12 +20,6 @@ DELETE_EVENTS = text("""
     WHERE type = ANY(CAST(:types AS text[])) AND data ->> 'user_id' = :user_id
 """)
 
-
-EMPTY_ENTRIES = text("""
-    UPDATE outbox
-    SET data = data - '{old,new,ip_address,user_agent,error}'::text[]
-    WHERE type = :type AND data ->> 'user_id' = :user_id
-""")
 
 DELETE_USES = text("""
     DELETE FROM outbox
@@ -62,7 +57,7 @@ async def delete_events(connection: AsyncConnection, user_id: UUID) -> int:
 
     Those of imports name many: they lose this one. Those for the audit trail stay, and tell what was done alone.
     """
-    await connection.execute(EMPTY_ENTRIES, {"type": AuthAuditRecorded.type, "user_id": str(user_id)})
+    await audit_trail.empty(connection, AuthAuditRecorded, user_id)
     await connection.execute(LEAVE_IMPORTS, {"type": IdentitiesImported.type, "user_id": str(user_id)})
     result = await connection.execute(DELETE_EVENTS, {"user_id": str(user_id), "types": list(NAMING)})
     return result.rowcount

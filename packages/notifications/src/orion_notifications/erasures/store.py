@@ -11,6 +11,9 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_contracts.audit import NotificationsAuditRecorded
+from orion_core import audit_trail
+
 HOLD = text("SELECT email FROM user_preferences WHERE user_id = :user_id FOR UPDATE")
 """Two erasures of one person, each from a feed of its own, follow one another: the later sees what the other wrote.
 
@@ -172,6 +175,7 @@ async def erase(connection: AsyncConnection, user_id: UUID, now: datetime) -> di
         result = await connection.execute(statement, {name: values[name] for name in statement.compile().params})
         if result.rowcount:
             counts[table] = result.rowcount
+    await audit_trail.empty(connection, NotificationsAuditRecorded, user_id)
     return counts
 
 
