@@ -3,7 +3,7 @@
 Parameters of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane. Two libraries make the same hashes,
 and the quicker one on this processor makes ours: libsodium uses the widest vectors that there are and lets the kernel
 map its memory anew for each hash, libargon2 (argon2-cffi) keeps its memory and uses the vectors that it was compiled
-for. As they are published libsodium wins; docs/performance.md says how to compile the other (bench/sign_in.py).
+for. As they are published libsodium wins; `make native` compiles the other (bench/sign_in.py).
 """
 
 import re
