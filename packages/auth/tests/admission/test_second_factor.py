@@ -127,9 +127,14 @@ async def test_five_tries_however_many_come_at_once_and_the_owner_is_told(auth: 
 async def test_five_tries_a_minute_for_a_user_over_all_his_challenges(auth: "Auth") -> None:
     await auth.verified()
     challenges = [await challenged(auth) for _ in range(2)]
-    answers = [await answer(auth, challenges[number % 2], "000000") for number in range(6)]
-    assert [each.status_code for each in answers] == [422] * 5 + [429]
+    answers = [await answer(auth, challenges[number % 2], "000000") for number in range(20)]
+    assert [each.status_code for each in answers] == [422] * 5 + [429] * 15
     assert "two_factor_verification" in answers[-1].headers["RateLimit"]
+    attempts = await auth.rows(
+        "SELECT user_id IS NOT NULL AS is_told_whose, count(*) FROM login_attempts"
+        " WHERE status = 'BLOCKED' AND failure_reason = 'RATE_LIMITED' GROUP BY 1"
+    )
+    assert attempts == [{"is_told_whose": True, "count": 10}], "of a network's, the first few in a minute"
 
 
 @pytest.mark.usefixtures("risky")

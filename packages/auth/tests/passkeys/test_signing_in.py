@@ -230,6 +230,8 @@ async def test_limits(auth: "Auth", ada: "User") -> None:
     await options(auth)
     assert (await auth.http.post(f"{SESSIONS}/options")).status_code == 429
     assert (await show(auth, ada.authenticator.use(asked))).status_code == 429
+    attempts = "SELECT method::text, failure_reason FROM login_attempts WHERE status = 'BLOCKED'"
+    assert await auth.rows(attempts) == [{"method": "PASSKEY", "failure_reason": "RATE_LIMITED"}]
 
 
 async def test_authenticator_data_that_is_none(auth: "Auth", ada: "User") -> None:

@@ -8,6 +8,7 @@ from orion_auth.admission import by_second_factor
 from orion_auth.admission.actions import Visit, admit
 from orion_auth.admission.by_password import refusal
 from orion_auth.admission.by_second_factor import Answer
+from orion_auth.admission.limited import recorded_if_limited
 from orion_auth.admission.rules import Proof, decide
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
@@ -68,7 +69,8 @@ async def sign_in(
     """
     bearer = gate.locate(bearer)
     visit = Visit(LoginMethod.PASSKEY, None, bearer, now, time.perf_counter(), remember=remember)
-    visit = replace(visit, limit=await rate_limits.take_passkey(gate.database, bearer.ip_address, now))
+    async with recorded_if_limited(gate, visit):
+        visit = replace(visit, limit=await rate_limits.take_passkey(gate.database, bearer.ip_address, now))
     async with evenly(), gate.database.transaction() as transaction:
         shown = await passkeys.show(transaction, party, ALONE, credential.assertion, now)
         identity = await identities.find(transaction.connection, shown.user_id, now) if shown else None

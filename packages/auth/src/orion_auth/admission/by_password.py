@@ -6,6 +6,7 @@ from datetime import datetime
 
 from orion_auth.addresses import normalise_email
 from orion_auth.admission.actions import Visit, admit
+from orion_auth.admission.limited import record_limited
 from orion_auth.admission.rules import Decision, Proof, decide
 from orion_auth.devices.rules import KnownDevice
 from orion_auth.gate import Gate
@@ -80,10 +81,7 @@ async def _take_limit(gate: Gate, visit: Visit, device: KnownDevice | None) -> T
     if isinstance(taken, Taken):
         return taken
     if taken.is_worth_recording:
-        finding = Finding("BLOCKED", "RATE_LIMITED")
-        await login_attempts.record_alone(
-            gate.database, visit.attempt, finding, user_id=None, duration_ms=visit.milliseconds
-        )
+        await record_limited(gate, visit)
     raise taken.problem
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from orion_auth.admission import half_finished
 from orion_auth.admission.actions import Visit, circumstances_of, enter
+from orion_auth.admission.limited import recorded_if_limited
 from orion_auth.devices import actions as devices
 from orion_auth.devices.actions import Trust
 from orion_auth.devices.rules import KnownDevice
@@ -66,10 +67,11 @@ async def finish_sign_in(
     first = half_finished.read(sign_in.context)
     bearer = replace(gate.locate(bearer), device_id=first.device_id, fingerprint=first.fingerprint)
     device = await _known_device(gate, sign_in, bearer)
-    limit = await rate_limits.take_two_factor(gate.database, sign_in.user_id, now, device=device)
-    visit = Visit(first.method, first.email, bearer, now, started_at, limit, first.remember)
+    visit = Visit(first.method, first.email, bearer, now, started_at, remember=first.remember)
+    async with recorded_if_limited(gate, visit, sign_in.user_id):
+        limit = await rate_limits.take_two_factor(gate.database, sign_in.user_id, now, device=device)
     async with gate.database.transaction() as transaction:
-        outcome = await _answer(transaction, gate, visit, sign_in, answer, check)
+        outcome = await _answer(transaction, gate, replace(visit, limit=limit), sign_in, answer, check)
     if outcome == "OVER":
         raise _over()
     if outcome == "WRONG":

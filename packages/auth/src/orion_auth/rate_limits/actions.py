@@ -28,6 +28,7 @@ from orion_auth.rate_limits.rules import (
     of_known_device,
     of_stranger,
     on_device,
+    refusal_records,
 )
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -63,14 +64,20 @@ async def take_login(
 ) -> Taken | Refused:
     """Count a sign-in to this account: from `device`, one that it knows, or else from this network."""
     limits = of_stranger(email, address) if device is None else of_known_device(device, address)
-    refusals = (by_network("login_refusal_record", address), by_all("login_refusal_record"))
     async with database.autocommit() as connection:
-        rows = await store.take(connection, limits, now, refusals)
+        rows = await store.take(connection, limits, now, refusal_records(address))
     counted = [row for row in rows if row.step < len(limits)]
     refusal = _refusal(limits, counted, now)
     if refusal is not None:
         return Refused(refusal, all(row.has_passed for row in rows[len(counted) :]))
     return Taken(_tightest(counted, now), tuple(limit.key for limit in limits if limit.counts_failures))
+
+
+async def take_refusal_record(database: Database, address: IpAddress, now: datetime) -> bool:
+    """Count an attempt that another limit has refused; whether it is worth recording."""
+    async with database.autocommit() as connection:
+        rows = await store.take(connection, refusal_records(address), now)
+    return all(row.has_passed for row in rows)
 
 
 async def take_proof(database: Database, session_id: UUID, address: IpAddress, now: datetime) -> Taken:

@@ -111,6 +111,11 @@ def by_all(endpoint: Endpoint) -> Limit:
     return Limit(endpoint, RateLimitKeyType.GLOBAL, "all")
 
 
+def refusal_records(address: IPv4Address | IPv6Address) -> list[Limit]:
+    """How many refused attempts are written down."""
+    return [by_network("login_refusal_record", address), by_all("login_refusal_record")]
+
+
 def of_stranger(email: str, address: IPv4Address | IPv6Address) -> list[Limit]:
     """What a sign-in keeps to that comes from a device which the account does not know, the narrowest first.
 

@@ -1,12 +1,13 @@
 """Signing in by what a journey has proved: whose account it is, and the session."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from orion_auth.addresses import normalise_email
 from orion_auth.admission.actions import Visit, admit
+from orion_auth.admission.limited import recorded_if_limited
 from orion_auth.admission.rules import Proof as FirstProof
 from orion_auth.base import AnyRow
 from orion_auth.identities import actions as identities
@@ -72,14 +73,14 @@ async def sign_in(
     `email_needed`, `email_code_needed`, `invalid_code`, `domain_refused` (of a new account's address). 410 for one that
     was used, and for anybody else's.
     """
-    started = time.perf_counter()
-    limit = await rate_limits.take_social_login(bridge.database, bearer.ip_address, now)
+    visit = Visit(LoginMethod.SOCIAL, None, bridge.gate.locate(bearer), now, time.perf_counter(), remember=remember)
+    async with recorded_if_limited(bridge.gate, visit):
+        limit = await rate_limits.take_social_login(bridge.database, bearer.ip_address, now)
     async with bridge.database.transaction() as transaction:
         outcome = await _arrive(transaction, bridge, shown, said, bearer, now)
     if isinstance(outcome, _ToProve):
         await _mail_code(bridge, shown, outcome, bearer, now)
         raise _email_code_needed()
-    visit = Visit(LoginMethod.SOCIAL, None, bridge.gate.locate(bearer), now, started, limit, remember)
     if isinstance(outcome, Problem):
         if outcome.code == "invalid_code":  # the others are steps on the way, or a button that was pressed twice
             await _record(bridge, visit, Finding("FAILED", "WRONG_CODE"), None)
@@ -90,7 +91,7 @@ async def sign_in(
         finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
         await _record(bridge, visit, finding, outcome)
         raise _refusal(identity)
-    return await admit(bridge.gate, visit, identity, FEDERATED)
+    return await admit(bridge.gate, replace(visit, limit=limit), identity, FEDERATED)
 
 
 async def hold(transaction: Transaction, bridge: Bridge, shown: Shown, now: datetime) -> tuple[AnyRow, Proof] | None:
