@@ -4,9 +4,11 @@ A way in (a password, a passkey, a mailed link, another provider) finds out who 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from http import HTTPStatus
 from uuid import UUID
 
 from orion_auth.admission import half_finished
@@ -83,6 +85,27 @@ class Visit:
     def milliseconds(self) -> int:
         """How long it has taken so far."""
         return int((time.perf_counter() - self.started) * 1000)
+
+
+@asynccontextmanager
+async def recorded_if_limited(gate: Gate, visit: Visit, user_id: UUID | None = None) -> AsyncGenerator[None]:
+    """Write down an attempt that is refused within (429), of a network's the first few in a minute."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.status == HTTPStatus.TOO_MANY_REQUESTS and await rate_limits.take_refusal_record(
+            gate.database, visit.bearer.ip_address, visit.now
+        ):
+            await record_limited(gate, visit, user_id)
+        raise
+
+
+async def record_limited(gate: Gate, visit: Visit, user_id: UUID | None = None) -> None:
+    """Write down an attempt that a limit has refused."""
+    finding = Finding("BLOCKED", "RATE_LIMITED")
+    await login_attempts.record_alone(
+        gate.database, visit.attempt, finding, user_id=user_id, duration_ms=visit.milliseconds
+    )
 
 
 async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof) -> Grant | Challenged:

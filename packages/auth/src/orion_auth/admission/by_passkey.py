@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orion_auth.admission import by_second_factor
-from orion_auth.admission.actions import Visit, admit
+from orion_auth.admission.actions import Visit, admit, recorded_if_limited
 from orion_auth.admission.by_password import refusal
 from orion_auth.admission.by_second_factor import Answer
-from orion_auth.admission.limited import recorded_if_limited
 from orion_auth.admission.rules import Proof, decide
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities

@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from orion_auth.addresses import normalise_email
-from orion_auth.admission.actions import Visit, admit
-from orion_auth.admission.limited import record_limited
+from orion_auth.admission.actions import Visit, admit, record_limited
 from orion_auth.admission.rules import Decision, Proof, decide
 from orion_auth.devices.rules import KnownDevice
 from orion_auth.gate import Gate

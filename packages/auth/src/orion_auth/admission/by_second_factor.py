@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from orion_auth.admission import half_finished
-from orion_auth.admission.actions import Visit, circumstances_of, enter
-from orion_auth.admission.limited import recorded_if_limited
+from orion_auth.admission.actions import Visit, circumstances_of, enter, recorded_if_limited
 from orion_auth.devices import actions as devices
 from orion_auth.devices.actions import Trust
 from orion_auth.devices.rules import KnownDevice

@@ -6,8 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from orion_auth.addresses import normalise_email
-from orion_auth.admission.actions import Visit, admit
-from orion_auth.admission.limited import recorded_if_limited
+from orion_auth.admission.actions import Visit, admit, recorded_if_limited
 from orion_auth.admission.rules import Proof as FirstProof
 from orion_auth.base import AnyRow
 from orion_auth.identities import actions as identities
