@@ -306,6 +306,25 @@ def parse(channel: Channel, provider: str, settings: Mapping[str, Any]) -> Reque
         ) from None
 
 
+PLACES = frozenset({"base_url", "host", "port", "url", "token_uri"})
+"""The settings that say where a provider is, and so who gets to see the secrets."""
+
+
+def secrets_led_astray(
+    channel: Channel, provider: str, present: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> list[str]:
+    """The secrets that are kept while the place that they are sent to changes.
+
+    Back to a provider's usual place (null) they may go.
+    """
+    shape = SETTINGS.get((channel, provider))
+    moved = [name for name in PLACES & wanted.keys() if wanted[name] not in (None, present.get(name))]
+    if shape is None or not moved:
+        return []
+    secret = [name for name, field in shape.model_fields.items() if "SecretStr" in str(field.annotation)]
+    return [name for name in secret if present.get(name) is not None and name not in wanted]
+
+
 def vapid_point(settings: WebPushSettings) -> str:
     """What browsers subscribe with, and what push services know us by: the point on P-256, in base64url."""
     key = load_pem_private_key(settings.private_key.get_secret_value().encode(), None)

@@ -145,6 +145,16 @@ async def test_apprise_takes_the_long_tail(mailbox: Mailbox, message: Make) -> N
     assert "Guten Tag" in taken.text
 
 
+async def test_apprise_follows_nobody_to_another_place(provider: Provider, message: Make) -> None:
+    port = provider.url.rpartition(":")[2]
+    provider.replies = [Reply(307, b"", headers={"Location": f"{provider.url}/elsewhere"}), Reply(200, b"")]
+    failure = await refused(apprise(f"json://127.0.0.1:{port}/?redirect=yes"), message())
+    assert failure.code == "apprise_refused"
+    assert len(provider.asked) == 1
+    to_us = apprise("mailto://ada:secret@mail.invalid/?smtp=169.254.169.254&to=bob@example.com", local=False)
+    assert (await refused(to_us, message())).code == "forbidden_address"
+
+
 async def test_apprise_says_no_and_nothing_else(provider: Provider, message: Make) -> None:
     provider.replies = [Reply(500, b"")]
     port = provider.url.rpartition(":")[2]

@@ -148,6 +148,20 @@ async def test_a_link_leads_on_while_the_database_is_down(
     assert (answer.status_code, answer.headers["location"]) == (302, "https://a.example/")
 
 
+@pytest.mark.parametrize(
+    ("url", "location"),
+    [
+        ("https://a.example/x\r\nSet-Cookie: a=b", "https://a.example/x%0D%0ASet-Cookie:%20a=b"),
+        ("https://a.example/\u4f8b?q=a%20b&c=[1]#d", "https://a.example/%E4%BE%8B?q=a%20b&c=[1]#d"),
+    ],
+)
+async def test_a_link_is_one_header_whatever_is_in_it(served: "Served", desk: "Desk", url: str, location: str) -> None:
+    made = token(desk.keyring, Target(uuid7(), 1, url))
+    async with served.client() as http:
+        answer = await http.get(f"/notifications/v1/clicks/{made}")
+    assert (answer.status_code, answer.headers["location"]) == (302, location)
+
+
 async def test_mails_about_security_are_not_tracked(database: Database, message: Callable[..., Message]) -> None:
     left: list[Message] = []
 

@@ -28,13 +28,23 @@ async def test_an_account_lives(served: "Served", query: "Query") -> None:
         assert (await client.get(PATH)).json()["items"] == [made]
         assert (await client.get(where)).headers["etag"] == etag
         # A secret need not be sent again, and null takes a setting out.
-        changes = {"settings": {"sender": "b@orion.example", "base_url": "https://api.eu.sendgrid.com"}, "weight": 0}
+        changes = {"settings": {"sender": "b@orion.example"}, "weight": 0}
         changed = await client.patch(where, json=changes, headers={"If-Match": etag})
-        assert changed.json()["settings"] == {"api_key": "•••", **changes["settings"]}  # type: ignore[dict-item]
+        assert changed.json()["settings"] == {"api_key": "•••", "sender": "b@orion.example"}
         assert (await client.patch(where, json=changes, headers={"If-Match": etag})).status_code == 412
         etag = changed.headers["etag"]
         refused = await client.patch(where, json={"settings": {"api_key": None}}, headers={"If-Match": etag})
         assert refused.json()["errors"][0]["field"] == "/settings/api_key"
+        # But it goes to no other place than it was given for, unless by somebody who knows it.
+        place = {"base_url": "https://api.eu.sendgrid.com"}
+        refused = await client.patch(where, json={"settings": place}, headers={"If-Match": etag})
+        assert [(error["field"], error["code"]) for error in refused.json()["errors"]] == [
+            ("/settings/api_key", "secret_required")
+        ]
+        moving = {"settings": place | {"api_key": SETTINGS["api_key"]}}
+        moved = await client.patch(where, json=moving, headers={"If-Match": etag})
+        assert moved.json()["settings"] == {"api_key": "•••", "sender": "b@orion.example", **place}
+        etag = moved.headers["etag"]
         less = await client.patch(where, json={"settings": {"base_url": None}}, headers={"If-Match": etag})
         assert "base_url" not in less.json()["settings"]
         assert (await client.delete(where, headers={"If-Match": less.headers["etag"]})).status_code == 204
@@ -44,6 +54,7 @@ async def test_an_account_lives(served: "Served", query: "Query") -> None:
     told = await query("SELECT data->>'action' FROM outbox ORDER BY id")
     assert [action for (action,) in told] == [
         "provider.create",
+        "provider.update",
         "provider.update",
         "provider.update",
         "provider.delete",

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import APIRouter, Path
@@ -21,6 +22,9 @@ PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c0
 """A GIF of one pixel that is not seen."""
 HEADERS = {"Cache-Control": "no-store, private", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
 
+UNQUOTED = "%:/?#[]@!$&'()*+,;=~"
+"""What has a meaning in URLs (RFC 3986 §2.2), and what is quoted already."""
+
 router = APIRouter()
 
 
@@ -37,7 +41,8 @@ async def follow(request: Request, wired: Wired, token: Token) -> Response:
     target = links.read(wired.desk.keyring, token)
     if target is None or not target.url:
         raise not_found("link")
-    headers = {**HEADERS, "Location": target.url}
+    # A line break in it would begin a header, and what is beyond Latin-1 could not be one.
+    headers = {**HEADERS, "Location": quote(target.url, safe=UNQUOTED)}
     return Response(status_code=HTTPStatus.FOUND, headers=headers, background=_recording(request, wired, target))
 
 

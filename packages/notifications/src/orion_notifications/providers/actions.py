@@ -98,6 +98,7 @@ async def change(
         values = changes.model_dump(exclude_unset=True, exclude={"settings"})
         if changes.settings:
             present = _opened(row, office.keyring)
+            _keep_secrets_to_their_place(row, present, changes.settings)
             merged = {name: value for name, value in {**present, **changes.settings}.items() if value is not None}
             settings = _parse(row["channel"], row["provider"], merged)
             values["sealed_credentials"] = _seal(settings, account_id, office.keyring)
@@ -206,6 +207,14 @@ def _parse(channel: Channel, provider: str, settings: Mapping[str, Any]) -> Requ
         number = len(error.errors)
         words = "1 field is wrong" if number == 1 else f"{number} fields are wrong"
         raise Problem(422, "invalid_fields", "Invalid fields", f"{words}; see errors.", errors=error.errors) from None
+
+
+def _keep_secrets_to_their_place(row: RowMapping, present: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """422 when a secret that is not given anew would go somewhere else: nobody who lacks it may have it sent to him."""
+    if missing := provider_settings.secrets_led_astray(row["channel"], row["provider"], present, wanted):
+        detail = "It would be sent to another place than it was given for: give it again, with the place."
+        errors = [FieldError(field=f"/settings/{name}", code="secret_required", detail=detail) for name in missing]
+        raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=errors)
 
 
 async def _unless_taken(writing: Any) -> None:

@@ -160,7 +160,9 @@ class Apprise:
                 fault=Fault.ACCOUNT,
             )
             raise NotDeliveredError(failure, APPRISE)
-        await self._look_at(getattr(service, "host", None), getattr(service, "port", None))
+        service.redirects = False  # to where nobody has looked
+        for name in ("host", "smtp_host"):  # a mail goes to the second, where its URL names one
+            await self._look_at(getattr(service, name, None), getattr(service, "port", None))
         try:
             async with asyncio.timeout(APPRISE_SECONDS):
                 is_taken = await asyncio.to_thread(
