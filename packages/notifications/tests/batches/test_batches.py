@@ -310,6 +310,7 @@ async def test_complaints_are_counted_against_their_batch(
             await note_complaint(transaction, one, None)
             await note_complaint(transaction, None, ("ses", "p1@example.com"))
             await note_complaint(transaction, None, ("postmark", "p1@example.com"))
+            await note_complaint(transaction, one, ("postmark", None))
             await note_complaint(transaction, uuid7(), None)
         assert (await http.get(path)).json()["total_complained"] == 2
 

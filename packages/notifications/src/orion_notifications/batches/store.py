@@ -60,12 +60,13 @@ GROUP BY status, error_code ORDER BY count(*) DESC, status, error_code
 LIMIT :limit
 """)
 
-# By pk_notifications or ix_notifications_provider_message_id.
+# By pk_notifications or ix_notifications_provider_message_id. A provider is heard about what it carried, and no more.
 COMPLAIN = text("""
 UPDATE notification_batches SET total_complained = total_complained + 1
 WHERE id = (
   SELECT batch_id FROM notifications
-  WHERE id = CAST(:id AS uuid) OR provider_message_id = CAST(:message_id AS text) AND provider = CAST(:provider AS text)
+  WHERE id = CAST(:id AS uuid) AND (CAST(:provider AS text) IS NULL OR provider = CAST(:provider AS text))
+    OR provider_message_id = CAST(:message_id AS text) AND provider = CAST(:provider AS text)
   ORDER BY id LIMIT 1
 )
 """)
