@@ -329,6 +329,38 @@ async def test_a_services_key_is_rotated_by_who_could_have_made_it_and_no_users_
     assert (refused.status_code, refused.json()["code"]) == (409, "key_of_a_user")
 
 
+async def test_nobody_makes_a_services_key_that_has_for_longer_what_he_has_for_an_hour_or_under_a_condition(
+    user: User, auth: "AuthFeed", query: "Query"
+) -> None:
+    """A service's key asks nobody for his rights: what it has once it has until it ends."""
+    ada, path = await auth.register(), "/user/v1/api-keys"
+    for name in ("api_key:create", "user:read", "user:suspend", "user:delete"):
+        await query(GIVE, user_id=ada, effect="ALLOW", name=name, now=user.clock())
+    change = """
+        UPDATE user_permissions SET {} FROM permissions
+        WHERE permissions.id = permission_id AND user_id = :ada AND permissions.name = :name
+    """
+    soon = user.clock() + timedelta(days=2)
+    await query(change.format("expires_at = :soon"), ada=ada, name="user:delete", soon=soon)
+    await query(change.format("condition = 'subject.proof_age >= 0'"), ada=ada, name="user:suspend")
+    administrator = user.person(ada)
+
+    async def make(scope: str, days: int) -> tuple[int, str]:
+        wanted = {"name": "k", "service": "s", "scopes": [scope], "expires_in_days": days}
+        answer = await administrator.post(path, json=wanted)
+        return answer.status_code, answer.json().get("code", "")
+
+    assert await make("user:read", 90) == (201, "")
+    assert await make("user:suspend", 1) == (403, "not_held")
+    assert await make("user:delete", 3) == (403, "not_held")
+    assert await make("user:delete", 1) == (201, "")
+    assert len(await query("SELECT id FROM api_keys")) == 2
+    wanted = {"name": "k", "service": "s", "scopes": ["user:suspend"]}
+    of_operator = (await user.operator().post(path, json=wanted)).json()
+    refused = await administrator.post(f"{path}/{of_operator['id']}/rotation", json={})
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_held")
+
+
 async def test_nobody_changes_the_keys_of_those_above_him(user: User, auth: "AuthFeed", query: "Query") -> None:
     ada, boss = await auth.register(), await auth.register("boss@example.com")
     for name in ("api_key:read", "api_key:update", "api_key:revoke"):

@@ -9,7 +9,9 @@ from packages.user.tests.organizations.conftest import MINE, ORGANIZATIONS, TEAM
 from orion_core.ids import uuid7
 
 if TYPE_CHECKING:
-    from packages.user.tests.conftest import AuthFeed, Caller, PassTime, Query
+    from packages.user.tests.conftest import AuthFeed, Caller, PassTime, Query, Sign
+
+    from orion_core.testing import MovableClock
 
 
 async def joined(owner: httpx.AsyncClient, url: str, member: httpx.AsyncClient, email: str) -> dict[str, Any]:
@@ -99,6 +101,9 @@ async def test_an_organization_is_handed_over(
     auth: "AuthFeed",
     caller: "Caller",
     pass_time: "PassTime",
+    service: httpx.ASGITransport,
+    sign: "Sign",
+    clock: "MovableClock",
 ) -> None:
     grace_id = await somebody(auth, "grace")
     grace = caller(grace_id, uuid7())
@@ -110,6 +115,10 @@ async def test_an_organization_is_handed_over(
     assert (await boss.post(f"/user/v1/users/{grace_id}/restoration", json={})).status_code == 200
     assert (await ada.delete(f"{acme}/members/{ada_id}")).json()["code"] == "owner_stays"
     await pass_time(seconds=1)
+    old = {"Authorization": f"Bearer {sign(str(ada_id), uuid7(), auth_time=int(clock().timestamp()) - 1801)}"}
+    async with httpx.AsyncClient(transport=service, base_url="http://user", headers=old) as unlocked:
+        refused = await unlocked.post(f"{acme}/ownership", json={"user_id": str(grace_id)})
+    assert (refused.status_code, refused.json()["code"]) == (401, "reauthentication_required")
     handed = await ada.post(f"{acme}/ownership", json={"user_id": str(grace_id)})
     assert (handed.status_code, handed.json()["owner_id"]) == (200, str(grace_id))
     assert (await ada.post(f"{acme}/teams", json={"name": "T", "slug": "t"})).status_code == 403

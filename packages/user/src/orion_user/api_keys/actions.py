@@ -27,11 +27,13 @@ from orion_core.networks import network
 from orion_core.rights.caller import caller as who_calls
 from orion_user.access import actions as access
 from orion_user.access import guard
+from orion_user.access.rules import EVERYWHERE
 from orion_user.api_keys import rules, store
 from orion_user.api_keys.rules import MOST_KEYS, MOST_REPORTS, WINDOW, Ends
 from orion_user.api_keys.shapes import ApiKeyChanges, ApiKeyShape, IssuedApiKey, NewApiKey, NewServiceKey
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
+from orion_user.delegation import actions as delegation
 from orion_user.users import actions as users
 
 NOBODYS_HASH = bytes(32)
@@ -71,6 +73,7 @@ async def issue(keys: Keys, caller: Caller, wanted: NewApiKey) -> IssuedApiKey:
     service = wanted.service if isinstance(wanted, NewServiceKey) else None
     refuse_api_key(caller.claims)
     made = ApiKeyText.new(keys.stage)
+    expires_at = caller.now + timedelta(days=wanted.expires_in_days)
     values = {
         "id": uuid7_at(caller.now),
         "user_id": caller.owner,
@@ -79,7 +82,7 @@ async def issue(keys: Keys, caller: Caller, wanted: NewApiKey) -> IssuedApiKey:
         "scopes": wanted.scopes,
         "allowed_cidrs": [str(cidr) for cidr in wanted.allowed_cidrs],
         "rate_limit": wanted.rate_limit,
-        "expires_at": caller.now + timedelta(days=wanted.expires_in_days),
+        "expires_at": expires_at,
         "created_at": caller.now,
     }
     async with keys.database.transaction() as transaction:
@@ -87,7 +90,7 @@ async def issue(keys: Keys, caller: Caller, wanted: NewApiKey) -> IssuedApiKey:
         await _require(connection, caller)
         if caller.owner is not None and await users.profile(connection, caller.owner, lock=True) is None:
             raise not_found("user")
-        await _require_held(connection, caller, wanted.scopes)
+        await _require_held(connection, caller, wanted.scopes, expires_at)
         if await store.count_good(connection, caller.owner, service, caller.now) >= MOST_KEYS:
             raise _too_many()
         row = await store.insert_key(connection, values | _secret(made))
@@ -106,8 +109,9 @@ async def rotate(keys: Keys, caller: Caller, key_id: UUID, overlap: timedelta) -
     now = caller.now
     async with keys.database.transaction() as transaction:
         before = await _locked(transaction.connection, caller, key_id)
+        expires_at = rules.successor_expires_at(before["created_at"], before["expires_at"], now)
         if caller.owner is None:
-            await _require_service(transaction.connection, caller, before)
+            await _require_service(transaction.connection, caller, before, expires_at)
         if before["overlap_until"] is not None:
             raise _conflict("already_rotated", "This key has a successor already; rotate that one.")
         _require_good(before, now)
@@ -115,7 +119,7 @@ async def rotate(keys: Keys, caller: Caller, key_id: UUID, overlap: timedelta) -
         values = {
             "id": uuid7_at(now),
             "allowed_cidrs": [str(cidr) for cidr in before["allowed_cidrs"]],
-            "expires_at": rules.successor_expires_at(before["created_at"], before["expires_at"], now),
+            "expires_at": expires_at,
             "rotated_from_id": key_id,
             "created_at": now,
         }
@@ -269,11 +273,16 @@ async def _require(connection: AsyncConnection, caller: Caller) -> None:
         await guard.require(connection, caller.claims, caller.permission, caller.now)
 
 
-async def _require_held(connection: AsyncConnection, caller: Caller, scopes: list[str]) -> None:
-    """Refuse what the maker may not do himself: a user anywhere, whoever makes a service's key everywhere."""
+async def _require_held(connection: AsyncConnection, caller: Caller, scopes: list[str], expires_at: datetime) -> None:
+    """Refuse what the maker may not do himself: a user anywhere, whoever makes a service's key everywhere.
+
+    What a service's key has, it has whatever becomes of its maker: so he holds it under no condition, and for as long
+    as the key is good. What he was given for an hour would else be had for a year.
+    """
     if caller.owner is None:
         for scope in scopes:
             await guard.require(connection, caller.claims, scope, caller.now)
+        await delegation.require(connection, caller.claims, scopes, caller.now, EVERYWHERE, expires_at)
         return
     held = {each.permission for each in (await access.of_user(connection, caller.owner, caller.now)).permissions}
     carries = who_calls(caller.claims).carries
@@ -293,12 +302,12 @@ async def _locked(connection: AsyncConnection, caller: Caller, key_id: UUID) -> 
     return row
 
 
-async def _require_service(connection: AsyncConnection, caller: Caller, row: RowMapping) -> None:
+async def _require_service(connection: AsyncConnection, caller: Caller, row: RowMapping, expires_at: datetime) -> None:
     if row["user_id"] is not None:
         raise _conflict(
             "key_of_a_user", "This key is a user's, who alone is to see its successor. Revoke it, or ask him."
         )
-    await _require_held(connection, caller, row["scopes"])
+    await _require_held(connection, caller, row["scopes"], expires_at)
 
 
 def _require_good(row: RowMapping, now: datetime) -> None:

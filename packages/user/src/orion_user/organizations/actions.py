@@ -14,6 +14,7 @@ from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
 from orion_core.http.idempotency import NO_CLAIM, Claim
+from orion_core.rights.fresh_proof import require_fresh_proof
 from orion_user.assignments import actions as assignments
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import SYSTEM, Change
@@ -112,7 +113,8 @@ async def restore(desk: Desk, organization_id: UUID) -> OrganizationState:
 async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> OrganizationState:
     """Make a member the owner; the former owner stays a member.
 
-    By the owner, or by whoever configures everything and may himself all that an owner may.
+    By the owner, or by whoever configures everything and may himself all that an owner may; a screen left unlocked
+    hands nothing over.
     """
     try:
         async with desk.database.transaction() as transaction:
@@ -121,6 +123,7 @@ async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> Organiz
             if before["owner_id"] != desk.person:
                 await desk.require(connection, "system:configure")
                 await _require_ownership(desk, connection, organization_id)
+            require_fresh_proof(desk.claims, "system:configure", desk.now)
             is_member = await store.membership(connection, organization_id, None, user_id) is not None
             if not is_member or not await places.is_living_user(connection, user_id):
                 raise invalid_field("/user_id", "no_member", "Only a member of the organization can become its owner.")
