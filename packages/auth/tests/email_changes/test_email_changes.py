@@ -113,6 +113,41 @@ async def test_an_address_that_somebody_takes_meanwhile_stays_his(auth: "Auth") 
     assert await email_of(auth) == [OLD, NEW]
 
 
+async def test_an_address_that_somebody_registered_and_never_verified_is_his_who_reads_it(auth: "Auth") -> None:
+    headers = await signed_in(auth)
+    await auth.register(NEW, username="squatter")
+    [squatter] = await auth.rows("SELECT id FROM identities WHERE email = :email", email=NEW)
+    waiting = await auth.mailed(NEW)
+    assert (await ask(auth, headers)).status_code == 202
+    sent = await links(auth)
+    assert (await auth.http.post(f"{sent[NEW]}/confirmation")).json()["is_completed"] is False
+    assert len(await email_of(auth)) == 2, "nobody makes room before both ends have agreed"
+    assert (await auth.http.post(f"{sent[OLD]}/confirmation")).json()["is_completed"] is True
+    assert await email_of(auth) == [NEW]
+    assert (await auth.http.post(f"{waiting.link}/confirmation")).status_code == 410
+    body = {"email": NEW, "code": waiting.code}
+    assert (await auth.http.post("/auth/v1/email-verifications", json=body)).status_code == 422
+    of_his = "SELECT id FROM {} WHERE user_id = :id"
+    left = f"{of_his.format('two_factor_challenges')} UNION {of_his.format('auth_tokens')}"
+    assert await auth.rows(left, id=squatter["id"]) == []
+
+
+async def test_of_whoever_verifies_an_address_and_whoever_changes_to_it_at_once_one_has_it(
+    auth: "Auth", another_auth: "Auth"
+) -> None:
+    headers = await signed_in(auth)
+    await auth.register(NEW)
+    waiting = await auth.mailed(NEW)
+    await ask(auth, headers)
+    sent = await links(auth)
+    await auth.http.post(f"{sent[NEW]}/confirmation")
+    changed, verified = await asyncio.gather(
+        auth.http.post(f"{sent[OLD]}/confirmation"), another_auth.http.post(f"{waiting.link}/confirmation")
+    )
+    assert (changed.status_code, verified.status_code) in {(200, 410), (409, 204)}
+    assert await email_of(auth) == ([NEW] if changed.status_code == 200 else [OLD, NEW])
+
+
 async def test_of_both_ends_at_once_one_completes_it(auth: "Auth", another_auth: "Auth") -> None:
     await ask(auth, await signed_in(auth))
     sent = await links(auth)

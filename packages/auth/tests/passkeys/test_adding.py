@@ -2,9 +2,11 @@
 
 import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
 from secrets import token_bytes
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from packages.auth.tests.disavowals.test_disavowals import intruded
 from packages.auth.tests.passkeys.conftest import User
@@ -293,3 +295,34 @@ async def test_where_no_page_may_use_passkeys(auth: "Auth", ada: "User") -> None
         await auth.http.post("/auth/v1/passkey-sessions/options"),
     ):
         assert (answer.status_code, answer.json()["code"]) == (403, "passkeys_off")
+
+
+async def test_the_last_way_in_stays_however_fast_all_are_taken(
+    auth: "Auth", another_auth: "Auth", ada: "User", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for process in (auth, another_auth):
+        parts = process.application.state.components
+        settings = parts.settings.model_copy(update={"sign_in_mails": False})
+        monkeypatch.setattr(process.application.state, "components", replace(parts, settings=settings))
+    first, second = await ada.add(), await ada.add()
+    await auth.execute("UPDATE identities SET password_hash = NULL")
+    paths = [f"{MINE}/{passkey['id']}" for passkey in (first, second)]
+    answers = await asyncio.gather(
+        auth.http.delete(paths[0], headers=ada.headers), another_auth.http.delete(paths[1], headers=ada.headers)
+    )
+    assert sorted(answer.status_code for answer in answers) == [204, 409]
+    [refused] = [answer.json() for answer in answers if answer.status_code == 409]
+    assert refused["code"] == "last_way_in"
+    [left] = await ada.list()
+    last = f"{MINE}/{left['id']}"
+    await auth.execute(
+        "INSERT INTO oauth_connections (name, protocol, client_id, issuer, is_enabled)"
+        " VALUES ('example', 'OIDC', 'orion', 'https://example.com', false)"
+    )
+    await auth.execute(
+        "INSERT INTO oauth_providers (user_id, provider, provider_id, is_primary)"
+        " SELECT id, 'example', '1', true FROM identities"
+    )
+    assert (await auth.http.delete(last, headers=ada.headers)).status_code == 409, "it is switched off"
+    await auth.execute("UPDATE oauth_connections SET is_enabled = true")
+    assert (await auth.http.delete(last, headers=ada.headers)).status_code == 204

@@ -185,3 +185,22 @@ async def test_what_was_not_set_up_or_is_not_needed_is_said_so(auth: "Auth") -> 
     await auth.execute("UPDATE two_factor_auth SET is_enabled = false")
     refused = await auth.http.post(RECOVERIES, json={"challenge": needed.json()["challenge"]})
     assert (refused.status_code, refused.json()["code"]) == (409, "recovery_not_needed")
+
+
+async def test_whoever_has_the_password_uses_up_nothing_that_the_owner_recovers_his_account_with(
+    auth: "Auth", ada: Ada
+) -> None:
+    laptop = {"email": "ada@example.com", "password": auth.password, "device_id": "adas-laptop"}
+    begun = (await auth.http.post("/auth/v1/sessions", json=laptop)).json()
+    answer = {"challenge": begun["challenge"], "method": "TOTP", "code": ada.app.at(auth.clock())}
+    assert (await auth.http.post("/auth/v1/challenges/answers", json=answer)).status_code == 201
+    stolen = await ada.waited()
+    endpoints = "('recovery', 'two_factor_code', 'two_factor_verification')"
+    await auth.execute(f'UPDATE rate_limit_policies SET "limit" = 1 WHERE endpoint IN {endpoints}')
+    assert [(await ada.ask(stolen)).status_code for _ in range(2)] == [202, 429]
+    assert [(await ada.code(stolen)).status_code for _ in range(2)] == [202, 429]
+    assert [(await ada.complete(stolen, "000000")).status_code for _ in range(2)] == [422, 429]
+    challenge = (await auth.http.post("/auth/v1/sessions", json=laptop)).json()["challenge"]
+    assert (await ada.ask(challenge)).status_code == 202
+    assert (await ada.code(challenge)).status_code == 202
+    assert (await ada.complete(challenge, await ada.sent())).status_code == 200

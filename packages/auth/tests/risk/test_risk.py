@@ -243,3 +243,15 @@ async def test_a_user_sees_the_sign_ins_to_his_account_and_no_others(auth: "Auth
     eve = auth.as_bearer((await auth.sign_in("eve@example.com")).json()["access_token"])
     stolen = await auth.http.get("/auth/v1/me/sign-ins", headers=eve, params=cursor)
     assert (stolen.status_code, stolen.json()["code"]) == (400, "invalid_cursor")
+
+
+async def test_a_site_of_ipv6_is_one_place_however_many_addresses_it_takes(auth: "Auth", come: Come) -> None:
+    await auth.verified()
+    await come("2001:db8::1")
+    for n in range(12):
+        await come(f"2001:db8::{n:x}:1", password="wrong password")
+        auth.clock.advance(seconds=15)
+    await come("2001:db8::ffff:1")
+    assert "address_failures" in (await signals_of(auth))[-1]
+    await come("2001:db8:0:1::1")
+    assert "address_failures" not in (await signals_of(auth))[-1], "another site"

@@ -38,6 +38,11 @@ def network(address: IPv4Address | IPv6Address) -> str:
     return str(IPv6Network((address, IPV6_SITE_BITS), strict=False))
 
 
+def network_in_sql(address: str) -> str:
+    """The same of an `inet` expression, for an index and for what is looked for along it."""
+    return f"network(set_masklen({address}, CASE family({address}) WHEN 4 THEN 32 ELSE {IPV6_SITE_BITS} END))"
+
+
 def may_be_reached(address: IPv4Address | IPv6Address, *, local: bool) -> bool:
     """Whether we connect there: to the public internet, and to loopback and private networks where that was said.
 

@@ -47,7 +47,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
         await users.fill_in(transaction, event)
 
     async def changed(transaction: Transaction, event: EmailChanged) -> None:
-        await users.change_email(transaction, event)
+        await users.change_email(transaction, event, outbox, clock())
 
     async def phone_changed(transaction: Transaction, event: PhoneChanged) -> None:
         await users.change_phone(transaction, event)

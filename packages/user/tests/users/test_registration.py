@@ -114,6 +114,23 @@ async def test_a_changed_address_is_the_users_and_verified(auth: "AuthFeed", que
     assert await query("SELECT email, email_verified_at FROM users") == [("new@example.com", event.changed_at)]
 
 
+async def test_whoever_never_verified_a_changed_address_makes_room_and_whoever_did_does_not(
+    auth: "AuthFeed", query: "Query"
+) -> None:
+    squatter, user_id = await auth.register("new@example.com"), await auth.register("ada@example.com")
+    event = EmailChanged(user_id=user_id, email="new@example.com", previous="ada@example.com", changed_at=auth.clock())
+    await auth.bring(event)
+    living = "SELECT id, email FROM users WHERE deleted_at IS NULL"
+    assert await query(living) == [(user_id, "new@example.com")]
+    assert await query("SELECT id FROM users WHERE purge_after <= deleted_at") == [(squatter,)], "for good"
+    told = await query("SELECT subject FROM outbox WHERE type = 'orion.user.user.deleted.v1'")
+    assert told == [(str(squatter),)]
+    other = await auth.register("bob@example.com")
+    with pytest.raises(EventFailedError):
+        await auth.bring(event.model_copy(update={"user_id": other, "previous": "bob@example.com"}))
+    assert (user_id, "new@example.com") in await query(living)
+
+
 async def test_a_changed_number_is_the_users_and_verified_until_it_is_taken_away(
     auth: "AuthFeed", query: "Query"
 ) -> None:

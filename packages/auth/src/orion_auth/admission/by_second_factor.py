@@ -10,7 +10,6 @@ from orion_auth.admission import half_finished
 from orion_auth.admission.actions import Visit, circumstances_of, enter, recorded_if_limited
 from orion_auth.devices import actions as devices
 from orion_auth.devices.actions import Trust
-from orion_auth.devices.rules import KnownDevice
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -65,7 +64,7 @@ async def finish_sign_in(
     sign_in = await find(gate, answer.challenge, answer.method, now)
     first = half_finished.read(sign_in.context)
     bearer = replace(gate.locate(bearer), device_id=first.device_id, fingerprint=first.fingerprint)
-    device = await _known_device(gate, sign_in, bearer)
+    device = await devices.begun_on(gate.database, sign_in.user_id, sign_in.device_id, bearer)
     visit = Visit(first.method, first.email, bearer, now, started_at, remember=first.remember)
     async with recorded_if_limited(gate, visit, sign_in.user_id):
         limit = await rate_limits.take_two_factor(gate.database, sign_in.user_id, now, device=device)
@@ -85,8 +84,7 @@ async def send_code(
     sign_in = await find(gate, challenge, method, now)
     if method not in SENT:
         raise _nothing_to_send()
-    began_on = replace(bearer, device_id=half_finished.read(sign_in.context).device_id)
-    device = await _known_device(gate, sign_in, began_on)
+    device = await devices.begun_on(gate.database, sign_in.user_id, sign_in.device_id, bearer)
     limit = await rate_limits.take_two_factor_code(gate.database, sign_in.user_id, now, device=device)
     phone = await _phone(gate, sign_in, now) if method is TwoFactorMethod.SMS else None
     async with gate.database.transaction() as transaction:
@@ -119,11 +117,6 @@ async def begin_enrolment(gate: Gate, challenge: str, now: datetime) -> TotpOffe
             raise _over()
         keyring = gate.mailing.keyring
         return await two_factor.offer_enrolment(transaction, keyring, sign_in, gate.product_name, identity.email)
-
-
-async def _known_device(gate: Gate, sign_in: HalfFinished, bearer: Bearer) -> KnownDevice | None:
-    async with gate.database.autocommit() as connection:
-        return await devices.known_to(sign_in.user_id, bearer).alone(connection)
 
 
 async def _phone(gate: Gate, sign_in: HalfFinished, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """Recognising the device somebody comes from, and how far its owner trusts it, inside the transactions of others."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -12,7 +12,7 @@ from orion_auth.base import AnyRow
 from orion_auth.devices import store
 from orion_auth.devices.rules import MOST_UNTRUSTED, DeviceStatus, KnownDevice, has_changed, is_proved, is_trusted
 from orion_auth.tokens.actions import Bearer
-from orion_core.database import Transaction
+from orion_core.database import Database, Transaction
 from orion_core.ids import uuid7
 from orion_core.secrets import hash_secret, new_secret
 from orion_core.statement import Look
@@ -81,6 +81,12 @@ def known(email: str | None, bearer: Bearer) -> Look[KnownDevice | None]:
 def known_to(user_id: UUID, bearer: Bearer) -> Look[KnownDevice | None]:
     """The same for a user who has shown a first proof already."""
     return Look(store.FIND, {"user_id": user_id, "device_id": bearer.device_id or ""}, partial(_known, bearer))
+
+
+async def begun_on(database: Database, user_id: UUID, device_id: str | None, bearer: Bearer) -> KnownDevice | None:
+    """The same for the device that a sign-in began on, whoever goes on with it."""
+    async with database.autocommit() as connection:
+        return await known_to(user_id, replace(bearer, device_id=device_id)).alone(connection)
 
 
 def _known(bearer: Bearer, row: AnyRow | None) -> KnownDevice | None:

@@ -52,8 +52,8 @@ async def ask(
 ) -> RateLimitState | None:
     """Mail a link to the old and to the new address. An earlier change that is under way is cancelled.
 
-    When somebody else has the new address, only the old one is mailed, and the change never comes about; whoever asks
-    cannot tell.
+    When somebody else has the new address, and has shown that it is his, only the old one is mailed, and the change
+    never comes about; whoever asks cannot tell.
     """
     email = normalise_email(email_text)
     if email is None:
@@ -66,7 +66,8 @@ async def ask(
             raise _gone()
         if identity.email == email:
             raise _same_address()
-        is_free = await identities.find_by_email(transaction.connection, email, now) is None
+        holder = await identities.find_by_email(transaction.connection, email, now)
+        is_free = holder is None or holder.standing == "UNVERIFIED"
         await store.cancel(transaction.connection, user_id, now)
         await _open(transaction, mailing, identity, email, bearer, now, mails_new=is_free)
         await _note(transaction, mailing, EMAIL_CHANGE_REQUESTED, identity, bearer, now)
@@ -172,7 +173,9 @@ async def _find(connection: AsyncConnection, text: str, now: datetime, *, lock: 
 
 async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer: Bearer, now: datetime) -> bool:
     owner = await identities.hold(transaction, row.user_id, now)
-    if owner is None or not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
+    if owner is None or owner.email != row.old_email:
+        return False
+    if not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
         return False
     await tokens.take_back_mailed_keys(transaction, row.user_id, now)
     # The notice goes to the old address: whoever reads it must hear of this last of all.

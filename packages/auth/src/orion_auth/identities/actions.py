@@ -176,9 +176,14 @@ async def replace_hash(connection: AsyncConnection, identity_id: UUID, old_hash:
 
 
 async def change_email(transaction: Transaction, identity_id: UUID, old: str, new: str, now: datetime) -> bool:
-    """Give the identity another address, which has been verified; False when it, or the old one, is not free to be."""
+    """Give the identity another address, which has been verified; False when it, or the old one, is not free to be.
+
+    Whoever had registered it and has never shown that he reads its mails makes room, with all that he had: nobody has
+    ever come in by it. The caller holds the identity under its old address.
+    """
     try:
         async with transaction.connection.begin_nested():
+            await store.delete_unverified(transaction.connection, new)
             return await store.change_email(transaction.connection, identity_id, old, new, now)
     except IntegrityError:
         return False

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, literal, or_, select, text, update
+from sqlalchemy import bindparam, case, delete, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -219,6 +219,12 @@ async def raise_security_epoch(connection: AsyncConnection, identity_id: UUID) -
     statement = update(Identity).where(Identity.id == identity_id)
     statement = statement.values(security_epoch=Identity.security_epoch + 1).returning(Identity.security_epoch - 1)
     return (await connection.execute(statement)).scalar_one_or_none()
+
+
+async def delete_unverified(connection: AsyncConnection, email: str) -> None:
+    """Remove whoever has an address that he has never shown to be his (uq_identities_email)."""
+    waiting = (Identity.status == IdentityStatus.PENDING, Identity.email_verified_at.is_(None))
+    await connection.execute(delete(Identity).where(Identity.email == email, Identity.deleted_at.is_(None), *waiting))
 
 
 async def change_email(connection: AsyncConnection, identity_id: UUID, old: str, new: str, now: datetime) -> bool:

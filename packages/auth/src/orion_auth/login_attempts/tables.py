@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from orion_auth.base import Origin, Place, Table
 from orion_auth.login_attempts.rules import LoginAttemptStatus, LoginMethod
 from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_core.networks import network_in_sql
 from orion_core.retention.declarations import Months
 from orion_core.tables import APPEND_ONLY, Annotated, Identified, Timestamped, native_enum
 
@@ -37,6 +38,7 @@ class LoginAttempt(Identified, Origin, Place, Timestamped, Annotated, Table):
     __table_args__ = (
         Index(None, "email", "status", "attempted_at"),
         Index(None, "ip_address", "attempted_at"),
+        Index("ix_login_attempts_network_attempted_at", text(network_in_sql("ip_address")), "attempted_at"),
         Index(None, "user_id", "attempted_at"),
         Index("ix_login_attempts_suspicious", "attempted_at", postgresql_where=text("is_suspicious")),
         CheckConstraint("email = lower(email)", name="email"),

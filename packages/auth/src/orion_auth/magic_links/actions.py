@@ -12,6 +12,7 @@ from datetime import datetime
 from orion_auth.addresses import normalise_email
 from orion_auth.admission.actions import Visit, admit
 from orion_auth.admission.rules import Proof
+from orion_auth.devices import actions as devices
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -22,6 +23,7 @@ from orion_auth.magic_links.rules import LIFETIME
 from orion_auth.mailing import Letter, Mailing
 from orion_auth.pacing import evenly
 from orion_auth.rate_limits import actions as rate_limits
+from orion_auth.rate_limits.rules import on_device
 from orion_auth.sessions.actions import Grant
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, MailedKey
@@ -30,6 +32,7 @@ from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState
+from orion_core.networks import network
 from orion_core.secrets import new_code
 
 PROOF = Proof(("otp",), is_by_email=True)
@@ -52,12 +55,15 @@ async def ask(
     Whoever asks gets a handle in any case, after the same time.
     """
     email = normalise_email(email_text)
-    limit = await rate_limits.take_sign_in_mail(database, email or "", bearer.ip_address, now)
+    async with database.autocommit() as connection:
+        device = await devices.known(email, bearer).alone(connection)
+    limit = await rate_limits.take_sign_in_mail(database, email or "", bearer.ip_address, now, device=device)
     key = tokens.new_mailed_key()
     async with evenly(), database.transaction() as transaction:
         identity = await identities.find_by_email(transaction.connection, email, now)
         if identity is not None and identity.standing == "GOOD":
-            await _mail(transaction, mailing, app_url, identity, key, bearer, now)
+            asked_for = on_device(device) if device is not None else network(bearer.ip_address)
+            await _mail(transaction, mailing, app_url, identity, key, bearer, now, asked_for)
     return Asked(key.handle, limit)
 
 
@@ -95,6 +101,7 @@ async def _mail(
     key: MailedKey,
     bearer: Bearer,
     now: datetime,
+    asked_for: str,
 ) -> None:
     code, expires_at = new_code(), now + LIFETIME
     link = f"{app_url}#token={key.link}" if app_url else None  # what follows # reaches no server and no log
@@ -108,7 +115,9 @@ async def _mail(
         expires_at=expires_at,
         ip_address=bearer.ip_address,
     )
-    await tokens.keep_mailed_key(transaction, mailing.keyring, identity.id, key, code, bearer, now, expires_at)
+    await tokens.keep_mailed_key(
+        transaction, mailing.keyring, identity.id, key, code, bearer, now, expires_at, asked_for=asked_for
+    )
     await mailing.send(transaction, letter, now)
 
 

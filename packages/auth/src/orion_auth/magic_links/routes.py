@@ -11,9 +11,7 @@ from orion_auth.magic_links import actions
 from orion_auth.magic_links.rules import LIFETIME
 from orion_auth.magic_links.shapes import CodeSignIn, LinkSignIn, SignInMailAccepted, SignInMailRequest
 from orion_auth.sessions.shapes import SessionGranted
-from orion_auth.tokens.actions import Bearer
 from orion_core.errors import Problem
-from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 
 
@@ -34,11 +32,10 @@ _ANSWERS = SECOND_FACTOR_NEEDED | refusals(HTTPStatus.UNAUTHORIZED, HTTPStatus.C
 
 
 @router.post("/sign-in-mails", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
-async def ask(body: SignInMailRequest, wired: Wired, context: Context, response: Response) -> SignInMailAccepted:
+async def ask(body: SignInMailRequest, wired: Wired, request: Request, response: Response) -> SignInMailAccepted:
     """Ask for a mail to sign in with. The answer does not tell whether somebody has the address."""
-    bearer = Bearer(context.ip_address, context.user_agent)
     asked = await actions.ask(
-        wired.database, wired.mailing, wired.settings.sign_in_url, body.email, bearer, wired.clock()
+        wired.database, wired.mailing, wired.settings.sign_in_url, body.email, bearer_of(request, body), wired.clock()
     )
     response.headers.update(asked.limit.headers() if asked.limit else {})
     return SignInMailAccepted(

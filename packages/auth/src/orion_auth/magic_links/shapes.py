@@ -4,14 +4,14 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from orion_auth.bearers import SigningIn
-from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_auth.bearers import DeviceShown, SigningIn
+from orion_core.http.shapes import ResponseShape
 
 Handle = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class SignInMailRequest(RequestShape):
-    """Ask for a mail to sign in with."""
+class SignInMailRequest(DeviceShown):
+    """Ask for a mail to sign in with; on a device that the account knows, whatever strangers have asked for."""
 
     email: str = Field(min_length=1, max_length=255, examples=["ada@example.com"])
 

@@ -143,16 +143,20 @@ async def rename(gate: Gate, owner: Owner, row_id: UUID, name: str) -> PasskeySh
     return shape(row)
 
 
-async def remove(gate: Gate, owner: Owner, row_id: UUID) -> None:
+async def remove(gate: Gate, owner: Owner, row_id: UUID, *, mails_let_in: bool) -> None:
     """Remove a passkey, and tell the owner. With the last good one, keys are no second factor any more.
 
-    409 when a second factor is required and there would be none left.
+    409 when it is the last way in, or when a second factor is required and there would be none left. Two at once take
+    turns.
     """
     async with gate.database.transaction() as transaction:
         identity = await identities.hold_caller(transaction, owner.user_id, owner.now)
+        ways_in = await passkeys.count_ways_in(transaction.connection, owner.user_id)
         row = await passkeys.remove(transaction, owner.user_id, row_id)
         if row is None:
             raise not_found("passkey")
+        if ways_in and identity.password_hash is None and not mails_let_in:
+            await _require_way_in(transaction, owner.user_id)
         present = await two_factor.enrolled(owner.user_id).alone(transaction.connection)
         is_factor = TwoFactorMethod.HARDWARE_KEY in present.verified
         if is_factor and not await passkeys.count(transaction.connection, owner.user_id):
@@ -161,6 +165,16 @@ async def remove(gate: Gate, owner: Owner, row_id: UUID) -> None:
                 raise Problem(409, "second_factor_required", "A second factor is required", detail)
             await two_factor.note_hardware_key(transaction, owner.user_id, has_one=False, now=owner.now)
         await _note(transaction, gate, PASSKEY_REMOVED, identity, owner, row)
+
+
+async def _require_way_in(transaction: Transaction, user_id: UUID) -> None:
+    """Refuse to leave the user neither a passkey nor an account elsewhere to come in by."""
+    if await passkeys.count_ways_in(transaction.connection, user_id):
+        return
+    if await passkeys.has_account_elsewhere(transaction.connection, user_id):
+        return
+    detail = "This is the only way into your account. Set a password, add a passkey or link another account first."
+    raise Problem(409, "last_way_in", "Last way in", detail)
 
 
 def shape(row: AnyRow) -> PasskeyShape:

@@ -83,7 +83,7 @@ async def rename_passkey(
     "/{id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 )
 async def remove_passkey(id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
-    """Remove a passkey. Needs what adding one needs."""
+    """Remove a passkey, unless it is the last way in. Needs what adding one needs."""
     owner = _owner(claims, request, wired)
     await require_shown(wired.database, claims, owner.now)
-    await actions.remove(wired.gate, owner, id)
+    await actions.remove(wired.gate, owner, id, mails_let_in=wired.settings.sign_in_mails)

@@ -76,6 +76,11 @@ async def count_ways_in(connection: AsyncConnection, user_id: UUID) -> int:
     return await store.count_ways_in(connection, user_id)
 
 
+async def has_account_elsewhere(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether an account with a provider that is switched on lets the user in, too."""
+    return await store.has_account_elsewhere(connection, user_id)
+
+
 async def list_of(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:
     """All credentials of the user, those too that are not accepted any more."""
     return await store.list_of(connection, user_id)

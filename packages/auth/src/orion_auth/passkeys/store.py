@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,6 +31,23 @@ async def count_ways_in(connection: AsyncConnection, user_id: UUID) -> int:
         WebAuthnCredential.is_discoverable.is_not(False),
     )
     return (await connection.execute(statement)).scalar_one()
+
+
+_ACCOUNT_ELSEWHERE = text("""
+    SELECT EXISTS (
+      SELECT
+      FROM oauth_providers AS account                                                    -- ix_oauth_providers_user_id
+      JOIN oauth_connections AS connection ON connection.name = account.provider         -- uq_oauth_connections_name
+      WHERE account.user_id = :user_id AND connection.is_enabled
+    )
+""")
+
+
+async def has_account_elsewhere(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether a linked account lets a user in. It reads across slices: social login stands on the ways in, and they on
+    passkeys.
+    """
+    return (await connection.execute(_ACCOUNT_ELSEWHERE, {"user_id": user_id})).scalar_one()
 
 
 async def list_of(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:

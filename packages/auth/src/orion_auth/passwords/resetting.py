@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from orion_auth.addresses import normalise_email
+from orion_auth.devices import actions as devices
 from orion_auth.hashing import HashingLane
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -49,7 +50,9 @@ async def ask(
 ) -> RateLimitState | None:
     """Mail a link to whoever has that address. The caller cannot tell whether somebody does."""
     email = normalise_email(email_text)
-    state = await rate_limits.take_password_reset(database, email or "", bearer.ip_address, now)
+    async with database.autocommit() as connection:
+        device = await devices.known(email, bearer).alone(connection)
+    state = await rate_limits.take_password_reset(database, email or "", bearer.ip_address, now, device=device)
     async with evenly(), database.transaction() as transaction:
         identity = await identities.find_by_email(transaction.connection, email, now)
         if identity is not None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
+from orion_auth.bearers import bearer_of
 from orion_auth.components import Claims, Components, Wired
 from orion_auth.pages import PAGE, PASSWORD_FORM, html, page_or_problem, posted
 from orion_auth.passwords import changing, pages, resetting
@@ -50,9 +51,9 @@ async def change(body: PasswordChange, claims: Claims, wired: Wired, context: Co
 
 
 @router.post("/password-resets", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
-async def ask(body: ResetRequest, wired: Wired, context: Context, response: Response) -> ResetAccepted:
+async def ask(body: ResetRequest, wired: Wired, request: Request, response: Response) -> ResetAccepted:
     """Ask for a mail to set a new password with. The answer does not tell whether somebody has the address."""
-    bearer = Bearer(context.ip_address, context.user_agent)
+    bearer = bearer_of(request, body)
     state = await resetting.ask(wired.database, wired.mailing, body.email, bearer, wired.clock())
     response.headers.update(state.headers() if state else {})
     return ResetAccepted(detail="If somebody has this address, a mail is on its way.")

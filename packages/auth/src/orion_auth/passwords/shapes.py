@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from orion_auth.bearers import DeviceShown
 from orion_auth.password_text import NewPassword, Password
 from orion_core.http.shapes import RequestShape, ResponseShape
 
@@ -15,8 +16,8 @@ class PasswordChange(RequestShape):
     """Any 8 to 256 characters, counted in normal form; none is required, none is cut off."""
 
 
-class ResetRequest(RequestShape):
-    """Ask for a mail to set a new password with."""
+class ResetRequest(DeviceShown):
+    """Ask for a mail to set a new password with; on a device that the account knows, whatever strangers asked for."""
 
     email: str = Field(min_length=1, max_length=255, examples=["ada@example.com"])
 

@@ -25,10 +25,13 @@ from orion_auth.rate_limits.rules import (
     RateLimitKeyType,
     by_all,
     by_network,
+    from_somewhere,
+    mail_to_account,
     of_known_device,
     of_stranger,
     on_device,
     refusal_records,
+    verification_mail,
 )
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -116,46 +119,37 @@ async def given_back_if_untried(database: Database, taken: Taken) -> AsyncGenera
 
 async def take_registration(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
     """Count a registration from this network, and the mail that it sends."""
-    limits = [by_network("registration", address), by_all("registration"), *_mail(email, address)]
+    limits = [by_network("registration", address), by_all("registration"), *verification_mail(email, address)]
     return await _take_all(database, limits, now)
 
 
-async def take_sign_in_mail(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
-    """Count a mail to sign in with, wherever it is asked for: the limit protects who receives it, and its code."""
-    mails = Limit("sign_in_mail", RateLimitKeyType.EMAIL, email)
-    return await _take_all(database, [by_network("sign_in_mail", address), by_all("sign_in_mail"), mails], now)
+async def take_sign_in_mail(
+    database: Database, email: str, address: IpAddress, now: datetime, *, device: KnownDevice | None = None
+) -> RateLimitState | None:
+    """Count a mail to sign in with, asked for on `device`, one that the account knows, or else on this network."""
+    return await _take_all(database, mail_to_account("sign_in_mail", email, address, device), now)
 
 
 async def take_verification_mail(
     database: Database, email: str, address: IpAddress, now: datetime
 ) -> RateLimitState | None:
-    """Count a verification mail to this address, wherever it is asked for, and from this network to all addresses."""
-    return await _take_all(database, _mail(email, address), now)
+    """Count a verification mail to this address, from this network and from all, and from here to all addresses."""
+    return await _take_all(database, verification_mail(email, address), now)
 
 
 async def take_verification_code(
     database: Database, email: str, address: IpAddress, now: datetime
 ) -> RateLimitState | None:
-    """Count a guess at the code sent to this address, wherever it is made, since a code is short; and from here."""
-    guesses = Limit("email_verification", RateLimitKeyType.EMAIL, f"code {email}")
-    return await _take_all(database, [by_network("email_verification", address), guesses], now)
+    """Count a guess from this network at the code sent to this address; each code has few tries, whoever makes them."""
+    guesses = Limit("email_verification", RateLimitKeyType.EMAIL, from_somewhere(f"code {email}", address))
+    return await _take_all(database, [guesses, by_network("email_verification", address)], now)
 
 
 async def take_password_reset(
-    database: Database, email: str, address: IpAddress, now: datetime
+    database: Database, email: str, address: IpAddress, now: datetime, *, device: KnownDevice | None = None
 ) -> RateLimitState | None:
-    """Count a mail to set a new password with, wherever it is asked for: the limit protects who receives it."""
-    mails = Limit("password_reset", RateLimitKeyType.EMAIL, email)
-    return await _take_all(database, [by_network("password_reset", address), by_all("password_reset"), mails], now)
-
-
-def _mail(email: str, address: IpAddress) -> list[Limit]:
-    # The network first: what it is refused must not use up the mails of whoever lives at the address.
-    return [
-        by_network("email_verification", address),
-        by_all("email_verification"),
-        Limit("email_verification", RateLimitKeyType.EMAIL, f"mail {email}"),
-    ]
+    """Count a mail to set a new password with, as one to sign in with is counted."""
+    return await _take_all(database, mail_to_account("password_reset", email, address, device), now)
 
 
 async def take_two_factor(
@@ -184,9 +178,11 @@ def in_session(session_id: UUID) -> KnownDevice:
     return KnownDevice(f"session {session_id}", is_proved=True)
 
 
-async def take_recovery(database: Database, user_id: UUID, now: datetime) -> RateLimitState | None:
-    """Count that somebody who has given a first proof asks to recover this user's account."""
-    return await _take(database, "recovery", RateLimitKeyType.USER, str(user_id), now)
+async def take_recovery(
+    database: Database, user_id: UUID, now: datetime, *, device: KnownDevice | None = None
+) -> RateLimitState | None:
+    """Count that somebody who has given a first proof asks to recover this user's account; known devices apart."""
+    return await _take(database, "recovery", RateLimitKeyType.USER, _whose(user_id, device), now)
 
 
 async def take_social_login(database: Database, address: IpAddress, now: datetime) -> RateLimitState | None:

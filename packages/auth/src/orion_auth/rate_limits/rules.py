@@ -35,8 +35,11 @@ Endpoint = Literal[
     "refresh",
     "registration",
     "password_reset",
+    "password_reset_unknown_networks",
     "email_verification",
+    "email_verification_unknown_networks",
     "sign_in_mail",
+    "sign_in_mail_unknown_networks",
     "social_login",
     "two_factor_verification",
     "two_factor_code",
@@ -61,9 +64,12 @@ COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
     "login_refusal_record": (RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
     "refresh": (RateLimitKeyType.USER,),
     "registration": (RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
-    "password_reset": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
+    "password_reset": (RateLimitKeyType.USER, RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
+    "password_reset_unknown_networks": (RateLimitKeyType.EMAIL,),
     "email_verification": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
-    "sign_in_mail": (RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
+    "email_verification_unknown_networks": (RateLimitKeyType.EMAIL,),
+    "sign_in_mail": (RateLimitKeyType.USER, RateLimitKeyType.IP, RateLimitKeyType.EMAIL, RateLimitKeyType.GLOBAL),
+    "sign_in_mail_unknown_networks": (RateLimitKeyType.EMAIL,),
     "social_login": (RateLimitKeyType.IP,),
     "two_factor_verification": (RateLimitKeyType.USER,),
     "two_factor_code": (RateLimitKeyType.USER,),
@@ -150,4 +156,38 @@ def of_known_device(device: KnownDevice, address: IPv4Address | IPv6Address) -> 
     return [
         Limit("login_known_device", RateLimitKeyType.USER, narrow, counts_failures=True),
         Limit("login_known_device_hourly", RateLimitKeyType.USER, name, counts_failures=True),
+    ]
+
+
+def mail_to_account(
+    endpoint: Literal["sign_in_mail", "password_reset"],
+    email: str,
+    address: IPv4Address | IPv6Address,
+    device: KnownDevice | None,
+) -> list[Limit]:
+    """What a mail to whoever has an address keeps to.
+
+    Those that are asked for on a device that the account knows are counted for that device alone, so that no stranger
+    uses them up. The others have what one network may ask for and what all may, since each of them fills a mailbox.
+    """
+    if device is not None:
+        return [Limit(endpoint, RateLimitKeyType.USER, on_device(device))]
+    total: Endpoint = (
+        "sign_in_mail_unknown_networks" if endpoint == "sign_in_mail" else "password_reset_unknown_networks"
+    )
+    return [
+        Limit(endpoint, RateLimitKeyType.EMAIL, from_somewhere(email, address)),
+        by_network(endpoint, address),
+        Limit(total, RateLimitKeyType.EMAIL, email),
+        by_all(endpoint),
+    ]
+
+
+def verification_mail(email: str, address: IPv4Address | IPv6Address) -> list[Limit]:
+    """What a mail keeps to that asks whether an address is somebody's: no device is known for it yet."""
+    return [
+        Limit("email_verification", RateLimitKeyType.EMAIL, from_somewhere(f"mail {email}", address)),
+        by_network("email_verification", address),
+        Limit("email_verification_unknown_networks", RateLimitKeyType.EMAIL, email),
+        by_all("email_verification"),
     ]

@@ -62,7 +62,8 @@ async def ask(gate: Gate, challenge: str, delay: timedelta, bearer: Bearer, now:
     410 when the sign-in is over; 409 when the account has no second factor, or nowhere to send a code.
     """
     sign_in = await _find(gate, challenge, now)
-    await rate_limits.take_recovery(gate.database, sign_in.user_id, now)
+    device = await devices.begun_on(gate.database, sign_in.user_id, sign_in.device_id, bearer)
+    await rate_limits.take_recovery(gate.database, sign_in.user_id, now, device=device)
     async with gate.database.transaction() as transaction:
         identity, contacts = await _hold(transaction, gate, sign_in, now)
         if not (await two_factor.enrolled(identity.id).alone(transaction.connection)).is_enabled:
@@ -80,7 +81,8 @@ async def send_code(
 ) -> RateLimitState | None:
     """Send the code that completes the recovery; 409 before its delay is over, or when enough were sent."""
     sign_in = await _find(gate, challenge, now)
-    state = await rate_limits.take_two_factor_code(gate.database, sign_in.user_id, now)
+    device = await devices.begun_on(gate.database, sign_in.user_id, sign_in.device_id, bearer)
+    state = await rate_limits.take_two_factor_code(gate.database, sign_in.user_id, now, device=device)
     if channel == "SMS":
         async with gate.database.autocommit() as connection:
             contacts = await two_factor.recovery_contacts(connection, sign_in.user_id)
@@ -119,7 +121,8 @@ async def complete(gate: Gate, challenge: str, code: str, bearer: Bearer, now: d
     it: the next sign-in asks for what the account then needs, be it to set up a new second factor.
     """
     sign_in = await _find(gate, challenge, now)
-    await rate_limits.take_two_factor(gate.database, sign_in.user_id, now)
+    device = await devices.begun_on(gate.database, sign_in.user_id, sign_in.device_id, bearer)
+    await rate_limits.take_two_factor(gate.database, sign_in.user_id, now, device=device)
     async with gate.database.transaction() as transaction:
         identity, contacts = await _hold(transaction, gate, sign_in, now)
         outcome = await _try(transaction, gate, identity, code, bearer, now)

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
+from orion_auth.bearers import bearer_of
 from orion_auth.components import Claims, Wired
 from orion_auth.pages import PAGE, html, page_or_problem, wants_page
 from orion_auth.recoveries import actions, pages
@@ -37,12 +38,12 @@ Token = Annotated[str, Path(max_length=200, description="The token in the link o
     status_code=HTTPStatus.ACCEPTED,
     responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS),
 )
-async def ask_for_recovery(body: NewRecovery, wired: Wired, context: Context) -> RecoveryState:
+async def ask_for_recovery(body: NewRecovery, wired: Wired, request: Request) -> RecoveryState:
     """Ask to get in without the second factors, in a sign-in whose first proof was good. The owner is told at once.
 
     It can be completed after a delay. Asked for again, it answers how far the one is that is under way.
     """
-    bearer = Bearer(context.ip_address, context.user_agent)
+    bearer = bearer_of(request)
     delay = wired.settings.recovery_delay
     return _state(await actions.ask(wired.gate, body.challenge, delay, bearer, wired.clock()))
 
@@ -53,19 +54,19 @@ async def ask_for_recovery(body: NewRecovery, wired: Wired, context: Context) ->
     responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS),
 )
 async def send_recovery_code(
-    body: RecoveryCode, wired: Wired, context: Context, response: Response
+    body: RecoveryCode, wired: Wired, request: Request, response: Response
 ) -> RecoveryCodeSent:
     """Have the code sent that completes the recovery, once its delay is over; only the last one counts."""
-    bearer = Bearer(context.ip_address, context.user_agent)
+    bearer = bearer_of(request)
     limit = await actions.send_code(wired.gate, body.challenge, body.channel, bearer, wired.clock())
     response.headers.update(limit.headers() if limit else {})
     return RecoveryCodeSent(detail="A code is on its way.", expires_in=int(CODE_LIFETIME.total_seconds()))
 
 
 @router.post("/recoveries/completions", responses=refusals(HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS))
-async def complete_recovery(body: RecoveryCompletion, wired: Wired, context: Context) -> RecoveryCompleted:
+async def complete_recovery(body: RecoveryCompletion, wired: Wired, request: Request) -> RecoveryCompleted:
     """Remove all second factors and end all sessions. Then sign in again."""
-    bearer = Bearer(context.ip_address, context.user_agent)
+    bearer = bearer_of(request)
     await actions.complete(wired.gate, body.challenge, body.code, bearer, wired.clock())
     return RecoveryCompleted(detail="Your second factors are removed, and all sessions have ended. Sign in again.")
 

@@ -29,13 +29,18 @@ POLICIES = (
     ("refresh", RateLimitKeyType.USER, 10, 60),
     ("password_reset", RateLimitKeyType.EMAIL, 3, 300),
     ("password_reset", RateLimitKeyType.IP, 30, 300),
+    ("password_reset", RateLimitKeyType.USER, 3, 300),
+    ("password_reset_unknown_networks", RateLimitKeyType.EMAIL, 10, 1800),
     ("email_verification", RateLimitKeyType.EMAIL, 5, 300),
     ("email_verification", RateLimitKeyType.IP, 300, 300),
+    ("email_verification_unknown_networks", RateLimitKeyType.EMAIL, 20, 3600),
     ("registration", RateLimitKeyType.IP, 120, 3600),
     ("two_factor_verification", RateLimitKeyType.USER, 5, 60),
     ("sign_in_mail", RateLimitKeyType.EMAIL, 3, 900),
     ("two_factor_code", RateLimitKeyType.USER, 5, 900),
     ("sign_in_mail", RateLimitKeyType.IP, 30, 900),
+    ("sign_in_mail", RateLimitKeyType.USER, 3, 900),
+    ("sign_in_mail_unknown_networks", RateLimitKeyType.EMAIL, 5, 600),
     ("social_login", RateLimitKeyType.IP, 60, 60),
     ("passkey", RateLimitKeyType.IP, 120, 60),
     ("recovery", RateLimitKeyType.USER, 10, 86_400),
@@ -51,7 +56,8 @@ POLICIES = (
 """Endpoint, whom it is counted for, how often, in how many seconds.
 
 Those of the documentation, and what keeps one network from trying many accounts and all strangers together from trying
-one (rate_limits/rules.py).
+one (rate_limits/rules.py). The mails that all strangers together have sent to one mailbox are counted for as long as
+their links are good: whoever is refused because of them has such a link.
 """
 
 SAMPLE_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -214,9 +214,15 @@ async def keep_mailed_key(
     bearer: Bearer,
     now: datetime,
     expires_at: datetime,
+    *,
+    asked_for: str,
 ) -> None:
-    """From now on whoever reads the mail can use the key, once; those of earlier mails are worthless."""
-    await store.revoke_mailed_keys(transaction.connection, user_id, now)
+    """From now on whoever reads the mail can use the key, once.
+
+    Those of earlier mails that were asked for in the same place, a device or a network, are worthless; whoever asks in
+    another place takes nothing from the owner, who is about to type his code.
+    """
+    await store.revoke_mailed_keys(transaction.connection, user_id, now, asked_for=asked_for)
     values = {
         "user_id": user_id,
         "type": TokenType.MAGIC_LINK,
@@ -227,6 +233,7 @@ async def keep_mailed_key(
         "ip_address": bearer.ip_address,
         "user_agent": bearer.user_agent,
         "metadata": {
+            "asked_for": asked_for,
             "handle_hash": hash_secret(key.handle_secret).hex(),
             "code_hash": keyring.mac(MAILED_CODE, f"{key.selector}:{code}".encode()).hex(),
         },

@@ -113,11 +113,15 @@ async def use_up(connection: AsyncConnection, selector: str, now: datetime) -> N
     await connection.execute(statement.values(status=TokenStatus.USED, last_used_at=now))
 
 
-async def revoke_mailed_keys(connection: AsyncConnection, user_id: UUID, now: datetime) -> None:
-    """Take back the earlier mails to sign in with (ix_auth_tokens_user_id_type_status)."""
-    await connection.execute(
-        _revocation("SUPERSEDED", now).where(AuthToken.user_id == user_id, AuthToken.type == TokenType.MAGIC_LINK)
-    )
+async def revoke_mailed_keys(
+    connection: AsyncConnection, user_id: UUID, now: datetime, *, asked_for: str | None = None
+) -> None:
+    """Take back the earlier mails to sign in with, all or those of one place (ix_auth_tokens_user_id_type_status)."""
+    statement = _revocation("SUPERSEDED", now)
+    statement = statement.where(AuthToken.user_id == user_id, AuthToken.type == TokenType.MAGIC_LINK)
+    if asked_for is not None:
+        statement = statement.where(AuthToken.metadata_["asked_for"].astext == asked_for)
+    await connection.execute(statement)
 
 
 async def forget_passwords(connection: AsyncConnection, user_id: UUID) -> None:

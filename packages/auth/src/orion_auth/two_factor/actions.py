@@ -66,6 +66,11 @@ class HalfFinished:
     expires_at: datetime
 
     @property
+    def device_id(self) -> str | None:
+        """The client's own id of the device that it began on."""
+        return self.context["first"]["device_id"]
+
+    @property
     def must_enrol(self) -> bool:
         """Whether its second factor has to be set up first."""
         return bool(self.context.get("must_enrol"))

@@ -21,6 +21,7 @@ from orion_contracts.events import (
     UserCreated,
     UsernameChanged,
 )
+from orion_contracts.user_events import UserDeleted
 from orion_core.database import Transaction
 from orion_core.errors import invalid_field
 from orion_core.events.outbox import Outbox
@@ -131,13 +132,18 @@ async def fill_in(transaction: Transaction, event: IdentityProfileChanged) -> No
     await store.fill_in(transaction.connection, event.user_id, name=event.name, avatar_url=event.picture_url)
 
 
-async def change_email(transaction: Transaction, event: EmailChanged) -> None:
+async def change_email(transaction: Transaction, event: EmailChanged, outbox: Outbox, now: datetime) -> None:
     """Give the user the address that both its ends have agreed to. Does nothing for a user who is gone.
 
     A deleted one gets it, too: auth keeps his address for him until he is restored, and its mailed links stay good.
+    Whoever had registered it and never verified it has made room at auth, and is purged here.
 
     Raises IntegrityError when another living user has the address, as `create` does.
     """
+    made_room = await store.delete_unverified(transaction.connection, event.email, event.user_id, now)
+    if made_room is not None:
+        deleted = UserDeleted(user_id=made_room, by="auth", deleted_at=now, purge_after=now)
+        await outbox.record(transaction, deleted, now)
     await store.set_email(transaction.connection, event.user_id, event.email, event.changed_at)
 
 

@@ -96,6 +96,20 @@ async def fill_in(connection: AsyncConnection, user_id: UUID, *, name: str | Non
     await connection.execute(update(USERS).where(User.id == user_id, User.deleted_at.is_(None)).values(values))
 
 
+async def delete_unverified(connection: AsyncConnection, email: str, other_than: UUID, now: datetime) -> UUID | None:
+    """Put away, for good, whoever has an address that was never shown to be his; who that was. By uq_users_email."""
+    statement = update(USERS).where(
+        User.email == email,
+        User.deleted_at.is_(None),
+        User.id != other_than,
+        User.status == UserStatus.PENDING,
+        User.email_verified_at.is_(None),
+    )
+    values = {"status": UserStatus.DELETED, "status_before_deletion": User.status}
+    values |= {"deleted_at": now, "purge_after": now}
+    return (await connection.execute(statement.values(values).returning(User.id))).scalar_one_or_none()
+
+
 async def set_email(connection: AsyncConnection, user_id: UUID, email: str, verified_at: datetime) -> None:
     """Replace the address of a user, deleted or not, by one that is verified. By pk_users."""
     statement = update(USERS).where(User.id == user_id)
