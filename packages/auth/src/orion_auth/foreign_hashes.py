@@ -30,6 +30,8 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 LONGEST_STORED = 255
 MOST_MEMORY = 256 * 2**20
 """Bytes that verifying one hash may take: the lane hashes several at once."""
+MOST_PASSES = 4
+"""Over that much memory, or more over less: each wrong password takes a thread of the lane for as long."""
 
 BCRYPT_BYTES = 72
 """bcrypt looks at no more of a password; libraries differ only in whether they say so."""
@@ -129,7 +131,12 @@ def _read(fields: list[str]) -> tuple[Callable[[bytes], bytes], bool]:
 
 
 def _numbers(text: str) -> dict[str, int]:
-    return {name: int(number) for name, _, number in (part.partition("=") for part in text.split(","))}
+    """Each once, in digits alone, as those who verify them read them; a ValueError otherwise."""
+    parts = [part.partition("=") for part in text.split(",")]
+    found = {name: int(number) for name, _, number in parts if number.isascii() and number.isdigit()}
+    if len(found) < len(parts):
+        raise ValueError("not numbers, or one of them twice")
+    return found
 
 
 def _within(is_affordable: bool) -> None:
@@ -166,7 +173,7 @@ def _scrypt(given: dict[str, int], salt: bytes) -> tuple[Callable[[bytes], bytes
     ln, r, p, length = given["ln"], given["r"], given["p"], given["l"]
     _within(1 <= ln <= 24 and 1 <= r <= 64 and 1 <= p <= 16 and 16 <= length <= 64)
     memory = 128 * r * 2**ln
-    _within(memory * p <= 4 * MOST_MEMORY and memory <= MOST_MEMORY)
+    _within(memory * p <= MOST_PASSES * MOST_MEMORY and memory <= MOST_MEMORY)
     return lambda password: _scrypt_key(password, salt, ln, r, p, length), memory < SLOW_MEMORY
 
 
@@ -187,11 +194,13 @@ def _firebase(parameters: str, salt: bytes) -> tuple[Callable[[bytes], bytes], b
 
 def _argon2(name: str, version: int, given: dict[str, int], salt: bytes) -> tuple[Callable[[bytes], bytes], bool]:
     memory, passes, lanes, length = given["m"], given["t"], given["p"], given["l"]
+    if list(given) != ["m", "t", "p", "l"] or version not in (16, 19):
+        raise ValueError("not of Argon2, or not in its order")
     _within(
         16 <= length <= 64
-        and 1 <= passes <= 64
-        and 1 <= lanes <= 64
+        and 1 <= lanes <= 16
         and 8 * lanes <= memory <= MOST_MEMORY // 1024
+        and 1 <= passes <= MOST_PASSES * MOST_MEMORY // 1024 // memory
         and len(salt) >= 8
     )
     kind = {"argon2i": Type.I, "argon2d": Type.D, "argon2id": Type.ID}[name]

@@ -115,6 +115,29 @@ async def test_mails_to_one_address_are_limited_whoever_asks(auth: "Auth") -> No
     assert "Retry-After" in refused.headers
 
 
+async def test_what_was_never_mailed_is_tried_and_written_down_so_often_by_one_network(auth: "Auth") -> None:
+    await auth.verified()
+    await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 4 WHERE endpoint = 'sign_in_mail'")
+    for _ in range(3):
+        asked = await ask(auth)
+        secrets = (await auth.sent("SIGN_IN"))[0]
+        assert (await by_code(auth, asked["sign_in"], secrets.code)).status_code == 201, "what is good counts nowhere"
+        auth.clock.advance(minutes=6)
+    for turn in range(4):
+        way = by_link(auth, f"{turn:040}.{'A' * 43}") if turn % 2 else by_code(auth, f"{turn:040}.{'A' * 43}", "000000")
+        assert (await way).status_code == 401
+    asked, secrets = await ask(auth), (await auth.sent("SIGN_IN"))[0]
+    refused = [await by_code(auth, asked["sign_in"], secrets.code), *[await by_link(auth, "x") for _ in range(12)]]
+    assert {answer.status_code for answer in refused} == {429}
+    attempts = await auth.rows("SELECT failure_reason, count(*) FROM login_attempts GROUP BY 1 ORDER BY 1")
+    assert {row["failure_reason"]: row["count"] for row in attempts} == {
+        None: 3,
+        "DEAD_LINK": 2,
+        "WRONG_CODE": 2,
+        "RATE_LIMITED": 10,
+    }
+
+
 async def test_neither_code_nor_token_is_stored(auth: "Auth") -> None:
     await auth.verified()
     asked = await ask(auth)

@@ -1,11 +1,14 @@
 """Registering: what it makes, what it does not tell, and what it refuses."""
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from orion_auth.hashing import hash_secret
+from orion_auth.imports.actions import read_line, take_in
 from orion_contracts.events import EmailVerificationRequested, EmailVerified, IdentityRegistered
 
 if TYPE_CHECKING:
@@ -103,6 +106,49 @@ async def test_when_two_register_an_address_from_different_places_neither_passwo
     reset = (await auth.sent("PASSWORD_RESET"))[0].link
     assert (await auth.http.put(f"{reset}/password", json={"password": auth.password})).status_code == 204
     assert (await auth.sign_in(email)).status_code == 201, "he sets one by a mail"
+
+
+async def test_a_password_is_not_taken_from_elsewhere_once_the_first_mail_has_ended(auth: "Auth") -> None:
+    """Whoever comes back to a mail that has ended, and asks for another one, confirms no stranger's password by it."""
+    await auth.register()
+    auth.clock.advance(hours=2)
+    async with _stranger(auth) as elsewhere:
+        await elsewhere.post("/auth/v1/identities", json={"email": "ada@example.com", "password": "of somebody else"})
+    await auth.http.post("/auth/v1/verifications", json={"email": "ada@example.com"})
+    assert (await auth.http.post(f"{(await auth.mailed()).link}/confirmation")).status_code == 204
+    assert (await auth.sign_in(password="of somebody else")).status_code == 401
+
+
+@pytest.mark.parametrize("way", ["invited", "invited afterwards", "brought in"])
+async def test_an_account_that_others_have_prepared_takes_no_password_from_a_registration(
+    auth: "Auth", way: str
+) -> None:
+    """Rights may wait for its owner, who gets mails of both kinds and cannot tell them apart."""
+    email = "grace@example.com"
+    if way == "invited afterwards":
+        async with _stranger(auth) as elsewhere:
+            await elsewhere.post("/auth/v1/identities", json={"email": email, "password": "of somebody else"})
+    earlier = await auth.mailed(email) if way == "invited afterwards" else None
+    if way == "brought in":
+        line = read_line(1, json.dumps({"email": email, "password_hash": hash_secret(auth.password)}).encode())
+        wired = auth.application.state.components
+        await take_in(wired.database, wired.outbox, [line], operator="olga", now=auth.clock(), dry_run=False)
+    else:
+        headers = auth.as_bearer(await auth.operator_token())
+        await auth.http.post("/auth/v1/invitations", json={"email": email}, headers=headers)
+    async with _stranger(auth) as elsewhere:
+        for _ in range(2):
+            await elsewhere.post("/auth/v1/verifications", json={"email": email})
+            await elsewhere.post("/auth/v1/identities", json={"email": email, "password": "of somebody else"})
+    mail = earlier or await auth.mailed(email)
+    assert (await auth.http.post(f"{mail.link}/confirmation")).status_code == 204
+    assert (await auth.sign_in(email, "of somebody else")).status_code == 401
+    assert (await auth.sign_in(email)).status_code == (201 if way == "brought in" else 401), "his own stays"
+
+
+def _stranger(auth: "Auth") -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(auth.application, client=("198.51.100.7", 1234))
+    return httpx.AsyncClient(transport=transport, base_url="http://auth.test")
 
 
 async def test_many_at_once_make_one_identity(auth: "Auth", another_auth: "Auth") -> None:

@@ -29,6 +29,7 @@ class KnownIdentity:
     password_hash: str | None = field(repr=False, compare=False)
     """Left out of comparisons: it is made anew with higher parameters while its owner signs in twice at once."""
     password_changed_at: datetime | None
+    """When the password was chosen here; None when there is none yet, or another system's was brought in."""
     standing: Standing
     security_epoch: int
     is_told_of_sign_ins: bool = field(default=False, compare=False)
@@ -119,7 +120,6 @@ async def bring_in(transaction: Transaction, new: NewIdentity, *, is_verified: b
         "email": new.email,
         "username": new.username,
         "password_hash": new.password_hash,
-        "password_changed_at": now if new.password_hash is not None else None,
         "locale": new.locale,
         "status": IdentityStatus.ACTIVE if is_verified else IdentityStatus.PENDING,
         "email_verified_at": now if is_verified else None,
@@ -152,6 +152,11 @@ async def set_pending_password(
 ) -> None:
     """Put the password of the latest registration on a pending identity, for the mail that is asked for again."""
     await store.set_pending_password(transaction.connection, identity_id, password_hash, now)
+
+
+async def forget_pending_password(transaction: Transaction, identity_id: UUID) -> None:
+    """Leave a pending identity no password, as one that nobody has registered: somebody else prepares it now."""
+    await store.set_pending_password(transaction.connection, identity_id, None, None)
 
 
 async def verify_email(

@@ -141,11 +141,11 @@ async def insert_pending(connection: AsyncConnection, values: dict[str, Any]) ->
 
 
 async def set_pending_password(
-    connection: AsyncConnection, identity_id: UUID, password_hash: str | None, now: datetime
+    connection: AsyncConnection, identity_id: UUID, password_hash: str | None, changed_at: datetime | None
 ) -> None:
     """Replace the password of an identity that is not verified (primary key)."""
     statement = update(Identity).where(Identity.id == identity_id, Identity.email_verified_at.is_(None))
-    await connection.execute(statement.values(password_hash=password_hash, password_changed_at=now))
+    await connection.execute(statement.values(password_hash=password_hash, password_changed_at=changed_at))
 
 
 async def set_password(connection: AsyncConnection, identity_id: UUID, password_hash: str, now: datetime) -> None:

@@ -56,8 +56,9 @@ class Sent:
 async def invite(database: Database, mailing: Mailing, guest: Guest, invited_by: str, now: datetime) -> Sent:
     """Prepare an account for somebody and mail him a link to make it his own.
 
-    An address that waits to be verified is invited again, and the earlier link dies. 409 when the address has an
-    account: an administrator may know. Nothing limits invitations but who may send them.
+    An address that waits to be verified is invited again, and the earlier link dies. If somebody has registered it, his
+    password is forgotten, in mails on their way too. 409 when the address has an account: an administrator may know.
+    Nothing limits invitations but who may send them.
     """
     email = normalise_email(guest.email)
     if email is None:
@@ -67,6 +68,8 @@ async def invite(database: Database, mailing: Mailing, guest: Guest, invited_by:
         if identity.standing != "UNVERIFIED":
             detail = "Somebody has an account with this address already. Nothing was sent."
             raise Problem(409, "identity_exists", "Account exists", detail)
+        await verifications.forget_passwords(transaction, identity.id)
+        await identities.forget_pending_password(transaction, identity.id)
         sent = await _send(transaction, mailing, identity, invited_by, now)
         new = {"email": sent.email, "expires_at": sent.expires_at}
         entry = Entry("invitation.create", "invitation", str(sent.id), sent.user_id, new=new, by=invited_by)

@@ -6,11 +6,11 @@ guessing codes needs a mail for each five guesses, and mails are limited.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orion_auth.addresses import normalise_email
-from orion_auth.admission.actions import Visit, admit
+from orion_auth.admission.actions import Visit, admit, recorded_if_limited
 from orion_auth.admission.rules import Proof
 from orion_auth.devices import actions as devices
 from orion_auth.gate import Gate
@@ -73,6 +73,7 @@ async def sign_in_by_code(
     """Begin a session with the code of a mail; 401 when it is wrong, has expired, was used or tried too often."""
     bearer = gate.locate(bearer)
     visit = Visit(LoginMethod.EMAIL_CODE, None, bearer, now, time.perf_counter(), remember=remember)
+    visit = await _counted(gate, visit)
     async with evenly(), gate.database.transaction() as transaction:
         user_id = await tokens.use_mailed_code(transaction, mailing.keyring, handle, code, now)
         identity = await identities.find(transaction.connection, user_id, now) if user_id else None
@@ -86,6 +87,7 @@ async def sign_in_by_link(
     """Begin a session with the token in the link of a mail; of several who try at once, one gets in."""
     bearer = gate.locate(bearer)
     visit = Visit(LoginMethod.MAGIC_LINK, None, bearer, now, time.perf_counter(), remember=remember)
+    visit = await _counted(gate, visit)
     async with evenly(), gate.database.transaction() as transaction:
         user_id = await tokens.use_mailed_link(transaction, token, now)
         identity = await identities.find(transaction.connection, user_id, now) if user_id else None
@@ -119,6 +121,13 @@ async def _mail(
         transaction, mailing.keyring, identity.id, key, code, bearer, now, expires_at, asked_for=asked_for
     )
     await mailing.send(transaction, letter, now)
+
+
+async def _counted(gate: Gate, visit: Visit) -> Visit:
+    """The same attempt, counted; a 429 Problem when too many from its network were worthless."""
+    async with recorded_if_limited(gate, visit):
+        taken = await rate_limits.take_mailed_key(gate.database, visit.bearer.ip_address, visit.now)
+    return replace(visit, limit=taken.state, taken=taken)
 
 
 def _note_failure(transaction: Transaction, visit: Visit, identity: KnownIdentity | None) -> None:

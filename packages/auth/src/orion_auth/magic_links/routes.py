@@ -28,7 +28,9 @@ router = APIRouter(
     responses=refusals(HTTPStatus.FORBIDDEN),
 )
 
-_ANSWERS = SECOND_FACTOR_NEEDED | refusals(HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
+_ANSWERS = SECOND_FACTOR_NEEDED | refusals(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE
+)
 
 
 @router.post("/sign-in-mails", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))

@@ -40,6 +40,7 @@ from orion_core import metrics
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState, seconds_until, too_many_requests
+from orion_core.networks import network
 from orion_core.tables import IpAddress
 
 log = structlog.get_logger()
@@ -128,6 +129,14 @@ async def take_sign_in_mail(
 ) -> RateLimitState | None:
     """Count a mail to sign in with, asked for on `device`, one that the account knows, or else on this network."""
     return await _take_all(database, mail_to_account("sign_in_mail", email, address, device), now)
+
+
+async def take_mailed_key(database: Database, address: IpAddress, now: datetime) -> Taken:
+    """Count what is shown of a mail to sign in with, by network, apart from the mails: nothing can be guessed, but what
+    was never mailed is looked for and written down.
+    """
+    limit = Limit("sign_in_mail", RateLimitKeyType.IP, f"key {network(address)}", counts_failures=True)
+    return Taken(await _take_all(database, [limit], now), (limit.key,))
 
 
 async def take_verification_mail(

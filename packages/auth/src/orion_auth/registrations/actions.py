@@ -57,7 +57,8 @@ async def register(
     change; it gets an entry in its security history. A pending one is mailed again, and each mail confirms the
     registration it was sent for, with the password given there. When it was registered from elsewhere too, no password
     is taken: its owner cannot tell the mails apart, and would confirm that of whoever registered his address to wait
-    for him. He confirms it without one, and sets one by `POST /auth/v1/password-resets`.
+    for him. He confirms it without one, and sets one by `POST /auth/v1/password-resets`. Nor is one taken for an
+    account that was invited or brought in: rights may wait for its owner, who gets mails of both kinds.
     """
     email = normalise_email(applicant.email)
     if email is None:
@@ -115,10 +116,13 @@ async def _tell_owner(
     now: datetime,
 ) -> None:
     if known.standing == "UNVERIFIED":
-        if await tokens.email_verification_is_disputed(transaction.connection, known.id, bearer, now):
-            await verifications.forget_passwords(transaction, known.id)
-            password_hash = None
-        await identities.set_pending_password(transaction, known.id, password_hash, now)
+        if known.password_changed_at is None:  # nobody has registered it
+            password_hash = known.password_hash
+        else:
+            if await tokens.email_verification_is_disputed(transaction.connection, known.id, bearer):
+                await verifications.forget_passwords(transaction, known.id)
+                password_hash = None
+            await identities.set_pending_password(transaction, known.id, password_hash, now)
         waiting = Waiting(known.id, known.email, known.locale, password_hash)
         await verifications.request_mail(transaction, mailing, waiting, bearer, now)
     else:

@@ -149,12 +149,14 @@ async def use_email_verification(transaction: Transaction, text: str, now: datet
     return Confirmed(found.user_id, found.metadata["email"], found.metadata.get("password_hash"))
 
 
-async def email_verification_is_disputed(
-    connection: AsyncConnection, user_id: UUID, bearer: Bearer, now: datetime
-) -> bool:
-    """Whether somebody else than this client, as far as the network tells, has had the user's address mailed."""
+async def email_verification_is_disputed(connection: AsyncConnection, user_id: UUID, bearer: Bearer) -> bool:
+    """Whether somebody else than this client, as far as the network tells, has had the user's address mailed.
+
+    A mail that has ended counts as long as it is remembered: whoever comes back to it asks for another one, or takes
+    the one that came last for it.
+    """
     mine = client_digest(None, None, bearer.user_agent, bearer.ip_address)
-    rows = await store.list_open(connection, user_id, TokenType.EMAIL_VERIFICATION, now)
+    rows = await store.list_bearers(connection, user_id, TokenType.EMAIL_VERIFICATION)
     return any(client_digest(None, None, row.user_agent, row.ip_address) != mine for row in rows)
 
 

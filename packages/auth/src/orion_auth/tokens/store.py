@@ -55,15 +55,10 @@ async def find(connection: AsyncConnection, selector: str) -> AnyRow | None:
     return (await connection.execute(statement)).one_or_none()
 
 
-async def list_open(
-    connection: AsyncConnection, user_id: UUID, token_type: TokenType, now: datetime
-) -> Sequence[AnyRow]:
-    """To whom the good tokens of a user were given (ix_auth_tokens_user_id_type_status)."""
+async def list_bearers(connection: AsyncConnection, user_id: UUID, token_type: TokenType) -> Sequence[AnyRow]:
+    """To whom tokens of a user were given, be they good or not (ix_auth_tokens_user_id_type_status)."""
     statement = select(AuthToken.ip_address, AuthToken.user_agent).where(
-        AuthToken.user_id == user_id,
-        AuthToken.type == token_type,
-        AuthToken.status == TokenStatus.ACTIVE,
-        AuthToken.expires_at > now,
+        AuthToken.user_id == user_id, AuthToken.type == token_type
     )
     return (await connection.execute(statement)).all()
 
