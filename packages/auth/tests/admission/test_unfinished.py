@@ -73,3 +73,24 @@ async def test_what_was_finished_or_came_from_his_own_device_is_not_told(auth: "
     assert await close(auth) == 1
     assert len(await auth.rows(FAILED)) == 1
     assert await told(auth) == []
+
+
+async def test_who_names_a_trusted_device_without_its_secret_is_told_of(auth: "Auth") -> None:
+    await with_totp(auth, device_id="laptop")
+    secret = "s" * 43
+    await auth.execute(
+        "UPDATE devices SET status = 'TRUSTED', verified_at = now(), secret_hash = sha256(CAST(:secret AS bytea)), "
+        "trust_expires_at = :until",
+        secret=secret.encode(),
+        until=auth.clock() + timedelta(days=30),
+    )
+    await auth.execute("UPDATE risk_policies SET step_up_at = 20")
+    changed = await begin(auth, device_id="laptop", device_secret=secret, fingerprint="another")
+    assert changed.status_code == 202, "it looks like another one, and is asked for the second factor"
+    auth.clock.advance(minutes=12)
+    assert await close(auth) == 1
+    assert await told(auth) == [], "but it has proved to be his own"
+    assert (await begin(auth, device_id="laptop")).status_code == 202
+    auth.clock.advance(minutes=12)
+    assert await close(auth) == 1
+    assert await told(auth) == ["sign_in.unfinished"]

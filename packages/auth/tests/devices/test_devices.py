@@ -243,3 +243,20 @@ async def require_totp(auth: "Auth") -> None:
         "INSERT INTO two_factor_auth (user_id, is_enabled, primary_method, totp_secret, totp_verified_at) "
         "SELECT id, true, 'TOTP', '\\x00', now() FROM identities WHERE email = 'ada@example.com'"
     )
+
+
+async def test_who_names_a_trusted_device_and_has_not_its_secret_comes_from_a_new_one(auth: "Auth") -> None:
+    """Its id stands in lists that a stolen token opens; with it the owner was told of nothing."""
+    await auth.verified()
+    headers = await signed_in(auth)
+    laptop = (await devices_of(auth, headers))["laptop"]
+    trusted = await auth.http.put(f"/auth/v1/me/devices/{laptop['id']}/trust", headers=headers)
+    secret = trusted.json()["device_secret"]
+    assert (await come(auth, device_secret=secret)).status_code == 201
+    assert "device.new" not in await kinds(auth)
+    assert (await come(auth)).status_code == 201
+    assert (await kinds(auth)).count("device.new") == 1
+    assert (await come(auth, device_secret=secret)).status_code == 201, "it stays the owner's, and trusted"
+    auth.clock.advance(days=31)
+    assert (await come(auth)).status_code == 201
+    assert (await kinds(auth)).count("device.new") == 1, "whose trust has run out has no secret to show any more"

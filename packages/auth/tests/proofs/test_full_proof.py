@@ -24,6 +24,7 @@ CHANGES: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", f"{ME}/two-factor/totp", None),
     ("POST", f"{ME}/two-factor/sms", {"phone": "+4791234567"}),
     ("POST", f"{ME}/two-factor/email", None),
+    ("PUT", f"{ME}/two-factor/primary", {"method": "TOTP"}),
     ("POST", f"{ME}/two-factor/backup-codes", None),
     ("DELETE", f"{ME}/two-factor/methods/TOTP", None),
     ("POST", f"{ME}/recovery-contacts/email", {"email": "grace@example.com"}),

@@ -228,3 +228,34 @@ async def test_a_provider_that_is_in_use_is_not_deleted(
     headers = administrator.headers | {"If-Match": "*"}
     refused = await auth.http.delete("/auth/v1/oauth-connections/example", headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (409, "connection_in_use")
+
+
+async def test_nobody_else_comes_to_say_who_the_people_are_that_are_linked(
+    auth: "Auth", ada: "Traveller", administrator: "Administrator", provider: "Provider"
+) -> None:
+    """Another issuer has subjects of its own, and `248289761001` may be anybody there."""
+    path, headers = "/auth/v1/oauth-connections/example", administrator.headers | {"If-Match": "*"}
+    elsewhere = "https://id.example.net"
+    said_again = {"client_secret": "another"}
+    await ada.sign_in()
+    for changes in (
+        {"issuer": elsewhere},
+        {"issuer": f"{provider.url}/realms/other"},
+        {"jwks_url": f"{elsewhere}/jwks"},
+        {"token_url": f"{elsewhere}/token"},
+        {"userinfo_url": f"{elsewhere}/me"},
+        {"discovery_url": f"{elsewhere}/.well-known/openid-configuration"},
+        {"claim_mapping": {"subject": "email"}},
+    ):
+        refused = await auth.http.patch(path, json=changes | said_again, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (409, "connection_in_use"), changes
+    own = {"token_url": f"{provider.url}/token", "scopes": ["openid"]}
+    kept = await auth.http.patch(path, json=own, headers=headers)
+    assert kept.status_code == 200, "another path of the provider that it was is its own affair"
+    await auth.execute("DELETE FROM oauth_providers")
+    await ada.journey()
+    still = await auth.http.patch(path, json={"issuer": elsewhere} | said_again, headers=headers)
+    assert still.status_code == 409, "what has just been proved may yet be linked"
+    await auth.execute("DELETE FROM oauth_flows")
+    free = await auth.http.patch(path, json={"issuer": elsewhere, "token_url": None} | said_again, headers=headers)
+    assert free.status_code == 200, free.text

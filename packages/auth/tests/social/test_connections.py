@@ -1,10 +1,13 @@
 """Configuring providers."""
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from orion_auth.oauth_connections.presets import Preset
+from orion_auth.oauth_connections.presets import Preset, beginning
+from orion_auth.oauth_connections.rules import is_of_others
+from orion_auth.providers.rules import Provider as Configured
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -111,12 +114,40 @@ class TestConfiguring:
             assert field in [error["field"] for error in answer.json()["errors"]], changes
         assert await auth.rows("SELECT name FROM oauth_connections") == []
 
+    async def test_its_secret_goes_to_no_other_place_than_it_was_given_for(
+        self, auth: "Auth", administrator: "Administrator", provider: "Provider"
+    ) -> None:
+        await administrator.connect(provider.connection())
+        headers = administrator.headers | {"If-Match": "*"}
+        for changes in ({"token_url": "https://evil.example/token"}, {"issuer": "https://evil.example.net"}):
+            refused = await auth.http.patch(f"{PATH}/example", json=changes, headers=headers)
+            assert refused.status_code == 422, changes
+            assert [error["field"] for error in refused.json()["errors"]] == ["/client_secret"]
+            again = await auth.http.patch(
+                f"{PATH}/example", json=changes | {"client_secret": "another"}, headers=headers
+            )
+            assert again.status_code == 200, again.text
+
     async def test_is_for_administrators(self, auth: "Auth") -> None:
         await auth.verified()
         token = (await auth.sign_in()).json()["access_token"]
         for headers, status in (({}, 401), (auth.as_bearer(token), 403)):
             assert (await auth.http.get(PATH, headers=headers)).status_code == status
             assert (await auth.http.post(PATH, json={}, headers=headers)).status_code == status
+
+    def test_one_tenant_of_many_is_the_same_provider_and_many_are_not_the_one(self) -> None:
+        def microsoft(tenant: str, **more: Any) -> Configured:
+            issuer = f"https://login.microsoftonline.com/{tenant}/v2.0"
+            said = {"name": "m", "client_id": "c", "issuer": issuer} | more
+            known: dict[str, Any] = beginning(Preset.MICROSOFT) | said
+            return Configured(**{field.name: known[field.name] for field in fields(Configured)})
+
+        many, one = microsoft("{tenantid}"), microsoft("9188040d-6c67-4c5b-b112-36a304b66dad")
+        assert not is_of_others(many, one)
+        assert is_of_others(one, many)
+        assert is_of_others(many, microsoft("evil"))
+        assert is_of_others(one, microsoft("9188040d-6c67-4c5b-b112-36a304b66dae"))
+        assert is_of_others(many, microsoft("{tenantid}", claim_mapping={"subject": "email"}))
 
 
 class TestDiscovery:

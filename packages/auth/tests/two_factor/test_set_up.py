@@ -337,7 +337,13 @@ async def test_an_administrator_resets_who_has_lost_everything(auth: "Auth") -> 
     operator = auth.as_bearer(await auth.operator_token())
     url = f"/auth/v1/users/{user['user_id']}/two-factor"
     assert (await auth.http.delete(url, headers=await bearer_of(auth, "eve@example.com"))).status_code == 403
+    await auth.execute(
+        "INSERT INTO devices (user_id, device_id, status, verified_at, secret_hash) "
+        "SELECT id, 'lost', 'TRUSTED', now(), sha256('x') FROM identities WHERE email = 'ada@example.com'"
+    )
     assert (await auth.http.delete(url, headers=operator)).status_code == 204
+    [lost] = await auth.rows("SELECT status::text, secret_hash FROM devices WHERE device_id = 'lost'")
+    assert lost == {"status": "UNTRUSTED", "secret_hash": None}, "what was lost is spared no second factor later"
     assert (await auth.sign_in()).status_code == 201
     assert "factors.reset" in await notices(auth)
     [event] = await auth.rows("SELECT details FROM security_events WHERE event_type = 'factors.reset'")

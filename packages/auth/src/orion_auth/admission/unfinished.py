@@ -94,7 +94,9 @@ async def _close(transaction: Transaction, gate: Gate, row: Any, now: datetime) 
         )
         login_attempts.record(transaction, visit.attempt, finding, user_id=identity.id, duration_ms=0)
     device = await devices.recognised(identity.id, bearer, now).alone(transaction.connection)
-    if device.is_known and not device.is_blocked:
+    signals = first.assessment.signals
+    was_known = signals is not None and not signals.is_new_device  # a trusted one has proved itself then, not now
+    if (was_known or device.is_known) and not device.is_blocked:
         return  # his own, or it has come in since
     if await security_events.happened(transaction, SIGN_IN_UNFINISHED, identity.id, now - TOLD_AGAIN):
         return

@@ -51,16 +51,19 @@ class DeviceName:
 def recognised(user_id: UUID, bearer: Bearer, now: datetime) -> Look[Recognised]:
     """The device among those of the user.
 
-    A client that names no device is never recognised: what else it shows, many others show too.
+    A client that names no device is never recognised: what else it shows, many others show too. Nor is one that names
+    a trusted device and does not prove to be it.
     """
 
     def meaning(row: AnyRow | None) -> Recognised:
         if row is None:
             return Recognised(bearer.device_id, is_known=False, is_trusted=False, is_blocked=False)
+        has_secret = row.secret_hash is not None and is_trusted(row.status, row.trust_expires_at, now)
+        proves_it = has_secret and is_proved(row.secret_hash, _shown(bearer))
         return Recognised(
             bearer.device_id,
-            is_known=True,
-            is_trusted=is_trusted(row.status, row.trust_expires_at, now) and is_proved(row.secret_hash, _shown(bearer)),
+            is_known=proves_it or not has_secret,
+            is_trusted=proves_it,
             is_blocked=row.status is DeviceStatus.BLOCKED,
             has_changed=has_changed(row.fingerprint, bearer.fingerprint),
         )

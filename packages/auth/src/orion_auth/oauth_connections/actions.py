@@ -14,7 +14,7 @@ from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
 from orion_auth.oauth_connections import store
 from orion_auth.oauth_connections.presets import Preset, beginning
-from orion_auth.oauth_connections.rules import faults
+from orion_auth.oauth_connections.rules import Fault, faults, is_of_others, leads_elsewhere
 from orion_auth.oauth_connections.shapes import Connection, Discovered
 from orion_auth.providers.actions import Providers
 from orion_auth.providers.rules import Provider, ProviderError
@@ -76,17 +76,31 @@ async def create(
 async def change(
     configuration: Configuration, name: str, said: dict[str, Any], require: RequireMatch, now: datetime
 ) -> Connection:
-    """Change a connection. What results is judged as a whole."""
+    """Change a connection. What results is judged as a whole.
+
+    A 409 Problem when by the change others would say who the people are that are linked through it; 422 when the secret
+    that is kept would go to another place than it was given for.
+    """
     async with configuration.database.transaction() as transaction:
         row = _found(await store.hold(transaction.connection, name))
         require(etag(_shown(configuration, row)))
         secret = said.get("client_secret", "kept" if row.client_secret is not None else None)
-        _refuse_faults(configuration, {**row._mapping, **said, "client_secret": secret})  # noqa: SLF001
+        values = {**row._mapping, **said, "client_secret": secret}  # noqa: SLF001
+        _refuse_faults(configuration, values)
+        before, after = _as_provider(dict(row._mapping)), _as_provider(values)  # noqa: SLF001
+        if "client_secret" not in said and secret is not None and leads_elsewhere(before, after):
+            raise _secret_needed()
+        if is_of_others(before, after) and await store.is_in_use(transaction.connection, name, now):
+            detail = (
+                "Accounts are linked through this provider, and by this change another one, or another claim, would "
+                "say whose they are. Add a connection of another name for it, and switch this one off."
+            )
+            raise Problem(409, "connection_in_use", "Connection in use", detail)
         if "client_secret" in said:
             said = {**said, "client_secret": _seal(configuration, row.id, said["client_secret"])}
         await store.change(transaction.connection, row.id, said, now)
-        before = {field: row._mapping[field] for field in said}  # noqa: SLF001
-        await audit_trail.record(transaction, _entry("update", row.id, name, _told(before), _told(said)), now)
+        old = {field: row._mapping[field] for field in said}  # noqa: SLF001
+        await audit_trail.record(transaction, _entry("update", row.id, name, _told(old), _told(said)), now)
     return await read(configuration, name)
 
 
@@ -165,9 +179,17 @@ def _as_provider(values: dict[str, Any]) -> Provider:
 def _refuse_faults(configuration: Configuration, values: dict[str, Any]) -> None:
     found = faults(_as_provider(values), local=configuration.local)
     if found:
-        errors = [FieldError(field=f"/{field}", code="unusable", detail=f"{fault}.") for field, fault in found]
-        detail = f"{len(errors)} field{'s are' if len(errors) > 1 else ' is'} wrong; see errors. Nothing was changed."
-        raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=errors)
+        raise _unusable(found)
+
+
+def _unusable(found: list[Fault]) -> Problem:
+    errors = [FieldError(field=f"/{field}", code="unusable", detail=f"{fault}.") for field, fault in found]
+    detail = f"{len(errors)} field{'s are' if len(errors) > 1 else ' is'} wrong; see errors. Nothing was changed."
+    return Problem(422, "invalid_fields", "Invalid fields", detail, errors=errors)
+
+
+def _secret_needed() -> Problem:
+    return _unusable([("client_secret", "it is sent to another place by this change; give it again")])
 
 
 def _seal(configuration: Configuration, connection_id: UUID, secret: str | None) -> bytes | None:

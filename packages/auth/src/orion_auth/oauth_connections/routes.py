@@ -62,7 +62,7 @@ async def read_connection(name: Name, _: Administrator, configuration: Configure
     return found
 
 
-@router.patch("/oauth-connections/{name}", responses=_CHANGING)
+@router.patch("/oauth-connections/{name}", responses=_CHANGING | refusals(HTTPStatus.CONFLICT))
 async def change_connection(
     name: Name,
     body: ConnectionChanges,
@@ -72,7 +72,11 @@ async def change_connection(
     request: Request,
     response: Response,
 ) -> Connection:
-    """Change a provider. `If-Match` with the ETag that was read is required."""
+    """Change a provider. `If-Match` with the ETag that was read is required.
+
+    While accounts are linked through it nobody else comes to say whose they are (409); a change by which the secret
+    would be sent to another host says it again (422).
+    """
     said = body.model_dump(exclude_unset=True)
     changed = await actions.change(configuration, name, said, partial(require_match, request), wired.clock())
     response.headers["ETag"] = etag(changed)

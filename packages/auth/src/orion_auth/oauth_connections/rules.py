@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from orion_auth.providers.rules import (
     CLAIMS,
     ClientAuthentication,
     Provider,
     ProviderProtocol,
+    is_issuer,
     url_fault,
 )
 
@@ -47,6 +49,41 @@ def faults(provider: Provider, *, local: bool) -> list[Fault]:
         *_client_faults(provider),
         *_detail_faults(provider),
     ]
+
+
+def leads_elsewhere(before: Provider, after: Provider) -> bool:
+    """Whether the change names a place that the configuration did not name before: what was given for one is told to
+    another.
+    """
+    return not _origins(after) <= _origins(before)
+
+
+def is_of_others(before: Provider, after: Provider) -> bool:
+    """Whether after the change it is for somebody else, or for another claim, to say who somebody is.
+
+    A subject is one within its issuer (OpenID Connect Core 1.0 §2): whoever is `17` at one is another at the next. To
+    take one tenant of many is no such change.
+    """
+    subjects = [provider.claim_mapping.get("subject") for provider in (before, after)]
+    is_same = before.issuer == after.issuer or _is_tenant_of(before, after.issuer or "")
+    return (
+        not is_same
+        or before.protocol is not after.protocol
+        or subjects[0] != subjects[1]
+        or leads_elsewhere(before, after)
+    )
+
+
+def _origins(provider: Provider) -> frozenset[tuple[str, str | None, int | None]]:
+    urls: list[str | None] = [getattr(provider, field) for field in ("issuer", *ENDPOINTS)]
+    parsed = [urlsplit(url) for url in urls if url is not None]
+    return frozenset((parts.scheme, parts.hostname, parts.port) for parts in parsed)
+
+
+def _is_tenant_of(provider: Provider, issuer: str) -> bool:
+    head, placeholder, tail = (provider.issuer or "").partition("{tenantid}")
+    tenant = issuer.removeprefix(head).removesuffix(tail)
+    return bool(placeholder) and is_issuer(provider, issuer, {"tid": tenant})
 
 
 def _url_faults(provider: Provider, *, local: bool) -> Iterator[Fault]:

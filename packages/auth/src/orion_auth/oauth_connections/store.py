@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -40,6 +40,26 @@ async def change(connection: AsyncConnection, connection_id: UUID, values: dict[
     """Change columns of one connection (primary key)."""
     statement = update(OAuthConnection).where(OAuthConnection.id == connection_id)
     await connection.execute(statement.values(values | {"updated_at": now}))
+
+
+_IS_IN_USE = text("""
+    SELECT
+      EXISTS (
+        SELECT FROM oauth_providers WHERE provider = :name                -- uq_oauth_providers_provider_provider_id
+      ) OR EXISTS (
+        SELECT FROM oauth_flows                                           -- ix_oauth_flows_provider
+        WHERE provider = :name AND status IN ('RETURNED', 'PROVED') AND expires_at > :now
+      )
+""")
+"""It reads the tables of `social`, which stands on this slice."""
+
+
+async def is_in_use(connection: AsyncConnection, name: str, now: datetime) -> bool:
+    """Whether accounts are linked through a connection, or somebody has just come back by it and may yet link one.
+
+    Who holds the connection keeps more from being linked.
+    """
+    return (await connection.execute(_IS_IN_USE, {"name": name, "now": now})).scalar_one()
 
 
 async def remove(connection: AsyncConnection, connection_id: UUID) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from orion_auth import audit_trail
 from orion_auth.audit_trail import Entry
+from orion_auth.devices import actions as devices
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.security_events import actions as security_events
@@ -161,10 +162,13 @@ async def reset(gate: Gate, user_id: UUID, by: str, now: datetime) -> None:
 
 
 async def reset_within(transaction: Transaction, outbox: Outbox, user_id: UUID, by: str, now: datetime) -> None:
-    """The same inside a transaction. Passkeys and hardware keys go too: what was lost lets nobody in."""
+    """The same inside a transaction. Passkeys and hardware keys go too, and no device is trusted any more: what was
+    lost lets nobody in, nor is it spared the second factor that takes their place.
+    """
     identity = await identities.hold(transaction, user_id, now)
     if identity is None:
         raise not_found("user")
     await forget_all(transaction, user_id, now)
+    await devices.end_all_trust(transaction, user_id)
     circumstances = Circumstances(details={"by": by})
     await security_events.note(transaction, outbox, FACTORS_RESET, identity, circumstances, now)

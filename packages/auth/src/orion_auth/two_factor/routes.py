@@ -87,8 +87,10 @@ async def confirm_method(body: Confirmation, claims: Claims, wired: Wired, conte
 
 @router.put("/me/two-factor/primary", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.CONFLICT))
 async def set_primary(body: PrimaryMethod, claims: Claims, wired: Wired) -> None:
-    """Choose which method is asked for first."""
-    await management.set_primary(wired.gate, own_id(claims), TwoFactorMethod(body.method), wired.clock())
+    """Choose which method is asked for first. Needs a recent proof."""
+    now = wired.clock()
+    await require_shown(wired.database, claims, now)
+    await management.set_primary(wired.gate, own_id(claims), TwoFactorMethod(body.method), now)
 
 
 @router.post("/me/two-factor/backup-codes", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
