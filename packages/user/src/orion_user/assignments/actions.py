@@ -54,6 +54,7 @@ async def assign(
         async with desk.database.transaction() as transaction:
             place = await giving.place_for(transaction.connection, new)
             await desk.require(transaction.connection, "role:assign", place)
+            await claim.recall(transaction.connection)
             await require_giveable(desk, transaction.connection, new.role_id, place, new.expires_at)
             row = await give(desk, transaction, giving.values_of(desk, new) | {"role_id": new.role_id})
             made = RoleAssignmentState.of(row)

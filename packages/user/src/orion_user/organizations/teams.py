@@ -46,10 +46,10 @@ async def create(desk: Desk, organization_id: UUID, new: NewTeam, claim: Claim[T
     try:
         async with desk.database.transaction() as transaction:
             await living(transaction.connection, organization_id)
-            await desk.require(transaction.connection, "system:configure", in_organization(organization_id))
-            row = await store.insert_team(
-                transaction.connection, new.model_dump() | {"organization_id": organization_id}
-            )
+            connection = transaction.connection
+            await desk.require(connection, "system:configure", in_organization(organization_id))
+            await claim.recall(connection)
+            row = await store.insert_team(connection, new.model_dump() | {"organization_id": organization_id})
             await _tell(desk, transaction, row, "CREATED", {}, kept(row))
             made = TeamState.of(row)
             await claim.settle(transaction, made)
