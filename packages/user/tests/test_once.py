@@ -50,9 +50,11 @@ async def test_all_that_can_be_made_is_made_once_also_when_it_is_sent_five_times
     people: "People", query: "Query"
 ) -> None:
     ada = str(await people.add("ada@example.com"))
-    boss = people.client(await people.add("boss@example.com", "super_admin"))
+    boss_id = await people.add("boss@example.com", "super_admin")
+    boss = people.client(boss_id)
     wanted = await requests(boss, ada)
     assert sorted(f"/{path.rsplit('/', 1)[1]}" for path, _ in wanted) == sorted(MADE)
+    kept: list[tuple[str, dict[str, Any], dict[str, str]]] = []
     for path, body in wanted:
         table = MADE[f"/{path.rsplit('/', 1)[1]}"]
         [(before,)] = await query(f"SELECT count(*) FROM {table}")
@@ -65,8 +67,13 @@ async def test_all_that_can_be_made_is_made_once_also_when_it_is_sent_five_times
         assert await query(f"SELECT count(*) FROM {table}") == [(before + 1,)], path
         other = await boss.post(V1 + path, params={"another": 1}, json=body, headers=key)
         assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        kept.append((path, body, key))
         if (location := answers[0].headers.get("Location")) and "separation" not in path:
             assert (await boss.get(location)).status_code == 200
+    await query("DELETE FROM user_roles WHERE user_id = :id", id=boss_id)
+    for path, body, key in kept:
+        answer = await boss.post(V1 + path, json=body, headers=key)
+        assert answer.status_code == (201 if path == "/elevations" else 403), "nobody is told again what he may no more"
 
 
 async def test_a_key_is_its_senders_alone_and_settles_nothing_when_nothing_was_made(

@@ -37,19 +37,25 @@ class Shop:
         self.slow.set()
         self.stock = 100
         self.dies = False
+        self.recalls = False
+        self.may = True
 
     def routes(self) -> APIRouter:
         router = APIRouter()
 
         @router.post("/orders")
         async def order(request: Request, who: Annotated[str, Header()] = "me") -> Response:
-            return await self.keys.once(request, who, self.order, self.answer)
+            return await self.keys.once(request, who, self.order, self.answer, work_recalls=self.recalls)
 
         return router
 
     async def order(self, claim: Claim[int]) -> int:
         """Take effect in one transaction, and settle it there."""
         async with self.database.transaction() as transaction:
+            if not self.may:
+                raise Problem(403, "permission_denied", "Not allowed", "Not you.")
+            if self.recalls:
+                await claim.recall(transaction.connection)
             number = (await transaction.connection.execute(EFFECT)).scalar_one()
             await self.slow.wait()
             if number > self.stock:
@@ -187,6 +193,22 @@ async def test_a_key_is_free_again_when_its_time_is_over(
     assert (await post(http, json={"a": 2})).json()["number"] == 2
     assert (await post(http, json={"a": 2})).headers["idempotency-replayed"] == "true"
     assert await effects(owner) == 2
+
+
+async def test_whoever_may_no_more_is_not_told_what_was_answered(
+    shop: Shop, http: httpx.AsyncClient, owner: asyncpg.Connection
+) -> None:
+    """Where the work itself finds out whether the caller may, and recalls then."""
+    shop.recalls = True
+    first = await post(http)
+    shop.may = False
+    refused = await post(http)
+    assert (refused.status_code, "only-once" in refused.text) == (403, False)
+    shop.may = True
+    again = await post(http)
+    assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+    assert (await post(http, json={"a": 2})).json()["code"] == "idempotency_key_reused"
+    assert await effects(owner) == 1
 
 
 async def test_a_rotation_of_keys_changes_nothing_for_those_who_repeat(

@@ -13,7 +13,10 @@ from orion_user.components import Claims, Wired
 
 Made = TypeVar("Made", bound=BaseModel)
 
-KEY = "Sent again under the same key, within a day, the request makes nothing new and gets the same answer."
+KEY = (
+    "Sent again under the same key, within a day, the request makes nothing new and gets the same answer, as long as "
+    "the caller may make it."
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Once:
     ) -> Response:
         """Answer 201 with what `work` makes; `location` is where it is read, with `{id}` for what it is called there.
 
-        `tag` gives the ETag under which it is changed.
+        `tag` gives the ETag under which it is changed. `work` recalls what was made before once the caller may make it.
         """
 
         def answer(made: Made) -> Response:
@@ -39,7 +42,7 @@ class Once:
             body = made.model_dump_json(by_alias=True)
             return Response(body, HTTPStatus.CREATED.value, headers, media_type="application/json")
 
-        return await self.keys.once(self.request, self.principal, work, answer)
+        return await self.keys.once(self.request, self.principal, work, answer, work_recalls=True)
 
 
 async def _once(

@@ -61,15 +61,35 @@ async def test_what_is_somebodys_in_person_is_no_keys(user: User, auth: "AuthFee
         assert (answer.status_code, answer.json()["code"]) == (403, "api_key_refused"), path
 
 
-async def test_no_key_makes_keys(user: User, auth: "AuthFeed", query: "Query") -> None:
-    ada = await auth.register()
-    for name in ("api_key:create", "api_key:update"):
+async def test_no_key_makes_rotates_or_changes_keys_not_even_itself(
+    user: User, auth: "AuthFeed", query: "Query"
+) -> None:
+    """So that it is good no longer, from nowhere else and no more often than whoever made it has said."""
+    ada, rights = await auth.register(), ["api_key:create", "api_key:read", "api_key:update", "api_key:revoke"]
+    for name in rights:
         await query(GIVE, user_id=ada, effect="ALLOW", name=name, now=user.clock())
-    issued = await made(user.person(ada), scopes=["api_key:create", "api_key:update", "user:read"])
-    fresh = int(user.clock().timestamp())
-    wanted = {"name": "k", "service": "s", "scopes": ["user:read"]}
-    answer = await user.program(issued, auth_time=fresh).post(KEYS, json=wanted)
-    assert (answer.status_code, answer.json()["code"]) == (403, "api_key_refused")
+    narrow = {"allowed_cidrs": ["192.0.2.0/24"], "rate_limit": 50}
+    own = await made(user.person(ada), scopes=rights, **narrow)
+    of_service = {"name": "k", "service": "billing", "scopes": rights, **narrow}
+    services = (await user.operator().post(KEYS, json=of_service)).json()
+    fresh, seen = int(user.clock().timestamp()), {"If-Match": "*"}
+    wanted, wider = {"name": "k", "service": "s", "scopes": ["api_key:read"]}, {"allowed_cidrs": [], "rate_limit": None}
+    before = await query("SELECT id, updated_at FROM api_keys ORDER BY id")
+    for issued in (own, services):
+        program = user.program(issued, auth_time=fresh)
+        for of in (own, services):
+            for answer in (
+                await program.post(KEYS, json=wanted),
+                await program.patch(f"{KEYS}/{of['id']}", json=wider, headers=seen),
+                await program.post(f"{KEYS}/{of['id']}/rotation", json={}),
+                await program.patch(f"/user/v1/me/api-keys/{of['id']}", json=wider, headers=seen),
+                await program.post(f"/user/v1/me/api-keys/{of['id']}/rotation", json={}),
+            ):
+                refusal = (answer.status_code, answer.json().get("code"))
+                assert refusal in {(403, "api_key_refused"), (403, "user_required")}, answer.url
+            assert (await program.get(f"{KEYS}/{of['id']}")).status_code == 200
+    assert await query("SELECT id, updated_at FROM api_keys ORDER BY id") == before
+    assert (await user.program(own).delete(f"{KEYS}/{own['id']}")).status_code == 204, "to end is not to widen"
 
 
 async def test_an_administrator_gives_a_service_no_more_than_he_has_everywhere(

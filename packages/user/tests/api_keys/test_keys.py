@@ -118,11 +118,16 @@ async def test_what_cannot_be_is_refused_and_nothing_is_made(user: User, auth: "
     assert await told(query) == []
 
 
-async def test_an_old_session_makes_no_key(user: User, auth: "AuthFeed") -> None:
-    """A key outlives the session; whoever finds an open screen shall not leave with one."""
-    client = user.person(await auth.register(), auth_time=int(user.clock().timestamp()) - 16 * 60)
-    answer = await client.post(MINE, json={"name": "k", "scopes": ["user:read"]})
-    assert (answer.status_code, answer.json()["code"]) == (401, "reauthentication_required")
+async def test_an_old_session_makes_no_key_and_widens_none(user: User, auth: "AuthFeed") -> None:
+    """A key outlives the session; whoever finds an open screen shall not leave with one, nor free one that he has."""
+    ada = await auth.register()
+    issued = await made(user.person(ada), allowed_cidrs=["192.0.2.0/24"])
+    client = user.person(ada, auth_time=int(user.clock().timestamp()) - 16 * 60)
+    for answer in (
+        await client.post(MINE, json={"name": "k", "scopes": ["user:read"]}),
+        await client.patch(f"{MINE}/{issued['id']}", json={"allowed_cidrs": []}, headers={"If-Match": "*"}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (401, "reauthentication_required")
 
 
 async def test_an_owner_has_so_many_good_keys_and_no_more(user: User, auth: "AuthFeed", query: "Query") -> None:

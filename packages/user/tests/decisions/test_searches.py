@@ -1,5 +1,7 @@
 """Who may, what may they, and where: each list is exactly what a check of each allows."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
@@ -7,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+
+from orion_core.rights.decisions import decide
+from orion_user.decisions import actions
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
@@ -143,3 +148,43 @@ async def test_a_token_of_another_search_is_refused(ask_as: "AskAs") -> None:
     token = (await ada.post("search/subject", body)).json()["page"]["next_token"]
     other = {**ada.question("update", "content"), "page": {"limit": 1, "token": token}}
     assert (await ada.post("search/subject", other)).json()["code"] == "invalid_cursor"
+
+
+async def test_a_search_among_dear_conditions_gives_way_and_ends_its_page_in_time(
+    ask_as: "AskAs", giver: "Giver", auth: "AuthFeed", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A condition may take long, so many of them are no reason for anybody else to wait; nothing is left out."""
+    ada, before = await ask_as("ada@example.com"), auth.clock() - timedelta(hours=1)
+    await giver.permission(ada.user_id, "permission:read", before)
+    users = [ada, *[await ask_as(f"user{number}@example.com") for number in range(11)]]
+    for user in users:
+        await giver.permission(user.user_id, "content:update", before, condition="context.level > 3")
+
+    looked_at, at_once, stop = 0, 0, asyncio.Event()
+
+    def slowly(*arguments: Any) -> Any:
+        nonlocal looked_at
+        looked_at += 1
+        time.sleep(0.005)
+        return decide(*arguments)
+
+    monkeypatch.setattr(actions, "decide", slowly)
+
+    async def watch() -> None:
+        nonlocal at_once
+        while not stop.is_set():
+            before = looked_at
+            await asyncio.sleep(0)
+            at_once = max(at_once, looked_at - before)
+
+    everybody = sorted(str(user.user_id) for user in users)
+    body = ada.question("update", "content", context=CONTEXT)
+    watching = asyncio.create_task(watch())
+    assert [each["id"] for each in await pages(ada, "search/subject", body, 100)] == everybody
+    stop.set()
+    await watching
+    assert at_once <= 2, "others wait for one that takes long, not for twelve"
+    monkeypatch.setattr(actions, "MOST_SECONDS", 0.01)
+    first = (await ada.post("search/subject", {**body, "page": {"limit": 100}})).json()
+    assert 0 < len(first["results"]) < 6 and first["page"]["next_token"]
+    assert [each["id"] for each in await pages(ada, "search/subject", body, 100)] == everybody

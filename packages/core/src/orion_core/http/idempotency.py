@@ -1,7 +1,8 @@
 """`Idempotency-Key`: a POST that is sent again takes effect once and gets the same answer.
 
 The key and the answer are written in the transaction that makes the change, so a crash at any moment leaves all of it
-or nothing. The answer is sealed, since it may hold tokens. (draft-ietf-httpapi-idempotency-key-header)
+or nothing. The answer is sealed, since it may hold tokens. It is given again only once the action has found that the
+caller still may, as it was the first time. (draft-ietf-httpapi-idempotency-key-header)
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import MetaData, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,19 +40,33 @@ class KeyTakenError(Exception):
     """Another request with this key has taken effect meanwhile; the transaction is rolled back."""
 
 
+class AnsweredError(Exception):
+    """A request with this key has taken effect before; nothing is done, and it is answered as then."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered before")
+        self.response = response
+
+
 @dataclass(frozen=True)
 class Claim(Generic[Result]):
     """What an action settles in its transaction, so that the change and its answer are one."""
 
+    recall: Callable[[AsyncConnection], Awaitable[None]]
+    """Call it as soon as it is known that the caller may do this: what was done before under the key ends here."""
     settle: Callable[[Transaction, Result], Awaitable[None]]
     """Call it last, with what the action returns. Waits for a concurrent request with the same key; its commit wins."""
+
+
+async def _recall_nothing(_: AsyncConnection) -> None:
+    """There is no key to look up."""
 
 
 async def _settle_nothing(_: Transaction, __: object) -> None:
     """There is no key to settle."""
 
 
-NO_CLAIM: Claim[Any] = Claim(_settle_nothing)
+NO_CLAIM: Claim[Any] = Claim(_recall_nothing, _settle_nothing)
 """For callers without an `Idempotency-Key`."""
 
 Work = Callable[[Claim[Result]], Awaitable[Result]]
@@ -65,28 +81,46 @@ class IdempotencyKeys:
         self._clock = clock
 
     async def once(
-        self, request: Request, principal: str, work: Work[Result], answer: Callable[[Result], Response]
+        self,
+        request: Request,
+        principal: str,
+        work: Work[Result],
+        answer: Callable[[Result], Response],
+        *,
+        work_recalls: bool = False,
     ) -> Response:
         """Do `work` and answer with what it returns; under a key that was used before, answer as then and do nothing.
 
         `principal` is who asks, verified: one caller's keys are nothing to another. 422 when the key was used for
         another request. Work that raises settles nothing, so it may be tried again under its key.
+
+        With `work_recalls` it is the work that finds out whether the caller may, and then recalls: until it has, nobody
+        is answered as before. Without, whoever comes here may.
         """
         key = request.headers.get("idempotency-key")
         if key is None:
             return answer(await work(NO_CLAIM))
-        use = await self._use(request, principal, key)
-        if (replayed := await self._replay(use)) is not None:
+        use, may = await self._use(request, principal, key), not work_recalls
+        if may and (replayed := await self._replay_now(use)) is not None:
             return replayed
 
+        async def recall(connection: AsyncConnection) -> None:
+            nonlocal may
+            may = True
+            if (replayed := await self._replay(connection, use)) is not None:
+                raise AnsweredError(replayed)
+
         async def settle(transaction: Transaction, result: Result) -> None:
+            assert may, "settled without having recalled: nobody has found out whether the caller may"
             await self._keep(transaction, use, answer(result))
 
         try:
-            return answer(await work(Claim(settle)))
+            return answer(await work(Claim(recall, settle)))
+        except AnsweredError as answered:
+            return answered.response
         except (KeyTakenError, Problem, IntegrityError):
             # The same request, sent twice at once: what stood in our way may be what the other has just done.
-            if (replayed := await self._replay(use)) is not None:
+            if may and (replayed := await self._replay_now(use)) is not None:
                 return replayed
             raise
 
@@ -99,10 +133,13 @@ class IdempotencyKeys:
         content = request.url.query.encode() + b"\0" + await request.body()
         return _Use(sha256(name.encode()).digest(), content)
 
-    async def _replay(self, use: "_Use") -> Response | None:
-        statement = select(KEYS).where(KEYS.c.key_hash == use.key_hash, KEYS.c.expires_at > self._clock())
+    async def _replay_now(self, use: "_Use") -> Response | None:
         async with self._database.autocommit() as connection:
-            row = (await connection.execute(statement)).one_or_none()
+            return await self._replay(connection, use)
+
+    async def _replay(self, connection: AsyncConnection, use: "_Use") -> Response | None:
+        statement = select(KEYS).where(KEYS.c.key_hash == use.key_hash, KEYS.c.expires_at > self._clock())
+        row = (await connection.execute(statement)).one_or_none()
         if row is None:
             return None
         if not self._keyring.verify_mac(FINGERPRINT, use.content, row.fingerprint):

@@ -82,6 +82,7 @@ async def change_my_key(
 ) -> ApiKeyShape:
     """Change its name, its networks or its limit. Send `If-Match`. What it opens cannot be changed."""
     caller, require = _owner(wired, claims, request), partial(require_match, request)
+    require_recent(claims, caller.now, RECENT)
     return _tagged(response, await actions.change(_keys(wired), caller, key_id, body, require))
 
 
@@ -146,7 +147,8 @@ async def change_key(
     request: Request,
     response: Response,
 ) -> ApiKeyShape:
-    """Change a key's name, networks or limit. Needs `api_key:update` and `If-Match`."""
+    """Change a key's name, networks or limit. Needs `api_key:update` and `If-Match`; no key changes keys."""
+    refuse_api_key(claims)
     caller, require = _administrator(wired, claims, request, "api_key:update"), partial(require_match, request)
     return _tagged(response, await actions.change(_keys(wired), caller, key_id, body, require))
 

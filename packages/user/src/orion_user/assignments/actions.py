@@ -1,6 +1,6 @@
 """What can be done with roles that are given to users."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -54,6 +54,7 @@ async def assign(
         async with desk.database.transaction() as transaction:
             place = await giving.place_for(transaction.connection, new)
             await desk.require(transaction.connection, "role:assign", place)
+            await claim.recall(transaction.connection)
             await require_giveable(desk, transaction.connection, new.role_id, place, new.expires_at)
             row = await give(desk, transaction, giving.values_of(desk, new) | {"role_id": new.role_id})
             made = RoleAssignmentState.of(row)
@@ -187,6 +188,29 @@ async def leave(desk: Desk, transaction: Transaction, user_id: UUID, place_id: U
         if not is_own:
             await _require_endable(desk, connection, row, [{"permission": row["permission"], "effect": "ALLOW"}])
         await direct.stop(desk, transaction, row, reason)
+
+
+async def require_movable(
+    desk: Desk, connection: AsyncConnection, team: Place, gained: Collection[UUID], lost: Collection[UUID]
+) -> None:
+    """403 unless the caller holds, in all of a team, what was given in the teams that it comes to lie in, or that it
+    lies in no more: moving it gives and takes as giving and ending does.
+    """
+    wanted = rules.held_for_move(
+        await _said_in(connection, gained, desk.now), await _said_in(connection, lost, desk.now), desk.now
+    )
+    for until, names in wanted.items():
+        await delegation.require(connection, desk.claims, names, desk.now, team, until)
+
+
+async def _said_in(connection: AsyncConnection, team_ids: Collection[UUID], now: datetime) -> list[rules.Said]:
+    if not team_ids:
+        return []
+    found: list[rules.Said] = []
+    for row in await store.given_in_teams(connection, list(team_ids), now):
+        said = [row] if row["role_id"] is None else await roles.says(connection, row["role_id"])
+        found += [rules.Said(each["permission"], each["effect"], row["until"]) for each in said]
+    return found
 
 
 async def _require_endable(

@@ -32,6 +32,7 @@ async def grant(
             connection = transaction.connection
             place = await giving.place_for(connection, new)
             await desk.require(connection, "permission:grant", place)
+            await claim.recall(connection)
             permission = await permissions.known(connection, new.permission)
             if new.effect == PermissionEffect.ALLOW.name:
                 giving.refuse_too_wide({new.permission: permission["scope"]}, place)

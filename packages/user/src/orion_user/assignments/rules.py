@@ -42,6 +42,27 @@ def held_until(effects: Iterable[str], expires_at: datetime | None, now: datetim
     return expires_at if PermissionEffect.DENY.name in effects else now
 
 
+@dataclass(frozen=True)
+class Said:
+    """That something given in a place allows or denies a permission, until a time; None: for good."""
+
+    permission: str
+    effect: str
+    until: datetime | None
+
+
+def held_for_move(gained: Iterable[Said], lost: Iterable[Said], now: datetime) -> dict[datetime | None, set[str]]:
+    """What somebody must hold who brings a team under what is `gained`, out of what is `lost`; by until when.
+
+    He gives what is allowed then, or is denied no more, until that ends; the rest he takes, which is done at once.
+    """
+    wanted: dict[datetime | None, set[str]] = {}
+    for given, gives in ((gained, PermissionEffect.ALLOW.name), (lost, PermissionEffect.DENY.name)):
+        for said in given:
+            wanted.setdefault(said.until if said.effect == gives else now, set()).add(said.permission)
+    return wanted
+
+
 def only_denies(effects: Iterable[str]) -> bool:
     """Whether all that is said are denials; not of what says nothing."""
     return set(effects) == {PermissionEffect.DENY.name}

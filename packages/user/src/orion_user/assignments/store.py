@@ -185,6 +185,31 @@ async def permissions_in(
     return (await connection.execute(statement.with_for_update(of=USER_PERMISSIONS))).mappings().all()
 
 
+GIVEN_IN_TEAMS = text("""
+    SELECT
+      role_id, NULL AS permission, NULL AS effect,
+      NULLIF(max(COALESCE(expires_at, 'infinity')), 'infinity') AS until
+    FROM user_roles
+    WHERE scope_team_id = ANY (CAST(:team_ids AS uuid[]))                     -- ix_user_roles_scope_team_id
+      AND (expires_at IS NULL OR expires_at > :now)
+    GROUP BY role_id
+    UNION ALL
+    SELECT NULL, permissions.name, held.effect::text, NULLIF(max(COALESCE(held.expires_at, 'infinity')), 'infinity')
+    FROM user_permissions AS held JOIN permissions ON permissions.id = held.permission_id
+    WHERE held.scope_team_id = ANY (CAST(:team_ids AS uuid[]))                -- ix_user_permissions_scope_team_id
+      AND (held.expires_at IS NULL OR held.expires_at > :now)
+    GROUP BY permissions.name, held.effect
+""")
+
+
+async def given_in_teams(connection: AsyncConnection, team_ids: Sequence[UUID], now: datetime) -> Sequence[RowMapping]:
+    """Each role, and each permission with its effect, that somebody has or will have in one of these teams themselves.
+
+    `until`: when the last of these ends; None when one does not.
+    """
+    return (await connection.execute(GIVEN_IN_TEAMS, {"team_ids": team_ids, "now": now})).mappings().all()
+
+
 INSERT_MANY = text("""
     INSERT INTO user_roles (user_id, role_id, starts_at, reason)
     SELECT user_id, :role_id, :starts_at, :reason FROM unnest(CAST(:user_ids AS uuid[])) AS given (user_id)

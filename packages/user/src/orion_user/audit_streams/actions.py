@@ -69,6 +69,7 @@ async def create(office: Office, wanted: NewStream, claim: Claim[StreamCreated] 
     try:
         async with office.database.transaction() as transaction:
             await guard.require(transaction.connection, office.claims, PERMISSION, office.now)
+            await claim.recall(transaction.connection)
             _refuse(rules.fault(wanted.url, local=office.local))
             await store.insert_stream(transaction.connection, values)
             new = {"name": wanted.name, "url": wanted.url, "position": values["position"]}

@@ -28,6 +28,7 @@ async def create(desk: Desk, new: NewPermission, claim: Claim[PermissionState] =
     try:
         async with desk.database.transaction() as transaction:
             await desk.require(transaction.connection, "system:configure")
+            await claim.recall(transaction.connection)
             row = await permissions.insert(transaction.connection, values)
             event = PermissionChanged(name=name, change="CREATED", changed_at=desk.now)
             await desk.tell(transaction, event, _change("permission.create", row, new=row))

@@ -14,6 +14,7 @@ from orion_core.errors import Problem
 from orion_core.rights.caller import caller
 from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Decision, Ground, Reason, Saying, decide
+from orion_core.stretches import Stretches
 from orion_user.access import actions as access
 from orion_user.access import guard
 from orion_user.access.rules import Asked
@@ -22,6 +23,8 @@ from orion_user.decisions.rules import Nearest, Question, Resource, Subject
 
 ROUNDS = 5
 """How many pages of candidates one page of an answer is looked for in."""
+MOST_SECONDS = 0.5
+"""Of reckoning for one page of an answer, which ends there: the dearest conditions take as long as this one by one."""
 FIRST = UUID(int=0)
 SERVICE_SCOPE = "events:read"
 """What auth gives to our own services alone."""
@@ -149,8 +152,12 @@ async def actions_on(
     grounds = await store.on_resource(
         connection, subject.user_id, resource.type, moment.at, within, is_past=moment.is_past
     )
-    facts = Question(subject, "", resource, context).facts(moment.at)
-    found = (permission for permission, group in _by_permission(grounds) if decide(group, facts).allowed)
+    facts, stretches = Question(subject, "", resource, context).facts(moment.at), Stretches()
+    found: list[str] = []
+    for permission, group in _by_permission(grounds):
+        if decide(group, facts).allowed:
+            found.append(permission)
+        await stretches.give_way()
     return sorted(permission.partition(":")[2] for permission in found)
 
 
@@ -162,7 +169,7 @@ async def subjects_who(
         return [], None
     within = await around(connection, question.resource)
     found: list[UUID] = []
-    position = after or FIRST
+    position, stretches = after or FIRST, Stretches()
     for _ in range(ROUNDS):
         candidates = await store.subjects(
             connection, question.permission, moment.at, within, position, limit + 1, is_past=moment.is_past
@@ -176,8 +183,9 @@ async def subjects_who(
         for user_id in page:
             if decide(grounds[user_id], _as_subject(question, user_id).facts(moment.at)).allowed:
                 found.append(user_id)
-                if len(found) == limit:
-                    return found, user_id if user_id != candidates[-1] else None
+            if len(found) == limit or stretches.spent > MOST_SECONDS:
+                return found, user_id if user_id != candidates[-1] else None
+            await stretches.give_way()
         if len(candidates) <= limit:
             return found, None
         position = page[-1]
@@ -203,7 +211,7 @@ async def resources_where(
     places = [each.scope_id for each in allowing if each.scope_id is not None]
     only = None if any(each.reaches(fixed) for each in allowing) else places
     found: list[UUID] = []
-    position = after or FIRST
+    position, stretches = after or FIRST, Stretches()
     for _ in range(ROUNDS):
         candidates = await store.places(connection, kind, only, position, limit + 1)
         for place, within in candidates[:limit]:
@@ -212,8 +220,9 @@ async def resources_where(
             here = [ground for ground in grounds if ground.reaches(within | fixed)]
             if decide(here, _as_resource(question, place).facts(moment.at)).allowed:
                 found.append(place)
-                if len(found) == limit:
-                    return found, place if place != candidates[-1][0] else None
+            if len(found) == limit or stretches.spent > MOST_SECONDS:
+                return found, place if place != candidates[-1][0] else None
+            await stretches.give_way()
         if len(candidates) <= limit:
             return found, None
         position = candidates[limit - 1][0]

@@ -17,6 +17,7 @@ from orion_core.http.shapes import Moment as MomentShape
 from orion_core.rights.client import RightsDocument
 from orion_core.rights.decider import Rights
 from orion_core.rights.decisions import Decision, Saying
+from orion_core.stretches import Stretches
 from orion_user.components import Claims, Components, Wired
 from orion_user.decisions import actions, shapes
 from orion_user.decisions.actions import Moment
@@ -58,12 +59,13 @@ async def evaluate_several(
     await actions.require_asking(wired.database, claims, [each.subject for each in questions], wired.clock())
     if not asked.evaluations:
         return _shown(await actions.evaluate(wired.database, questions[0], moment))
-    answers, kept = list[shapes.DecisionShape](), dict[UUID, Rights]()
+    answers, kept, stretches = list[shapes.DecisionShape](), dict[UUID, Rights](), Stretches()
     async with wired.database.autocommit() as connection:
         for question in questions:
             answers.append(await _answered(connection, question, moment, kept))
             if _is_enough(asked.options.evaluations_semantic, answers[-1]):
                 break
+            await stretches.give_way()
     return shapes.DecisionsShape(evaluations=answers)
 
 

@@ -39,6 +39,7 @@ async def request(desk: Desk, new: NewElevation, claim: Claim[ElevationState] = 
     }
     try:
         async with desk.database.transaction() as transaction:
+            await claim.recall(transaction.connection)
             place = await places.find(transaction.connection, values["scope"], new.scope_id)
             await _refuse_foreign(transaction.connection, new.role_id, place)
             row = await store.insert_elevation(transaction.connection, values)

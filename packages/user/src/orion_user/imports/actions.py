@@ -46,6 +46,7 @@ async def begin(
     """Begin an import. A 422 Problem for columns that there are not, or that do not go with the format."""
     _check_columns(format_, columns)
     async with database.transaction() as transaction:
+        await claim.recall(transaction.connection)
         row = await store.insert_import(transaction.connection, format_, columns, by)
         await audit.record(transaction, actor, Change("user.import", "user_import", str(row["id"])), now)
         made = await _shape(transaction.connection, row)

@@ -42,6 +42,7 @@ async def create(desk: Desk, new: NewOrganization, claim: Claim[OrganizationStat
         async with desk.database.transaction() as transaction:
             connection = transaction.connection
             await desk.require(connection, "system:configure")
+            await claim.recall(connection)
             if not await places.is_living_user(connection, owner_id):
                 raise invalid_field("/owner_id", "unknown", "There is no user with this id.")
             row = await store.insert_organization(connection, new.model_dump() | {"owner_id": owner_id})

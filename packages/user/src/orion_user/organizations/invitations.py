@@ -36,6 +36,7 @@ async def invite(
             connection = transaction.connection
             organization = await living(connection, organization_id)
             await desk.require(connection, "user:create", in_organization(organization_id))
+            await claim.recall(connection)
             await store.drop_expired(connection, organization_id, email, desk.now)
             values = {"organization_id": organization_id, "status": store.INVITED, "email": email}
             row = await store.insert_membership(connection, values | kept_of_it | _from(desk))

@@ -66,6 +66,17 @@ TAKE_EXPIRED = text("""
       ) AS concerns_sender
 """)
 
+BELOW = text("""
+    WITH RECURSIVE below (id, organization_id) AS (
+      SELECT id, organization_id FROM teams WHERE id = :id
+      UNION ALL
+      SELECT team.id, team.organization_id
+      FROM below JOIN teams AS team
+        ON team.organization_id = below.organization_id AND team.parent_team_id = below.id
+    )
+    SELECT id FROM below
+""")
+
 ADDRESS = text("SELECT email, email_verified_at FROM users WHERE id = :user_id AND deleted_at IS NULL")
 
 
@@ -131,6 +142,11 @@ async def change_team(connection: AsyncConnection, team_id: UUID, values: dict[s
 async def remove_team(connection: AsyncConnection, team_id: UUID) -> None:
     """Delete a team, with what lies in it and what was given there (primary key)."""
     await connection.execute(delete(TEAMS).where(Team.id == team_id))
+
+
+async def below(connection: AsyncConnection, team_id: UUID) -> Sequence[UUID]:
+    """A team and all that lie in it. By ix_teams_organization_id_parent_team_id, once for each level."""
+    return (await connection.execute(BELOW, {"id": team_id})).scalars().all()
 
 
 async def teams(

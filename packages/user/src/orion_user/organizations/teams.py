@@ -13,6 +13,8 @@ from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.http.etags import etag
 from orion_core.http.idempotency import NO_CLAIM, Claim
+from orion_user.access.rules import Place
+from orion_user.assignments import actions as assignments
 from orion_user.audit.actions import Change
 from orion_user.desk import Desk
 from orion_user.organizations import store
@@ -46,10 +48,10 @@ async def create(desk: Desk, organization_id: UUID, new: NewTeam, claim: Claim[T
     try:
         async with desk.database.transaction() as transaction:
             await living(transaction.connection, organization_id)
-            await desk.require(transaction.connection, "system:configure", in_organization(organization_id))
-            row = await store.insert_team(
-                transaction.connection, new.model_dump() | {"organization_id": organization_id}
-            )
+            connection = transaction.connection
+            await desk.require(connection, "system:configure", in_organization(organization_id))
+            await claim.recall(connection)
+            row = await store.insert_team(connection, new.model_dump() | {"organization_id": organization_id})
             await _tell(desk, transaction, row, "CREATED", {}, kept(row))
             made = TeamState.of(row)
             await claim.settle(transaction, made)
@@ -59,13 +61,21 @@ async def create(desk: Desk, organization_id: UUID, new: NewTeam, claim: Claim[T
 
 
 async def change(desk: Desk, team_id: UUID, changes: TeamChanges, require_match: Callable[[str], None]) -> TeamState:
-    """Change what a team is called, or move it. What was given in the team around it holds in it too."""
+    """Change what a team is called, or move it. What was given in the team around it holds in it too.
+
+    So whoever moves it holds what was given in the teams that it comes to lie in, or lies in no more (403).
+    """
     values: dict[str, Any] = changes.model_dump(exclude_unset=True)
     try:
         async with desk.database.transaction() as transaction:
             before = await _configurable(desk, transaction.connection, team_id)
             require_match(etag(TeamState.of(before)))
+            around = await _around(transaction.connection, team_id)
             row = await store.change_team(transaction.connection, team_id, values) if values else before
+            if row["parent_team_id"] != before["parent_team_id"]:
+                now_around = await _around(transaction.connection, team_id)
+                gained, lost = now_around.within - around.within, around.within - now_around.within
+                await assignments.require_movable(desk, transaction.connection, around, gained, lost)
             await _tell(desk, transaction, row, "UPDATED", kept(before), kept(row))
     except IntegrityError as error:
         raise _refusal(error) from None
@@ -73,9 +83,12 @@ async def change(desk: Desk, team_id: UUID, changes: TeamChanges, require_match:
 
 
 async def remove(desk: Desk, team_id: UUID) -> None:
-    """Delete a team, with the teams in it and what was given in them."""
+    """Delete a team, with the teams in it and what was given in them, which the caller holds himself (403)."""
     async with desk.database.transaction() as transaction:
         row = await _configurable(desk, transaction.connection, team_id)
+        below = await store.below(transaction.connection, team_id)
+        around = await _around(transaction.connection, team_id)
+        await assignments.require_movable(desk, transaction.connection, around, gained=(), lost=below)
         await store.remove_team(transaction.connection, team_id)
         await _tell(desk, transaction, row, "DELETED", kept(row), {})
 
@@ -101,10 +114,14 @@ async def _configurable(desk: Desk, connection: AsyncConnection, team_id: UUID) 
     return row
 
 
+async def _around(connection: AsyncConnection, team_id: UUID) -> Place:
+    return await places.around(connection, PermissionScope.TEAM, team_id)
+
+
 async def require_in(desk: Desk, connection: AsyncConnection, team_id: UUID, permission: str) -> RowMapping:
     """The row of a team in which the caller may do that."""
     row = await found(connection, team_id)
-    await desk.require(connection, permission, await places.around(connection, PermissionScope.TEAM, team_id))
+    await desk.require(connection, permission, await _around(connection, team_id))
     return row
 
 

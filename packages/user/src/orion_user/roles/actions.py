@@ -85,6 +85,7 @@ async def create(desk: Desk, new: NewRole, claim: Claim[RoleDetails] = NO_CLAIM)
         async with desk.database.transaction() as transaction:
             connection = transaction.connection
             await desk.require(connection, "role:create", places.in_organization(new.organization_id))
+            await claim.recall(connection)
             if new.organization_id is not None:
                 await places.find(connection, PermissionScope.ORG, new.organization_id)
             await _refuse_look(connection, new.display_name, new.name)

@@ -36,6 +36,7 @@ async def create(
     try:
         async with desk.database.transaction() as transaction:
             await desk.require(transaction.connection, "system:configure")
+            await claim.recall(transaction.connection)
             rule_id = await store.insert_rule(transaction.connection, values, sorted(set(new.role_ids)))
             [row] = await store.rules(transaction.connection, rule_id)
             await _tell(desk, transaction, row, "CREATED")
