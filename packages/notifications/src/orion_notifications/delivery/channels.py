@@ -161,7 +161,9 @@ class Channels:
 
     def _smtp(self, settings: SmtpSettings) -> SmtpChannel:
         password = None if settings.password is None else settings.password.get_secret_value()
-        server = Server(settings.host, settings.port, settings.user, password, settings.starttls, settings.tls)
+        login = (settings.user, password)
+        local = self._environment.allows_local
+        server = Server(settings.host, settings.port, *login, settings.starttls, settings.tls, local)
         back = None
         if settings.bounce_domain is not None:
             back = partial(return_path, keyring=self._keyring, domain=settings.bounce_domain)
