@@ -65,6 +65,26 @@ async def open_connection(
     raise failure
 
 
+async def open_socket(reachable: Iterable[str], port: int, *, timeout: float) -> socket.socket:
+    """A connection to the first of these addresses that takes one, in `timeout` seconds each; OSError if none does."""
+    failure = OSError("there is no address")
+    for address in reachable:
+        opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        opened.setblocking(False)
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.get_running_loop().sock_connect(opened, (address, port))
+        except OSError as error:  # TimeoutError is one
+            opened.close()
+            failure = error
+        except BaseException:
+            opened.close()
+            raise
+        else:
+            return opened
+    raise failure
+
+
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to the addresses of a host that may be reached, one after the other.
 

@@ -123,6 +123,7 @@ class SmtpSettings(RequestShape):
     user: Words | None = None
     password: Secret | None = None
     starttls: bool | None = None
+    """False: nothing is encrypted, which private networks alone are for. Unset: demanded, but of this machine."""
     tls: bool = False
     """TLS from the first byte on (RFC 8314), as on port 465."""
     sender: Sender

@@ -6,6 +6,7 @@ from orion_core.service import Service
 from orion_notifications import seeds
 from orion_notifications.base import Table
 from orion_notifications.batches import tables as batches
+from orion_notifications.callbacks import tables as callbacks
 from orion_notifications.choices import tables as choices
 from orion_notifications.delivery import tables as delivery
 from orion_notifications.digests import tables as digests
@@ -26,6 +27,7 @@ from orion_notifications.webhooks import tables as webhooks
 # Importing a slice's tables declares them in the metadata.
 SLICES = (
     batches,
+    callbacks,
     choices,
     delivery,
     digests,

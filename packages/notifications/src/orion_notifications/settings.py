@@ -73,7 +73,7 @@ class NotificationSettings(ServiceSettings):
     smtp_user: str | None = Field(None, validation_alias="NOTIFICATION_SMTP_USER", examples=["orion"])
     smtp_password: SecretStr | None = Field(None, validation_alias="NOTIFICATION_SMTP_PASSWORD", examples=["…"])
     smtp_starttls: bool | None = Field(None, validation_alias="NOTIFICATION_SMTP_STARTTLS", examples=["true"])
-    """True demands encryption, false forbids it; unset: it is used when the server offers it."""
+    """True demands encryption, false forbids it; unset: demanded, but of a server on this machine."""
     sms_url: str | None = Field(
         None,
         pattern=r"^https?://",

@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
 from orion_notifications.callbacks import rules
-from orion_notifications.callbacks.rules import MalformedError, NotGenuineError, Posted, Verdict, reply_of
+from orion_notifications.callbacks.rules import MalformedError, NotGenuineError, Posted, Verdict
+from orion_notifications.callbacks.texts import reply_of
 from orion_notifications.provider_settings import MailgunSettings, PostmarkSettings, SendGridSettings
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ def signed(provider: str, path: str, event: Any, now: datetime) -> tuple[bytes, 
             prefix = "X-Twilio-Email-Event-Webhook"
             return body, {f"{prefix}-Timestamp": stamp, f"{prefix}-Signature": signature}
         case "mailgun":
-            signature = hmac.new(b"s1gn", f"{stamp}t".encode(), sha256).hexdigest()
-            told = {"signature": {"timestamp": stamp, "token": "t", "signature": signature}, "event-data": event}
+            token = sha256(orjson.dumps(event)).hexdigest()[:50]
+            signature = hmac.new(b"s1gn", f"{stamp}{token}".encode(), sha256).hexdigest()
+            told = {"signature": {"timestamp": stamp, "token": token, "signature": signature}, "event-data": event}
             return orjson.dumps(told), {}
         case "postmark":
             return orjson.dumps(event), {"Authorization": f"Basic {b64encode(b'pm:pw').decode()}"}
@@ -91,13 +93,14 @@ def signed(provider: str, path: str, event: Any, now: datetime) -> tuple[bytes, 
             claims = {"iat": int(stamp), "payload_hash": sha256(body).hexdigest(), "api_key": "abcd"}
             return body, {"Authorization": f"Bearer {jwt.encode(claims, 's' * 40, 'HS256')}"}
         case _:
-            return orjson.dumps(from_amazon({"Type": "Notification", "Message": orjson.dumps(event).decode()})), {}
+            told = {"Type": "Notification", "Message": orjson.dumps(event).decode()}
+            return orjson.dumps(from_amazon(told, now)), {}
 
 
-def from_amazon(told: dict[str, str]) -> dict[str, str]:
+def from_amazon(told: dict[str, str], now: datetime) -> dict[str, str]:
     told = told | {
-        "MessageId": "m",
-        "Timestamp": "2026-03-01T12:00:00.000Z",
+        "MessageId": sha256(told["Message"].encode()).hexdigest(),
+        "Timestamp": now.isoformat(),
         "TopicArn": "arn:aws:sns:eu-west-1:1:orion",
     }
     names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
@@ -239,7 +242,7 @@ async def test_nobody_else_is_believed(served: "Served", query: "Query", clock: 
     if provider in {"sendgrid", "twilio", "vonage", "ses"}:
         forged.append((body.replace(b"elivered", b"elivereD").replace(b"Delivery", b"DeliverY"), headers))
     if provider == "mailgun":
-        forged = [(body.replace(b'"token":"t"', b'"token":"u"'), nothing), (b"{}", nothing), (b"[]", nothing)]
+        forged = [(body.replace(b'"token":"', b'"token":"u'), nothing), (b"{}", nothing), (b"[]", nothing)]
     if provider == "ses":
         forged = forged[2:]  # it signs in the body
     for told in forged if provider != "postmark" else forged[:2]:
@@ -249,7 +252,7 @@ async def test_nobody_else_is_believed(served: "Served", query: "Query", clock: 
     assert (await tell(served, f"/notifications/v1/callbacks/{uuid7()}", body, headers)).status_code == 404
 
 
-@pytest.mark.parametrize("provider", ["sendgrid", "mailgun", "vonage"])
+@pytest.mark.parametrize("provider", ["sendgrid", "mailgun", "vonage", "ses"])
 async def test_what_is_too_old_is_nobodys(served: "Served", query: "Query", clock: MovableClock, provider: str) -> None:
     path = await account(served, provider)
     id = await sent(query, provider)
@@ -284,9 +287,9 @@ async def test_stop_and_start_are_heeded(served: "Served", query: "Query", clock
     path = await account(served, provider)
 
     async def say(text: str) -> None:
-        event = {"From": "+4915112345678", "Body": text, "MessageSid": "SM1"}
+        event = {"From": "+4915112345678", "Body": text, "MessageSid": f"SM{uuid7().hex}"}
         if provider == "vonage":
-            event = {"msisdn": "4915112345678", "text": text, "messageId": "x"}
+            event = {"msisdn": "4915112345678", "text": text, "messageId": uuid7().hex}
         assert (await tell(served, path, *signed(provider, path, event, clock()))).status_code == 204
 
     await say("Thanks, I will not stop")
@@ -316,7 +319,7 @@ async def test_a_topic_is_confirmed_and_only_at_amazon(served: "Served", clock: 
     served.outside = outside  # type: ignore[method-assign]
     asking = {"Type": "SubscriptionConfirmation", "Message": "m", "Token": "t"}
     for url in ("https://eve.example/x", confirming):
-        await tell(served, path, orjson.dumps(from_amazon(asking | {"SubscribeURL": url})), {})
+        await tell(served, path, orjson.dumps(from_amazon(asking | {"SubscribeURL": url}, clock())), {})
     assert "https://eve.example/x" not in visited
 
 

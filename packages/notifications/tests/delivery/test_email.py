@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.headerregistry import Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import aiosmtplib
@@ -13,12 +14,14 @@ from aiosmtpd.smtp import SMTP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orion_core import outbound
 from orion_core.ids import uuid7
 from orion_core.local.mailbox import Mailbox
+from orion_notifications.delivery import email
 from orion_notifications.delivery.email import Server, SmtpChannel, explain
 from orion_notifications.delivery.mail import compose
 from orion_notifications.delivery.messages import Message, NotDeliveredError
-from orion_notifications.delivery.rules import AttemptStatus, Next
+from orion_notifications.delivery.rules import AttemptStatus, Fault, Next
 from orion_notifications.kinds import Category
 from orion_notifications.templates.rules import Content
 
@@ -41,8 +44,9 @@ def message(recipient: str = "ada@example.com", **other: Any) -> Message:
     return Message(id=uuid7(), recipient=recipient, **(fields | other))
 
 
-def channel(port: int) -> SmtpChannel:
-    return SmtpChannel(Server("127.0.0.1", port), SENDER, clock)
+def channel(port: int, **other: Any) -> SmtpChannel:
+    there: dict[str, Any] = {"host": "127.0.0.1", "port": port}
+    return SmtpChannel(Server(**there | other), SENDER, clock)
 
 
 class Refusing:
@@ -150,6 +154,53 @@ async def test_no_server_is_no_fault_of_the_message() -> None:
     with pytest.raises(NotDeliveredError) as refused:
         await channel(1).send(message())
     assert (refused.value.failure.code, refused.value.failure.is_permanent) == ("smtp_unreachable", False)
+
+
+async def test_a_server_that_an_administrator_names_is_reached_like_any_address_that_somebody_names(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Server-side request forgery: a private address, or a name that leads to one, is not so much as connected to."""
+    asked: list[str] = []
+
+    async def leads(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return {"public.example": ["203.0.114.9"], "mixed.example": ["203.0.114.9", "10.0.0.1"]}.get(host, [host])
+
+    monkeypatch.setattr(outbound, "look_up", leads)
+    forbidden: list[dict[str, Any]] = [
+        {"local": False},
+        {"local": False, "host": "mixed.example"},
+        {"local": True, "host": "169.254.169.254"},
+        {"local": True, "host": "public.example", "starttls": False},
+    ]
+    for settings in forbidden:
+        with pytest.raises(NotDeliveredError) as refused:
+            await channel(mailbox.smtp_port, **settings).send(message())
+        failure = refused.value.failure
+        assert (failure.code, failure.is_permanent) == ("forbidden_address", False), settings
+        assert failure.fault is Fault.ACCOUNT
+    await channel(mailbox.smtp_port, local=True, starttls=False).send(message())
+    assert len(asked) == 5
+
+
+async def test_a_mail_waits_where_no_encryption_is_offered_but_on_this_machine(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stands between takes STARTTLS out of the answer (RFC 3207 §6), and would read codes and passwords."""
+    await channel(mailbox.smtp_port).send(message())
+    with pytest.raises(NotDeliveredError) as refused:
+        await channel(mailbox.smtp_port, starttls=True).send(message())
+    failure = refused.value.failure
+    assert (failure.code, failure.is_permanent, failure.fault) == ("smtp_not_offered", False, Fault.ACCOUNT)
+
+    def in_a_private_network(_address: str) -> IPv4Address | IPv6Address:
+        return ip_address("10.0.0.1")
+
+    monkeypatch.setattr(email, "ip_address", in_a_private_network)
+    with pytest.raises(NotDeliveredError) as refused:
+        await channel(mailbox.smtp_port).send(message())
+    assert refused.value.failure.code == "smtp_not_offered"
+    await channel(mailbox.smtp_port, starttls=False).send(message())
 
 
 def test_our_own_login_is_no_fault_of_the_message() -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import default
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -28,6 +29,10 @@ def clock() -> datetime:
     return datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
+def named(notification_id: UUID) -> str:
+    return f"{notification_id.hex}.mac"
+
+
 def unsubscribing(message: Message) -> str | None:
     return LINK if message.category is Category.MARKETING else None
 
@@ -36,15 +41,17 @@ def driver(name: str, url: str, http: httpx.AsyncClient) -> Any:
     sender = {"sender": "Orion <no-reply@orion.example>", "base_url": url}
     match name:
         case "sendgrid":
-            return SendGrid(SendGridSettings.model_validate(sender | {"api_key": SECRET}), http, unsubscribing)
+            return SendGrid(SendGridSettings.model_validate(sender | {"api_key": SECRET}), http, unsubscribing, named)
         case "postmark":
-            return Postmark(PostmarkSettings.model_validate(sender | {"server_token": SECRET}), http, unsubscribing)
+            return Postmark(
+                PostmarkSettings.model_validate(sender | {"server_token": SECRET}), http, unsubscribing, named
+            )
         case "mailgun":
             settings = sender | {"api_key": SECRET, "domain": "mg.orion.example"}
-            return Mailgun(MailgunSettings.model_validate(settings), http, unsubscribing)
+            return Mailgun(MailgunSettings.model_validate(settings), http, unsubscribing, named)
         case _:
             keys = {"region": "eu-west-1", "access_key_id": "AKIDEXAMPLE12345", "secret_access_key": SECRET}
-            return Ses(SesSettings.model_validate(sender | keys), http, clock, unsubscribing)
+            return Ses(SesSettings.model_validate(sender | keys), http, clock, unsubscribing, named)
 
 
 NAMES = ["sendgrid", "postmark", "mailgun", "ses"]
@@ -69,7 +76,7 @@ async def test_sendgrid(provider: Provider, http: httpx.AsyncClient, message: Ma
     assert [part["type"] for part in asked.json["content"]] == ["text/plain", "text/html"]
     assert asked.json["headers"]["List-Unsubscribe"] == f"<{LINK}>"
     assert asked.json["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert asked.json["custom_args"] == {"orion_id": str(sent.id)}
+    assert asked.json["custom_args"] == {"orion_id": named(sent.id)}
     assert (receipt.provider_message_id, receipt.status_code) == ("14c5d75ce93.dfd", 202)
 
 
@@ -90,7 +97,7 @@ async def test_mailgun(provider: Provider, http: httpx.AsyncClient, message: Mak
     (asked,) = provider.asked
     assert asked.path == "/v3/mg.orion.example/messages"
     assert asked.headers["authorization"] == f"Basic {b64encode(f'api:{SECRET}'.encode()).decode()}"
-    assert (asked.form["subject"], asked.form["v:orion_id"]) == ("Grüße", str(sent.id))
+    assert (asked.form["subject"], asked.form["v:orion_id"]) == ("Grüße", named(sent.id))
     assert asked.form["h:List-Unsubscribe"] == f"<{LINK}>"
     assert receipt.provider_message_id == "2013@mg.orion.example"
 
@@ -103,7 +110,7 @@ async def test_ses(provider: Provider, http: httpx.AsyncClient, message: Make) -
     assert asked.path == "/v2/email/outbound-emails"
     mail = message_from_bytes(b64decode(asked.json["Content"]["Raw"]["Data"]), policy=default)
     assert (mail["Subject"], mail["To"]) == ("Grüße", "Ada <ada@example.com>")
-    assert asked.json["EmailTags"] == [{"Name": "orion_id", "Value": str(sent.id)}]
+    assert asked.json["EmailTags"] == [{"Name": "orion_id", "Value": named(sent.id)}]
     assert asked.headers["authorization"].startswith(
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE12345/20260301/eu-west-1/ses/"
     )

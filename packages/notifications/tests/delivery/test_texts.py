@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -21,14 +22,18 @@ NUMBER = "+4915112345678"
 SID = "AC" + "0" * 32
 
 
+def named(notification_id: UUID) -> str:
+    return f"{notification_id.hex}.mac"
+
+
 def twilio(url: str, http: httpx.AsyncClient, **other: str) -> Twilio:
     settings = {"account_sid": SID, "auth_token": "t0ken", "sender": "+15005550006", "base_url": url}
-    return Twilio(TwilioSettings.model_validate(settings | other), http, "/notifications/v1/callbacks/1")
+    return Twilio(TwilioSettings.model_validate(settings | other), http, "/notifications/v1/callbacks/1", named)
 
 
 def vonage(url: str, http: httpx.AsyncClient) -> Vonage:
     settings = {"api_key": "abcd1234", "api_secret": "s3cret", "sender": "Orion", "base_url": url}
-    return Vonage(VonageSettings.model_validate(settings), http)
+    return Vonage(VonageSettings.model_validate(settings), http, named)
 
 
 async def refused(driver: Any, message: Message) -> Failure:
@@ -40,7 +45,8 @@ async def refused(driver: Any, message: Message) -> Failure:
 async def test_twilio(provider: Provider, http: httpx.AsyncClient, message: Make) -> None:
     provider.replies = [Reply(201, {"sid": "SM123", "status": "queued"})]
     driver = twilio(provider.url, http, public_url="https://n.example/")
-    receipt = await driver.send(message(NUMBER, text="Grüße 482913\n"))
+    sent = message(NUMBER, text="Grüße 482913\n")
+    receipt = await driver.send(sent)
     (asked,) = provider.asked
     assert asked.path == f"/2010-04-01/Accounts/{SID}/Messages.json"
     assert asked.headers["authorization"] == f"Basic {b64encode(f'{SID}:t0ken'.encode()).decode()}"
@@ -48,7 +54,7 @@ async def test_twilio(provider: Provider, http: httpx.AsyncClient, message: Make
         "To": NUMBER,
         "From": "+15005550006",
         "Body": "Grüße 482913",
-        "StatusCallback": "https://n.example/notifications/v1/callbacks/1",
+        "StatusCallback": f"https://n.example/notifications/v1/callbacks/1?message={named(sent.id)}",
     }
     assert (receipt.provider_message_id, receipt.response) == ("SM123", "1 segment of GSM 03.38")
 
@@ -93,7 +99,7 @@ async def test_vonage(provider: Provider, http: httpx.AsyncClient, message: Make
     sent = message(NUMBER, text="漢" * 80)
     receipt = await vonage(provider.url, http).send(sent)
     form = provider.asked[0].form
-    assert (form["to"], form["type"], form["client-ref"]) == ("4915112345678", "unicode", str(sent.id))
+    assert (form["to"], form["type"], form["client-ref"]) == ("4915112345678", "unicode", named(sent.id))
     assert (receipt.provider_message_id, receipt.response) == ("0A00", "2 segments of UCS-2")
 
 

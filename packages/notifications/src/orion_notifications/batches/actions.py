@@ -320,12 +320,9 @@ async def remove(database: Database, batch_id: UUID, now: datetime) -> None:
         await _audit(transaction, "batch.delete", batch, {}, now)
 
 
-async def note_complaint(
-    transaction: Transaction, notification_id: UUID | None, carried: tuple[str, str | None] | None
-) -> None:
-    """Count a complaint about a message, known by its id or by the provider's, if it is one of a batch."""
-    provider, message_id = carried or (None, None)
-    await store.note_complaint(transaction.connection, notification_id, provider, message_id)
+async def note_complaint(transaction: Transaction, notification_id: UUID) -> None:
+    """Count a complaint about a message, if it is one of a batch."""
+    await store.note_complaint(transaction.connection, notification_id)
 
 
 async def _found(connection: AsyncConnection, batch_id: UUID, *, lock: bool = False) -> RowMapping:

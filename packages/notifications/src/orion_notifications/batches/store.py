@@ -63,12 +63,7 @@ LIMIT :limit
 # By pk_notifications or ix_notifications_provider_message_id. A provider is heard about what it carried, and no more.
 COMPLAIN = text("""
 UPDATE notification_batches SET total_complained = total_complained + 1
-WHERE id = (
-  SELECT batch_id FROM notifications
-  WHERE id = CAST(:id AS uuid) AND (CAST(:provider AS text) IS NULL OR provider = CAST(:provider AS text))
-    OR provider_message_id = CAST(:message_id AS text) AND provider = CAST(:provider AS text)
-  ORDER BY id LIMIT 1
-)
+WHERE id = (SELECT batch_id FROM notifications WHERE id = :id)                        -- pk_notifications
 """)
 
 
@@ -184,8 +179,6 @@ async def outcomes(connection: AsyncConnection, batch_id: UUID, limit: int) -> S
     return (await connection.execute(OUTCOMES, {"batch_id": batch_id, "limit": limit})).mappings().all()
 
 
-async def note_complaint(
-    connection: AsyncConnection, notification_id: UUID | None, provider: str | None, message_id: str | None
-) -> None:
+async def note_complaint(connection: AsyncConnection, notification_id: UUID) -> None:
     """One complaint more about the batch of a message, if it is one of a batch."""
-    await connection.execute(COMPLAIN, {"id": notification_id, "provider": provider, "message_id": message_id})
+    await connection.execute(COMPLAIN, {"id": notification_id})

@@ -1,8 +1,8 @@
 """Taking down what providers tell, and mails that come back."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -16,15 +16,16 @@ from orion_notifications import audit_trail
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.audit_trail import Entry
 from orion_notifications.batches import actions as batches
-from orion_notifications.callbacks import amazon, rules
+from orion_notifications.callbacks import amazon, rules, store, texts
 from orion_notifications.callbacks.returned import Returned
 from orion_notifications.callbacks.returned import Verdict as ReturnVerdict
 from orion_notifications.callbacks.returned import read as read_returned
-from orion_notifications.callbacks.rules import MalformedError, News, NotGenuineError, Posted, Verdict
+from orion_notifications.callbacks.rules import Heard, MalformedError, News, NotGenuineError, Once, Posted, Verdict
 from orion_notifications.delivery import actions as delivery
 from orion_notifications.delivery.actions import Report
 from orion_notifications.delivery.rules import Reported
 from orion_notifications.kinds import Channel
+from orion_notifications.message_tags import notification_of
 from orion_notifications.provider_settings import (
     MailgunSettings,
     PostmarkSettings,
@@ -70,7 +71,7 @@ class Clerk:
 
 
 async def take(clerk: Clerk, account_id: UUID, posted: Posted) -> None:
-    """Take down a call-back, as often as it comes.
+    """Take down a call-back, as often as it comes; of what the account has not carried it tells nothing.
 
     404 for an account that has none, 401 when it is not the provider's, 422 when it makes no sense, 503 when it is
     about a message of which it is not written yet that it has left: the provider tells it again.
@@ -79,7 +80,7 @@ async def take(clerk: Clerk, account_id: UUID, posted: Posted) -> None:
     if account is None:
         raise not_found("provider account")
     try:
-        news = await _read(clerk, account, posted)
+        heard = await _read(clerk, account, posted)
     except NotGenuineError:
         log.warning("callback.not_genuine", account_id=str(account_id), provider=account.provider)
         detail = "The signature does not hold, is too old, or the account has no key to check it by."
@@ -87,14 +88,30 @@ async def take(clerk: Clerk, account_id: UUID, posted: Posted) -> None:
     except MalformedError:
         detail = f"This is not what {account.provider} is known to send."
         raise Problem(422, "callback_malformed", "Not understood", detail) from None
-    is_early = False
-    for start in range(0, len(news), IN_ONE_TRANSACTION):
+    if await _is_repeated(clerk, account, heard):
+        return
+    is_early, is_only = False, await providers.is_only(clerk.database, account)
+    for start in range(0, len(heard.news), IN_ONE_TRANSACTION):
         async with clerk.database.transaction() as transaction:
-            for each in news[start : start + IN_ONE_TRANSACTION]:
-                is_early |= not await _apply(transaction, clerk, account, each)
+            for each in heard.news[start : start + IN_ONE_TRANSACTION]:
+                is_early |= not await _apply(transaction, clerk, account, each, is_only=is_only)
     if is_early:
         detail = "It is about a message that has only just left; tell it again."
         raise unavailable("callback_early", detail, 30)
+    if heard.once is not None:
+        async with clerk.database.autocommit() as connection:
+            await store.note(connection, _mark(account, heard.once), heard.once.good_until)
+
+
+async def _is_repeated(clerk: Clerk, account: Account, heard: Heard) -> bool:
+    if heard.once is None:
+        return False
+    async with clerk.database.autocommit() as connection:
+        return await store.is_noted(connection, _mark(account, heard.once))
+
+
+def _mark(account: Account, once: Once) -> bytes:
+    return sha256(account.id.bytes + once.signed_hash).digest()
 
 
 async def take_mail(clerk: Clerk, source: bytes, recipient: str) -> Returned | None:
@@ -126,7 +143,7 @@ async def take_mail(clerk: Clerk, source: bytes, recipient: str) -> Returned | N
     return returned
 
 
-async def _read(clerk: Clerk, account: Account, posted: Posted) -> Sequence[News]:
+async def _read(clerk: Clerk, account: Account, posted: Posted) -> Heard:
     match account.settings:
         case SendGridSettings() as settings:
             return rules.sendgrid(settings, posted)
@@ -135,16 +152,16 @@ async def _read(clerk: Clerk, account: Account, posted: Posted) -> Sequence[News
         case PostmarkSettings() as settings:
             return rules.postmark(settings, posted)
         case TwilioSettings() as settings:
-            return rules.twilio(settings, posted)
+            return texts.twilio(settings, posted)
         case VonageSettings() as settings:
-            return rules.vonage(settings, posted)
+            return texts.vonage(settings, posted)
         case SesSettings() as settings:
             return await _from_amazon(clerk, settings, posted)
         case _:
             raise not_found("call-back of this provider")
 
 
-async def _from_amazon(clerk: Clerk, settings: SesSettings, posted: Posted) -> Sequence[News]:
+async def _from_amazon(clerk: Clerk, settings: SesSettings, posted: Posted) -> Heard:
     told = amazon.envelope(posted.body)
     url = amazon.certificate_url(told)
     if settings.topic_arn is None or told.get("TopicArn") != settings.topic_arn:
@@ -156,29 +173,58 @@ async def _from_amazon(clerk: Clerk, settings: SesSettings, posted: Posted) -> S
             log.info("callback.subscribed", host=urlsplit(told["SubscribeURL"]).hostname)
     except httpx.HTTPError as error:
         raise unavailable("amazon_unreachable", "Amazon cannot be asked just now; tell it again.", 30) from error
-    return amazon.news(told) if told["Type"] == "Notification" else []
+    return amazon.heard(told, clerk.now) if told["Type"] == "Notification" else Heard([])
 
 
-async def _apply(transaction: Transaction, clerk: Clerk, account: Account, news: News) -> bool:
+async def _apply(transaction: Transaction, clerk: Clerk, account: Account, news: News, *, is_only: bool) -> bool:
     """Take down one thing; False when it is to be told again."""
-    is_known = True
-    reported = REPORTED.get(news.verdict)
-    if reported is not None:
+    if news.is_reply:
+        await _heed(transaction, clerk, account.channel, news.recipient, news.verdict)
+        return True
+    notification_id = await _message_of(transaction, clerk, account, news, is_only=is_only)
+    if notification_id is None:
+        return True
+    carried = await delivery.carried(transaction, notification_id)
+    is_early = False
+    if carried is not None and (reported := REPORTED.get(news.verdict)) is not None:
         report = Report(reported, *_why(news.verdict, news.code))
-        told = None
-        if news.notification_id is not None:
-            told = await delivery.report_on(transaction, news.notification_id, account.provider, report)
-        elif news.provider_message_id is not None:
-            told = await delivery.report(transaction, account.provider, news.provider_message_id, report)
+        told = await delivery.report_on(transaction, notification_id, account.provider, report)
         is_recent = news.occurred_at is None or clerk.now - news.occurred_at < WRITTEN_WITHIN
-        # Of a message that is not ours, sent through the same account, it is told for ever in vain: by age it ends.
-        is_known = told is not None or news.notification_id is None or not is_recent
-    if news.recipient is not None:
-        if news.verdict is Verdict.RESUBSCRIBED:
-            await _unsilence(transaction, clerk, account.channel, news.recipient)
-        elif await _silence(transaction, clerk, account.channel, news.recipient, news.verdict):
-            await _count(transaction, news.verdict, news.notification_id, (account.provider, news.provider_message_id))
-    return is_known
+        is_early = told is None and carried.provider_message_id is None and is_recent
+    # A message has one recipient, which is in its record: nobody else's address is silenced by what is told of it.
+    recipient = news.recipient if carried is None else carried.recipient or news.recipient
+    if recipient is not None and await _silence(transaction, clerk, account.channel, recipient, news.verdict):
+        await _count(transaction, news.verdict, notification_id)
+    return not is_early
+
+
+async def _message_of(
+    transaction: Transaction, clerk: Clerk, account: Account, news: News, *, is_only: bool
+) -> UUID | None:
+    """Which message an account tells of; None for one that it has not carried.
+
+    What has no tag of ours has come by the only account of its provider, or nobody knows by which.
+    """
+    tagged = None if news.tag is None else notification_of(news.tag, clerk.keyring, account.id)
+    if tagged is not None or not is_only:
+        return tagged
+    named = rules.identity(news.tag)  # as before there were tags
+    if named is None and news.provider_message_id is not None:
+        named = await delivery.carried_as(transaction, account.provider, news.provider_message_id)
+    carried = None if named is None else await delivery.carried(transaction, named)
+    return named if carried is not None and carried.provider in {None, account.provider} else None
+
+
+async def _heed(
+    transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str | None, verdict: Verdict
+) -> None:
+    """Do as somebody says who has written back."""
+    if recipient is None:
+        return
+    if verdict is Verdict.RESUBSCRIBED:
+        await _unsilence(transaction, clerk, channel, recipient)
+    else:
+        await _silence(transaction, clerk, channel, recipient, verdict)
 
 
 async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str, verdict: Verdict) -> bool:
@@ -201,15 +247,10 @@ async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, rec
     return is_news
 
 
-async def _count(
-    transaction: Transaction,
-    verdict: Verdict,
-    notification_id: UUID | None,
-    carried: tuple[str, str | None] | None = None,
-) -> None:
+async def _count(transaction: Transaction, verdict: Verdict, notification_id: UUID) -> None:
     """Count a complaint that is news against the batch of the message that it is about."""
     if verdict is Verdict.COMPLAINED:
-        await batches.note_complaint(transaction, notification_id, carried)
+        await batches.note_complaint(transaction, notification_id)
 
 
 async def _unsilence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str) -> None:

@@ -7,7 +7,9 @@ the message says, so that place is looked at first; Amazon's is the only one.
 import re
 from base64 import b64decode
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,12 +21,14 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
 from orion_notifications.callbacks.rules import (
+    FRESH,
+    Heard,
     MalformedError,
     News,
     NotGenuineError,
+    Once,
     Verdict,
     address,
-    identity,
     moment,
     word,
 )
@@ -87,6 +91,15 @@ def verify(told: Mapping[str, str], certificate: bytes, topic: str | None) -> No
         raise NotGenuineError from None
 
 
+def heard(told: Mapping[str, str], now: datetime) -> Heard:
+    """What SES tells, while it is new (SNS tries for hours); NotGenuineError else."""
+    told_at = moment(told.get("Timestamp"))
+    if told_at is None or abs(now - told_at) > FRESH:
+        raise NotGenuineError
+    name = f"{told['TopicArn']}\n{told.get('MessageId')}".encode()
+    return Heard(news(told), Once(sha256(name).digest(), told_at + FRESH))
+
+
 def news(told: Mapping[str, str]) -> list[News]:
     """What SES tells, in either of its two forms.
 
@@ -101,7 +114,7 @@ def news(told: Mapping[str, str]) -> list[News]:
     tags = _part(mail, "tags").get("orion_id")
     about = partial(
         News,
-        notification_id=identity(_first(tags)),
+        tag=word(_first(tags)),
         provider_message_id=word(mail.get("messageId")),
         occurred_at=moment(mail.get("timestamp")),
     )

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from hashlib import sha1, sha256
+from hashlib import sha256
 from typing import Any, cast
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import orjson
@@ -26,16 +25,15 @@ from orion_notifications.provider_settings import (
     MailgunSettings,
     PostmarkSettings,
     SendGridSettings,
-    TwilioSettings,
-    VonageSettings,
 )
 
 FRESH = timedelta(days=1)
-"""Providers try for hours to tell something. It is applied once however often it comes, so a replay does nothing."""
+"""Providers try for hours to tell something."""
+FRESH_TOKEN = timedelta(hours=12)
+"""The same of Mailgun, which tries for eight: it signs a token, and not what it tells."""
+UNDATED = timedelta(days=3650)
+"""What has no time in it is remembered for so long."""
 LONGEST_EVENTS = 5_000
-STOP_WORDS = frozenset({"STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
-START_WORDS = frozenset({"START", "YES", "UNSTOP"})
-"""Those of CTIA's principles, which Twilio keeps as well."""
 
 
 class NotGenuineError(Exception):
@@ -58,6 +56,10 @@ class Verdict(Enum):
     RESUBSCRIBED = auto()
 
 
+ABOUT_ADDRESSES = frozenset({Verdict.BOUNCED, Verdict.COMPLAINED, Verdict.UNSUBSCRIBED, Verdict.RESUBSCRIBED})
+"""What would change something again if it were heard again: the address may have been released or silenced since."""
+
+
 @dataclass(frozen=True)
 class Posted:
     """A call-back as it came."""
@@ -75,15 +77,34 @@ class News:
     """One thing that a provider tells."""
 
     verdict: Verdict
-    notification_id: UUID | None = None
+    tag: str | None = None
+    """What the provider was given to name the message by."""
     provider_message_id: str | None = None
     recipient: str | None = field(default=None, repr=False)
     code: str | None = None
     """The provider's word or number for why; never its sentences, which may repeat the message."""
     occurred_at: datetime | None = None
+    is_reply: bool = False
+    """Somebody has written back: it is about no message."""
 
 
-def sendgrid(settings: SendGridSettings, posted: Posted) -> list[News]:
+@dataclass(frozen=True)
+class Once:
+    """By what a call-back is known again, for as long as it would be believed: the hash of what is signed of it."""
+
+    signed_hash: bytes
+    good_until: datetime
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a call-back tells, and by what it is known again while it would be believed."""
+
+    news: Sequence[News]
+    once: Once | None = None
+
+
+def sendgrid(settings: SendGridSettings, posted: Posted) -> Heard:
     """https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/event."""
     timestamp = posted.headers.get("x-twilio-email-event-webhook-timestamp", "")
     signature = posted.headers.get("x-twilio-email-event-webhook-signature", "")
@@ -96,8 +117,9 @@ def sendgrid(settings: SendGridSettings, posted: Posted) -> list[News]:
         key.verify(b64decode(signature, validate=True), timestamp.encode() + posted.body, ECDSA(SHA256()))
     except (InvalidSignature, ValueError):
         raise NotGenuineError from None
-    _fresh(timestamp, posted.now)
-    return [news for event in _objects(_json(posted.body)) if (news := _of_sendgrid(event)) is not None]
+    good_until = fresh(timestamp, posted.now)
+    news = [news for event in _objects(json_of(posted.body)) if (news := _of_sendgrid(event)) is not None]
+    return heard(news, timestamp.encode() + posted.body, good_until)
 
 
 def _of_sendgrid(event: Mapping[str, Any]) -> News | None:
@@ -119,27 +141,28 @@ def _of_sendgrid(event: Mapping[str, Any]) -> News | None:
     message = word(event.get("sg_message_id"))
     return News(
         verdict,
-        identity(event.get("orion_id")),
+        word(event.get("orion_id")),
         message and message.split(".filter")[0].split(".recvd")[0],
         address(event.get("email")),
-        _code(event.get("status")),
+        code_of(event.get("status")),
         moment(event.get("timestamp")),
     )
 
 
-def mailgun(settings: MailgunSettings, posted: Posted) -> list[News]:
+def mailgun(settings: MailgunSettings, posted: Posted) -> Heard:
     """https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks."""
-    told = _object(_json(posted.body))
-    signed = _object(told.get("signature"))
+    told = object_of(json_of(posted.body))
+    signed = object_of(told.get("signature"))
     timestamp, token, signature = (str(signed.get(name, "")) for name in ("timestamp", "token", "signature"))
     if settings.signing_key is None:
         raise NotGenuineError
-    key = settings.signing_key.get_secret_value().encode()
-    expected = hmac.new(key, f"{timestamp}{token}".encode(errors="replace"), sha256).hexdigest()
+    key, token = settings.signing_key.get_secret_value().encode(), f"{timestamp}{token}".encode(errors="replace")
+    expected = hmac.new(key, token, sha256).hexdigest()
     if not timestamp.isdecimal() or not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):
         raise NotGenuineError
-    _fresh(timestamp, posted.now)
-    event = _object(told.get("event-data"))
+    # What it tells is not signed: one token is good for one telling, whatever that is.
+    once = Once(sha256(token).digest(), fresh(timestamp, posted.now, FRESH_TOKEN))
+    event = object_of(told.get("event-data"))
     match event.get("event"), event.get("severity"), event.get("reason"):
         case "delivered", _, _:
             verdict = Verdict.DELIVERED
@@ -154,18 +177,17 @@ def mailgun(settings: MailgunSettings, posted: Posted) -> list[News]:
         case "unsubscribed", _, _:
             verdict = Verdict.UNSUBSCRIBED
         case _:
-            return []
-    headers = _object(_object(event.get("message")).get("headers"))
-    return [
-        News(
-            verdict,
-            identity(_object(event.get("user-variables")).get("orion_id")),
-            word(headers.get("message-id")),
-            address(event.get("recipient")),
-            _code(_object(event.get("delivery-status")).get("code")),
-            moment(event.get("timestamp")),
-        )
-    ]
+            return Heard([], once)
+    headers = object_of(object_of(event.get("message")).get("headers"))
+    news = News(
+        verdict,
+        word(object_of(event.get("user-variables")).get("orion_id")),
+        word(headers.get("message-id")),
+        address(event.get("recipient")),
+        code_of(object_of(event.get("delivery-status")).get("code")),
+        moment(event.get("timestamp")),
+    )
+    return Heard([news], once)
 
 
 POSTMARK_BOUNCES = frozenset({"HardBounce", "BadEmailAddress"})
@@ -175,7 +197,7 @@ POSTMARK_PASSING = frozenset(
 """Not the end of the message, or not about it."""
 
 
-def postmark(settings: PostmarkSettings, posted: Posted) -> list[News]:
+def postmark(settings: PostmarkSettings, posted: Posted) -> Heard:
     """https://postmarkapp.com/developer/webhooks/webhooks-overview, protected by basic authentication."""
     if settings.callback_user is None or settings.callback_password is None:
         raise NotGenuineError
@@ -183,7 +205,7 @@ def postmark(settings: PostmarkSettings, posted: Posted) -> list[News]:
     expected = f"Basic {b64encode(login.encode()).decode()}"
     if not hmac.compare_digest(expected.encode(), posted.headers.get("authorization", "").encode(errors="replace")):
         raise NotGenuineError
-    told = _object(_json(posted.body))
+    told = object_of(json_of(posted.body))
     match told.get("RecordType"), told.get("Type"):
         case "Delivery", _:
             verdict = Verdict.DELIVERED
@@ -198,128 +220,44 @@ def postmark(settings: PostmarkSettings, posted: Posted) -> list[News]:
         ):
             verdict = Verdict.UNSUBSCRIBED
         case _:
-            return []
-    return [
-        News(
-            verdict,
-            identity(_object(told.get("Metadata")).get("orion_id")),
-            word(told.get("MessageID")),
-            address(told.get("Recipient") or told.get("Email")),
-            _code(told.get("Type")),
-            moment(told.get("DeliveredAt") or told.get("BouncedAt") or told.get("ChangedAt")),
-        )
-    ]
+            return Heard([])
+    news = News(
+        verdict,
+        word(object_of(told.get("Metadata")).get("orion_id")),
+        word(told.get("MessageID")),
+        address(told.get("Recipient") or told.get("Email")),
+        code_of(told.get("Type")),
+        moment(told.get("DeliveredAt") or told.get("BouncedAt") or told.get("ChangedAt")),
+    )
+    return Heard([news])
 
 
-TWILIO_BOUNCES = frozenset({"30005", "30006"})
-"""No such handset; a landline."""
+def heard(news: Sequence[News], signed: bytes, good_until: datetime) -> Heard:
+    """What is told; what would change something again is known again by what is signed of it."""
+    is_for_once = any(each.verdict in ABOUT_ADDRESSES for each in news)
+    return Heard(news, Once(sha256(signed).digest(), good_until) if is_for_once else None)
 
 
-def twilio(settings: TwilioSettings, posted: Posted) -> list[News]:
-    """https://www.twilio.com/docs/usage/security#validating-requests: HMAC-SHA-1 over the URL and the sorted fields."""
-    if settings.public_url is None:
-        raise NotGenuineError
-    try:
-        fields = parse_qsl(
-            posted.body.decode(), keep_blank_values=True, strict_parsing=bool(posted.body), max_num_fields=200
-        )
-    except ValueError:
-        raise NotGenuineError from None
-    url = f"{settings.public_url.rstrip('/')}{posted.target}"
-    signed = url + "".join(f"{name}{value}" for name, value in sorted(set(fields)))
-    token = settings.auth_token.get_secret_value().encode()
-    expected = b64encode(hmac.digest(token, signed.encode(errors="replace"), sha1))
-    if not hmac.compare_digest(expected, posted.headers.get("x-twilio-signature", "").encode(errors="replace")):
-        raise NotGenuineError
-    told = dict(fields)
-    sid = word(told.get("MessageSid"))
-    status, code = told.get("MessageStatus"), _code(told.get("ErrorCode"))
-    match status:
-        case None:
-            return _reply(told.get("From"), told.get("OptOutType") or told.get("Body", ""), posted.now)
-        case "delivered" | "read":
-            return [News(Verdict.DELIVERED, None, sid, _number(told.get("To")))]
-        case "failed" | "undelivered":
-            verdict = Verdict.BOUNCED if code in TWILIO_BOUNCES else Verdict.FAILED
-            return [News(verdict, None, sid, _number(told.get("To")), code)]
-        case _:
-            return []
-
-
-def vonage(settings: VonageSettings, posted: Posted) -> list[News]:
-    """https://developer.vonage.com/en/getting-started/concepts/webhooks#decoding-signed-webhooks."""
-    scheme, _, token = posted.headers.get("authorization", "").partition(" ")
-    if settings.signature_secret is None or scheme.lower() != "bearer":
-        raise NotGenuineError
-    claims = _hs256(token, settings.signature_secret.get_secret_value().encode())
-    if claims.get("payload_hash") != sha256(posted.body).hexdigest():
-        raise NotGenuineError
-    _fresh(str(claims.get("iat", "")), posted.now)
-    told = _object(_json(posted.body))
-    if "text" in told or "keyword" in told:
-        return _reply(told.get("msisdn"), str(told.get("text") or ""), posted.now)
-    match told.get("status"):
-        case "delivered":
-            verdict = Verdict.DELIVERED
-        case "failed" | "expired":
-            verdict = Verdict.FAILED
-        case "rejected":
-            verdict = Verdict.REJECTED
-        case _:
-            return []
-    message, number = word(told.get("messageId")), _number(told.get("msisdn"))
-    return [News(verdict, identity(told.get("client-ref")), message, number, _code(told.get("err-code")))]
-
-
-def reply_of(text: str) -> Verdict | None:
-    """What an SMS says that somebody has sent back, where it is one of the agreed words and nothing else."""
-    said = re.sub(r"[^A-Z ]", "", text.upper()).strip()
-    if said in STOP_WORDS:
-        return Verdict.UNSUBSCRIBED
-    return Verdict.RESUBSCRIBED if said in START_WORDS else None
-
-
-def _reply(sender: object, text: str, now: datetime) -> list[News]:
-    verdict, number = reply_of(text[:100]), _number(sender)
-    return [] if verdict is None or number is None else [News(verdict, recipient=number, occurred_at=now)]
-
-
-def _hs256(token: str, secret: bytes) -> dict[str, Any]:
-    """The claims of a JWT (RFC 7515) that is signed by HS256 and nothing else."""
-    if len(token) > 8_192 or not re.fullmatch(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", token):
-        raise NotGenuineError
-    head, claims, signature = token.split(".")
-    expected = hmac.digest(secret, f"{head}.{claims}".encode(), sha256)
-    try:
-        header, given = _object(_json(_base64url(head))), _base64url(signature)
-        if header.get("alg") != "HS256" or not hmac.compare_digest(expected, given):
-            raise NotGenuineError
-        return _object(_json(_base64url(claims)))
-    except (ValueError, MalformedError):
-        raise NotGenuineError from None
-
-
-def _base64url(text: str) -> bytes:
-    return b64decode(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4), validate=True)
-
-
-def _fresh(seconds: str, now: datetime) -> None:
+def fresh(seconds: str, now: datetime, window: timedelta = FRESH) -> datetime:
+    """Until when it is believed; NotGenuineError when that is over."""
     try:
         signed_at = float(seconds)
     except ValueError:
         raise NotGenuineError from None
-    if not abs(now.timestamp() - signed_at) <= FRESH.total_seconds():
+    if not abs(now.timestamp() - signed_at) <= window.total_seconds():
         raise NotGenuineError
+    return datetime.fromtimestamp(signed_at, UTC) + window
 
 
-def _json(body: bytes) -> object:
+def json_of(body: bytes) -> object:
+    """What a body says; MalformedError when it is no JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         raise MalformedError from None
 
 
-def _object(value: object) -> dict[str, Any]:
+def object_of(value: object) -> dict[str, Any]:
     """The object that `value` is; what is none is empty."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
@@ -327,7 +265,7 @@ def _object(value: object) -> dict[str, Any]:
 def _objects(value: object) -> Iterable[dict[str, Any]]:
     if not isinstance(value, list) or len(cast("Sequence[object]", value)) > LONGEST_EVENTS:
         raise MalformedError
-    return [_object(each) for each in cast("Sequence[object]", value)]
+    return [object_of(each) for each in cast("Sequence[object]", value)]
 
 
 def identity(value: object) -> UUID | None:
@@ -344,7 +282,8 @@ def word(value: object) -> str | None:
     return name if re.fullmatch(r"[\x21-\x7e]{1,255}", name) else None
 
 
-def _code(value: object) -> str | None:
+def code_of(value: object) -> str | None:
+    """A provider's word or number for why."""
     text = str(value) if isinstance(value, str | int) else ""
     return text if re.fullmatch(r"[A-Za-z0-9._-]{1,40}", text) else None
 
@@ -354,13 +293,6 @@ def address(value: object) -> str | None:
     return (
         value if isinstance(value, str) and re.fullmatch(r"[^\s\x00-\x1f\x7f@]+@[^\s\x00-\x1f\x7f@]+", value) else None
     )
-
-
-def _number(value: object) -> str | None:
-    """A number as E.164, which Vonage writes without its plus."""
-    if not isinstance(value, str) or not re.fullmatch(r"\+?[1-9][0-9]{4,14}", value):
-        return None
-    return value if value.startswith("+") else f"+{value}"
 
 
 def moment(value: object) -> datetime | None:

@@ -106,6 +106,11 @@ async def carried(transaction: Transaction, notification_id: UUID) -> Carried | 
     return await store.carried(transaction.connection, notification_id)
 
 
+async def carried_as(transaction: Transaction, provider: str, provider_message_id: str) -> UUID | None:
+    """Which notification a provider knows by that name; None where there is none."""
+    return await store.carried_as(transaction.connection, provider, provider_message_id)
+
+
 async def pause(transaction: Transaction, channel: Channel, *, reason: str, by: str) -> None:
     """Have workers take nothing of a channel, from their next claim on. What they have in hand they finish."""
     await store.pause(transaction.connection, channel, reason, by)

@@ -28,6 +28,7 @@ from orion_notifications.delivery.push import PushChannel
 from orion_notifications.delivery.sms import SmsChannel
 from orion_notifications.delivery.webhooks import WebhookChannel
 from orion_notifications.kinds import Channel
+from orion_notifications.message_tags import tag
 from orion_notifications.provider_settings import (
     ApnsSettings,
     AppriseSettings,
@@ -124,21 +125,22 @@ class Channels:
 
     def _speaker(self, account: Account) -> object:
         http, clock, unsubscribing = self._http, self._clock, self._unsubscribing
+        by = partial(tag, keyring=self._keyring, account_id=account.id)
         match account.settings:
             case SmtpSettings() as settings:
                 return self._smtp(settings)
             case SesSettings() as settings:
-                return Ses(settings, http, clock, unsubscribing)
+                return Ses(settings, http, clock, unsubscribing, by)
             case SendGridSettings() as settings:
-                return SendGrid(settings, http, unsubscribing)
+                return SendGrid(settings, http, unsubscribing, by)
             case PostmarkSettings() as settings:
-                return Postmark(settings, http, unsubscribing)
+                return Postmark(settings, http, unsubscribing, by)
             case MailgunSettings() as settings:
-                return Mailgun(settings, http, unsubscribing)
+                return Mailgun(settings, http, unsubscribing, by)
             case TwilioSettings() as settings:
-                return Twilio(settings, http, f"/notifications/v1/callbacks/{account.id}")
+                return Twilio(settings, http, f"/notifications/v1/callbacks/{account.id}", by)
             case VonageSettings() as settings:
-                return Vonage(settings, http)
+                return Vonage(settings, http, by)
             case HttpSmsSettings() as settings:
                 token = None if settings.token is None else settings.token.get_secret_value()
                 return SmsChannel(settings.url, token, http)
@@ -161,7 +163,9 @@ class Channels:
 
     def _smtp(self, settings: SmtpSettings) -> SmtpChannel:
         password = None if settings.password is None else settings.password.get_secret_value()
-        server = Server(settings.host, settings.port, settings.user, password, settings.starttls, settings.tls)
+        login = (settings.user, password)
+        local = self._environment.allows_local
+        server = Server(settings.host, settings.port, *login, settings.starttls, settings.tls, local)
         back = None
         if settings.bounce_domain is not None:
             back = partial(return_path, keyring=self._keyring, domain=settings.bounce_domain)

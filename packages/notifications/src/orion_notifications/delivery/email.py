@@ -1,4 +1,8 @@
-"""The channel EMAIL over SMTP (RFC 5321), with connections that are kept."""
+"""The channel EMAIL over SMTP (RFC 5321), with connections that are kept.
+
+A server that an administrator names is reached as any address that somebody names: on the public internet only, unless
+the operator allows more, and never unencrypted beyond private networks.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -6,11 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from email.headerregistry import Address
 from email.utils import format_datetime
+from ipaddress import ip_address
 from uuid import UUID
 
 import aiosmtplib
 
 from orion_core.clock import Clock
+from orion_core.outbound import ForbiddenAddressError, addresses, look_up, open_socket
 from orion_notifications.delivery.mail import compose, flatten, is_ascii
 from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Unsubscribing
 from orion_notifications.delivery.rules import AttemptStatus, Failure, Fault, Next
@@ -18,6 +24,8 @@ from orion_notifications.provider_settings import Dkim
 
 PROVIDER = "smtp"
 COMMAND_SECONDS = 20.0
+CONNECT_SECONDS = 4.0
+"""For each address of a server that says nothing at all."""
 IDLE_SECONDS = 20.0
 """How long a connection is kept unused; servers hang up after minutes (RFC 5321 §4.5.3.2.7 asks for five)."""
 MESSAGES_PER_CONNECTION = 100
@@ -34,9 +42,11 @@ class Server:
     user: str | None = None
     password: str | None = None
     starttls: bool | None = None
-    """True demands it, False forbids it, None takes it when it is offered."""
+    """True demands it, False forbids it; None demands it too, but of a server on this machine, where nobody listens."""
     tls: bool = False
     """TLS from the first byte on (RFC 8314)."""
+    local: bool | None = None
+    """Whether it may be on this machine and in private networks; None: the operator has named it, wherever it is."""
 
 
 @dataclass
@@ -79,7 +89,8 @@ class SmtpChannel:
                 is_under_way = True
                 response = await self._hand_over(client, message, source)
         except Exception as error:
-            if (failure := explain(error)) is None:
+            failure = explain(error) if is_under_way else explain_connecting(error)
+            if failure is None:
                 raise
             is_silent = isinstance(error, OSError | aiosmtplib.SMTPServerDisconnected)
             raise NotDeliveredError(replace(failure, may_have_left=is_under_way and is_silent), PROVIDER) from error
@@ -122,13 +133,21 @@ class SmtpChannel:
             if connection.client.is_connected and now - connection.used_at < IDLE_SECONDS:
                 return connection
             connection.client.close()
+        return _Connection(await self._connected())
+
+    async def _connected(self) -> aiosmtplib.SMTP:
+        server = self._server
+        opened = await open_socket(await _reachable(server), server.port, timeout=CONNECT_SECONDS)
+        starttls = server.starttls
+        if starttls is None and not ip_address(opened.getpeername()[0]).is_loopback:
+            starttls = True
         client = aiosmtplib.SMTP(
-            hostname=self._server.host,
-            port=self._server.port,
-            username=self._server.user,
-            password=self._server.password,
-            use_tls=self._server.tls,
-            start_tls=False if self._server.tls else self._server.starttls,
+            hostname=server.host,  # whose certificate it has to show
+            sock=opened,
+            username=server.user,
+            password=server.password,
+            use_tls=server.tls,
+            start_tls=False if server.tls else starttls,
             # The default asks a resolver, which may be slow, for a name that is no business of the receiver's.
             local_hostname=self._sender.domain.encode("idna").decode(),
             timeout=COMMAND_SECONDS,
@@ -137,8 +156,9 @@ class SmtpChannel:
             await client.connect()
         except BaseException:
             client.close()
+            opened.close()
             raise
-        return _Connection(client)
+        return client
 
     async def _put_back(self, connection: _Connection) -> None:
         connection.messages += 1
@@ -150,11 +170,38 @@ class SmtpChannel:
             self._idle.append(connection)
 
 
+async def _reachable(server: Server) -> Sequence[str]:
+    if server.local is None:
+        return await look_up(server.host, server.port)
+    is_in_clear = server.starttls is False and not server.tls
+    return await addresses(server.host, server.port, local=server.local, in_clear=is_in_clear)
+
+
 async def _quit(client: aiosmtplib.SMTP) -> None:
     try:
         await client.quit(timeout=1)
     except (aiosmtplib.SMTPException, OSError):
         client.close()
+
+
+def explain_connecting(error: Exception) -> Failure | None:
+    """What it means that no connection came about: the message waits until an operator has mended that."""
+    match error:
+        case ForbiddenAddressError():
+            words = "its address may not be reached from here"
+            return Failure(AttemptStatus.FAILURE, "forbidden_address", words, is_permanent=False, fault=Fault.ACCOUNT)
+        case aiosmtplib.SMTPAuthenticationError():
+            return explain(error)
+        case aiosmtplib.SMTPResponseException():
+            return _unreachable(AttemptStatus.FAILURE, "smtp_unreachable", error)
+        case OSError() | ValueError():  # those of aiosmtplib that tell of a connection that broke, too
+            return explain(error)
+        case aiosmtplib.SMTPException():
+            # STARTTLS or AUTH is not offered. Who wants them says nothing to a server without.
+            words = _words(error)
+            return Failure(AttemptStatus.FAILURE, "smtp_not_offered", words, is_permanent=False, fault=Fault.ACCOUNT)
+        case _:
+            return None
 
 
 def explain(error: Exception) -> Failure | None:

@@ -123,6 +123,10 @@ Unsubscribing = Callable[[Message], str | None]
 """The URL by which whoever has this mail ends what he need not get (RFC 8058); None when he must get it."""
 
 
+Tagging = Callable[[UUID], str]
+"""What a provider is given to name a message by in its call-backs (message_tags)."""
+
+
 @dataclass(frozen=True)
 class Receipt:
     """A provider has taken the message."""

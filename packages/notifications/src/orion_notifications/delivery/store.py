@@ -97,6 +97,11 @@ CARRIED = text("""
 SELECT channel::text, recipient, provider, provider_message_id FROM notifications WHERE id = :id
 """)
 
+# Which message a provider knows as this (ix_notifications_provider_message_id).
+CARRIED_AS = text("""
+SELECT id FROM notifications WHERE provider_message_id = :message_id AND provider = :provider ORDER BY id DESC LIMIT 1
+""")
+
 # Reads the head of each index only, so it may be asked at every probe. What is paused is meant to wait.
 HEALTH = text("""
 SELECT
@@ -213,6 +218,12 @@ async def carried(connection: AsyncConnection, notification_id: UUID) -> Carried
     """How a notification left (pk_notifications)."""
     row = (await connection.execute(CARRIED, {"id": notification_id})).one_or_none()
     return None if row is None else Carried(Channel[row[0]], *row[1:])
+
+
+async def carried_as(connection: AsyncConnection, provider: str, message_id: str) -> UUID | None:
+    """Which notification a provider knows by that name."""
+    values = {"provider": provider, "message_id": message_id}
+    return (await connection.execute(CARRIED_AS, values)).scalar_one_or_none()
 
 
 async def health(connection: AsyncConnection) -> QueueHealth:

@@ -84,6 +84,16 @@ class BatchRecipient(TypedDict):
     """jsonb NOT NULL DEFAULT '{}'::jsonb."""
 
 
+class CallbackReceipt(TypedDict):
+    """That a call-back was taken down: by the hash of what its provider has signed, while that would be believed."""
+
+    signed_hash: bytes
+    """bytea NOT NULL."""
+
+    good_until: datetime
+    """timestamptz NOT NULL."""
+
+
 class ChannelPause(TypedDict):
     """A channel that sends nothing for now. Messages of it wait, and leave once the row is gone."""
 

@@ -137,6 +137,12 @@ async def account(database: Database, keyring: Keyring, account_id: UUID) -> Acc
     return None if row is None else _account(row, keyring)
 
 
+async def is_only(database: Database, account: Account) -> bool:
+    """Whether there is no other account with its provider."""
+    async with database.autocommit() as connection:
+        return await store.is_only(connection, account.provider)
+
+
 async def web_push_key(database: Database, keyring: Keyring) -> str | None:
     """The public key that browsers subscribe with; None while there is no account for Web Push."""
     found = (account.settings for account in await accounts(database, keyring) if account.is_enabled)

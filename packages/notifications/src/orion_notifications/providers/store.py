@@ -49,6 +49,12 @@ async def find(connection: AsyncConnection, account_id: UUID, *, lock: bool = Fa
     return (await connection.execute(statement.with_for_update() if lock else statement)).mappings().one_or_none()
 
 
+async def is_only(connection: AsyncConnection, provider: str) -> bool:
+    """Whether there is one account at most with a provider."""
+    statement = select(ACCOUNTS.c.id).where(ACCOUNTS.c.provider == provider).limit(2)
+    return len((await connection.execute(statement)).all()) < 2
+
+
 async def add(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """A new account."""
     await connection.execute(insert(ACCOUNTS).values(values))

@@ -1,6 +1,6 @@
 """E-mail through services that take it over HTTP: SendGrid, Postmark, Mailgun. Amazon SES stands in `ses`.
 
-They sign with DKIM and take bounces themselves. The notification's id goes with each mail, so call-backs name it.
+They sign with DKIM and take bounces themselves. A tag goes with each mail, by which call-backs name it.
 """
 
 from base64 import b64encode
@@ -12,7 +12,7 @@ import orjson
 
 from orion_notifications.delivery.exchange import Answer, post, refusal, refused, text_of
 from orion_notifications.delivery.mail import message_id, recipient_of, unsubscribing
-from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Unsubscribing
+from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Tagging, Unsubscribing
 from orion_notifications.delivery.rules import AttemptStatus, Failure, Fault, Next
 from orion_notifications.provider_settings import MailgunSettings, PostmarkSettings, SendGridSettings, parse_sender
 
@@ -35,12 +35,15 @@ def addressed(message: Message, provider: str) -> Address:
 class SendGrid:
     """Mail Send v3: https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send."""
 
-    def __init__(self, settings: SendGridSettings, http: httpx.AsyncClient, unsubscribing: Unsubscribing) -> None:
+    def __init__(
+        self, settings: SendGridSettings, http: httpx.AsyncClient, unsubscribing: Unsubscribing, tag: Tagging
+    ) -> None:
         self._settings = settings
         self._url = f"{settings.base_url or 'https://api.sendgrid.com'}/v3/mail/send"
         self._sender = parse_sender(settings.sender)
         self._http = http
         self._unsubscribing = unsubscribing
+        self._tag = tag
 
     async def send(self, message: Message) -> Receipt:
         """Hand the mail over; raises NotDeliveredError."""
@@ -55,7 +58,7 @@ class SendGrid:
             "subject": message.content.subject or " ",
             "content": content,
             "headers": {"Message-ID": message_id(message, self._sender), "Auto-Submitted": "auto-generated", **fields},
-            "custom_args": {"orion_id": str(message.id)},
+            "custom_args": {"orion_id": self._tag(message.id)},
             # Links and pictures of theirs are no part of what was written.
             "tracking_settings": {"click_tracking": {"enable": False}, "open_tracking": {"enable": False}},
         }
@@ -72,12 +75,15 @@ class SendGrid:
 class Postmark:
     """The e-mail API: https://postmarkapp.com/developer/api/email-api."""
 
-    def __init__(self, settings: PostmarkSettings, http: httpx.AsyncClient, unsubscribing: Unsubscribing) -> None:
+    def __init__(
+        self, settings: PostmarkSettings, http: httpx.AsyncClient, unsubscribing: Unsubscribing, tag: Tagging
+    ) -> None:
         self._settings = settings
         self._url = f"{settings.base_url or 'https://api.postmarkapp.com'}/email"
         self._sender = parse_sender(settings.sender)
         self._http = http
         self._unsubscribing = unsubscribing
+        self._tag = tag
 
     async def send(self, message: Message) -> Receipt:
         """Hand the mail over; raises NotDeliveredError."""
@@ -90,7 +96,7 @@ class Postmark:
             "TextBody": message.content.text,
             "MessageStream": self._settings.message_stream,
             "Headers": [{"Name": name, "Value": value} for name, value in _own(message, self._sender, fields).items()],
-            "Metadata": {"orion_id": str(message.id)},
+            "Metadata": {"orion_id": self._tag(message.id)},
             "TrackOpens": False,
             "TrackLinks": "None",
         }
@@ -124,13 +130,16 @@ class Postmark:
 class Mailgun:
     """Messages: https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages."""
 
-    def __init__(self, settings: MailgunSettings, http: httpx.AsyncClient, unsubscribing: Unsubscribing) -> None:
+    def __init__(
+        self, settings: MailgunSettings, http: httpx.AsyncClient, unsubscribing: Unsubscribing, tag: Tagging
+    ) -> None:
         self._settings = settings
         base = settings.base_url or "https://api.mailgun.net"
         self._url = f"{base}/v3/{quote(settings.domain)}/messages"
         self._sender = parse_sender(settings.sender)
         self._http = http
         self._unsubscribing = unsubscribing
+        self._tag = tag
 
     async def send(self, message: Message) -> Receipt:
         """Hand the mail over; raises NotDeliveredError."""
@@ -142,7 +151,7 @@ class Mailgun:
             "subject": message.content.subject,
             "text": message.content.text,
             "o:tracking": "no",
-            "v:orion_id": str(message.id),
+            "v:orion_id": self._tag(message.id),
             **{f"h:{name}": value for name, value in _own(message, self._sender, fields).items()},
         }
         if message.content.html is not None:

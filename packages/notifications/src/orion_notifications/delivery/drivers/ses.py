@@ -19,7 +19,7 @@ from orion_core.clock import Clock
 from orion_notifications.delivery.drivers.mail_services import JSON, addressed
 from orion_notifications.delivery.exchange import Answer, post, refusal, text_of
 from orion_notifications.delivery.mail import compose, flatten
-from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Unsubscribing
+from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Tagging, Unsubscribing
 from orion_notifications.delivery.rules import AttemptStatus, Failure, Fault, Next
 from orion_notifications.provider_settings import SesSettings, parse_sender
 
@@ -36,7 +36,12 @@ class Ses:
     """SendEmail: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html."""
 
     def __init__(
-        self, settings: SesSettings, http: httpx.AsyncClient, clock: Clock, unsubscribing: Unsubscribing
+        self,
+        settings: SesSettings,
+        http: httpx.AsyncClient,
+        clock: Clock,
+        unsubscribing: Unsubscribing,
+        tag: Tagging,
     ) -> None:
         self._settings = settings
         base = settings.base_url or f"https://email.{settings.region}.amazonaws.com"
@@ -45,6 +50,7 @@ class Ses:
         self._http = http
         self._clock = clock
         self._unsubscribing = unsubscribing
+        self._tag = tag
 
     async def send(self, message: Message) -> Receipt:
         """Hand the mail over; raises NotDeliveredError."""
@@ -55,7 +61,7 @@ class Ses:
             "FromEmailAddress": str(self._sender),
             "Destination": {"ToAddresses": [message.recipient]},
             "Content": {"Raw": {"Data": b64encode(flatten(mail)).decode()}},
-            "EmailTags": [{"Name": "orion_id", "Value": str(message.id)}],
+            "EmailTags": [{"Name": "orion_id", "Value": self._tag(message.id)}],
         }
         if self._settings.configuration_set is not None:
             body["ConfigurationSetName"] = self._settings.configuration_set

@@ -8,9 +8,10 @@ import httpx
 
 from orion_notifications.delivery.drivers.mail_services import FORM
 from orion_notifications.delivery.exchange import Answer, post, refusal, text_of
-from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt
+from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Tagging
 from orion_notifications.delivery.rules import AttemptStatus, Failure, Fault, Next
 from orion_notifications.delivery.sms import counted, read
+from orion_notifications.message_tags import PARAMETER
 from orion_notifications.provider_settings import TwilioSettings, VonageSettings
 
 TWILIO, VONAGE = "twilio", "vonage"
@@ -33,15 +34,16 @@ VONAGE_OF_PROVIDER = frozenset({5})
 class Twilio:
     """Messages: https://www.twilio.com/docs/messaging/api/message-resource."""
 
-    def __init__(self, settings: TwilioSettings, http: httpx.AsyncClient, callback_path: str | None) -> None:
+    def __init__(self, settings: TwilioSettings, http: httpx.AsyncClient, callback_path: str, tag: Tagging) -> None:
         base = settings.base_url or "https://api.twilio.com"
         self._url = f"{base}/2010-04-01/Accounts/{settings.account_sid}/Messages.json"
         login = f"{settings.account_sid}:{settings.auth_token.get_secret_value()}"
         self._headers = {"Authorization": f"Basic {b64encode(login.encode()).decode()}", **FORM}
         self._sender = settings.sender
-        has_callback = settings.public_url is not None and callback_path is not None
-        self._callback = f"{(settings.public_url or '').rstrip('/')}{callback_path}" if has_callback else None
+        base = settings.public_url
+        self._callback = None if base is None else f"{base.rstrip('/')}{callback_path}?{PARAMETER}="
         self._http = http
+        self._tag = tag
 
     async def send(self, message: Message) -> Receipt:
         """Hand the text over; raises NotDeliveredError."""
@@ -49,7 +51,7 @@ class Twilio:
         by = "MessagingServiceSid" if self._sender.startswith("MG") and len(self._sender) == 34 else "From"
         form = {"To": number, by: self._sender, "Body": text}
         if self._callback is not None:
-            form["StatusCallback"] = self._callback
+            form["StatusCallback"] = self._callback + self._tag(message.id)
         answer = await post(self._http, self._url, urlencode(form).encode(), provider=TWILIO, headers=self._headers)
         if (failure := _twilio_refusal(answer)) is not None:
             raise NotDeliveredError(failure, TWILIO)
@@ -62,11 +64,12 @@ class Twilio:
 class Vonage:
     """The SMS API: https://developer.vonage.com/en/api/sms. It answers 200, whatever has become of the text."""
 
-    def __init__(self, settings: VonageSettings, http: httpx.AsyncClient) -> None:
+    def __init__(self, settings: VonageSettings, http: httpx.AsyncClient, tag: Tagging) -> None:
         self._url = f"{settings.base_url or 'https://rest.nexmo.com'}/sms/json"
         self._login = {"api_key": settings.api_key, "api_secret": settings.api_secret.get_secret_value()}
         self._sender = settings.sender.removeprefix("+")
         self._http = http
+        self._tag = tag
 
     async def send(self, message: Message) -> Receipt:
         """Hand the text over; raises NotDeliveredError."""
@@ -76,7 +79,7 @@ class Vonage:
             "to": number.removeprefix("+"),
             "text": text,
             "type": "text" if size.alphabet == "GSM 03.38" else "unicode",
-            "client-ref": str(message.id),
+            "client-ref": self._tag(message.id),
         }
         answer = await post(self._http, self._url, urlencode(form).encode(), provider=VONAGE, headers=FORM)
         if (failure := refusal(answer, VONAGE)) is not None:
