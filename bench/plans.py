@@ -105,17 +105,21 @@ SELECT
 Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
 
+def attempt(after: tuple[datetime, UUID] | None = None, **wanted: Any) -> Ask:
+    """A page of attempts."""
+    return lambda connection: attempts_store.search(connection, attempts.Wanted(**wanted), after, 51)
+
+
+def happened(before: UUID | None = None, **wanted: Any) -> Ask:
+    """A page of events."""
+    return lambda connection: events_store.search(connection, events.Wanted(**wanted), before=before, limit=51)
+
+
 def asked(now: datetime) -> dict[str, Ask]:
     """Every question, as the service asks it."""
     often, seldom = (UUID(bytes=_md5(f"user {n}")) for n in (3, 19_500))
     busy, address = ip_address("10.0.0.1"), ip_address("10.0.200.7")
     month_ago, week_ago = now - timedelta(days=30), now - timedelta(days=7)
-
-    def attempt(after: tuple[datetime, UUID] | None = None, **wanted: Any) -> Ask:
-        return lambda connection: attempts_store.search(connection, attempts.Wanted(**wanted), after, 51)
-
-    def happened(before: UUID | None = None, **wanted: Any) -> Ask:
-        return lambda connection: events_store.search(connection, events.Wanted(**wanted), before=before, limit=51)
 
     def exported(**wanted: Any) -> Ask:
         return lambda connection: events_store.read_on(

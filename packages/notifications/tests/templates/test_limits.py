@@ -34,7 +34,7 @@ def fill(source: str, channel: Channel | None = None, **more: object) -> tuple[s
     return content.text, content.html or ""
 
 
-def least_seconds(source: str, **more: object) -> tuple[float, str]:
+def least_seconds(source: str, **more: Any) -> tuple[float, str]:
     """
     What filling takes of a processor, and the HTML, empty where it was refused.
 

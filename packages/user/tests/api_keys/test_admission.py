@@ -73,7 +73,8 @@ async def test_no_key_makes_rotates_or_changes_keys_not_even_itself(
     of_service = {"name": "k", "service": "billing", "scopes": rights, **narrow}
     services = (await user.operator().post(KEYS, json=of_service)).json()
     fresh, seen = int(user.clock().timestamp()), {"If-Match": "*"}
-    wanted, wider = {"name": "k", "service": "s", "scopes": ["api_key:read"]}, {"allowed_cidrs": [], "rate_limit": None}
+    wanted = {"name": "k", "service": "s", "scopes": ["api_key:read"]}
+    wider: dict[str, Any] = {"allowed_cidrs": [], "rate_limit": None}
     before = await query("SELECT id, updated_at FROM api_keys ORDER BY id")
     for issued in (own, services):
         program = user.program(issued, auth_time=fresh)

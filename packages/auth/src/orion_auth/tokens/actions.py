@@ -138,12 +138,7 @@ async def email_verification_owner(connection: AsyncConnection, text: str) -> UU
 
 async def use_email_verification(transaction: Transaction, text: str, now: datetime) -> Confirmed | None:
     """Use up a verification token; None when it is not one, has ended or was used."""
-    token = parse(text)
-    if token is None:
-        return None
-    found = await store.use(
-        transaction.connection, TokenType.EMAIL_VERIFICATION, token.selector, hash_secret(token.secret), now
-    )
+    found = await _use(transaction, TokenType.EMAIL_VERIFICATION, text, now)
     if found is None:
         return None
     return Confirmed(found.user_id, found.metadata["email"], found.metadata.get("password_hash"))
@@ -196,7 +191,7 @@ def issue_refresh(transaction: Transaction, session: NewSession, bearer: Bearer)
         "security_epoch": session.security_epoch,
         "jkt": bearer.jkt,
     }
-    token = _new_token()
+    token = BearerToken(new_selector(), new_secret())
     common = _common(token, bearer, session.started_at, session.expires_at)
     transaction.later(store.INSERT_REFRESH, common | values)
     return token.text
@@ -250,12 +245,7 @@ async def take_back_mailed_keys(transaction: Transaction, user_id: UUID, now: da
 
 async def use_mailed_link(transaction: Transaction, text: str, now: datetime) -> UUID | None:
     """Whose link it is, which is then used up; None when it is none, has ended or was used."""
-    token = parse(text)
-    if token is None:
-        return None
-    found = await store.use(
-        transaction.connection, TokenType.MAGIC_LINK, token.selector, hash_secret(token.secret), now
-    )
+    found = await _use(transaction, TokenType.MAGIC_LINK, text, now)
     return found.user_id if found is not None else None
 
 
@@ -375,7 +365,7 @@ async def sessions_on_device(transaction: Transaction, user_id: UUID, device_id:
 async def _issue(
     transaction: Transaction, values: dict[str, Any], bearer: Bearer, *, now: datetime, expires_at: datetime
 ) -> str:
-    token = _new_token()
+    token = BearerToken(new_selector(), new_secret())
     await store.insert_token(transaction.connection, _common(token, bearer, now, expires_at) | values)
     return token.text
 
@@ -393,13 +383,17 @@ def _common(token: BearerToken, bearer: Bearer, now: datetime, expires_at: datet
     }
 
 
+async def _use(transaction: Transaction, token_type: TokenType, text: str, now: datetime) -> AnyRow | None:
+    """Use a token up; None when it is none of the type, has ended or was used."""
+    token = parse(text)
+    if token is None:
+        return None
+    return await store.use(transaction.connection, token_type, token.selector, hash_secret(token.secret), now)
+
+
 async def _find(connection: AsyncConnection, token: BearerToken) -> AnyRow | None:
     """The row of a token whose secret is right; the selector alone finds nothing."""
     found = await store.find(connection, token.selector)
     if found is None or not hmac.compare_digest(found.token_hash, hash_secret(token.secret)):
         return None
     return found
-
-
-def _new_token() -> BearerToken:
-    return BearerToken(new_selector(), new_secret())
