@@ -28,6 +28,7 @@ from orion_auth.login_attempts import user_routes as own_sign_ins
 from orion_auth.magic_links import routes as magic_links
 from orion_auth.mailing import Mailing
 from orion_auth.oauth2 import routes as oauth2
+from orion_auth.oauth2.rules import SERVICES
 from orion_auth.oauth_connections import routes as oauth_connections
 from orion_auth.own_devices import routes as own_devices
 from orion_auth.own_passkeys import routes as own_passkeys
@@ -208,6 +209,7 @@ def _components(
     anonymising = Networks.read(settings.anonymising_networks)
     http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
     verifier = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock)
+    of_all = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock, *map(audience_of, SERVICES))
     proofs = ProofReader(settings.public_urls)
     stage = STAGES[settings.environment]
     followed = handlers(outbox, stage, clock)
@@ -242,6 +244,7 @@ def _components(
         providers=Providers(http, Directory(http, clock)),
         relying_party=settings.relying_party,
         authenticate=Authenticator(verifier, Blacklist(database, clock), proofs, clock, bound_only=bound_only),
+        examine_any=Authenticator(of_all, Blacklist(database, clock), proofs, clock, bound_only=bound_only).examine,
         proofs=proofs,
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
         cursors=Cursors(settings.sealing_keys),

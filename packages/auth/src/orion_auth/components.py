@@ -1,5 +1,6 @@
 """What the routes of auth work with, put together once by `app`."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -54,6 +55,8 @@ class Components:
     providers: Providers
     relying_party: RelyingParty | None
     authenticate: Authenticator
+    examine_any: Callable[[str], Awaitable[AccessClaims]]
+    """The claims of a good access token, for whichever service it is: to end it, never to act on it."""
     proofs: ProofReader
     idempotency: IdempotencyKeys
     cursors: Cursors

@@ -34,9 +34,27 @@ async def test_a_revoked_refresh_token_ends_its_session(auth: "Auth") -> None:
 
 
 async def test_what_is_no_token_is_revoked_without_a_word(auth: "Auth") -> None:
-    for token in ("x", "A" * 22 + "." + "B" * 43, await auth.service_token()):
+    for token in ("x", "A" * 22 + "." + "B" * 43):
         assert (await auth.http.post(REVOKE, data={"token": token})).status_code == 200
     assert (await auth.http.post(REVOKE, data={})).json()["error"] == "invalid_request"
+    assert await ended(auth) == 0
+
+
+async def test_a_token_ends_its_session_for_whichever_service_it_is(auth: "Auth") -> None:
+    await auth.verified()
+    session = (await auth.sign_in()).json()
+    form = {"grant_type": "refresh_token", "refresh_token": session["refresh_token"], "resource": "urn:orion:user"}
+    narrow = (await auth.http.post("/auth/oauth2/token", data=form)).json()
+    bearer = auth.as_bearer(narrow["access_token"])
+    assert (await auth.http.get("/auth/v1/sessions", headers=bearer)).status_code == 401, "auth is not who it is for"
+    assert (await auth.http.post(REVOKE, data={"token": narrow["access_token"]})).status_code == 200
+    assert (await auth.refresh(narrow["refresh_token"])).json()["error"] == "invalid_grant"
+    assert await ended(auth) == 1
+
+
+async def test_whoever_asks_to_end_what_cannot_be_ended_is_told_so(auth: "Auth") -> None:
+    refused = await auth.http.post(REVOKE, data={"token": await auth.service_token()})
+    assert (refused.status_code, refused.json()["error"]) == (400, "unsupported_token_type")
     assert await ended(auth) == 0
 
 

@@ -1,6 +1,7 @@
 """What providers gave us is kept good while nobody signs in."""
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -131,6 +132,30 @@ class TestTokens:
         await keep_once(bridge(auth), auth.clock.advance(minutes=56))
         assert refreshes(provider) == 1
         assert (await account(auth))["refresh_token"] == b"\x01"
+
+    async def test_what_takes_the_place_of_a_used_one_is_kept_beside_the_access_token_of_a_sign_in_meanwhile(
+        self, auth: "Auth", ada: "Traveller", provider: "Provider"
+    ) -> None:
+        """Many providers give a refresh token at the first sign-in alone, and another one whenever it is used."""
+        await ada.sign_in()
+        before = await account(auth)
+
+        async def sign_in_meanwhile() -> None:
+            ends = auth.clock() + timedelta(minutes=50)
+            await auth.execute(
+                "UPDATE oauth_providers SET access_token = '\\x02', token_expires_at = :ends, refresh_retry_at = NULL",
+                ends=ends,
+            )
+
+        provider.before["/token"] = sign_in_meanwhile
+        await keep_once(bridge(auth), auth.clock.advance(minutes=56))
+        after = await account(auth)
+        assert after["access_token"] == b"\x02", "that of the sign-in"
+        assert after["refresh_token"] != before["refresh_token"]
+        provider.before.clear()
+        await keep_once(bridge(auth), auth.clock.advance(minutes=46))
+        assert refreshes(provider) == 2
+        assert (await account(auth))["access_ended_at"] is None, "the provider takes it"
 
 
 class TestProfiles:

@@ -59,12 +59,15 @@ class Refusals(Protocol):
 
 
 class TokenVerifier:
-    """Verifies signature, type, issuer, audience and times of access tokens: those for `audience` or for everybody."""
+    """Verifies signature, type, issuer, audience and times of access tokens: those for `audience` or for everybody.
 
-    def __init__(self, fetch_keys: FetchKeys, issuer: str, audience: str, clock: Clock) -> None:
+    `others` are further audiences, for whoever looks at tokens that are not for himself.
+    """
+
+    def __init__(self, fetch_keys: FetchKeys, issuer: str, audience: str, clock: Clock, *others: str) -> None:
         self._fetch_keys = fetch_keys
         self._issuer = issuer
-        self._audiences = frozenset((audience, AUDIENCE))
+        self._audiences = frozenset((audience, AUDIENCE, *others))
         self._clock = clock
         self._keys: dict[str, VerifyingKey] = {}
         self._headers: dict[str, VerifyingKey] = {}

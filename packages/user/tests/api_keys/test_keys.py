@@ -67,6 +67,12 @@ async def test_keys_that_an_intruder_made_end_when_the_owner_says_that_it_was_no
     hers = await made(user.person(ada))
     await query("UPDATE api_keys SET created_at = created_at - interval '1 day'")
     his, anothers = await made(user.person(ada), name="his"), await made(user.person(eve))
+    for name in ("api_key:create", "user:read"):
+        await query(GIVE, user_id=ada, effect="ALLOW", name=name, now=user.clock())
+    wanted = {"name": "invoices", "service": "billing", "scopes": ["user:read"]}
+    services = (await user.person(ada).post("/user/v1/api-keys", json=wanted)).json()
+    operators = (await user.operator().post("/user/v1/api-keys", json=wanted)).json()
+    assert [key["issued_by"] for key in (his, services, operators)] == [str(ada), str(ada), None]
     now = auth.clock()
 
     def raised(since: datetime | None) -> SecurityEpochRaised:
@@ -75,12 +81,14 @@ async def test_keys_that_an_intruder_made_end_when_the_owner_says_that_it_was_no
         )
 
     await auth.bring(raised(None))
-    assert [event.change for event in await told(query)] == ["ISSUED"] * 3
+    assert [event.change for event in await told(query)] == ["ISSUED"] * 5
     since = datetime.fromisoformat(his["created_at"]) - timedelta(hours=1)
     await auth.bring(raised(since))
     await auth.bring(raised(since))
     ended = [(event.key_id, event.change) for event in await told(query) if event.revoked_at is not None]
-    assert ended == [(UUID(his["id"]), "REVOKED")]
+    assert sorted(ended) == sorted((UUID(key["id"]), "REVOKED") for key in (his, services))
+    listed = (await user.operator().get("/user/v1/api-keys?service=billing")).json()["items"]
+    assert {key["id"]: key["status"] for key in listed} == {services["id"]: "REVOKED", operators["id"]: "ACTIVE"}
     assert (await user.program(his).get("/user/v1/api-keys")).status_code == 401
     for kept in (hers, anothers):
         assert (await user.program(kept).get("/user/v1/api-keys")).status_code == 403

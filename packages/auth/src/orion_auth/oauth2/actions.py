@@ -1,5 +1,6 @@
 """Granting tokens to clients."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -73,12 +74,14 @@ def response_of(token: AccessToken, **more: str) -> TokenResponse:
     return TokenResponse(access_token=token.text, token_type=token.token_type, expires_in=token.expires_in, **more)
 
 
-async def revoke(gate: Gate, authenticate: Authenticator, token: str | None, now: datetime) -> None:
+async def revoke(
+    gate: Gate, examine_any: Callable[[str], Awaitable[AccessClaims]], token: str | None, now: datetime
+) -> None:
     """End the session that a token belongs to (RFC 7009); what is no good token any more is left as it is.
 
-    Whoever holds a user's token may do that, as he may sign out: it is its own proof. A refresh token that was rotated
-    before counts too. The access token of a service or an API key dies by itself within minutes; a key is revoked where
-    it was made.
+    Whoever holds a user's token may do that, as he may sign out: it is its own proof, for whichever service it is. A
+    refresh token that was rotated before counts too. The access token of a service or an API key cannot be ended alone,
+    and whoever asks is told so: it dies by itself within minutes, and a key is revoked where it was made.
     """
     if token is None:
         raise TokenRequestError("invalid_request", "token is missing.")
@@ -87,9 +90,13 @@ async def revoke(gate: Gate, authenticate: Authenticator, token: str | None, now
     if known is not None:
         await sessions.sign_out(gate.database, gate.outbox, known.user_id, known.session_id, now)
         return
-    claims = await _claims(authenticate, token)
-    if claims is not None and claims.sid is not None and not claims.is_of_api_key:
-        await sessions.sign_out(gate.database, gate.outbox, UUID(claims.sub), UUID(claims.sid), now)
+    claims = await _claims(examine_any, token)
+    if claims is None:
+        return
+    if claims.sid is None or claims.is_of_api_key:
+        detail = "The token of a service or an API key ends by itself within minutes; revoke the key where it was made."
+        raise TokenRequestError("unsupported_token_type", detail)
+    await sessions.sign_out(gate.database, gate.outbox, UUID(claims.sub), UUID(claims.sid), now)
 
 
 async def introspect(
@@ -102,7 +109,7 @@ async def introspect(
         known = await refresh_tokens.find(connection, token, now)
     if known is not None:
         return _refresh_token(known, issuer) if known.is_active else Introspection(active=False)
-    claims = await _claims(authenticate, token)
+    claims = await _claims(authenticate.examine, token)
     if claims is None:
         return Introspection(active=False)
     told = claims.model_dump(exclude={"epoch"}, exclude_none=True)
@@ -124,9 +131,9 @@ def _refresh_token(known: Known, issuer: str) -> Introspection:
     )
 
 
-async def _claims(authenticate: Authenticator, token: str) -> AccessClaims | None:
+async def _claims(examine: Callable[[str], Awaitable[AccessClaims]], token: str) -> AccessClaims | None:
     try:
-        return await authenticate.examine(token)
+        return await examine(token)
     except Problem as problem:
         if problem.status == HTTPStatus.UNAUTHORIZED:
             return None

@@ -87,10 +87,13 @@ def shortcut() -> Shortcut:
 
 @router.post("/revoke", response_class=Response, responses=_ERRORS, openapi_extra=_ANY_TOKEN_FORM)
 async def revoke(request: Request, wired: Wired) -> Response:
-    """End the session of a refresh or access token (RFC 7009); 200 too when there is nothing to end."""
+    """End the session of a refresh or access token (RFC 7009); 200 too when there is nothing to end.
+
+    400 `unsupported_token_type` for the access token of a service or an API key, which cannot be ended.
+    """
     try:
         form = read_form(request.headers.get("content-type", ""), await request.body())
-        await actions.revoke(wired.gate, wired.authenticate, form.get("token"), wired.clock())
+        await actions.revoke(wired.gate, wired.examine_any, form.get("token"), wired.clock())
     except TokenRequestError as error:
         return _refused(error)
     return Response(status_code=HTTPStatus.OK)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, text, update
+from sqlalchemy import case, delete, func, insert, literal, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -178,9 +178,23 @@ async def claim_profiles(connection: AsyncConnection, now: datetime, until: date
 
 
 async def keep_tokens(connection: AsyncConnection, row: AnyRow, values: dict[str, Any], until: datetime) -> None:
-    """The new tokens, left alone `until` then, unless a sign-in has brought others meanwhile (primary key)."""
-    fenced = _still(row)
-    await connection.execute(fenced.values(**values, refresh_failures=0, refresh_retry_at=until))
+    """The new tokens, left alone `until` then, unless a sign-in has brought others meanwhile (primary key).
+
+    One that brought an access token alone keeps that. The refresh token that was used is worth nothing any more, and
+    what the provider gave in its place is kept as long as the used one is there.
+    """
+    is_still = OAuthProvider.access_token.is_not_distinct_from(row.access_token)
+    refreshed = {column: value for column, value in values.items() if column != "refresh_token"}
+    refreshed |= {"refresh_failures": 0, "refresh_retry_at": until}
+    statement = update(OAuthProvider).where(
+        OAuthProvider.id == row.id, OAuthProvider.refresh_token.is_not_distinct_from(row.refresh_token)
+    )
+    changes: dict[str, Any] = {
+        column: case((is_still, literal(value, _ACCOUNTS.c[column].type)), else_=_ACCOUNTS.c[column])
+        for column, value in refreshed.items()
+    }
+    rotated = {"refresh_token": values["refresh_token"]} if "refresh_token" in values else {}
+    await connection.execute(statement.values(changes | rotated))
 
 
 async def put_off(connection: AsyncConnection, row: AnyRow, failures: int, until: datetime) -> None:

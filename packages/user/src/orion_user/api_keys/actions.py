@@ -78,6 +78,7 @@ async def issue(keys: Keys, caller: Caller, wanted: NewApiKey) -> IssuedApiKey:
         "id": uuid7_at(caller.now),
         "user_id": caller.owner,
         "service": service,
+        "issued_by": who_calls(caller.claims).user_id,
         "name": wanted.name,
         "scopes": wanted.scopes,
         "allowed_cidrs": [str(cidr) for cidr in wanted.allowed_cidrs],
@@ -120,6 +121,7 @@ async def rotate(keys: Keys, caller: Caller, key_id: UUID, overlap: timedelta) -
             "id": uuid7_at(now),
             "allowed_cidrs": [str(cidr) for cidr in before["allowed_cidrs"]],
             "expires_at": expires_at,
+            "issued_by": who_calls(caller.claims).user_id,
             "rotated_from_id": key_id,
             "created_at": now,
         }
@@ -177,7 +179,10 @@ async def report_leak(keys: Keys, text: str, url: str | None, finder: Actor, add
 
 
 async def revoke_since(transaction: Transaction, outbox: Outbox, user_id: UUID, since: datetime, now: datetime) -> None:
-    """Revoke the keys that were made in a user's name at `since` or later, when somebody else was in."""
+    """Revoke the keys that were made in a user's name at `since` or later, when somebody else was in.
+
+    Those of services too: what an administrator's session was used to make opens as much.
+    """
     for row in await store.revoke_since(transaction.connection, user_id, since, now):
         await _changed(transaction, outbox, row, "REVOKED", _Finder(Actor(), now))
 
@@ -260,7 +265,8 @@ async def _changed(
 def _audited(row: RowMapping) -> dict[str, Any]:
     """What the audit trail tells of a key: nothing that opens."""
     told = {field: row[field] for field in ("name", "prefix", "service", "scopes", "rate_limit", "revoked_reason")}
-    ends = {field: _text(row[field]) for field in ("expires_at", "overlap_until", "revoked_at", "rotated_from_id")}
+    others = ("expires_at", "overlap_until", "revoked_at", "rotated_from_id", "issued_by")
+    ends = {field: _text(row[field]) for field in others}
     return told | ends | {"allowed_cidrs": [str(cidr) for cidr in row["allowed_cidrs"]]}
 
 

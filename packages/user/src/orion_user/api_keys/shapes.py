@@ -101,6 +101,8 @@ class ApiKeyShape(ResponseShape):
     """Its public part."""
     user_id: UUID | None
     service: str | None
+    issued_by: UUID | None
+    """Who made it, or its successor: of a service's key an administrator; null where a service did, or nobody knows."""
     scopes: list[str]
     allowed_cidrs: list[str]
     rate_limit: int | None

@@ -78,8 +78,11 @@ async def change(connection: AsyncConnection, key_id: UUID, values: Mapping[str,
 async def revoke_since(
     connection: AsyncConnection, user_id: UUID, since: datetime, now: datetime
 ) -> Sequence[RowMapping]:
-    """Revoke the keys of a user that were made since then (ix_api_keys_user_id); those that were."""
-    late = (KEYS.c.user_id == user_id, KEYS.c.created_at >= since, KEYS.c.revoked_at.is_(None))
+    """Revoke what a user has made since then, for himself or for a service (ix_api_keys_user_id,
+    ix_api_keys_issued_by); those that were.
+    """
+    whose = or_(KEYS.c.user_id == user_id, KEYS.c.issued_by == user_id)
+    late = (whose, KEYS.c.created_at >= since, KEYS.c.revoked_at.is_(None))
     values = {"revoked_at": now, "revoked_reason": "DEVICE_DISAVOWED"}
     return (await connection.execute(update(KEYS).where(*late).values(values).returning(KEYS))).mappings().all()
 

@@ -36,6 +36,9 @@ class ApiKey(Identified, Timestamped, Annotated, Table):
     key_hash: Mapped[bytes] = mapped_column(LargeBinary, comment="SHA-256 of the secret part")
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     service: Mapped[str | None] = mapped_column(String(60))
+    issued_by: Mapped[UUID | None] = mapped_column(
+        ForeignKey("users.id", ondelete="SET NULL"), comment="Who made it: of a service's key an administrator"
+    )
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String(121)), server_default=text("'{}'"))
     allowed_cidrs: Mapped[list[str]] = mapped_column(
         ARRAY(CIDR), server_default=text("'{}'"), comment="Empty: from everywhere"
@@ -60,6 +63,7 @@ class ApiKey(Identified, Timestamped, Annotated, Table):
         CheckConstraint("rotated_from_id <> id", name="rotated_from_id"),
         CheckConstraint(object_check("metadata"), name="metadata"),
         Index("ix_api_keys_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
+        Index("ix_api_keys_issued_by", "issued_by", postgresql_where=text("issued_by IS NOT NULL")),
         Index("ix_api_keys_service", "service", postgresql_where=text("service IS NOT NULL")),
         Index("ix_api_keys_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
         Index("ix_api_keys_rotated_from_id", "rotated_from_id", postgresql_where=text("rotated_from_id IS NOT NULL")),

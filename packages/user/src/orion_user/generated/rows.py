@@ -80,6 +80,9 @@ class ApiKey(TypedDict):
     service: str | None
     """varchar(60)."""
 
+    issued_by: UUID | None
+    """uuid. Who made it: of a service's key an administrator"""
+
     scopes: list[str]
     """varchar(121)[] NOT NULL DEFAULT '{}'."""
 
