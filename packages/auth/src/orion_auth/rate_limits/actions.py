@@ -5,7 +5,7 @@ was made, so that nobody gets twice as many around a boundary, and of any number
 pass as may. A refused try counts nowhere but where it was refused.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -115,10 +115,9 @@ async def given_back_if_untried(database: Database, taken: Taken) -> AsyncGenera
         raise
 
 
-async def take_registration(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
-    """Count a registration from this network, and the mail that it sends."""
-    limits = [by_network("registration", address), by_all("registration"), *_mail(email, address)]
-    return await _take_all(database, limits, now)
+async def take_registration(database: Database, address: IpAddress, now: datetime) -> RateLimitState | None:
+    """Count a registration from this network, whatever comes of it; the mail that it sends is counted apart."""
+    return await _take_all(database, [by_network("registration", address), by_all("registration")], now)
 
 
 async def take_sign_in_mail(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
@@ -288,8 +287,13 @@ def _refusal(limits: Sequence[Limit], rows: Sequence[AnyRow], now: datetime) -> 
 
 
 def _tightest(rows: Sequence[AnyRow], now: datetime) -> RateLimitState | None:
+    return tightest(_state(row, now) for row in rows)
+
+
+def tightest(states: Iterable[RateLimitState | None]) -> RateLimitState | None:
     """The state under the tightest limit; None when nothing limits the try."""
-    return min((_state(row, now) for row in rows), key=lambda state: (state.remaining, -state.reset), default=None)
+    held = [state for state in states if state is not None]
+    return min(held, key=lambda state: (state.remaining, -state.reset), default=None)
 
 
 def _state(row: AnyRow, now: datetime) -> RateLimitState:
