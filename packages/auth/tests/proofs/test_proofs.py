@@ -43,6 +43,13 @@ async def test_a_proof_moves_the_time_of_authentication_and_opens_what_asked_for
     assert (await auth.http.delete(path, headers=auth.as_bearer(renewed["access_token"]))).status_code == 204
 
 
+async def test_a_password_that_is_long_as_it_is_typed_proves_as_it_lets_in(auth: "Auth") -> None:
+    password = auth.password + "e\u0301" * 120  # 148 characters in normal form
+    await auth.verified(password=password)
+    answer = await prove(auth, (await auth.sign_in(password=password)).json(), password)
+    assert answer.status_code == 201
+
+
 async def test_a_proof_ends_the_access_tokens_of_before_in_its_session_and_in_no_other(auth: "Auth") -> None:
     """OWASP ASVS 5.0, 7.2.4: whoever has a copy of an old one is out, and the session goes on."""
     await auth.verified()
