@@ -53,7 +53,7 @@ Endpoint = Literal[
 """What is limited."""
 
 COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
-    "login": (RateLimitKeyType.EMAIL, RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
+    "login": (RateLimitKeyType.EMAIL, RateLimitKeyType.IP, RateLimitKeyType.USER, RateLimitKeyType.GLOBAL),
     "login_hourly": (RateLimitKeyType.EMAIL,),
     "login_known_device": (RateLimitKeyType.USER,),
     "login_known_device_hourly": (RateLimitKeyType.USER,),
@@ -151,3 +151,13 @@ def of_known_device(device: KnownDevice, address: IPv4Address | IPv6Address) -> 
         Limit("login_known_device", RateLimitKeyType.USER, narrow, counts_failures=True),
         Limit("login_known_device_hourly", RateLimitKeyType.USER, name, counts_failures=True),
     ]
+
+
+def of_sign_in_on(device: KnownDevice, address: IPv4Address | IPv6Address) -> list[Limit]:
+    """What a sign-in on it keeps to: those limits, and one on what all devices of its owner come to, be it good or not.
+
+    Whoever signs in to accounts of his own without end, on devices that they know, would keep all other owners waiting.
+    Devices that prove themselves are counted apart here, too.
+    """
+    whose = f"{device.owner} proved" if device.is_proved else device.owner
+    return [*of_known_device(device, address), Limit("login", RateLimitKeyType.USER, whose)]
