@@ -102,6 +102,15 @@ async def test_guesses_are_limited_by_session_and_what_strangers_try_keeps_nobod
     assert (await prove(auth, session)).status_code == 201
 
 
+async def test_good_proofs_of_one_account_are_so_many_in_a_minute_in_whichever_session(auth: "Auth") -> None:
+    """They go before all strangers' sign-ins."""
+    await auth.verified()
+    sessions = [(await auth.sign_in()).json() for _ in range(2)]
+    await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 3 WHERE endpoint = 'login' AND key_type = 'USER'")
+    answers = [await prove(auth, sessions[n % 2]) for n in range(4)]
+    assert [answer.status_code for answer in answers] == [201] * 3 + [429]
+
+
 async def test_a_session_that_has_ended_and_a_service_can_prove_nothing(auth: "Auth") -> None:
     await auth.verified()
     session = (await auth.sign_in()).json()

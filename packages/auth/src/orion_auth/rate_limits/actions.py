@@ -91,12 +91,13 @@ async def take_refusal_record(database: Database, address: IpAddress, now: datet
     return all(row.has_passed for row in rows)
 
 
-async def take_proof(database: Database, session_id: UUID, address: IpAddress, now: datetime) -> Taken:
-    """Count a password that is shown within a session.
+async def take_proof(database: Database, user_id: UUID, session_id: UUID, address: IpAddress, now: datetime) -> Taken:
+    """Count a password that is shown within a session, and those of all sessions of its user.
 
     So a stolen session does not guess without end, and what strangers try keeps no owner from his own account.
     """
-    limits = of_known_device(in_session(session_id), address)
+    of_all = Limit("login", RateLimitKeyType.USER, f"{user_id} in sessions")
+    limits = [*of_known_device(in_session(session_id), address), of_all]
     return Taken.under(limits, await _take_all(database, limits, now))
 
 
