@@ -86,14 +86,14 @@ async def emails(connection: AsyncConnection, identity_ids: Collection[UUID]) ->
 
 
 async def username_is_taken(connection: AsyncConnection, username: str | None) -> bool:
-    """Whether a verified identity has that username."""
+    """Whether an identity has that username that keeps it: a verified one, or one that was invited or brought in."""
     return username is not None and await store.username_is_taken(connection, username)
 
 
 async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> UUID | None:
-    """Create a pending identity; None when the address is taken, or the username by a verified identity.
+    """Create a pending identity; None when the address is taken, or the username by one that keeps it.
 
-    Until an address is verified, the username beside it is no one's: a later registration takes it. If it kept the
+    Until an address is verified, the username registered beside it is no one's: a later one takes it. If it kept the
     name, whoever registered a name twice, the first time with an address of somebody else, would learn from the second
     answer whether that address was free.
     """
@@ -190,7 +190,7 @@ async def change_email(transaction: Transaction, identity_id: UUID, old: str, ne
 
 
 async def change_username(transaction: Transaction, identity_id: UUID, username: str) -> bool:
-    """Give the identity another username; False when another one has it. Who was never verified makes room."""
+    """Give the identity another username; False when another one keeps it. Who never verified makes room."""
     await store.release_username(transaction.connection, username)
     try:
         async with transaction.connection.begin_nested():

@@ -138,6 +138,6 @@ def invalid_email() -> Problem:
 
 
 def username_taken() -> Problem:
-    """What is said when a verified identity has the username."""
+    """What is said when an identity has the username that keeps it."""
     error = FieldError(field="/username", code="username_taken", detail="Somebody has this username; choose another.")
     return Problem(409, "username_taken", "Username taken", "Choose another username.", errors=[error])
