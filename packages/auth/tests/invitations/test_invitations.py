@@ -115,11 +115,13 @@ async def test_who_registered_and_never_verified_may_be_invited_and_his_password
 
 
 async def test_a_username_that_was_given_with_an_invitation_is_nobody_elses(auth: "Auth") -> None:
-    await invite(auth, username="grace")
+    await invite(auth, "gracie@example.com", username="grace")
+    assert (await invite(auth, username="grace")).status_code == 201, "but for another invitation"
     refused = await auth.register("eve@example.com", username="grace")
     assert (refused.status_code, refused.json()["code"]) == (409, "username_taken")
     await auth.http.post(f"{await link(auth)}/acceptance", json={"password": CHOSEN})
-    assert await auth.rows("SELECT username FROM identities") == [{"username": "grace"}]
+    [account] = await auth.rows("SELECT email FROM identities WHERE username = 'grace'")
+    assert account == {"email": GRACE}
 
 
 async def test_only_administrators_invite(auth: "Auth") -> None:

@@ -30,8 +30,11 @@ _ACTIVE = literal(IdentityStatus.ACTIVE, Identity.status.type)
 _PENDING = literal(IdentityStatus.PENDING, Identity.status.type)
 
 
-_GIVES_WAY = and_(Identity.email_verified_at.is_(None), Identity.password_changed_at.is_not(None))
-"""Somebody has registered it and nobody has verified its address; one that was invited or brought in keeps its name."""
+_UNVERIFIED = Identity.email_verified_at.is_(None)
+_GIVES_WAY = {True: _UNVERIFIED, False: and_(_UNVERIFIED, Identity.password_changed_at.is_not(None))}
+"""Whose username is free for whoever prepares accounts, and for everybody else: an account that was invited or brought
+in keeps its name, until it is given to another one in the same way.
+"""
 
 _LIVING = select(*_COLUMNS).where(Identity.deleted_at.is_(None))
 FIND_BY_EMAIL = Statement(_LIVING.where(Identity.email == bindparam("email")))
@@ -53,12 +56,11 @@ RELEASE_USERNAMES = text("""
     UPDATE identities SET username = NULL
     FROM unnest(CAST(:usernames AS text[])) AS given (username)
     CROSS JOIN LATERAL (
-      SELECT id, email_verified_at, password_changed_at FROM identities
+      SELECT id, email_verified_at FROM identities
       WHERE username = given.username AND deleted_at IS NULL                  -- uq_identities_username
       LIMIT 1
     ) AS holder
     WHERE identities.id = holder.id AND holder.email_verified_at IS NULL      -- pk_identities
-      AND holder.password_changed_at IS NOT NULL                              -- registered, not invited or brought in
       AND identities.email_verified_at IS NULL                                -- whoever verifies it meanwhile keeps it
       AND identities.id <> ALL(CAST(:ids AS uuid[]))                          -- sent again, it takes nothing away
 """)
@@ -119,20 +121,22 @@ async def hold(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
     return await _HOLD.one_or_none(connection, {"id": identity_id})
 
 
-async def username_is_taken(connection: AsyncConnection, username: str) -> bool:
+async def username_is_taken(connection: AsyncConnection, username: str, *, prepares: bool) -> bool:
     """Whether an identity has that username that keeps it (uq_identities_username)."""
-    statement = select(Identity.id).where(Identity.username == username, Identity.deleted_at.is_(None), ~_GIVES_WAY)
+    statement = select(Identity.id).where(
+        Identity.username == username, Identity.deleted_at.is_(None), ~_GIVES_WAY[prepares]
+    )
     return (await connection.execute(statement)).one_or_none() is not None
 
 
-async def release_username(connection: AsyncConnection, username: str) -> None:
+async def release_username(connection: AsyncConnection, username: str, *, prepares: bool) -> None:
     """Take a username from an identity that gives way (uq_identities_username).
 
     Under a lock until the transaction ends, so that of two who want it at once, the second takes it from the first.
     """
     lock = func.pg_advisory_xact_lock(func.hashtextextended(f"username {username}", 0))
     await connection.execute(select(lock))
-    pending = (Identity.username == username, Identity.deleted_at.is_(None), _GIVES_WAY)
+    pending = (Identity.username == username, Identity.deleted_at.is_(None), _GIVES_WAY[prepares])
     await connection.execute(update(Identity).where(*pending).values(username=None))
 
 
