@@ -13,6 +13,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
+from orion_auth import address_policy
 from orion_auth.address_policy import AddressPolicy, read_domains
 from orion_core.errors import Problem
 
@@ -81,3 +82,18 @@ async def test_a_name_server_that_is_silent_keeps_nobody_out(resolver: dns.resol
     policy = AddressPolicy(resolver=resolver)
     answers = await asyncio.gather(*(refusal(policy, "ada@silent.example") for _ in range(3)))
     assert answers == [None] * 3
+
+
+async def test_silent_name_servers_keep_no_thread_from_others_and_nobody_waiting_for_long(
+    resolver: dns.resolver.Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has such domains registers addresses of many of them."""
+    monkeypatch.setattr(address_policy, "PATIENCE_SECONDS", 0.3)
+    policy, loop = AddressPolicy(resolver=resolver), asyncio.get_running_loop()
+    began = loop.time()
+    asked = asyncio.gather(*(refusal(policy, "ada@silent.example") for _ in range(60)))
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(int)
+    assert loop.time() - began < 0.25, "files are read, and names are looked up, by the same threads"
+    assert await asked == [None] * 60
+    assert loop.time() - began < 1.5

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -15,6 +17,11 @@ from orion_core.http.door import leave_door
 
 PATIENCE_SECONDS = 3
 """For the answer about one domain; a name server that is slow keeps nobody from registering."""
+
+_ASKING = ThreadPoolExecutor(8, "name-servers")
+"""Threads that do nothing else: who has domains whose servers are silent would keep all others waiting, such as those
+that read files. Where all of them wait for such servers, the domains of others are not asked about in time, and taken.
+"""
 
 log = structlog.get_logger()
 
@@ -42,8 +49,10 @@ class AddressPolicy:
 
     async def _takes_mail(self, domain: str, resolver: Resolver) -> bool:
         leave_door()  # a name server answers when it likes
+        ask = partial(validate_email_deliverability, domain, domain, dns_resolver=resolver)
         try:
-            await asyncio.to_thread(validate_email_deliverability, domain, domain, dns_resolver=resolver)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await asyncio.get_running_loop().run_in_executor(_ASKING, ask)
         except EmailUndeliverableError:
             return False
         except Exception as error:  # whatever is the matter with the name server is no fault of the address

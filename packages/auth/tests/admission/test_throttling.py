@@ -48,8 +48,33 @@ async def test_a_known_device_does_not_guess_without_end(auth: "Auth") -> None:
     assert [answer.status_code for answer in answers] == [401, 401, 429], "not from ever more networks"
 
 
+async def test_one_account_takes_so_many_of_the_turns_of_known_devices_however_many_it_has(auth: "Auth") -> None:
+    """Whoever signs in to an account of his own without end would keep all other owners waiting."""
+    await auth.verified()
+    owner = auth.as_bearer((await sign_in(auth, **LAPTOP)).json()["access_token"])
+    await sign_in(auth, device_id="adas-phone")
+    [device] = [
+        each["id"]
+        for each in (await auth.http.get("/auth/v1/me/devices", headers=owner)).json()["items"]
+        if each["device_id"] == "adas-laptop"
+    ]
+    trusted = await auth.http.put(f"/auth/v1/me/devices/{device}/trust", headers=owner)
+    laptop = LAPTOP | {"device_secret": trusted.json()["device_secret"]}
+    await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 6 WHERE endpoint = 'login' AND key_type = 'USER'")
+    tablet = (
+        "INSERT INTO devices (id, user_id, device_id) SELECT gen_random_uuid(), user_id, 'tablet' FROM devices LIMIT 1"
+    )
+    await auth.execute(tablet)
+    named = [await sign_in(auth, device_id=("adas-phone", "tablet")[n % 2]) for n in range(7)]
+    assert [answer.status_code for answer in named] == [201] * 6 + [429]
+    assert named[-1].headers["RateLimit-Policy"] == '"login";q=6;w=60'
+    proved = [await sign_in(auth, **laptop) for _ in range(7)]
+    assert [answer.status_code for answer in proved] == [201] * 6 + [429], "who reads names takes nothing from it"
+
+
+@pytest.mark.parametrize("device", [LAPTOP, {"device_id": "a-new-one"}], ids=["known", "unknown"])
 async def test_a_password_that_nobody_had_time_to_look_at_is_no_try(
-    auth: "Auth", monkeypatch: pytest.MonkeyPatch
+    auth: "Auth", monkeypatch: pytest.MonkeyPatch, device: dict[str, str]
 ) -> None:
     await auth.verified()
     await sign_in(auth, **LAPTOP)
@@ -59,9 +84,9 @@ async def test_a_password_that_nobody_had_time_to_look_at_is_no_try(
 
     with monkeypatch.context() as patched:
         patched.setattr(auth.application.state.components.lane, "verify", crowded)
-        answers = [await sign_in(auth, **LAPTOP) for _ in range(11)]
+        answers = [await sign_in(auth, **device) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [503] * 11
-    assert (await sign_in(auth, **LAPTOP)).status_code == 201
+    assert (await sign_in(auth, **device)).status_code == 201
 
 
 async def test_a_device_that_proves_itself_has_its_tries_wherever_it_is_and_its_name_alone_is_worth_nothing(

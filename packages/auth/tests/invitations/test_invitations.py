@@ -114,6 +114,16 @@ async def test_who_registered_and_never_verified_may_be_invited_and_his_password
     assert (await auth.sign_in(GRACE, CHOSEN)).status_code == 201
 
 
+async def test_a_username_that_was_given_with_an_invitation_is_nobody_elses(auth: "Auth") -> None:
+    await invite(auth, "gracie@example.com", username="grace")
+    assert (await invite(auth, username="grace")).status_code == 201, "but for another invitation"
+    refused = await auth.register("eve@example.com", username="grace")
+    assert (refused.status_code, refused.json()["code"]) == (409, "username_taken")
+    await auth.http.post(f"{await link(auth)}/acceptance", json={"password": CHOSEN})
+    [account] = await auth.rows("SELECT email FROM identities WHERE username = 'grace'")
+    assert account == {"email": GRACE}
+
+
 async def test_only_administrators_invite(auth: "Auth") -> None:
     await auth.verified()
     token = (await auth.sign_in()).json()["access_token"]

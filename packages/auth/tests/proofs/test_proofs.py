@@ -43,6 +43,13 @@ async def test_a_proof_moves_the_time_of_authentication_and_opens_what_asked_for
     assert (await auth.http.delete(path, headers=auth.as_bearer(renewed["access_token"]))).status_code == 204
 
 
+async def test_a_password_that_is_long_as_it_is_typed_proves_as_it_lets_in(auth: "Auth") -> None:
+    password = auth.password + "e\u0301" * 120  # 148 characters in normal form
+    await auth.verified(password=password)
+    answer = await prove(auth, (await auth.sign_in(password=password)).json(), password)
+    assert answer.status_code == 201
+
+
 async def test_a_proof_ends_the_access_tokens_of_before_in_its_session_and_in_no_other(auth: "Auth") -> None:
     """OWASP ASVS 5.0, 7.2.4: whoever has a copy of an old one is out, and the session goes on."""
     await auth.verified()
@@ -93,6 +100,15 @@ async def test_guesses_are_limited_by_session_and_what_strangers_try_keeps_nobod
     statuses = [answer.status_code for answer in answers]
     assert (statuses.count(401), statuses.count(429)) == (10, 2)
     assert (await prove(auth, session)).status_code == 201
+
+
+async def test_good_proofs_of_one_account_are_so_many_in_a_minute_in_whichever_session(auth: "Auth") -> None:
+    """They go before all strangers' sign-ins."""
+    await auth.verified()
+    sessions = [(await auth.sign_in()).json() for _ in range(2)]
+    await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 3 WHERE endpoint = 'login' AND key_type = 'USER'")
+    answers = [await prove(auth, sessions[n % 2]) for n in range(4)]
+    assert [answer.status_code for answer in answers] == [201] * 3 + [429]
 
 
 async def test_a_session_that_has_ended_and_a_service_can_prove_nothing(auth: "Auth") -> None:

@@ -193,6 +193,20 @@ async def test_mails_to_one_address_are_limited(auth: "Auth") -> None:
     assert (await auth.register("bob@example.com")).status_code == 202
 
 
+async def test_a_network_is_limited_before_anybody_is_asked_about_what_it_sends(auth: "Auth") -> None:
+    """Rating a password, and asking a name server about a domain, cost more than all else."""
+    await auth.execute("UPDATE rate_limit_policies SET \"limit\" = 2 WHERE endpoint = 'registration'")
+    answers = [await auth.register(f"ada{n}@example.com", password="password") for n in range(3)]
+    assert [answer.status_code for answer in answers] == [422, 422, 429]
+    async with _stranger(auth) as elsewhere:
+        body = {"email": "ada0@example.com", "password": auth.password}
+        answer = await elsewhere.post("/auth/v1/identities", json=body)
+    assert answer.status_code == 202
+    assert answer.headers["RateLimit"].startswith('"registration";r=1;'), "the tighter of the two"
+    mails = await auth.rows("SELECT key FROM rate_limits WHERE key_type = 'EMAIL'")
+    assert [row["key"] for row in mails] == ["email_verification EMAIL mail ada0@example.com"], "what is mailed counts"
+
+
 async def test_an_idempotency_key_makes_a_repetition_harmless(auth: "Auth") -> None:
     body = {"email": "ada@example.com", "password": auth.password, "username": "ada"}
     headers = {"Idempotency-Key": "b6f1"}

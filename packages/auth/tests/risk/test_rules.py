@@ -102,6 +102,23 @@ def test_a_heavier_weight_never_lowers_a_score(names: set[str], policy: Policy, 
     assert assess(speaking(names), policy).score <= assess(speaking(names), heavier).score
 
 
+STRANGERS_DO = {"account_failures", "address_failures", "shared_address", "velocity"}
+
+
+@given(loud, st.sets(st.sampled_from(sorted(STRANGERS_DO))), policies)
+def test_strangers_shut_nobody_out_from_a_device_of_his_own(names: set[str], doing: set[str], policy: Policy) -> None:
+    """They can try wrong passwords from the network that he shares with them, as many as they like."""
+    own = names - STRANGERS_DO - {"new_device", "changed_device"}
+    alone, beside = assess(speaking(own), policy), assess(speaking(own | doing), policy)
+    assert (alone.verdict == "BLOCK") == (beside.verdict == "BLOCK")
+
+
+def test_what_strangers_do_asks_for_more_and_stops_whoever_comes_from_elsewhere() -> None:
+    assert assess(speaking(STRANGERS_DO | {"unusual_hour"}), Policy()).verdict == "STEP_UP"
+    assert assess(speaking(STRANGERS_DO | {"new_device"}), Policy()).verdict == "BLOCK"
+    assert assess(speaking(STRANGERS_DO | {"changed_device"}), Policy()).verdict == "BLOCK"
+
+
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_more_failures_never_make_it_safer(one: int, other: int) -> None:
     few, many = sorted((one, other))

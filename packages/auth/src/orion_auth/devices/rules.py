@@ -27,6 +27,11 @@ class KnownDevice:
     is_proved: bool
     """By the secret that only it was given; otherwise it is known by its id, which can be copied."""
 
+    @property
+    def owner(self) -> str:
+        """The id of the user whose device it is."""
+        return self.name.partition(" ")[0]
+
 
 def is_trusted(status: DeviceStatus, trust_expires_at: datetime | None, now: datetime) -> bool:
     """Whether the owner's trust holds at `now`; without an end it holds until he takes it back."""

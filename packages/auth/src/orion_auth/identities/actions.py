@@ -85,21 +85,23 @@ async def emails(connection: AsyncConnection, identity_ids: Collection[UUID]) ->
     return {row.id: row.email for row in await store.list_emails(connection, identity_ids)}
 
 
-async def username_is_taken(connection: AsyncConnection, username: str | None) -> bool:
-    """Whether a verified identity has that username."""
-    return username is not None and await store.username_is_taken(connection, username)
+async def username_is_taken(connection: AsyncConnection, username: str | None, *, prepares: bool = False) -> bool:
+    """Whether an identity has that username that keeps it: a verified one; or one that was invited or brought in, but
+    for an administrator who `prepares` another account.
+    """
+    return username is not None and await store.username_is_taken(connection, username, prepares=prepares)
 
 
-async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> UUID | None:
-    """Create a pending identity; None when the address is taken, or the username by a verified identity.
+async def create(transaction: Transaction, new: NewIdentity, now: datetime, *, prepares: bool = False) -> UUID | None:
+    """Create a pending identity; None when the address is taken, or the username by one that keeps it.
 
-    Until an address is verified, the username beside it is no one's: a later registration takes it. If it kept the
+    Until an address is verified, the username registered beside it is no one's: a later one takes it. If it kept the
     name, whoever registered a name twice, the first time with an address of somebody else, would learn from the second
     answer whether that address was free.
     """
     identity_id = new.id
     if new.username is not None:
-        await store.release_username(transaction.connection, new.username)
+        await store.release_username(transaction.connection, new.username, prepares=prepares)
     values: dict[str, Any] = {
         "id": identity_id,
         "email": new.email,
@@ -114,7 +116,7 @@ async def create(transaction: Transaction, new: NewIdentity, now: datetime) -> U
 async def bring_in(transaction: Transaction, new: NewIdentity, *, is_verified: bool, now: datetime) -> UUID | None:
     """Create an identity that another system had; None when something of it is taken."""
     if new.username is not None:
-        await store.release_username(transaction.connection, new.username)
+        await store.release_username(transaction.connection, new.username, prepares=True)
     values: dict[str, Any] = {
         "id": new.id,
         "email": new.email,
@@ -195,8 +197,8 @@ async def change_email(transaction: Transaction, identity_id: UUID, old: str, ne
 
 
 async def change_username(transaction: Transaction, identity_id: UUID, username: str) -> bool:
-    """Give the identity another username; False when another one has it. Who was never verified makes room."""
-    await store.release_username(transaction.connection, username)
+    """Give the identity another username; False when another one keeps it. Who never verified makes room."""
+    await store.release_username(transaction.connection, username, prepares=False)
     try:
         async with transaction.connection.begin_nested():
             await store.set_username(transaction.connection, identity_id, username)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, delete, func, literal, or_, select, text, update
+from sqlalchemy import and_, bindparam, case, delete, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,12 @@ _COLUMNS = (
 _ACTIVE = literal(IdentityStatus.ACTIVE, Identity.status.type)
 _PENDING = literal(IdentityStatus.PENDING, Identity.status.type)
 
+
+_UNVERIFIED = Identity.email_verified_at.is_(None)
+_GIVES_WAY = {True: _UNVERIFIED, False: and_(_UNVERIFIED, Identity.password_changed_at.is_not(None))}
+"""Whose username is free for whoever prepares accounts, and for everybody else: an account that was invited or brought
+in keeps its name, until it is given to another one in the same way.
+"""
 
 _LIVING = select(*_COLUMNS).where(Identity.deleted_at.is_(None))
 FIND_BY_EMAIL = Statement(_LIVING.where(Identity.email == bindparam("email")))
@@ -115,22 +121,22 @@ async def hold(connection: AsyncConnection, identity_id: UUID) -> AnyRow | None:
     return await _HOLD.one_or_none(connection, {"id": identity_id})
 
 
-async def username_is_taken(connection: AsyncConnection, username: str) -> bool:
-    """Whether a verified identity has that username (uq_identities_username)."""
+async def username_is_taken(connection: AsyncConnection, username: str, *, prepares: bool) -> bool:
+    """Whether an identity has that username that keeps it (uq_identities_username)."""
     statement = select(Identity.id).where(
-        Identity.username == username, Identity.deleted_at.is_(None), Identity.email_verified_at.is_not(None)
+        Identity.username == username, Identity.deleted_at.is_(None), ~_GIVES_WAY[prepares]
     )
     return (await connection.execute(statement)).one_or_none() is not None
 
 
-async def release_username(connection: AsyncConnection, username: str) -> None:
-    """Take a username from a pending identity (uq_identities_username).
+async def release_username(connection: AsyncConnection, username: str, *, prepares: bool) -> None:
+    """Take a username from an identity that gives way (uq_identities_username).
 
     Under a lock until the transaction ends, so that of two who want it at once, the second takes it from the first.
     """
     lock = func.pg_advisory_xact_lock(func.hashtextextended(f"username {username}", 0))
     await connection.execute(select(lock))
-    pending = (Identity.username == username, Identity.deleted_at.is_(None), Identity.email_verified_at.is_(None))
+    pending = (Identity.username == username, Identity.deleted_at.is_(None), _GIVES_WAY[prepares])
     await connection.execute(update(Identity).where(*pending).values(username=None))
 
 

@@ -105,7 +105,7 @@ async def _take_in(transaction: Transaction, outbox: Outbox, line: Line, operato
     known = await identities.find_by_email(transaction.connection, user.email, now)
     if known is not None:
         return Report(line.number, "EXISTS", known.id)
-    if await identities.username_is_taken(transaction.connection, user.username):
+    if await identities.username_is_taken(transaction.connection, user.username, prepares=True):
         return Report(line.number, "REFUSED", reason="username: somebody has it")
     new = NewIdentity(user.email, user.username, line.password_hash, user.locale, user.id or uuid7())
     user_id = await identities.bring_in(transaction, new, is_verified=user.email_verified, now=now)

@@ -134,9 +134,10 @@ async def _hold(transaction: Transaction, mailing: Mailing, guest: Guest, email:
 
 
 async def _prepare(transaction: Transaction, mailing: Mailing, guest: Guest, email: str, now: datetime) -> UUID | None:
-    if await identities.username_is_taken(transaction.connection, guest.username):
+    if await identities.username_is_taken(transaction.connection, guest.username, prepares=True):
         raise username_taken()
-    user_id = await identities.create(transaction, NewIdentity(email, guest.username, None, guest.locale), now)
+    new = NewIdentity(email, guest.username, None, guest.locale)
+    user_id = await identities.create(transaction, new, now, prepares=True)
     if user_id is None:
         return None
     registered = IdentityRegistered(

@@ -51,7 +51,7 @@ async def change(
         identity = await identities.find(connection, user_id, now)
     if identity is None or identity.standing != "GOOD":
         raise unauthenticated("There is no account any more that could be changed.")
-    taken = await rate_limits.take_proof(database, session_id, bearer.ip_address, now)
+    taken = await rate_limits.take_proof(database, user_id, session_id, bearer.ip_address, now)
     async with rate_limits.given_back_if_untried(database, taken):
         await _require_current(lane, identity, change.current)
     await rate_limits.give_back(database, taken)

@@ -151,7 +151,8 @@ async def send_code(
 async def _check_password(gate: Gate, lane: HashingLane, attempt: _Try, password: str) -> RateLimitState | None:
     identity = attempt.identity
     lane.require_room(is_known=True)  # before it is counted: what is not tried is no try
-    taken = await rate_limits.take_proof(gate.database, attempt.session_id, attempt.bearer.ip_address, attempt.now)
+    address = attempt.bearer.ip_address
+    taken = await rate_limits.take_proof(gate.database, identity.id, attempt.session_id, address, attempt.now)
     async with rate_limits.given_back_if_untried(gate.database, taken):
         is_right = await lane.verify(identity.password_hash, password, is_known=True)
     if not is_right:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from orion_auth.password_text import Password
 from orion_core.http.shapes import RequestShape, ResponseShape
 
 CodeMethod = Literal["TOTP", "SMS", "EMAIL", "BACKUP_CODE"]
@@ -14,9 +15,7 @@ CodeMethod = Literal["TOTP", "SMS", "EMAIL", "BACKUP_CODE"]
 class NewProof(RequestShape):
     """A proof of who one is: the password, a second factor of the account, or both at once."""
 
-    password: str | None = Field(
-        None, min_length=1, max_length=256, repr=False, examples=["correct horse battery staple"]
-    )
+    password: Password | None = Field(None, repr=False, examples=["correct horse battery staple"])
     method: CodeMethod | None = Field(None, examples=["TOTP"])
     """Which second factor `code` is of. With it the session counts as one that has shown several factors."""
     code: str | None = Field(None, min_length=1, max_length=32, repr=False, examples=["042317"])

@@ -5,7 +5,7 @@ was made, so that nobody gets twice as many around a boundary, and of any number
 pass as may. A refused try counts nowhere but where it was refused.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +28,7 @@ from orion_auth.rate_limits.rules import (
     from_somewhere,
     mail_to_account,
     of_known_device,
+    of_sign_in_on,
     of_stranger,
     on_device,
     refusal_records,
@@ -48,10 +49,19 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Taken:
-    """A try that was counted: where its maker stands now, and what is given back if it turns out well."""
+    """A try that was counted: where its maker stands now, and what is given back of it."""
 
     state: RateLimitState | None
     failures: tuple[str, ...]
+    """Counters that have it unless it turns out well."""
+    all: tuple[str, ...]
+    """Those that have it, unless it was not made after all."""
+
+    @classmethod
+    def under(cls, limits: Sequence[Limit], state: RateLimitState | None) -> "Taken":
+        """A try that was counted under these limits."""
+        failures = tuple(limit.key for limit in limits if limit.counts_failures)
+        return cls(state, failures, tuple(limit.key for limit in limits))
 
 
 @dataclass(frozen=True)
@@ -67,14 +77,14 @@ async def take_login(
     database: Database, email: str, address: IpAddress, now: datetime, *, device: KnownDevice | None = None
 ) -> Taken | Refused:
     """Count a sign-in to this account: from `device`, one that it knows, or else from this network."""
-    limits = of_stranger(email, address) if device is None else of_known_device(device, address)
+    limits = of_stranger(email, address) if device is None else of_sign_in_on(device, address)
     async with database.autocommit() as connection:
         rows = await store.take(connection, limits, now, refusal_records(address))
     counted = [row for row in rows if row.step < len(limits)]
     refusal = _refusal(limits, counted, now)
     if refusal is not None:
         return Refused(refusal, all(row.has_passed for row in rows[len(counted) :]))
-    return Taken(_tightest(counted, now), tuple(limit.key for limit in limits if limit.counts_failures))
+    return Taken.under(limits, _tightest(counted, now))
 
 
 async def take_refusal_record(database: Database, address: IpAddress, now: datetime) -> bool:
@@ -84,14 +94,14 @@ async def take_refusal_record(database: Database, address: IpAddress, now: datet
     return all(row.has_passed for row in rows)
 
 
-async def take_proof(database: Database, session_id: UUID, address: IpAddress, now: datetime) -> Taken:
-    """Count a password that is shown within a session.
+async def take_proof(database: Database, user_id: UUID, session_id: UUID, address: IpAddress, now: datetime) -> Taken:
+    """Count a password that is shown within a session, and those of all sessions of its user.
 
     So a stolen session does not guess without end, and what strangers try keeps no owner from his own account.
     """
-    limits = of_known_device(in_session(session_id), address)
-    state = await _take_all(database, limits, now)
-    return Taken(state, tuple(limit.key for limit in limits if limit.counts_failures))
+    of_all = Limit("login", RateLimitKeyType.USER, f"{user_id} in sessions")
+    limits = [*of_known_device(in_session(session_id), address), of_all]
+    return Taken.under(limits, await _take_all(database, limits, now))
 
 
 def give_back_with(transaction: Transaction, taken: Taken) -> None:
@@ -102,9 +112,13 @@ def give_back_with(transaction: Transaction, taken: Taken) -> None:
 
 async def give_back(database: Database, taken: Taken) -> None:
     """Forget a try that turned out well, where only failures count."""
-    if taken.failures:
+    await _give_back(database, taken.failures)
+
+
+async def _give_back(database: Database, keys: Sequence[str]) -> None:
+    if keys:
         async with database.autocommit() as connection:
-            await store.GIVE_BACK.execute(connection, {"keys": list(taken.failures)})
+            await store.GIVE_BACK.execute(connection, {"keys": list(keys)})
 
 
 @asynccontextmanager
@@ -114,14 +128,13 @@ async def given_back_if_untried(database: Database, taken: Taken) -> AsyncGenera
         yield
     except Problem as problem:
         if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            await give_back(database, taken)
+            await _give_back(database, taken.all)
         raise
 
 
-async def take_registration(database: Database, email: str, address: IpAddress, now: datetime) -> RateLimitState | None:
-    """Count a registration from this network, and the mail that it sends."""
-    limits = [by_network("registration", address), by_all("registration"), *verification_mail(email, address)]
-    return await _take_all(database, limits, now)
+async def take_registration(database: Database, address: IpAddress, now: datetime) -> RateLimitState | None:
+    """Count a registration from this network, whatever comes of it; the mail that it sends is counted apart."""
+    return await _take_all(database, [by_network("registration", address), by_all("registration")], now)
 
 
 async def take_sign_in_mail(
@@ -136,7 +149,7 @@ async def take_mailed_key(database: Database, address: IpAddress, now: datetime)
     was never mailed is looked for and written down.
     """
     limit = Limit("sign_in_mail", RateLimitKeyType.IP, f"key {network(address)}", counts_failures=True)
-    return Taken(await _take_all(database, [limit], now), (limit.key,))
+    return Taken.under([limit], await _take_all(database, [limit], now))
 
 
 async def take_verification_mail(
@@ -284,8 +297,13 @@ def _refusal(limits: Sequence[Limit], rows: Sequence[AnyRow], now: datetime) -> 
 
 
 def _tightest(rows: Sequence[AnyRow], now: datetime) -> RateLimitState | None:
+    return tightest(_state(row, now) for row in rows)
+
+
+def tightest(states: Iterable[RateLimitState | None]) -> RateLimitState | None:
     """The state under the tightest limit; None when nothing limits the try."""
-    return min((_state(row, now) for row in rows), key=lambda state: (state.remaining, -state.reset), default=None)
+    held = [state for state in states if state is not None]
+    return min(held, key=lambda state: (state.remaining, -state.reset), default=None)
 
 
 def _state(row: AnyRow, now: datetime) -> RateLimitState:

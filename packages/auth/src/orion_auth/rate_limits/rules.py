@@ -56,7 +56,7 @@ Endpoint = Literal[
 """What is limited."""
 
 COUNTED: Mapping[Endpoint, tuple[RateLimitKeyType, ...]] = {
-    "login": (RateLimitKeyType.EMAIL, RateLimitKeyType.IP, RateLimitKeyType.GLOBAL),
+    "login": (RateLimitKeyType.EMAIL, RateLimitKeyType.IP, RateLimitKeyType.USER, RateLimitKeyType.GLOBAL),
     "login_hourly": (RateLimitKeyType.EMAIL,),
     "login_known_device": (RateLimitKeyType.USER,),
     "login_known_device_hourly": (RateLimitKeyType.USER,),
@@ -191,3 +191,13 @@ def verification_mail(email: str, address: IPv4Address | IPv6Address) -> list[Li
         Limit("email_verification_unknown_networks", RateLimitKeyType.EMAIL, email),
         by_all("email_verification"),
     ]
+
+
+def of_sign_in_on(device: KnownDevice, address: IPv4Address | IPv6Address) -> list[Limit]:
+    """What a sign-in on it keeps to: those limits, and one on what all devices of its owner come to, be it good or not.
+
+    Whoever signs in to accounts of his own without end, on devices that they know, would keep all other owners waiting.
+    Devices that prove themselves are counted apart here, too.
+    """
+    whose = f"{device.owner} proved" if device.is_proved else device.owner
+    return [*of_known_device(device, address), Limit("login", RateLimitKeyType.USER, whose)]

@@ -63,9 +63,11 @@ async def register(
     email = normalise_email(applicant.email)
     if email is None:
         raise invalid_email()
+    registered = await rate_limits.take_registration(database, bearer.ip_address, now)
     await addresses.check(email)
     await passwords.check(policy, password, [email, applicant.username, applicant.name])
-    state = await rate_limits.take_registration(database, email, bearer.ip_address, now)
+    mailed = await rate_limits.take_verification_mail(database, email, bearer.ip_address, now)
+    state = rate_limits.tightest([registered, mailed])
     password_hash = await lane.hash(password)
     new = NewIdentity(email, applicant.username, password_hash, applicant.locale)
     async with evenly(), database.transaction() as transaction:
@@ -136,6 +138,6 @@ def invalid_email() -> Problem:
 
 
 def username_taken() -> Problem:
-    """What is said when a verified identity has the username."""
+    """What is said when an identity has the username that keeps it."""
     error = FieldError(field="/username", code="username_taken", detail="Somebody has this username; choose another.")
     return Problem(409, "username_taken", "Username taken", "Choose another username.", errors=[error])

@@ -49,6 +49,9 @@ DEFAULT_WEIGHTS: Mapping[str, int] = {
 }
 """Every signal, and what it weighs unless an administrator says otherwise."""
 
+STRANGERS_DOING = frozenset({"account_failures", "address_failures", "shared_address", "velocity"})
+"""Signals that somebody else can bring about: by wrong passwords, and from a network that both are in."""
+
 
 @dataclass(frozen=True)
 class Signals:
@@ -112,7 +115,11 @@ class Assessment:
 
 
 def assess(signals: Signals, policy: Policy) -> Assessment:
-    """Add up what speaks against the attempt."""
+    """Add up what speaks against the attempt.
+
+    On a device of the owner's, what strangers do is a reason to ask for more and none to stop him: they could shut him
+    out.
+    """
     details = _details(signals)
     reasons = [
         Reason(signal, policy.weights[signal], details[signal])
@@ -120,7 +127,11 @@ def assess(signals: Signals, policy: Policy) -> Assessment:
         if signal in details and policy.weights.get(signal, 0) > 0
     ]
     score = min(HIGHEST, sum(reason.weight for reason in reasons))
-    return Assessment(score, reasons, verdict(score, policy), signals, policy.version)
+    found = verdict(score, policy)
+    if found == "BLOCK" and not signals.is_new_device and not signals.device_has_changed:
+        own = sum(reason.weight for reason in reasons if reason.signal not in STRANGERS_DOING)
+        found = "BLOCK" if own >= policy.block_at else "STEP_UP"
+    return Assessment(score, reasons, found, signals, policy.version)
 
 
 def verdict(score: int, policy: Policy) -> Verdict:
