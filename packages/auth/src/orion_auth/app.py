@@ -16,6 +16,7 @@ from orion_auth.anonymising import Networks
 from orion_auth.components import Components, read_proof
 from orion_auth.disavowals import routes as disavowals
 from orion_auth.email_changes import routes as email_changes
+from orion_auth.email_changes.actions import take_back as email_changes_taken_back
 from orion_auth.erasures import routes as erasures
 from orion_auth.events import handlers, uses_writer
 from orion_auth.gate import Gate
@@ -250,7 +251,7 @@ def _components(
         cursors=Cursors(settings.sealing_keys),
         binds_all=bound_only,
         keys=KeyDesk(stage, user_feed, Uses(uses_writer(database, outbox, clock))),
-        taken_back=(second_factors_taken_back, linked_accounts_taken_back),
+        taken_back=(second_factors_taken_back, linked_accounts_taken_back, email_changes_taken_back),
     )
 
 

@@ -176,11 +176,14 @@ async def test_what_was_added_since_lets_nobody_in_any_more(auth: "Auth") -> Non
     await auth.execute(ELSEWHERE)
     await auth.execute(LINKED, id=owner["user_id"], name="hers", at=auth.clock() - timedelta(days=3))
     auth.clock.advance(minutes=1)
-    await come(auth, "strange")
+    intruder = auth.as_bearer((await come(auth, "strange")).json()["access_token"])
     link = link_in(await notice_of(auth))
     auth.clock.advance(minutes=1)
+    asked = {"email": "eve@example.com"}
+    assert (await auth.http.post("/auth/v1/me/email-changes", json=asked, headers=intruder)).status_code == 202
     await auth.execute(ADDED, id=owner["user_id"], at=auth.clock())
     await auth.execute(LINKED, id=owner["user_id"], name="his", at=auth.clock())
+    changes = [letter.link for letter in await auth.sent("EMAIL_CHANGE")]
     assert (await auth.http.post(f"{link}/confirmation")).status_code == 204
     assert await auth.rows("SELECT provider_id FROM oauth_providers") == [{"provider_id": "hers"}]
     assert await auth.rows("SELECT id FROM webauthn_credentials") == []
@@ -198,7 +201,9 @@ async def test_what_was_added_since_lets_nobody_in_any_more(auth: "Auth") -> Non
         "has_email": True,
     }
     [event] = await auth.rows("SELECT details FROM security_events WHERE event_type = 'device.disavowed'")
-    assert event["details"]["taken_back"] == 4
+    assert event["details"]["taken_back"] == 5
+    for change in changes:
+        assert (await auth.http.post(f"{change}/confirmation")).status_code == 410, "the address stays the owner's"
     query = "SELECT data->>'undone_since' AS since FROM outbox WHERE type = :type"
     [raised] = await auth.rows(query, type=SecurityEpochRaised.type)
     assert raised["since"] is not None, "user ends the API keys that were made since then"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from starlette.responses import RedirectResponse, Response
 
 if TYPE_CHECKING:
@@ -259,3 +260,19 @@ async def test_nobody_else_comes_to_say_who_the_people_are_that_are_linked(
     await auth.execute("DELETE FROM oauth_flows")
     free = await auth.http.patch(path, json={"issuer": elsewhere, "token_url": None} | said_again, headers=headers)
     assert free.status_code == 200, free.text
+
+
+async def test_who_is_unlinked_at_the_moment_he_comes_in_does_not(auth: "Auth", ada: "Traveller") -> None:
+    """ "This wasn't me" takes a stranger's link away and raises the epoch: what is under way must not outlive it."""
+    await ada.sign_in()
+    journey = await ada.journey()
+    async with auth.application.state.components.database.transaction() as disavowal:
+        connection = disavowal.connection
+        await connection.execute(text("UPDATE identities SET security_epoch = security_epoch + 1"))
+        await connection.execute(text("DELETE FROM oauth_providers"))
+        coming = asyncio.create_task(ada.use(journey))
+        await asyncio.sleep(0.5)
+        assert not coming.done()
+    answer = await coming
+    assert (answer.status_code, answer.json()["code"]) == (409, "account_changed")
+    assert len(await auth.rows("SELECT id FROM auth_tokens WHERE type = 'REFRESH'")) == 1

@@ -84,6 +84,18 @@ class TestConnections:
             await http.get(f"{provider.url}/jwks")
         await http.close()
 
+    async def test_one_that_takes_its_time_leaves_room_for_the_others(self, provider: "Provider") -> None:
+        provider.delay["/jwks"] = 2
+        http = ProviderHttp(local=True, seconds=1)
+        slow = [asyncio.create_task(http.get(f"{provider.url}/jwks")) for _ in range(60)]
+        await asyncio.sleep(0.1)
+        other = provider.url.replace("127.0.0.1", "localhost")
+        async with asyncio.timeout(0.7):
+            assert (await http.get(f"{other}/.well-known/openid-configuration")).status == 200
+        refused = await asyncio.gather(*slow, return_exceptions=True)
+        assert all(isinstance(each, ProviderError) and each.reason == "TOO_SLOW" for each in refused)
+        await http.close()
+
     async def test_a_silent_host_is_given_up_before_the_time_for_an_answer_is_over(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

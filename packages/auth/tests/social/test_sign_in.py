@@ -120,6 +120,17 @@ class TestSomebodyNew:
 
 
 class TestAnAddressThatIsKnown:
+    async def test_is_vouched_for_by_what_is_said_of_it_and_not_of_another(
+        self, auth: "Auth", ada: "Traveller", provider: "Provider"
+    ) -> None:
+        """The ID token has one address, the userinfo endpoint another, and that one is verified."""
+        provider.claims["email"] = "bob@example.com"
+        answer = await ada.sign_in()
+        assert (answer.status_code, answer.json()["code"]) == (422, "email_code_needed")
+        provider.claims["email"] = "ada@example.com"
+        assert (await ada.sign_in()).status_code == 201, "of the same address the endpoint may say more"
+        assert await auth.rows("SELECT email FROM identities") == [{"email": "ada@example.com"}]
+
     async def test_does_not_lead_into_the_account_that_has_it(self, auth: "Auth", ada: "Traveller") -> None:
         await auth.verified("ada@example.com")
         answer = await ada.sign_in()

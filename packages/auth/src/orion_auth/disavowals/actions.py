@@ -69,7 +69,8 @@ async def disavow(
     """End all sessions, block the device, trust none of the others, and take the password away until a reset.
 
     What was added since that sign-in and lets somebody in is taken back: passkeys, second factors, linked accounts,
-    contacts for a recovery; and user, which hears of it, ends the API keys that were made since.
+    contacts for a recovery, and a change of address that is under way; and user, which hears of it, ends the API keys
+    that were made since.
 
     Whoever came in may have been given more than a session: none of it is left. Without a password nobody signs in by
     one, and a reset goes to the owner's mailbox. Of several presses one does it; the others get a 410 Problem.

@@ -81,6 +81,15 @@ async def cancel(database: Database, user_id: UUID, now: datetime) -> None:
             raise Problem(404, "no_email_change", "No change under way", "Your address is not being changed.")
 
 
+async def take_back(transaction: Transaction, user_id: UUID, _: datetime, now: datetime) -> int:
+    """Cancel the change that is under way, and say whether there was one. The caller holds the user.
+
+    Its links are in two mailboxes, and one of them may be a stranger's: whoever reads the other must not agree by
+    mistake.
+    """
+    return int(await store.cancel(transaction.connection, user_id, now))
+
+
 async def look_up(database: Database, token: str, now: datetime) -> Found:
     """The change that a link belongs to; nothing is changed. 410 for a link that is of no use (any more)."""
     async with database.autocommit() as connection:

@@ -26,6 +26,7 @@ from orion_auth.providers.rules import (
     ResponseMode,
     primary_email,
     read_account,
+    read_both,
 )
 
 LONGEST_TOKEN = 32_768
@@ -146,8 +147,7 @@ class Providers:
         further = await self._userinfo(endpoints, tokens.access_token)
         if further.get("sub") != claims["sub"]:
             raise ProviderError("WRONG_SUBJECT", "the userinfo endpoint speaks of somebody else")
-        # What is signed goes before what is not.
-        return read_account(provider, {**further, **claims})
+        return read_both(provider, claims, further)
 
     async def account(self, provider: Provider, access_token: str, subject: str | None = None) -> Account:
         """Who somebody is by the userinfo endpoint; ProviderError when it is not `subject`."""

@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from weakref import WeakValueDictionary
 
 import httpcore
 
@@ -17,6 +18,10 @@ from orion_core.outbound import ForbiddenAddressError, GuardedNetwork, trusting_
 
 LARGEST_ANSWER = 262_144
 """Bytes. Key sets and discovery documents of large providers take 20 KiB."""
+
+MOST_CONNECTIONS = 50
+MOST_OF_ONE = 10
+"""Requests to one host at a time, so that a provider that takes its time does not take the others' connections too."""
 
 CONNECT_SECONDS = 3.0
 """For all addresses of a host together: where the first says nothing, the next is tried while somebody still waits."""
@@ -56,10 +61,11 @@ class ProviderHttp:
     def __init__(self, *, local: bool, seconds: float) -> None:
         self.local = local
         self._seconds = seconds
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._extensions = {"timeout": {"connect": min(CONNECT_SECONDS, seconds)}}
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trusting_the_system(),
-            max_connections=50,
+            max_connections=MOST_CONNECTIONS,
             max_keepalive_connections=10,
             keepalive_expiry=30,
             network_backend=GuardedNetwork(local=local),
@@ -84,7 +90,7 @@ class ProviderHttp:
             raise ProviderError("FORBIDDEN_URL", f"an endpoint of the provider is not used: {fault}")
         common = {"Accept": "application/json", "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds), self._turn(url):
                 return await self._exchange(method, url, [*(common | headers).items()], content)
         except TimeoutError:
             raise ProviderError("TOO_SLOW", f"no whole answer within {self._seconds:g} seconds") from None
@@ -94,6 +100,10 @@ class ProviderHttp:
             ) from None
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError, ValueError) as error:
             raise ProviderError("UNREACHABLE", f"no answer ({type(error).__name__})") from error
+
+    def _turn(self, url: str) -> asyncio.Semaphore:
+        """Those who ask the same host wait for each other; nothing is kept of hosts that nobody asks."""
+        return self._turns.setdefault(urlsplit(url).netloc.lower(), asyncio.Semaphore(MOST_OF_ONE))
 
     async def _exchange(
         self, method: str, url: str, headers: list[tuple[str | bytes, str | bytes]], content: bytes

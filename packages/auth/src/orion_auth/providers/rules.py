@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeGuard, cast
 from urllib.parse import SplitResult, urlsplit
@@ -157,12 +157,23 @@ class Account:
     """`name`, `picture`, `username`, `locale`: those of them that were told."""
 
 
+def read_both(provider: Provider, signed: Mapping[str, Any], further: Mapping[str, Any]) -> Account:
+    """What an ID token tells, and of what it leaves out, what the userinfo endpoint does.
+
+    What is signed goes before what is not; and that an address is verified counts only where it is said of that one.
+    """
+    account = read_account(provider, {**further, **signed})
+    told = read_account(provider, signed)
+    if told.email is None or told.email == _line(_claim(provider, further, "email"), 255):
+        return account
+    return replace(account, email_is_verified=told.email_is_verified)
+
+
 def read_account(provider: Provider, claims: Mapping[str, Any]) -> Account:
     """What the claims tell. A claim of the wrong type is as good as none; ProviderError without a subject."""
 
     def told(claim: str) -> Any:
-        path = provider.claim_mapping.get(claim)
-        return _look_up(claims, path if path is not None else OIDC_CLAIMS[claim])
+        return _claim(provider, claims, claim)
 
     subject: Any = told("subject")
     if isinstance(subject, int) and not isinstance(subject, bool) and provider.protocol is ProviderProtocol.OAUTH2:
@@ -185,6 +196,11 @@ def is_subject(value: object) -> TypeGuard[str]:
 
 def _trusts(trust: EmailTrust, verified: bool) -> bool:
     return trust is EmailTrust.ALWAYS or (trust is EmailTrust.CLAIM and verified)
+
+
+def _claim(provider: Provider, claims: Mapping[str, Any], name: str) -> Any:
+    path = provider.claim_mapping.get(name)
+    return _look_up(claims, path if path is not None else OIDC_CLAIMS[name])
 
 
 def _look_up(claims: Any, path: str) -> Any:

@@ -77,6 +77,8 @@ async def sign_in(
         limit = await rate_limits.take_social_login(bridge.database, bearer.ip_address, now)
     async with bridge.database.transaction() as transaction:
         outcome = await _arrive(transaction, bridge, shown, said, bearer, now)
+        # As it is while it is held: what ends its sessions later is then seen by `admit`.
+        known = await identities.find(transaction.connection, outcome, now) if isinstance(outcome, UUID) else None
     if isinstance(outcome, _ToProve):
         await _mail_code(bridge, shown, outcome, bearer, now)
         raise _email_code_needed()
@@ -84,13 +86,11 @@ async def sign_in(
         if outcome.code == "invalid_code":  # the others are steps on the way, or a button that was pressed twice
             await _record(bridge, visit, Finding("FAILED", "WRONG_CODE"), None)
         raise outcome  # what it counted is kept
-    async with bridge.database.autocommit() as connection:
-        identity = await identities.find(connection, outcome, now)
-    if identity is None or identity.standing != "GOOD":
-        finding = Finding("BLOCKED", identity.standing if identity is not None else "SUSPENDED")
+    if known is None or known.standing != "GOOD":
+        finding = Finding("BLOCKED", known.standing if known is not None else "SUSPENDED")
         await _record(bridge, visit, finding, outcome)
-        raise _refusal(identity)
-    return await admit(bridge.gate, replace(visit, limit=limit), identity, FEDERATED)
+        raise _refusal(known)
+    return await admit(bridge.gate, replace(visit, limit=limit), known, FEDERATED)
 
 
 async def hold(transaction: Transaction, bridge: Bridge, shown: Shown, now: datetime) -> tuple[AnyRow, Proof] | None:
@@ -164,10 +164,12 @@ async def _settle(
         case _:
             pass
     assert owner is not None
-    await store.use_up(transaction.connection, flow.id)
     if linked is not None:
-        await linking.note_use(transaction, bridge, linked, proof, now)
-    else:
+        await identities.hold(transaction, owner, now)  # before the link, as whoever takes it away
+        if not await linking.note_use(transaction, bridge, linked, proof, now):
+            return _changed_meanwhile()
+    await store.use_up(transaction.connection, flow.id)
+    if linked is None:
         proof = replace_email(proof, email)
         is_new = arrival.holder is None
         await linking.link(transaction, bridge, owner, flow.provider, proof, bearer, now, is_told=not is_new)
@@ -282,5 +284,5 @@ def _about_field(name: str, code: str, title: str, detail: str) -> Problem:
 
 
 def _changed_meanwhile() -> Problem:
-    detail = "Somebody registered with this address at the same moment. Nothing was begun; send it again."
+    detail = "The account came to be, or was changed, at the same moment. Nothing was begun; send it again."
     return Problem(409, "account_changed", "Account changed", detail)

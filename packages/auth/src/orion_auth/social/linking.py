@@ -56,14 +56,16 @@ async def link(
     return account_id
 
 
-async def note_use(transaction: Transaction, bridge: Bridge, linked: AnyRow, proof: Proof, now: datetime) -> None:
-    """Bring a linked account up to date with what its provider has just said."""
+async def note_use(transaction: Transaction, bridge: Bridge, linked: AnyRow, proof: Proof, now: datetime) -> bool:
+    """Bring a linked account up to date with what its provider has just said; False when it was unlinked meanwhile."""
     values = token_columns(bridge.keyring, linked.id, proof, now) | {"sync_due_at": now + SYNC_EVERY}
     if proof.email is None:
         del values["provider_email"]
-    await store.change_account(transaction.connection, linked.id, values)
+    if not await store.change_account(transaction.connection, linked.id, values):
+        return False
     before = linked.profile
     await note_profile(transaction, bridge.gate.outbox, linked.user_id, linked.provider, before, proof.profile, now)
+    return True
 
 
 async def note_profile(

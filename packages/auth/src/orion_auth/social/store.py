@@ -104,9 +104,10 @@ async def insert_account(connection: AsyncConnection, values: dict[str, Any]) ->
     await connection.execute(insert(OAuthProvider).values(values | {"is_primary": ~has_one}))
 
 
-async def change_account(connection: AsyncConnection, account_id: UUID, values: dict[str, Any]) -> None:
-    """Change columns of a linked account (primary key)."""
-    await connection.execute(update(OAuthProvider).where(OAuthProvider.id == account_id).values(values))
+async def change_account(connection: AsyncConnection, account_id: UUID, values: dict[str, Any]) -> bool:
+    """Change columns of a linked account (primary key); False when it was unlinked meanwhile."""
+    statement = update(OAuthProvider).where(OAuthProvider.id == account_id).values(values).returning(OAuthProvider.id)
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 async def list_of_user(connection: AsyncConnection, user_id: UUID) -> Sequence[AnyRow]:
