@@ -1,6 +1,7 @@
 """Whether mails are read: told only where a template asks and the reader allows, and of readers apart from machines."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -111,7 +112,8 @@ async def test_links_of_a_tracked_mail_lead_through_us_and_those_of_who_refuses_
     while await count(database):
         pass
     assert await query("SELECT sum(opened), sum(clicked) FROM notification_numbers") == [(0, 1)]
-    assert len((await known_of(database, ada))["engagements"]) == 4
+    known = json.loads(b"".join([piece async for piece in known_of(database, ada)]))
+    assert len(known["engagements"]) == 4
     await auth.bring(erased(auth, ada))
     async with caller(None) as nobody:
         await nobody.get(f"http://n{path}", headers={"User-Agent": FIREFOX})

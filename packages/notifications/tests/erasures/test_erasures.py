@@ -1,6 +1,7 @@
 """Forgetting a person in notifications: what waits is not sent, and of what was sent only the fact stays."""
 
 import asyncio
+import json
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -44,7 +45,7 @@ def erased(auth: "AuthFeed", user_id: UUID) -> IdentityErased:
 async def test_nothing_of_the_person_stays(auth: "AuthFeed", database: Database) -> None:
     ada, eve = await auth.register(name="Ada Lovelace"), await auth.register("eve@example.com", name="Eve")
     await auth.bring(auth.verification(ada), auth.verification(eve, "eve@example.com"))
-    known = await actions.known_of(database, ada)
+    known = json.loads(b"".join([piece async for piece in actions.known_of(database, ada)]))
     assert known["user_preferences"][0]["email"] == "ada@example.com"
     assert len(known["notifications"]) == 2
     assert not any("sealed_variables" in row for row in known["notifications"])

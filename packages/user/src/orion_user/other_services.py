@@ -1,6 +1,6 @@
 """auth and notifications, as far as user asks them about a person."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -52,9 +52,21 @@ class OtherServices:
             for name in self._addresses
         }
 
-    async def known_of(self, user_id: UUID) -> dict[str, bytes]:
-        """What each knows of a person, as JSON. A 503 Problem when one does not answer: half an archive is none."""
-        return {name: await self._ask(name, f"{url}/{user_id}/personal-data") for name, url in self._addresses.items()}
+    async def known_of(self, name: str, user_id: UUID) -> AsyncGenerator[bytes]:
+        """What `auth` or `notifications` knows of a person, as JSON, in pieces.
+
+        A 503 Problem when it does not answer, or not to the end: half an archive is none.
+        """
+        url = f"{self._addresses[name]}/{user_id}/personal-data"
+        try:
+            headers = await self._tokens[name].headers("GET", url)
+            async with self._http.stream("GET", url, headers=headers, timeout=TIMEOUT) as answer:
+                async for piece in answer.raise_for_status().aiter_bytes():
+                    yield piece
+        except httpx.HTTPError:
+            self._tokens[name].forget()
+            detail = f"What {name} knows cannot be had just now, and an archive without it would not be whole."
+            raise unavailable("archive_incomplete", detail, 10) from None
 
     async def take_in(self, import_id: UUID, identities: Sequence[dict[str, Any]]) -> list[TakenIn]:
         """Have auth take in users; what became of each. A 503 Problem when it does not answer: send them again."""
@@ -70,13 +82,3 @@ class OtherServices:
         except httpx.HTTPError:
             detail = "auth does not take anybody in just now. Send the same lines again."
             raise unavailable("auth_unreachable", detail, 5) from None
-
-    async def _ask(self, name: str, url: str) -> bytes:
-        try:
-            headers = await self._tokens[name].headers("GET", url)
-            answer = await self._http.get(url, headers=headers, timeout=TIMEOUT)
-            return answer.raise_for_status().content
-        except httpx.HTTPError:
-            self._tokens[name].forget()
-            detail = f"What {name} knows cannot be had just now, and an archive without it would not be whole."
-            raise unavailable("archive_incomplete", detail, 10) from None

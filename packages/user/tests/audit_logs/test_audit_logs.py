@@ -27,7 +27,7 @@ async def ids(database: Database, clock: MovableClock) -> list[str]:
     async with database.transaction() as transaction:
         for n in range(10):
             clock.advance(seconds=1)
-            actor = Actor(ActorType.USER, (ADA, BOB)[n % 2], request_id=f"r-{n}", user_agent="=1+1")
+            actor = Actor(ActorType.USER, (ADA, BOB)[n % 2], request_id=f"r-{n}", user_agent="\n=1+1")
             resource = ("role", "user")[n // 5]
             old, new = {"name": f"{n}"}, {"name": f"{n + 1}"}
             change = Change(f"{resource}.update", resource, str(n), ADA if n > 7 else None, old, new)
@@ -98,7 +98,7 @@ async def test_exports_hold_all_in_the_order_of_time(desk: Desk, ids: list[str])
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["id"] for row in rows] == ids[:5]
     assert json.loads(rows[0]["new_values"]) == {"name": "1"}
-    assert rows[0]["user_agent"] == "'=1+1", "no formula for a spreadsheet"
+    assert rows[0]["user_agent"] == "'\n=1+1", "no formula for a spreadsheet"
 
 
 async def test_who_reads_the_trail_stands_in_it(desk: Desk, ids: list[str], query: "Query") -> None:

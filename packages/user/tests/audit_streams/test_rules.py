@@ -7,7 +7,7 @@ from hashlib import sha256
 from hmac import digest
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orion_user.audit_streams import rules
@@ -70,6 +70,7 @@ def test_webhooks_are_signed_as_standard_webhooks_are() -> None:
     assert b64decode(signature) == digest(b"secret", b"d-1.1700000000.{}", sha256)
 
 
+@example("a", "1\n<110>1 2026-01-01T00:00:00Z h orion-user - user.delete - forged", "SUCCESS")
 @given(st.text(), st.text(), st.sampled_from(["SUCCESS", "DENIED", "FAILURE", "ODD"]))
 def test_syslog_messages_are_those_of_rfc_5424_whatever_an_entry_says(action: str, resource: str, status: str) -> None:
     entry = {
@@ -82,6 +83,7 @@ def test_syslog_messages_are_those_of_rfc_5424_whatever_an_entry_says(action: st
     frame = rules.syslog_frame("host 1", {**entry, "action": action.encode(errors="replace").decode()})
     found = FRAME.fullmatch(frame)
     assert found is not None, frame
+    assert re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029]", frame.decode()) is None, "one line"
     assert int(found[1]) == len(frame) - len(found[1]) - 1
     assert int(found[2]) // 8 == 13
     assert found[4] == b"host1"

@@ -29,6 +29,7 @@ from orion_core.service_token import ServiceTokens
 from orion_core.testing import MovableClock, client_of_nobody
 from orion_core.wakeup import Wakeup
 from orion_user.base import Table
+from orion_user.erasures.archive import OF_AUDIT
 from orion_user.erasures.purging import purge
 from orion_user.events import handlers_of_notifications
 from orion_user.users import actions as users
@@ -260,6 +261,14 @@ async def test_an_archive_holds_what_all_three_know_and_no_secret(
         """,
         id=ada,
     )
+    sign_in = "gen_random_uuid(), timestamptz '2020-01-01', timestamptz '2020-01-02', timestamptz '2020-01-02'"
+    await query(
+        f"""
+        INSERT INTO sessions (user_id, token, started_at, last_activity_at, expires_at)
+        SELECT :id, {sign_in} FROM generate_series(1, 2001)
+        """,
+        id=ada,
+    )
     answer = await moderator.get(f"{USERS}/{ada}/archive")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/zip")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
@@ -275,7 +284,8 @@ async def test_an_archive_holds_what_all_three_know_and_no_secret(
     assert own["users"][0]["bio"] == "first programmer"
     assert own["user_preferences"][0]["locale"] == "de"
     assert [(each["email"], each["status"]) for each in own["invitations"]] == [("ada@example.com", "INVITED")]
-    assert "ip_address" not in own["audit_logs"][0]
+    assert set(own["audit_logs"][0]) == OF_AUDIT, "and not who looked at him, and from where"
+    assert len({each["id"] for each in own["sessions"]}) == 2001, "all of it, in however many pages"
     assert "legal_holds" not in own
     assert await query("SELECT count(*) FROM audit_logs WHERE action = 'user.export'") == [(1,)]
     assert (await moderator.get(f"{USERS}/{uuid7()}/archive")).status_code == 404

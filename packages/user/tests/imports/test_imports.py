@@ -300,8 +300,8 @@ async def test_two_chunks_that_overlap_at_once_count_each_line_once(
 
 async def test_all_users_are_given_out_and_gone_on_with(people: "People", query: "Query") -> None:
     moderator = await people.moderator()
-    for number in range(3):
-        await people.add(f"user{number}@example.com", name="=cmd()")
+    for number, name in enumerate(("=cmd()", "＝cmd()", "＠cmd()")):
+        await people.add(f"user{number}@example.com", name=name)
     url = "/user/v1/user-export"
     whole = [json.loads(each) for each in (await moderator.get(url)).text.splitlines()]
     assert len(whole) == 4
@@ -309,7 +309,7 @@ async def test_all_users_are_given_out_and_gone_on_with(people: "People", query:
     assert [json.loads(each) for each in rest] == whole[2:]
     records = list(csv.DictReader(io.StringIO((await moderator.get(url, params={"format": "CSV"})).text)))
     assert [record["id"] for record in records] == [user["id"] for user in whole]
-    assert {record["name"] for record in records} == {"", "'=cmd()"}
+    assert {record["name"] for record in records} == {"", "'=cmd()", "'＝cmd()", "'＠cmd()"}
     told = await query("SELECT new_values FROM audit_logs WHERE action = 'user.export_all' ORDER BY id")
     assert [values["format"] for (values,) in told] == ["NDJSON", "NDJSON", "CSV"]
 

@@ -122,6 +122,10 @@ REFUSED: list[dict[str, Any]] = [
     {"name": "Ada\r\nBcc: everybody@example.com"},
     {"location": "Vienna\x85Austria"},
     {"website": "javascript:alert(1)"},
+    {"website": "https://github.com@evil.example/"},
+    {"avatar_url": "https://:secret@cdn.example/a.png"},
+    {"avatar_url": "data:text/html,<script>alert(1)</script>"},
+    {"social_links": {"github": "javascript:alert(1)//github.com"}},
     {"email": "eve@example.com"},
     {"status": "ACTIVE"},
 ]

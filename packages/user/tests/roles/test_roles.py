@@ -173,9 +173,11 @@ async def test_roles_of_an_organization(auth: "AuthFeed", caller: "Caller", give
     await give(boss_id, "super_admin")
     boss = caller(boss_id, uuid7())
     foreign, common = await made(boss, "clerk", organization_id=str(other)), await made(boss, "common")
-    for child, parent in ((role["id"], foreign["id"]), (common["id"], foreign["id"])):
-        refused = await boss.put(f"{ROLES}/{child}/parents/{parent}")
-        assert (refused.status_code, refused.json()["code"]) == (409, "other_organization")
+    assert (await boss.put(f"{ROLES}/{foreign['id']}/permissions/system:configure", json={})).status_code == 200
+    for client, child in ((boss, role["id"]), (boss, common["id"]), (ada, role["id"])):
+        refused = await client.put(f"{ROLES}/{child}/parents/{foreign['id']}")
+        assert (refused.status_code, refused.json()["code"]) == (409, "other_organization"), "and not what it says"
+    assert (await ada.delete(f"{ROLES}/{role['id']}/parents/{foreign['id']}")).status_code == 404
     assert (await boss.put(f"{ROLES}/{role['id']}/parents/{common['id']}")).status_code == 200
     nowhere = await boss.post(ROLES, json={**CLERK, "organization_id": str(uuid7())})
     assert (nowhere.status_code, nowhere.json()["code"]) == (422, "invalid_fields")

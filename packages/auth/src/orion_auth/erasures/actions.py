@@ -1,7 +1,7 @@
 """Forgetting a person (GDPR Art. 17), and telling the person what is known (Art. 15)."""
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from orion_auth.api_keys import actions as api_keys
@@ -41,7 +41,6 @@ async def erase(transaction: Transaction, outbox: Outbox, event: ErasureRequeste
     await outbox.record(transaction, told, now)
 
 
-async def known_of(database: Database, user_id: UUID) -> dict[str, list[dict[str, Any]]]:
-    """All that auth knows of a person, by table, without secrets."""
-    async with database.autocommit() as connection:
-        return await personal_data.collect(connection, Table.metadata, IDENTITIES, user_id)
+def known_of(database: Database, user_id: UUID) -> AsyncGenerator[bytes]:
+    """All that auth knows of a person, by table, without secrets, as JSON."""
+    return personal_data.document(database, Table.metadata, IDENTITIES, user_id)

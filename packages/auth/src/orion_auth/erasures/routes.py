@@ -1,19 +1,20 @@
 """What auth knows of a person, for the service that puts the person's archive together."""
 
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 
 from orion_auth.components import Claims, Wired
 from orion_auth.erasures import actions
 from orion_core.http.authentication import PERSONAL_DATA, require_scope
+from orion_core.personal_data import DOCUMENT
 
 router = APIRouter(prefix="/auth/v1", tags=["services"])
 
 
-@router.get("/users/{user_id}/personal-data")
-async def personal_data(user_id: UUID, claims: Claims, wired: Wired) -> dict[str, list[dict[str, Any]]]:
+@router.get("/users/{user_id}/personal-data", response_class=StreamingResponse, responses=DOCUMENT)
+async def personal_data(user_id: UUID, claims: Claims, wired: Wired) -> StreamingResponse:
     """All that auth knows of a person, by table, without secrets. For the user service; nothing for nobody."""
     require_scope(claims, PERSONAL_DATA)
-    return await actions.known_of(wired.database, user_id)
+    return StreamingResponse(actions.known_of(wired.database, user_id), media_type="application/json")

@@ -1,8 +1,7 @@
 """Forgetting a person (GDPR Art. 17), and telling the person what is known (Art. 15)."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from orion_contracts.erasures import IdentityErased, MessagesErased
@@ -38,7 +37,6 @@ async def erase_messages(transaction: Transaction, user_id: UUID, keys: Sequence
     await store.erase_messages(transaction.connection, user_id, keys, now)
 
 
-async def known_of(database: Database, user_id: UUID) -> dict[str, list[dict[str, Any]]]:
-    """All that notifications knows of a person, by table, without secrets."""
-    async with database.autocommit() as connection:
-        return await personal_data.collect(connection, Table.metadata, None, user_id)
+def known_of(database: Database, user_id: UUID) -> AsyncGenerator[bytes]:
+    """All that notifications knows of a person, by table, without secrets, as JSON."""
+    return personal_data.document(database, Table.metadata, None, user_id)

@@ -8,12 +8,12 @@ from enum import Enum
 from typing import Any, Literal
 from uuid import UUID
 
-import orjson
 from pydantic import Field, IPvAnyAddress
 
 from orion_core.http.shapes import Moment, RequestShape, ResponseShape
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT
 from orion_user.audit.rules import ActorType, AuditStatus, Wanted
+from orion_user.spreadsheet import cell
 
 StatusLabel = Literal["SUCCESS", "FAILURE", "DENIED"]
 """`AuditStatus` as it is written in a request."""
@@ -139,10 +139,6 @@ class CheckpointShape(ResponseShape):
         )
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a cell for a formula; a user agent is a stranger's to choose."""
-
-
 def ndjson(rows: Sequence[Mapping[Any, Any]]) -> bytes:
     """One entry as JSON on each line."""
     return b"".join(EntryShape.of(row).model_dump_json().encode() + b"\n" for row in rows)
@@ -155,17 +151,10 @@ def csv_header() -> bytes:
 
 def csv_rows(rows: Sequence[Mapping[Any, Any]]) -> bytes:
     """One entry on each line (RFC 4180); values are JSON in their cells."""
-    return _csv([[_cell(value) for value in EntryShape.of(row).model_dump(mode="json").values()] for row in rows])
+    return _csv([[cell(value) for value in EntryShape.of(row).model_dump(mode="json").values()] for row in rows])
 
 
 def _csv(lines: list[list[str]]) -> bytes:
     written = io.StringIO()
     csv.writer(written).writerows(lines)
     return written.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text

@@ -1,6 +1,7 @@
 """How entries are written for who receives them, and when a delivery that failed is tried again."""
 
 import hmac
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -29,6 +30,8 @@ ENTERPRISE = "orion@32473"
 """Name of the structured data; 32473 is the number for documentation and examples (RFC 5612)."""
 TOLD = ("id", "service", "actor_type", "actor_id", "user_id", "resource_type", "resource_id", "status", "request_id")
 """Fields that a collector can search by without reading JSON."""
+
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 LONGEST_PAUSE = timedelta(hours=1)
 
@@ -92,13 +95,19 @@ def syslog_frame(host: str, entry: Mapping[str, Any]) -> bytes:
     data = "".join(f' {name}="{_escaped(str(entry[name]))}"' for name in TOLD if entry.get(name) is not None)
     header = f"<{priority}>1 {entry['timestamp']} {_printable(host, 255)} orion-{_printable(entry['service'], 42)} - "
     text = f"{header}{_printable(entry['action'], 32)} [{ENTERPRISE}{data}] "
-    message = text.encode() + b"\xef\xbb\xbf" + orjson.dumps(dict(entry))
+    told = orjson.dumps(dict(entry)).decode()
+    message = _on_one_line(text).encode() + b"\xef\xbb\xbf" + _on_one_line(told).encode()
     return f"{len(message)} ".encode() + message
 
 
 def _escaped(value: str) -> str:
     """RFC 5424 §6.3.3."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")
+
+
+def _on_one_line(text: str) -> str:
+    """The same with control characters as JSON escapes them: a collector may take a line for a message of its own."""
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _printable(value: str, longest: int) -> str:

@@ -1,12 +1,13 @@
 """Archives, erasures and legal holds."""
 
 from http import HTTPStatus
+from io import SEEK_END
 from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from orion_core.http.authentication import require_recent
 from orion_core.http.authentication import user_id as caller_id
@@ -17,7 +18,7 @@ from orion_user.access.actions import require_rank
 from orion_user.audit.actions import Actor
 from orion_user.components import Claims, Components, Wired
 from orion_user.erasures import actions
-from orion_user.erasures.archive import archive
+from orion_user.erasures.archive import archive, pieces
 from orion_user.erasures.shapes import ErasureShape, HoldReason, HoldShape
 
 router = APIRouter()
@@ -107,8 +108,11 @@ async def _require_above(wired: Components, claims: Claims, user_id: UUID) -> No
 async def _archive(request: Request, wired: Components, claims: Claims, user_id: UUID) -> Response:
     actor, now = Actor.of(claims, request), wired.clock()
     file = await archive(wired.database, wired.others, user_id, actor=actor, now=now)
-    name = f'attachment; filename="orion-{user_id}.zip"'
-    return Response(file, media_type=ZIP, headers={"Content-Disposition": name})
+    headers = {
+        "Content-Disposition": f'attachment; filename="orion-{user_id}.zip"',
+        "Content-Length": str(file.seek(0, SEEK_END)),
+    }
+    return StreamingResponse(pieces(file), media_type=ZIP, headers=headers)
 
 
 async def _erase(request: Request, wired: Components, claims: Claims, user_id: UUID) -> ErasureShape:

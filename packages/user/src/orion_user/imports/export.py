@@ -12,6 +12,7 @@ from orion_core.database import Database
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
 from orion_user.imports.rules import ImportFormat
+from orion_user.spreadsheet import cell
 from orion_user.users import actions as users
 from orion_user.users.shapes import UserShape
 
@@ -54,14 +55,5 @@ async def export(database: Database, format_: ImportFormat, after: UUID | None) 
 def _csv(rows: list[dict[str, object]]) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerows([_cell(row[name]) for name in COLUMNS] for row in rows)
+    writer.writerows([cell(row[name]) for name in COLUMNS] for row in rows)
     return out.getvalue().encode()
-
-
-def _cell(value: object) -> object:
-    """Objects as JSON. A text that a spreadsheet would take for a formula begins with an apostrophe (OWASP)."""
-    if isinstance(value, dict):
-        return orjson.dumps(value).decode()
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value

@@ -48,13 +48,15 @@ async def remove_permission(desk: Desk, role_id: UUID, name: str) -> None:
 async def add_parent(desk: Desk, role_id: UUID, parent_id: UUID) -> RoleDetails:
     """Have a CUSTOM role inherit from another. 403 unless the caller holds all that this one says.
 
-    409 for a circle, which is named; 422 for a parent of another organization.
+    409 for a circle, which is named, and for a parent of another organization.
     """
     try:
         async with desk.database.transaction() as transaction:
             connection = transaction.connection
             role = await own(desk, connection, role_id, "role:update")
             parent = await _parent(connection, parent_id)
+            if parent["organization_id"] not in (None, role["organization_id"]):
+                raise _of_another_organization()  # before its permissions are named to whoever does not hold them
             await require_all(desk, connection, role, parent_id)
             if await store.add_parent(connection, role_id, parent_id):
                 await tell(desk, transaction, role, "PARENT_ADDED", {}, {"parent": parent["name"]})
@@ -69,6 +71,8 @@ async def remove_parent(desk: Desk, role_id: UUID, parent_id: UUID) -> None:
         connection = transaction.connection
         role = await own(desk, connection, role_id, "role:update")
         parent = await _parent(connection, parent_id)
+        if parent["organization_id"] not in (None, role["organization_id"]):
+            raise not_found("parent of this role")
         await require_all(desk, connection, role, parent_id)
         if not await store.remove_parent(connection, role_id, parent_id):
             raise not_found("parent of this role")
@@ -80,6 +84,11 @@ async def _parent(connection: AsyncConnection, parent_id: UUID) -> RowMapping:
     if row is None:
         raise not_found("role")
     return row
+
+
+def _of_another_organization() -> Problem:
+    detail = "The parent belongs to an organization, so only roles of the same can inherit from it."
+    return Problem(409, "other_organization", "Another organization", detail)
 
 
 async def _said(connection: AsyncConnection, role_id: UUID, name: str) -> dict[str, Any]:
@@ -100,7 +109,6 @@ async def _refusal(desk: Desk, error: IntegrityError, role_id: UUID, parent_id: 
                 409, "separation_of_duty", "Duties are to be separate", f"{told(error)} Nothing was changed."
             )
         case "ck_role_inheritance_organization":
-            detail = "The parent belongs to an organization, so only roles of the same can inherit from it."
-            return Problem(409, "other_organization", "Another organization", detail)
+            return _of_another_organization()
         case _:
             raise error

@@ -18,9 +18,11 @@ LARGEST_METADATA = 16_384
 URL = TypeAdapter(HttpUrl)
 
 
-def _short_enough(url: HttpUrl) -> HttpUrl:
+def _plain(url: HttpUrl) -> HttpUrl:
     if len(str(url)) > 2048:
         raise ValueError("must have at most 2048 characters")
+    if url.username is not None or url.password is not None:  # https://github.com@evil.example
+        raise ValueError("must name a host, and no user of it, which looks like another host")
     return url
 
 
@@ -62,7 +64,7 @@ Line = Annotated[
 ]
 """One line: control characters in a name are nobody's name, and end up in mail headers."""
 Bio = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Url = Annotated[HttpUrl, AfterValidator(_short_enough)]
+Url = Annotated[HttpUrl, AfterValidator(_plain)]
 SocialLinks = Annotated[dict[str, str | None], BeforeValidator(_object), AfterValidator(_on_networks)]
 Metadata = Annotated[dict[str, Any], BeforeValidator(_object), AfterValidator(_small_enough)]
 
