@@ -12,6 +12,7 @@ On an embedded PostgreSQL with its default settings (fsync and synchronous_commi
 
 import argparse
 import asyncio
+import gc
 import json
 import multiprocessing
 import secrets
@@ -135,6 +136,8 @@ def work(url: str, ready: Any, go: Event, done: Event) -> None:
     """A process that works until it is told that nothing is left."""
 
     async def run() -> None:
+        gc.collect()
+        gc.freeze()  # as `orion worker` does
         ready.release()
         await asyncio.to_thread(go.wait)
         async with worker(url, NoOp()):

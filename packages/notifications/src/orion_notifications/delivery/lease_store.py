@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.ids import uuid7
 from orion_core.statement import fetch
 from orion_notifications.delivery.messages import Claimed, Outcome
 from orion_notifications.delivery.store import storable
@@ -132,10 +133,10 @@ WITH outcome AS MATERIALIZED (
   SELECT * FROM unnest(
     $1::uuid[], $2::smallint[], $3::text[], CAST($4::text[] AS notification_status[]), $5::float8[],
     $6::timestamptz[], $7::text[], $8::integer[], $9::text[], $10::text[], $11::integer[], $12::text[], $13::text[],
-    $14::text[], $15::text[], $16::text[], $17::text[], $18::text[]
+    $14::text[], $15::text[], $16::text[], $17::text[], $18::text[], $19::uuid[]
   ) AS o (
     id, attempt, tried, next, delay_seconds, due_at, deferred_reason, response_time_ms, provider, provider_message_id,
-    status_code, response, error_code, error_message, subject, content, html_content, next_key
+    status_code, response, error_code, error_message, subject, content, html_content, next_key, attempt_id
   )
 ), retried AS (
   UPDATE notification_queue q
@@ -154,11 +155,11 @@ WITH outcome AS MATERIALIZED (
   SELECT * FROM retried UNION ALL SELECT * FROM finished
 ), attempted AS (
   INSERT INTO delivery_attempts (
-    notification_id, attempt_number, status, provider, provider_message_id, status_code, response_time_ms, response,
-    error_code, error_message, attempted_at, completed_at
+    id, notification_id, attempt_number, status, provider, provider_message_id, status_code, response_time_ms,
+    response, error_code, error_message, attempted_at, completed_at
   )
-  SELECT id, attempt, CAST(tried AS attempt_status), provider, provider_message_id, status_code, response_time_ms,
-    response, error_code, error_message, leased_at, now()
+  SELECT attempt_id, id, attempt, CAST(tried AS attempt_status), provider, provider_message_id, status_code,
+    response_time_ms, response, error_code, error_message, leased_at, now()
   FROM held WHERE tried IS NOT NULL
 ), called AS (
   UPDATE notification_queue q SET due_at = greatest(q.due_at, now() - interval '0.5 s')
@@ -326,6 +327,7 @@ async def finish(connection: AsyncConnection, outcomes: Sequence[Outcome]) -> se
         _column([content and content.text for content in contents]),
         _column([content and content.html for content in contents]),
         _column(keys),
+        [uuid7() for _ in ids],
     ]
     return {record[0] for record in await fetch(connection, FINISH, arguments)}
 

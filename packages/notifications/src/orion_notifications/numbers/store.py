@@ -27,7 +27,7 @@ DELETE FROM notification_numbers
 WHERE begins_at >= :begins_at AND begins_at < :ends_at       -- uq_notification_numbers_kind
 """)
 
-# Each part reads what happened in the span and no more. An attempt's id is of the moment when the database wrote it, so
+# Each part reads what happened in the span and no more. An attempt's id is of about the moment when it was written, so
 # what was sent is found by pk_delivery_attempts, each record by pk_notifications of one month: a hash join would read
 # all months. Neither who accepts nor who sends keeps an index for this; only ends by a provider's report, and bad ends,
 # stand in one.
