@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
+import pytest
 
 from orion_core.ids import uuid7, uuid7_at
 from orion_core.sealing import Keyring
 from orion_core.testing import MovableClock
+from orion_notifications.choices.actions import suppress_by_hand
 from orion_notifications.choices.links import CHOOSES_FOR, PLACE, UNSUBSCRIBES_FOR, About, token
-from orion_notifications.kinds import Category, Channel
+from orion_notifications.kinds import ALWAYS_ON, Category, Channel
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query, Served
@@ -62,3 +64,32 @@ async def test_an_operator_ends_all_links_that_were_made_before(served: "Served"
     assert await statuses(served, made) == [410, 410, 410, 410]
     since(clock() - timedelta(seconds=1))
     assert await statuses(served, made) == [200, 200, 200, 200]
+
+
+@pytest.mark.parametrize("category", [each for each in Category if each in ALWAYS_ON])
+async def test_a_link_in_what_comes_always_switches_nothing_off(
+    served: "Served", query: "Query", clock: MovableClock, category: Category
+) -> None:
+    """The link to all choices stands in it, too, and opens the other pages; by SMS such a STOP would be heeded."""
+    keyring: Keyring = served.application.state.components.desk.keyring
+    made = token(keyring, About(uuid7(), Channel.SMS, category, "+4915112345678"), clock())
+    async with served.client() as http:
+        shown = await http.get(f"{BASE}/preferences/{made}")
+        said = await http.post(f"{BASE}/unsubscribe/{made}", content="List-Unsubscribe=One-Click")
+    for answer in (shown, said):
+        assert answer.status_code == 200
+        assert "come always" in answer.text
+        assert "form" not in answer.text.partition("<h1>")[2]
+    assert await query("SELECT FROM suppressions") == await query("SELECT FROM consents") == []
+
+
+async def test_a_page_does_not_say_off_of_what_is_over(served: "Served", query: "Query", clock: MovableClock) -> None:
+    components = served.application.state.components
+    about = About(uuid7(), Channel.EMAIL, Category.MARKETING, "ada@example.com")
+    made, over = token(components.desk.keyring, about, clock()), clock() + timedelta(hours=1)
+    await suppress_by_hand(components.database, components.desk, about.channel, about.recipient, None, over, clock())
+    async with served.client() as http:
+        before = await http.get(f"{BASE}/unsubscribe/{made}")
+        clock.advance(hours=2)
+        after = await http.get(f"{BASE}/unsubscribe/{made}")
+    assert ("You get no more" in before.text, "You get no more" in after.text) == (True, False)

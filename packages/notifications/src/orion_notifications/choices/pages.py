@@ -68,6 +68,12 @@ def unsubscribing(category: Category, action: str, more: str, *, is_off: bool, a
     return page("Messages", f'{body}<p><a href="{escape(more)}">Choose more</a></p>')
 
 
+def required(category: Category) -> HTMLResponse:
+    """Of a category that nobody can switch off."""
+    name = escape(NAMES[category])
+    return page("Messages", f"<p>Messages of the kind <b>{name}</b> come always: nobody can switch them off.</p>")
+
+
 def choosing(action: str, wanted: Mapping[tuple[Category, Channel], bool], *, is_saved: bool) -> HTMLResponse:
     """All categories by all channels."""
     head = "".join(f"<th>{escape(channel.name.replace('_', '-').title())}</th>" for channel in SHOWN)

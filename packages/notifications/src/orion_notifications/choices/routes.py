@@ -28,7 +28,7 @@ from orion_notifications.choices.shapes import (
     SuppressionsShape,
 )
 from orion_notifications.components import Claims, Components, Wired
-from orion_notifications.kinds import Category, Channel
+from orion_notifications.kinds import ALWAYS_ON, Category, Channel
 from orion_notifications.labels import CategoryLabel
 from orion_notifications.preferences.rules import Contact, wants
 
@@ -193,7 +193,9 @@ def _saying(request: Request, about: About, source: ConsentSource) -> Saying:
 
 
 async def _unsubscribing(wired: Components, about: About, token: str) -> HTMLResponse:
-    is_off = await actions.is_unsubscribed(wired.database, wired.desk, about)
+    if about.category in ALWAYS_ON:
+        return pages.required(about.category)
+    is_off = await actions.is_unsubscribed(wired.database, wired.desk, about, wired.clock())
     base = "/notifications/v1"
     return pages.unsubscribing(
         about.category,
