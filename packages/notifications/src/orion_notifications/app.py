@@ -128,6 +128,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             providers_bell=providers_bell,
             certificates=Certificates(http),
             allows_local_targets=settings.allows_local_targets,
+            links_since=settings.links_since,
         ),
         routes=ROUTES,
         routers=[feed_routes(feed, auth.authenticate, PREFIX)],

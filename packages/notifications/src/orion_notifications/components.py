@@ -59,6 +59,8 @@ class Components:
     """Of Amazon, by which call-backs are checked."""
     allows_local_targets: bool
     """Whether messages may go to this machine and to private networks."""
+    links_since: datetime | None
+    """Links in messages that were made before are good for nothing."""
 
 
 async def _components(request: Request) -> Components:

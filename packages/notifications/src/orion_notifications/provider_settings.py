@@ -8,7 +8,7 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from email.headerregistry import Address
 from email.utils import parseaddr
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
     load_pem_private_key,
 )
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, SecretBytes, SecretStr, ValidationError
 
 from orion_core.errors import FieldError
 from orion_core.http.shapes import RequestShape
@@ -322,8 +322,17 @@ def secrets_led_astray(
     moved = [name for name in PLACES & wanted.keys() if wanted[name] not in (None, present.get(name))]
     if shape is None or not moved:
         return []
-    secret = [name for name, field in shape.model_fields.items() if "SecretStr" in str(field.annotation)]
+    secret = [name for name, field in shape.model_fields.items() if _holds_secrets(field.annotation)]
     return [name for name in secret if present.get(name) is not None and name not in wanted]
+
+
+def _holds_secrets(kind: object) -> bool:
+    """Whether values of a type are secrets or hold some: as an alternative, in a list, or in a shape of their own."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return any(_holds_secrets(field.annotation) for field in kind.model_fields.values())
+    if isinstance(kind, type) and issubclass(kind, SecretStr | SecretBytes):
+        return True
+    return any(_holds_secrets(part) for part in get_args(kind))
 
 
 def vapid_point(settings: WebPushSettings) -> str:

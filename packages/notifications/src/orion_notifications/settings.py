@@ -3,7 +3,7 @@
 from email.headerregistry import Address
 from typing import Any
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AwareDatetime, Field, SecretStr, field_validator
 
 from orion_core.sealing import Keyring
 from orion_core.service_token import Signing
@@ -62,6 +62,11 @@ class NotificationSettings(ServiceSettings):
         examples=["https://api.example.com"],
     )
     """Where this service is reached from outside: links in messages by which somebody unsubscribes or chooses."""
+
+    links_since: AwareDatetime | None = Field(
+        None, validation_alias="NOTIFICATION_LINKS_SINCE", examples=["2026-03-01T12:00:00Z"]
+    )
+    """Ends every such link that was made before, where old messages are in wrong hands; unset: they end by age."""
 
     mail_from: str = Field(
         "Orion <no-reply@orion.local>",

@@ -59,7 +59,7 @@ async def work(
     )
     queue = Wakeup(url, QUEUE_CHANNEL)
     inbox = Wakeup(url, INBOX_CHANNEL)
-    unsubscribing = partial(_unsubscribe_url, settings)
+    unsubscribing = partial(_unsubscribe_url, settings, clock)
     channels = Channels(database, url, settings.sealing_keys, clock, environment(settings), unsubscribing)
     mails = Tracked(channels.sends[Channel.EMAIL], database, settings.sealing_keys, settings.public_url)
     dispatcher = Dispatcher(
@@ -72,7 +72,7 @@ async def work(
         pace=pace or Pace(),
         admit=Admission(database, hasher_of(settings.sealing_keys), clock).admit,
         written=partial(_ring_inboxes, inbox),
-        linking=partial(_links, settings),
+        linking=partial(_links, settings, clock),
     )
 
     async def queue_fault() -> str | None:
@@ -126,22 +126,22 @@ def environment(settings: NotificationSettings) -> Environment:
     )
 
 
-def _unsubscribe_url(settings: NotificationSettings, message: Message) -> str | None:
+def _unsubscribe_url(settings: NotificationSettings, clock: Clock, message: Message) -> str | None:
     """Where a mail's reader ends its category (RFC 8058); None for what he must get."""
     if message.category in ALWAYS_ON:
         return None
     about = About(message.id, Channel.EMAIL, message.category, message.recipient)
-    return unsubscribe_url(settings.sealing_keys, settings.public_url, about)
+    return unsubscribe_url(settings.sealing_keys, settings.public_url, about, clock())
 
 
-def _links(settings: NotificationSettings, claimed: Claimed) -> Links:
+def _links(settings: NotificationSettings, clock: Clock, claimed: Claimed) -> Links:
     """The same for the words of a message, and where everything is chosen; for those that have an address."""
     if claimed.recipient is None:
         return NO_LINKS
-    keyring, url = settings.sealing_keys, settings.public_url
+    keyring, url, now = settings.sealing_keys, settings.public_url, clock()
     about = About(claimed.id, claimed.channel, claimed.category, claimed.recipient)
-    ending = "" if claimed.category in ALWAYS_ON else unsubscribe_url(keyring, url, about)
-    return Links(ending, preferences_url(keyring, url, about))
+    ending = "" if claimed.category in ALWAYS_ON else unsubscribe_url(keyring, url, about, now)
+    return Links(ending, preferences_url(keyring, url, about, now))
 
 
 def _server(settings: NotificationSettings) -> Server:

@@ -9,7 +9,7 @@ from packages.notifications.tests.notifications.test_sending import at, message
 
 from orion_contracts.events import EmailVerified
 from orion_contracts.user_events import LocaleChanged, NotificationPreferencesChanged
-from orion_core.ids import uuid7
+from orion_core.ids import uuid7, uuid7_time
 from orion_notifications.choices.links import About, token
 from orion_notifications.kinds import Category, Channel
 
@@ -182,7 +182,8 @@ async def test_the_worker_decides_once_more_before_it_sends(
 
 
 def link(desk: "Desk", notification_id: UUID, recipient: str = "bob@example.com") -> str:
-    return token(desk.keyring, About(notification_id, Channel.EMAIL, Category.MARKETING, recipient))
+    about = About(notification_id, Channel.EMAIL, Category.MARKETING, recipient)
+    return token(desk.keyring, about, uuid7_time(notification_id))
 
 
 async def test_opening_a_link_changes_nothing_and_one_click_unsubscribes(
@@ -285,7 +286,7 @@ async def test_whoever_reads_a_mail_to_an_address_that_is_not_the_users_chooses_
 
         async def chooses(channel: Channel, recipient: str) -> bool:
             about = About(UUID(sent["id"]), channel, Category.MARKETING, recipient)
-            url = f"/preferences/{token(desk.keyring, about)}"
+            url = f"/preferences/{token(desk.keyring, about, auth.clock())}"
             shown, saved = await anybody.get(url), await anybody.post(url, content="")
             assert ("checkbox" in shown.text) is ("checkbox" in saved.text) is (saved.status_code == 200)
             assert shown.status_code == 200, "the address can be unsubscribed, whoever's it is"

@@ -69,6 +69,8 @@ class Cases:
         asked = self._message(user_id, email)
         message, now = Message.model_validate(asked), self.clock()
         foreseen = (await simulate(self.database, self.desk, message, "case", now)).simulated[0].judgement
+        if foreseen is None:
+            return f"{asked}: nothing is foreseen"
         (sent,) = (await send(self.database, self.desk, message, "case", now)).notifications
         real = (await explain(self.database, sent.id)).judgements[0]
         if (foreseen.outcome, foreseen.until, foreseen.steps) != (real.outcome, real.until, real.steps):

@@ -148,7 +148,7 @@ async def test_apprise_takes_the_long_tail(mailbox: Mailbox, message: Make) -> N
 async def test_apprise_follows_nobody_to_another_place(provider: Provider, message: Make) -> None:
     port = provider.url.rpartition(":")[2]
     provider.replies = [Reply(307, b"", headers={"Location": f"{provider.url}/elsewhere"}), Reply(200, b"")]
-    failure = await refused(apprise(f"json://127.0.0.1:{port}/?redirect=yes"), message())
+    failure = await refused(apprise(f"json://127.0.0.1:{port}/"), message())
     assert failure.code == "apprise_refused"
     assert len(provider.asked) == 1
     to_us = apprise("mailto://ada:secret@mail.invalid/?smtp=169.254.169.254&to=bob@example.com", local=False)
@@ -166,6 +166,30 @@ async def test_apprise_says_no_and_nothing_else(provider: Provider, message: Mak
 async def test_what_apprise_does_not_know_or_would_do_on_this_machine(message: Make, url: str) -> None:
     failure = await refused(apprise(url), message())
     assert (failure.code, failure.fault) == ("apprise_invalid", Fault.ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "template=/etc/passwd",
+        "keyfile=/etc/hostname",
+        "KeyFile=x",
+        "%6Beyfile=x",
+        "to=a;template=x",
+        "pgpprv=x",
+        "verify=no",
+    ],
+)
+async def test_a_url_of_apprise_has_the_parameters_that_may_be_and_no_others(
+    provider: Provider, message: Make, given: str
+) -> None:
+    """Some of them are names of files of this machine, whose contents would be sent."""
+    port = provider.url.rpartition(":")[2]
+    failure = await refused(apprise(f"json://127.0.0.1:{port}/?{given}"), message())
+    assert (failure.code, failure.fault, failure.may_have_left) == ("apprise_parameter", Fault.ACCOUNT, False)
+    assert provider.asked == []
+    await apprise(f"json://127.0.0.1:{port}/?to=a&priority=2&%2Bx-own=1").send(message())
+    assert provider.asked[0].headers["x-own"] == "1"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "localhost"])

@@ -105,6 +105,31 @@ async def test_what_was_switched_off_meanwhile_is_not_told_of_under_another_cate
     assert await query(last) == [("REJECTED", "suppressed")]
 
 
+async def test_what_an_operator_has_put_off_is_in_no_digest_and_what_was_in_one_is_not_sent_again(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+    at(clock, "2026-11-27T12:00:00+00:00")
+    next_week = "2026-12-04T12:00:00Z"
+    async with caller(ada) as http, caller("operator") as operator:
+        await http.patch("/me/preferences", json={"digests": {"SOCIAL": "DAILY"}, "digest_at": "18:00"})
+        bodies = [message(ada, **SOCIAL, content={"text": text}) for text in ("now", "later")]
+        now, later = [(await operator.post("/notifications", json=body)).json()["notifications"][0] for body in bodies]
+        put_off = await operator.put(f"/notifications/{later['id']}/schedule", json={"scheduled_at": next_week})
+        assert put_off.status_code == 200
+        clock.advance(hours=5, minutes=1)
+        assert await close_one(database, desk, Library(database), clock())
+        fates = {
+            each["id"]: (await operator.get(f"/notifications/{each['id']}")).json()["status"] for each in (now, later)
+        }
+        assert fates == {now["id"]: "CANCELLED", later["id"]: "QUEUED"}
+        again = await operator.post(f"/notifications/{now['id']}/retry")
+        assert (again.status_code, again.json()["code"]) == (409, "digested")
+    assert await query("SELECT to_char(due_at, 'MM-DD') FROM notification_queue ORDER BY due_at DESC LIMIT 1") == [
+        ("12-04",)
+    ]
+
+
 async def test_one_that_cannot_be_made_is_put_off_and_stops_no_other(
     caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock,
     until: "Until", monkeypatch: pytest.MonkeyPatch,

@@ -205,7 +205,7 @@ async def test_what_was_said_by_a_link_before_the_account_was_known_is_nobodys(
         for each, address in ((body, "ada@example.com"), (other, "eve@example.com")):
             (sent,) = (await operator.post("/notifications", json=each)).json()["notifications"]
             about = About(UUID(sent["id"]), Channel.EMAIL, Category.MARKETING, address)
-            assert (await anybody.post(f"/unsubscribe/{token(desk.keyring, about)}")).status_code == 200
+            assert (await anybody.post(f"/unsubscribe/{token(desk.keyring, about, auth.clock())}")).status_code == 200
         ada = await auth.register()
         await auth.bring(EmailVerified(user_id=ada, email="ada@example.com", verified_at=auth.clock()))
         await auth.bring(erased(auth, ada))

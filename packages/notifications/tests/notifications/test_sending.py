@@ -7,12 +7,18 @@ from uuid import UUID
 import pytest
 from orjson import dumps
 
+from orion_core.database import Database
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
 from orion_notifications.decisions.shapes import MOST_KEPT
+from orion_notifications.kinds import Channel
+from orion_notifications.notifications.actions import UnfitValuesError, accept
+from orion_notifications.notifications.rules import Order
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import AuthFeed, Callers, Query, Until, Working
+
+    from orion_notifications.desk import Desk
 
 PATH = "/notifications"
 NIGHT = "2026-11-27T23:30:00+00:00"
@@ -71,6 +77,22 @@ async def test_a_key_sends_once_for_ever_and_is_its_callers(caller: "Callers", c
         for path, body in ((PATH, late), (f"{PATH}/bulk", {"messages": [late]})):
             assert first["id"] in (await shop.post(path, json=body)).text, "also when it would come too late by now"
     assert other["is_new"]
+
+
+async def test_a_simulation_says_what_a_key_stands_for_already(caller: "Callers", query: "Query") -> None:
+    """To send with it sends nothing, whatever the message would have come to by now."""
+    fits, misfits = message(idempotency_key="one"), message(idempotency_key="one", template="nothing", content=None)
+    del misfits["category"]
+    async with caller("operator") as operator:
+        free = (await operator.post(f"{PATH}/simulate", json=fits)).json()["simulated"][0]
+        assert (free["judgement"]["outcome"], free["stands_for"]) == ("SEND", None)
+        (sent,) = (await operator.post(PATH, json=fits)).json()["notifications"]
+        for body in (fits, misfits):
+            (real,) = (await operator.post(PATH, json=body)).json()["notifications"]
+            taken = (await operator.post(f"{PATH}/simulate", json=body)).json()["simulated"][0]
+            assert (real["id"], real["is_new"], real["outcome"]) == (sent["id"], False, None)
+            assert (taken["stands_for"], taken["judgement"]) == (sent["id"], None)
+    assert await query("SELECT count(*) FROM notifications") == [(1,)]
 
 
 async def test_who_lacks_the_permission_sends_nothing(caller: "Callers", query: "Query") -> None:
@@ -166,6 +188,28 @@ async def test_a_value_that_does_not_fit_the_template_is_told_of_without_being_t
         again = await operator.post(PATH, json={**body, "variables": wrong})
         assert again.json()["notifications"][0]["is_new"] is False, "its key stands for what it was"
     assert await query("SELECT count(*) FROM notifications") == [(1,)]
+
+
+async def test_values_that_do_not_fit_are_found_before_anything_is_written(
+    query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    """Whoever goes on with the same transaction, as sending of several does, commits nothing that was refused."""
+    await query("UPDATE templates SET variables = CAST(:of AS jsonb) WHERE name = 'welcome'", of=dumps(SCHEMA).decode())
+    order = Order(
+        key="once",
+        type="account.welcome",
+        template="welcome",
+        channel=Channel.EMAIL,
+        user_id=None,
+        variables={"name": 31337},
+        recipient="a@example.com",
+    )
+    async with database.transaction() as transaction:
+        with pytest.raises(UnfitValuesError):
+            await accept(transaction, desk, order, clock(), must_fit=True)
+    assert await query("SELECT (SELECT count(*) FROM notifications) + (SELECT count(*) FROM notification_keys)") == [
+        (0,)
+    ]
 
 
 async def test_a_schema_that_is_too_strict_keeps_back_nothing_that_auth_asks_for(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orion_core.ids import uuid7
+from orion_notifications.kinds import Channel
+from orion_notifications.provider_settings import secrets_led_astray
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query, Served
@@ -98,3 +100,13 @@ async def test_what_is_no_account_and_is_not_repeated(served: "Served", change: 
         assert field in [error["field"] for error in answer.json()["errors"]]
         assert "s3cr3t" not in answer.text
         assert "c3VwZXI" not in answer.text
+
+
+def test_secrets_within_settings_are_led_astray_as_little_as_those_that_stand_alone() -> None:
+    """Found by their type: a list of keys says nothing of secrets where it stands."""
+    key = {"domain": "orion.example", "selector": "a", "private_key": "k"}
+    present = {"host": "smtp.orion.example", "user": "u", "password": "p", "dkim": [key]}
+    moved = {"host": "smtp.eve.example"}
+    assert secrets_led_astray(Channel.EMAIL, "smtp", present, moved) == ["password", "dkim"]
+    assert secrets_led_astray(Channel.EMAIL, "smtp", present, moved | {"password": "p", "dkim": [key]}) == []
+    assert secrets_led_astray(Channel.EMAIL, "smtp", present, {"user": "v"}) == []

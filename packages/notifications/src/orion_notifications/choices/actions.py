@@ -18,7 +18,7 @@ from orion_notifications.choices.links import About
 from orion_notifications.choices.rules import ConsentSource, is_own_address
 from orion_notifications.choices.shapes import REQUIRED, Choices, ChoicesShape, SuppressionShape
 from orion_notifications.desk import Desk
-from orion_notifications.kinds import Category, Channel
+from orion_notifications.kinds import ALWAYS_ON, Category, Channel
 from orion_notifications.notifications.actions import reconsider
 from orion_notifications.preferences import actions as preferences
 from orion_notifications.preferences.rules import Contact
@@ -105,7 +105,12 @@ async def _choose(
 
 
 async def unsubscribe(database: Database, desk: Desk, about: About, saying: Saying, now: datetime) -> None:
-    """Send the address nothing of the category by the channel any more. To say it again changes nothing."""
+    """Send the address nothing of the category by the channel any more. To say it again changes nothing.
+
+    Of what nobody can switch off neither does it: the link to all choices stands in such messages, too.
+    """
+    if about.category in ALWAYS_ON:
+        return
     hasher = hasher_of(desk.keyring)
     async with database.transaction() as transaction:
         connection = transaction.connection
@@ -158,11 +163,11 @@ async def _say(
     await audit_trail.record(transaction, Entry(action, "consent", None, user_id, new=new, is_own=True), now)
 
 
-async def is_unsubscribed(database: Database, desk: Desk, about: About) -> bool:
+async def is_unsubscribed(database: Database, desk: Desk, about: About, now: datetime) -> bool:
     """Whether the address gets nothing of the category."""
     async with database.autocommit() as connection:
         suppressions = await suppressions_of(connection, hasher_of(desk.keyring), about.channel, about.recipient)
-    return any(suppression.category in (None, about.category) for suppression in suppressions)
+    return any(suppression.stops(about.category, about.channel, now) for suppression in suppressions)
 
 
 async def standing_against(database: Database, desk: Desk, channel: Channel, recipient: str) -> list[SuppressionShape]:

@@ -46,6 +46,12 @@ def unknown() -> HTMLResponse:
     return page("This link is not valid", "<p>Use the link as it stands in the message.</p>", 404)
 
 
+def ended() -> HTMLResponse:
+    """What a link that is too old leads to."""
+    words = "Use the link in a newer message, or sign in to choose what you want to hear."
+    return page("This link has ended", f"<p>{words}</p>", 410)
+
+
 def unsubscribing(category: Category, action: str, more: str, *, is_off: bool, again: str) -> HTMLResponse:
     """One category for one address: a button, since opening a link must change nothing."""
     name = escape(NAMES[category])
@@ -60,6 +66,12 @@ def unsubscribing(category: Category, action: str, more: str, *, is_off: bool, a
             f'<form method="post" action="{escape(action)}"><button>Unsubscribe</button></form>'
         )
     return page("Messages", f'{body}<p><a href="{escape(more)}">Choose more</a></p>')
+
+
+def required(category: Category) -> HTMLResponse:
+    """Of a category that nobody can switch off."""
+    name = escape(NAMES[category])
+    return page("Messages", f"<p>Messages of the kind <b>{name}</b> come always: nobody can switch them off.</p>")
 
 
 def choosing(action: str, wanted: Mapping[tuple[Category, Channel], bool], *, is_saved: bool) -> HTMLResponse:

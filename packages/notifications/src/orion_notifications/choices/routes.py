@@ -1,5 +1,6 @@
 """What somebody wants to hear: `/me/preferences`, the pages behind links in mails, and what administrators see."""
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -15,7 +16,7 @@ from orion_core.http.etags import etag
 from orion_core.http.openapi import refusals
 from orion_notifications.choices import actions, links, pages
 from orion_notifications.choices.actions import Saying
-from orion_notifications.choices.links import LONGEST_TOKEN, About
+from orion_notifications.choices.links import CHOOSES_FOR, LONGEST_TOKEN, UNSUBSCRIBES_FOR, About
 from orion_notifications.choices.rules import ConsentSource
 from orion_notifications.choices.shapes import (
     Address,
@@ -27,7 +28,7 @@ from orion_notifications.choices.shapes import (
     SuppressionsShape,
 )
 from orion_notifications.components import Claims, Components, Wired
-from orion_notifications.kinds import Category, Channel
+from orion_notifications.kinds import ALWAYS_ON, Category, Channel
 from orion_notifications.labels import CategoryLabel
 from orion_notifications.preferences.rules import Contact, wants
 
@@ -36,6 +37,7 @@ HTML = {"text/html": {"schema": {"type": "string"}}}
 PAGE: dict[int | str, dict[str, Any]] = {
     200: {"content": HTML},
     404: {"content": HTML, "description": "A link that was not made here"},
+    410: {"content": HTML, "description": "A link that has ended"},
 }
 
 router = APIRouter()
@@ -61,16 +63,16 @@ async def choose(request: Request, response: Response, wired: Wired, claims: Cla
 @router.get("/unsubscribe/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
 async def ask_to_unsubscribe(wired: Wired, token: Token) -> HTMLResponse:
     """The page behind "unsubscribe". Nothing changes by opening it: mail programs and scanners open every link."""
-    about = links.read(wired.desk.keyring, token)
-    return pages.unknown() if about is None else await _unsubscribing(wired, about, token)
+    about = _about(wired, token, UNSUBSCRIBES_FOR)
+    return await _unsubscribing(wired, about, token) if isinstance(about, About) else about
 
 
 @router.post("/unsubscribe/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
 async def unsubscribe(request: Request, wired: Wired, token: Token) -> HTMLResponse:
     """Unsubscribe in one click (RFC 8058): nobody has to sign in or say anything more."""
-    about = links.read(wired.desk.keyring, token)
-    if about is None:
-        return pages.unknown()
+    about = _about(wired, token, UNSUBSCRIBES_FOR)
+    if not isinstance(about, About):
+        return about
     is_program = b"One-Click" in await request.body()
     saying = _saying(request, about, ConsentSource.ONE_CLICK if is_program else ConsentSource.PAGE)
     await actions.unsubscribe(wired.database, wired.desk, about, saying, wired.clock())
@@ -80,9 +82,9 @@ async def unsubscribe(request: Request, wired: Wired, token: Token) -> HTMLRespo
 @router.post("/resubscribe/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
 async def subscribe_again(request: Request, wired: Wired, token: Token) -> HTMLResponse:
     """Take back having unsubscribed."""
-    about = links.read(wired.desk.keyring, token)
-    if about is None:
-        return pages.unknown()
+    about = _about(wired, token, UNSUBSCRIBES_FOR)
+    if not isinstance(about, About):
+        return about
     saying = _saying(request, about, ConsentSource.PAGE)
     await actions.subscribe_again(wired.database, wired.desk, about, saying, wired.clock())
     return await _unsubscribing(wired, about, token)
@@ -91,9 +93,9 @@ async def subscribe_again(request: Request, wired: Wired, token: Token) -> HTMLR
 @router.get("/preferences/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
 async def preferences_page(wired: Wired, token: Token) -> HTMLResponse:
     """The page on which everything is chosen, for whoever has the link from a message to a user's own address."""
-    about = links.read(wired.desk.keyring, token)
-    if about is None:
-        return pages.unknown()
+    about = _about(wired, token, CHOOSES_FOR)
+    if not isinstance(about, About):
+        return about
     reader = await actions.reader(wired.database, about)
     if reader is None:
         return await _unsubscribing(wired, about, token)
@@ -103,9 +105,9 @@ async def preferences_page(wired: Wired, token: Token) -> HTMLResponse:
 @router.post("/preferences/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
 async def save_preferences(request: Request, wired: Wired, token: Token) -> HTMLResponse:
     """Save what was chosen on the page; ways that it does not show stay as they are."""
-    about = links.read(wired.desk.keyring, token)
-    if about is None:
-        return pages.unknown()
+    about = _about(wired, token, CHOOSES_FOR)
+    if not isinstance(about, About):
+        return about
     try:
         on = parse_qs((await request.body()).decode(), keep_blank_values=True, max_num_fields=100)
     except ValueError:
@@ -174,6 +176,14 @@ async def consents(
     return ConsentsShape(items=[ConsentShape.model_validate(dict(row)) for row in found])
 
 
+def _about(wired: Components, token: str, good_for: timedelta) -> About | HTMLResponse:
+    """What a link is about, or the page that says why it is good for nothing."""
+    link = links.read(wired.desk.keyring, token)
+    if link is None:
+        return pages.unknown()
+    return pages.ended() if link.is_over(wired.clock(), good_for, wired.links_since) else link.about
+
+
 def _category(label: CategoryLabel | None) -> Category | None:
     return None if label is None else Category[label]
 
@@ -183,7 +193,9 @@ def _saying(request: Request, about: About, source: ConsentSource) -> Saying:
 
 
 async def _unsubscribing(wired: Components, about: About, token: str) -> HTMLResponse:
-    is_off = await actions.is_unsubscribed(wired.database, wired.desk, about)
+    if about.category in ALWAYS_ON:
+        return pages.required(about.category)
+    is_off = await actions.is_unsubscribed(wired.database, wired.desk, about, wired.clock())
     base = "/notifications/v1"
     return pages.unsubscribing(
         about.category,

@@ -48,9 +48,9 @@ async def due_digest(database: Database, now: datetime) -> AsyncGenerator[tuple[
         raise PutOffError(f"digest {digest['id']}") from error
 
 
-async def items_of(connection: AsyncConnection, digest_id: UUID) -> Sequence[RowMapping]:
+async def items_of(connection: AsyncConnection, digest_id: UUID, now: datetime) -> Sequence[RowMapping]:
     """The messages that are to be told of."""
-    return await store.items(connection, digest_id)
+    return await store.items(connection, digest_id, now)
 
 
 async def close(connection: AsyncConnection, digest_id: UUID, now: datetime) -> None:

@@ -23,12 +23,13 @@ WHERE closed_at IS NULL AND until <= :now AND (put_off_until IS NULL OR put_off_
 ORDER BY until LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
-# By ix_digest_items_digest_id and pk_notifications.
+# By ix_digest_items_digest_id and pk_notifications. What an operator has put off since waits for its own time.
 ITEMS = text("""
 SELECT n.id, n.type, n.category::text AS category, n.subject, n.content, n.template_id, n.template_version, n.locale,
   n.timezone, n.variables, n.decisions
 FROM digest_items i JOIN notifications n ON n.id = i.notification_id
 WHERE i.digest_id = :digest_id AND n.status = 'QUEUED' AND n.attempts = 0
+  AND (n.scheduled_at IS NULL OR n.scheduled_at <= :now)
 ORDER BY n.id
 """)
 
@@ -53,9 +54,9 @@ async def due(connection: AsyncConnection, now: datetime) -> RowMapping | None:
     return (await connection.execute(DUE, {"now": now})).mappings().one_or_none()
 
 
-async def items(connection: AsyncConnection, digest_id: UUID) -> Sequence[RowMapping]:
+async def items(connection: AsyncConnection, digest_id: UUID, now: datetime) -> Sequence[RowMapping]:
     """What is to be told of and has not left by itself."""
-    return (await connection.execute(ITEMS, {"digest_id": digest_id})).mappings().all()
+    return (await connection.execute(ITEMS, {"digest_id": digest_id, "now": now})).mappings().all()
 
 
 async def put_off(connection: AsyncConnection, digest_id: UUID, until: datetime) -> None:

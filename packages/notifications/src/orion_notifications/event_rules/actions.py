@@ -25,7 +25,7 @@ from orion_notifications.event_rules import store
 from orion_notifications.event_rules.delivered import names_by_event
 from orion_notifications.event_rules.facts import OF_CONTACT, heard
 from orion_notifications.event_rules.rules import ChannelRule, Heard, Rule, RuleFailedError, request
-from orion_notifications.notifications.actions import UNFITTING, ExpiredOrderError, accept, accept_fitting
+from orion_notifications.notifications.actions import UNFITTING, ExpiredOrderError, accept
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact
 from orion_notifications.product import Product
@@ -112,9 +112,9 @@ class Rulebook:
         orders = rule.orders(told)
         if rule.channel_rule is ChannelRule.ALL:
             for order in orders:
-                await accept_fitting(transaction, self.desk, order, now)
+                await accept(transaction, self.desk, order, now, must_fit=True)
             return
-        accepted = await accept_fitting(transaction, self.desk, orders[0], now)
+        accepted = await accept(transaction, self.desk, orders[0], now, must_fit=True)
         if accepted.is_new:
             body = request(rule, orders[0], rule.once(told))
             connection, keyring = transaction.connection, self.desk.keyring

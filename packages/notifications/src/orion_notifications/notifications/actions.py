@@ -108,15 +108,20 @@ async def consider(
     return Considered(order, template, contact, draft, facts, judge(draft, facts, now))
 
 
-async def accept(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:
+async def accept(
+    transaction: Transaction, desk: Desk, order: Order, now: datetime, *, must_fit: bool = False
+) -> Accepted:
     """Record a message and have it sent when it may; the message of the same key, if there is one.
 
-    What its user does not want, or what must not be written to, is recorded as REJECTED. Raises what `consider` does.
+    What its user does not want, or what must not be written to, is recorded as REJECTED. Raises what `consider` does,
+    and, where it `must_fit`, UnfitValuesError; before anything is written.
     """
     connection = transaction.connection
     try:
         considered = await consider(connection, desk, order, now, keep=True)
-    except UNFIT:
+        if must_fit:
+            check_values(considered)
+    except UNFITTING:
         known = None if order.key is None else await store.find_key(connection, order.key)
         if known is None:
             raise
@@ -137,14 +142,6 @@ async def accept(transaction: Transaction, desk: Desk, order: Order, now: dateti
             ordering_key=order.ordering_key,
         )
     return Accepted(notification_id, is_new=True, considered=considered)
-
-
-async def accept_fitting(transaction: Transaction, desk: Desk, order: Order, now: datetime) -> Accepted:
-    """Take a message whose values fit its template; raises what is UNFITTING, and then nothing of it may stay."""
-    accepted = await accept(transaction, desk, order, now)
-    if accepted.considered is not None:  # else its key stands for one that was taken before
-        check_values(accepted.considered)
-    return accepted
 
 
 def check_values(considered: Considered) -> None:

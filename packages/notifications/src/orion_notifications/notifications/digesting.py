@@ -44,7 +44,7 @@ async def close_one(database: Database, desk: Desk, library: Library, now: datet
         connection = transaction.connection
         if digest is None:
             return False
-        found = await digests.items_of(connection, digest["id"])
+        found = await digests.items_of(connection, digest["id"], now)
         contact = await contact_of(connection, digest["user_id"])
         withdrawn = [row for row in found if await withdraw(transaction, row["id"])]
         taken = await _still_wanted(connection, desk, contact, withdrawn, now)

@@ -19,6 +19,7 @@ from orion_notifications.decisions.shapes import with_one_more
 from orion_notifications.delivery.actions import enqueue, reschedule, withdraw
 from orion_notifications.desk import Desk
 from orion_notifications.escalations import actions as escalations
+from orion_notifications.escalations.rules import DIGESTED
 from orion_notifications.kinds import Category, Channel, Priority
 from orion_notifications.notifications import store
 from orion_notifications.notifications.actions import (
@@ -30,7 +31,6 @@ from orion_notifications.notifications.actions import (
     TooFarAheadError,
     UnfitValuesError,
     accept,
-    accept_fitting,
     check_values,
     consider,
 )
@@ -113,11 +113,11 @@ async def _send(transaction: Transaction, desk: Desk, message: Message, caller: 
     orders = list(orders_of(message, caller))
     if message.rule == "ALL" or len(orders) == 1:
         return SendingShape(
-            notifications=[_sent(each, await accept_fitting(transaction, desk, each, now)) for each in orders]
+            notifications=[_sent(each, await accept(transaction, desk, each, now, must_fit=True)) for each in orders]
         )
     first, *_ = orders
     await _check(transaction.connection, desk, orders, now)
-    accepted = await accept_fitting(transaction, desk, first, now)
+    accepted = await accept(transaction, desk, first, now, must_fit=True)
     escalation_id = None
     if accepted.is_new:
         escalation_id = await escalations.begin(
@@ -157,10 +157,14 @@ async def simulate(database: Database, desk: Desk, message: Message, caller: str
     try:
         async with database.autocommit() as connection:
             for order in orders_of(message, caller):
-                considered = await consider(connection, desk, order, now)
-                check_values(considered)
-                judgement = JudgementShape.of(considered.judgement, now, "simulation")
-                simulated.append(SimulatedShape(channel=order.channel.name, judgement=judgement))  # pyright: ignore[reportArgumentType]
+                known = None if order.key is None else await store.find_key(connection, order.key)
+                judgement = None
+                if known is None:
+                    considered = await consider(connection, desk, order, now)
+                    check_values(considered)
+                    judgement = JudgementShape.of(considered.judgement, now, "simulation")
+                seen = SimulatedShape(channel=order.channel.name, judgement=judgement, stands_for=known)  # pyright: ignore[reportArgumentType]
+                simulated.append(seen)
     except UNFITTING as error:
         raise _unfit(error) from None
     return SimulationShape(simulated=simulated)
@@ -264,6 +268,9 @@ async def retry(database: Database, desk: Desk, notification_id: UUID, now: date
         if row["status"] not in RETRIED:
             detail = f"It is {row['status'].name}; only what has failed, expired or was cancelled can be sent again."
             raise Problem(409, "not_given_up", "Not given up", detail)
+        if row["error_code"] == DIGESTED:
+            detail = "It was told of in a digest, which would tell it twice; see its error_message for which."
+            raise Problem(409, "digested", "Told already", detail)
         if row["holds_secrets"]:
             detail = "It held a secret (a code, a link), which is forgotten when a message ends; ask for a new one."
             raise Problem(409, "secrets_gone", "Cannot be repeated", detail)

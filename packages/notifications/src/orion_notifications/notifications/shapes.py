@@ -249,7 +249,10 @@ class SimulatedShape(ResponseShape):
     """What would become of a message by one channel."""
 
     channel: ChannelLabel
-    judgement: JudgementShape
+    judgement: JudgementShape | None
+    """None where nothing is decided, since nothing would be sent: its key stands for a message already."""
+    stands_for: UUID | None = None
+    """That message, which a sending with this key is answered with."""
 
 
 class SimulationShape(ResponseShape):

@@ -5,8 +5,10 @@ Values in templates are escaped for Slack and Discord where they are rendered; w
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import httpx
 import orjson
@@ -35,9 +37,21 @@ SLACK_OF_PROVIDER = frozenset({"internal_error", "fatal_error", "service_unavail
 DISCORD_LONGEST = 2000
 APPRISE_SECONDS = 20.0
 APPRISE_OF_MACHINE = frozenset(
-    {"dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "rsyslog", "smpp", "smpps", "syslog", "windows"}
-)
-"""What Apprise does on this machine, or past HTTP in networks that are looked at by nobody."""
+    {"blink1", "dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "rsyslog", "smpp", "smpps", "syslog", "vapid",
+     "windows"}
+)  # fmt: skip
+"""What Apprise does on this machine, its files included, or past HTTP in networks that are looked at by nobody."""
+APPRISE_PARAMETERS = frozenset(
+    {"access", "action", "apikey", "avatar", "badge", "batch", "bcc", "botname", "category", "cc", "channel",
+     "channels", "click", "color", "country", "dedup", "delay", "emojis", "flash", "footer", "format", "from",
+     "group", "image", "key", "lang", "language", "level", "method", "mode", "name", "overflow", "pass", "ping",
+     "priority", "region", "reply", "secret", "sender", "sid", "silent", "smtp", "sound", "source", "status", "tags",
+     "team", "thread", "to", "token", "topic", "ttl", "type", "tz", "unicode", "urgency", "user", "version",
+     "workspace"}
+)  # fmt: skip
+"""The parameters that a URL of Apprise may have. Others name files of this machine (`keyfile`, `template`, `pgpprv`),
+further hosts that nobody has looked at (`relay`, `discovery`, `redirect`), or do without TLS (`verify`); and each
+release has new ones. Headers and fields of somebody's own (`+`, `-`, `:` before the name) may be, too."""
 
 logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs what it sends, and URLs with their secrets
 
@@ -148,18 +162,18 @@ class Apprise:
     async def send(self, message: Message) -> Receipt:
         """Hand the message over; raises NotDeliveredError."""
         import apprise  # takes half a second, which only who uses it should wait for
+        from apprise.utils import parse
 
+        read = cast("Any", parse).parse_url(self._url.replace("/#", "/%23"), verify_host=False)
+        # Read as Apprise itself reads it: two readers of one URL may find two things.
+        given: Mapping[str, str] = {} if read is None else read["qsd"]
+        if any(name not in APPRISE_PARAMETERS and name[:1] not in {"+", "-", ":"} for name in given):
+            # Which one is not said: names may be secrets that stand at a wrong place.
+            raise NotDeliveredError(_unusable("apprise_parameter", "its URL has a parameter that may not be"), APPRISE)
         scheme = self._url.partition("://")[0].lower()
         service = None if scheme in APPRISE_OF_MACHINE else apprise.Apprise.instantiate(self._url)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         if service is None or isinstance(service, dict):
-            failure = Failure(
-                AttemptStatus.FAILURE,
-                "apprise_invalid",
-                "its URL is none of Apprise's",
-                is_permanent=False,
-                fault=Fault.ACCOUNT,
-            )
-            raise NotDeliveredError(failure, APPRISE)
+            raise NotDeliveredError(_unusable("apprise_invalid", "its URL is none of Apprise's"), APPRISE)
         service.redirects = False  # to where nobody has looked
         for name in ("host", "smtp_host"):  # a mail goes to the second, where its URL names one
             await self._look_at(getattr(service, name, None), getattr(service, "port", None))
@@ -208,6 +222,10 @@ class Apprise:
 
     async def close(self) -> None:
         """It keeps nothing of its own."""
+
+
+def _unusable(code: str, words: str) -> Failure:
+    return Failure(AttemptStatus.FAILURE, code, words, is_permanent=False, fault=Fault.ACCOUNT)
 
 
 def words(message: Message, mark: str) -> str:
