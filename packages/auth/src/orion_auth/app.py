@@ -213,8 +213,8 @@ def _components(
     of_all = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock, *map(audience_of, SERVICES))
     proofs = ProofReader(settings.public_urls)
     stage = STAGES[settings.environment]
-    followed = handlers(outbox, stage, clock)
     bound_only = settings.dpop_required == "all"
+    followed = handlers(outbox, stage, clock)
     user_feed = UserFeed(settings.user_url, to_user, signer, database, clock, followed, bound=bound_only)
     return Components(
         settings=settings,
@@ -225,9 +225,7 @@ def _components(
         mailing=mailing,
         lane=HashingLane(settings.threads_to_hash, settings.hashing_patience_ms / 1000),
         address_policy=make_policy(settings.refused_domains, requires_mx=settings.requires_mx),
-        password_policy=PasswordPolicy(
-            settings.password_minimum_score, settings.product_name, breached_passwords(settings.breached_passwords)
-        ),
+        password_policy=_password_policy(settings),
         signer=signer,
         gate=Gate(
             database,
@@ -253,6 +251,11 @@ def _components(
         keys=KeyDesk(stage, user_feed, Uses(uses_writer(database, outbox, clock))),
         taken_back=(second_factors_taken_back, linked_accounts_taken_back, email_changes_taken_back),
     )
+
+
+def _password_policy(settings: AuthSettings) -> PasswordPolicy:
+    breached = breached_passwords(settings.breached_passwords)
+    return PasswordPolicy(settings.password_minimum_score, settings.product_name, breached)
 
 
 def _factor_policy(settings: AuthSettings) -> FactorPolicy:
