@@ -73,6 +73,18 @@ async def test_twice_is_once_and_what_is_there_is_left_alone(auth: "Auth") -> No
     assert [report.outcome for report in await bring(auth, [BOB, BOB])] == ["CREATED", "EXISTS"], "also in one batch"
 
 
+async def test_an_address_that_somebody_else_may_have_registered_is_told_of(auth: "Auth") -> None:
+    """Its owner would be there already, as far as the operator knows, and not come in with the password he had."""
+    await auth.register()
+    before = await auth.rows("SELECT * FROM identities")
+    [report] = await bring(auth, [ADA])
+    assert (report.outcome, report.user_id) == ("REFUSED", None)
+    assert report.reason is not None and report.reason.startswith("email: ")
+    assert await auth.rows("SELECT * FROM identities") == before
+    [unverified] = await bring(auth, [ADA | {"email_verified": False}])
+    assert unverified.outcome == "EXISTS", "nobody says whose it is"
+
+
 async def test_a_dry_run_says_the_same_and_changes_nothing(auth: "Auth") -> None:
     users = [ADA, BOB, {"email": "no address"}]
     before = await auth.counts()

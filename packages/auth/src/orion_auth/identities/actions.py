@@ -35,6 +35,11 @@ class KnownIdentity:
     is_told_of_sign_ins: bool = field(default=False, compare=False)
     """Of every one, not only of those on new devices. Left out of comparisons: it is no reason to sign in again."""
 
+    @property
+    def is_claimed(self) -> bool:
+        """Whether it was registered, by whomever, and its address never verified: not invited, nor brought in."""
+        return self.standing == "UNVERIFIED" and self.password_changed_at is not None
+
 
 @dataclass(frozen=True)
 class VerifiedIdentity:

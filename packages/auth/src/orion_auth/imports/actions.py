@@ -32,6 +32,11 @@ Outcome = Literal["CREATED", "EXISTS", "REFUSED"]
 
 LONGEST_LINE = 64 * 1024
 
+CLAIMED = (
+    "email: somebody has registered it here and never verified it, so the account is not brought over; "
+    "whose the address is sets a password by a mail"
+)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -103,6 +108,8 @@ async def _take_in(transaction: Transaction, outbox: Outbox, line: Line, operato
     if user is None:
         return Report(line.number, "REFUSED", reason=line.fault)
     known = await identities.find_by_email(transaction.connection, user.email, now)
+    if known is not None and user.email_verified and known.is_claimed:
+        return Report(line.number, "REFUSED", reason=CLAIMED)
     if known is not None:
         return Report(line.number, "EXISTS", known.id)
     if await identities.username_is_taken(transaction.connection, user.username, prepares=True):

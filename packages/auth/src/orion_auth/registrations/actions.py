@@ -118,7 +118,7 @@ async def _tell_owner(
     now: datetime,
 ) -> None:
     if known.standing == "UNVERIFIED":
-        if known.password_changed_at is None:  # nobody has registered it
+        if not known.is_claimed:
             password_hash = known.password_hash
         else:
             if await tokens.email_verification_is_disputed(transaction.connection, known.id, bearer):
