@@ -4,7 +4,7 @@ import base64
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -100,11 +100,14 @@ AskAs = Callable[[str], Awaitable[Asker]]
 
 
 @pytest.fixture
-def ask_as(auth: "AuthFeed", http: httpx.AsyncClient) -> AskAs:
-    """`await ask_as("ada@example.com")`: a new user who asks."""
+def ask_as(auth: "AuthFeed", http: httpx.AsyncClient, query: "Query") -> AskAs:
+    """`await ask_as("ada@example.com")`: a new user who asks, also about others."""
 
     async def register(email: str) -> Asker:
-        return Asker(http, await auth.register(email))
+        user_id = await auth.register(email)
+        since = datetime(2020, 1, 1, tzinfo=UTC)
+        await query(GIVE_PERMISSION, **WIDE, user_id=user_id, effect="ALLOW", name="access:read", starts_at=since)
+        return Asker(http, user_id)
 
     return register
 

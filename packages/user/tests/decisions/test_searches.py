@@ -155,7 +155,6 @@ async def test_a_search_among_dear_conditions_gives_way_and_ends_its_page_in_tim
 ) -> None:
     """A condition may take long, so many of them are no reason for anybody else to wait; nothing is left out."""
     ada, before = await ask_as("ada@example.com"), auth.clock() - timedelta(hours=1)
-    await giver.permission(ada.user_id, "permission:read", before)
     users = [ada, *[await ask_as(f"user{number}@example.com") for number in range(11)]]
     for user in users:
         await giver.permission(user.user_id, "content:update", before, condition="context.level > 3")

@@ -77,7 +77,7 @@ GRANT = {"user_id": "{grantee}", "scope": "{scope}", "scope_id": "{scope_id}"}
 
 def about_ada(body: Body) -> Way:
     """A question about Ada."""
-    return Way("permission:read", (Whose.ADAS, Whose.SERVICES), body)
+    return Way("access:read", (Whose.ADAS, Whose.SERVICES), body)
 
 
 def in_organizations(permission: str, body: Body = None, **more: Any) -> Way:
@@ -266,16 +266,14 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "POST /user/v1/access/evaluation": about_ada(QUESTION),
     "POST /user/v1/access/evaluations": about_ada({**QUESTION, "evaluations": [{}]}),
     "POST /user/v1/access/search/subject": Way(
-        "permission:read", (Whose.SERVICES,), {"subject": {"type": "user"}, "action": ACTION, "resource": RESOURCE}
+        "access:read", (Whose.SERVICES,), {"subject": {"type": "user"}, "action": ACTION, "resource": RESOURCE}
     ),
     "POST /user/v1/access/search/resource": about_ada(
         {"subject": SUBJECT, "action": ACTION, "resource": {"type": "organization"}}
     ),
     "POST /user/v1/access/search/action": about_ada({"subject": SUBJECT, "resource": RESOURCE}),
     "POST /user/v1/access/explanation": about_ada(QUESTION),
-    "GET /user/v1/access/rights/{user_id}": Way(
-        "permission:read", (Whose.ADAS, Whose.SERVICES), ids={"user_id": "ada"}
-    ),
+    "GET /user/v1/access/rights/{user_id}": Way("access:read", (Whose.ADAS, Whose.SERVICES), ids={"user_id": "ada"}),
     "POST /user/v1/access/plan": (
         Way("role:update", body={"changes": [{"kind": "role_active", "role_id": "{role_id}", "is_active": False}]}),
         Way(

@@ -54,8 +54,10 @@ UNKNOWN: Decision[Ground] = Decision(allowed=False, reason=Reason.INACTIVE_SUBJE
 async def require_asking(
     database: Database, claims: AccessClaims, subjects: Sequence[Subject] | None, now: datetime
 ) -> None:
-    """403 unless the caller may know this: of oneself in person always, else (or of all: None) with `permission:read`.
+    """403 unless the caller may know this: of oneself in person always, else (or of all: None) with `access:read`.
 
+    It is not for everybody: answers tell who belongs to which organization, by whom he was given what, and of people
+    who let nobody find them.
     Our own services may, too: they ask on behalf of whoever called them.
     """
     asker = caller(claims).person
@@ -63,7 +65,7 @@ async def require_asking(
         return
     if subjects is None or asker is None or any(subject.user_id != asker for subject in subjects):
         async with database.autocommit() as connection:
-            await guard.require(connection, claims, "permission:read", now)
+            await guard.require(connection, claims, "access:read", now)
 
 
 async def around(connection: AsyncConnection, resource: Resource) -> frozenset[UUID]:

@@ -40,7 +40,7 @@ def _moment(wired: Components, at: datetime | None) -> Moment:
 
 @router.post("/evaluation")
 async def evaluate(wired: Wired, claims: Claims, asked: shapes.EvaluationShape, at: At = None) -> shapes.DecisionShape:
-    """May the subject do that to the resource? About others than oneself, this needs `permission:read`."""
+    """May the subject do that to the resource? About others than oneself, this needs `access:read`."""
     question, moment = asked.question(), _moment(wired, at)
     await actions.require_asking(wired.database, claims, [question.subject], wired.clock())
     return _shown(await actions.evaluate(wired.database, question, moment))
@@ -73,7 +73,7 @@ async def evaluate_several(
 async def search_subjects(
     wired: Wired, claims: Claims, asked: shapes.SubjectSearch, at: At = None
 ) -> shapes.FoundEntities:
-    """Who may do that to the resource? This needs `permission:read`. A page may be short though there are more."""
+    """Who may do that to the resource? This needs `access:read`. A page may be short though there are more."""
     subject = Subject(asked.subject.type, "", asked.subject.properties)
     question = Question(subject, asked.action.name, asked.resource.resource(), asked.context)
     moment = _moment(wired, at)
