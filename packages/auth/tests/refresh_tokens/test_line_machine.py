@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
 
 CLIENTS = {name: Bearer(ip_address("192.0.2.1"), name, name) for name in ("owner", "thief")}
+GRANTED = ("mail:read", "mail:send")
+NARROWER_AND_WIDER = [(), (), (), ("mail:read",), GRANTED, ("mail:read", "mail:delete"), ("mail:delete",)]
+"""What a refresh may ask for; nothing: all that the token has."""
 WAITS = [timedelta(seconds=seconds) for seconds in (1, 10, 29, 30, 31, 600)] + [timedelta(days=13), timedelta(days=14)]
 TELL = f"""
     SELECT
@@ -42,8 +45,12 @@ class Model:
         self.ends, self.idle, self.idle_until = now + absolute, idle, now + idle
         self.ended = False
 
-    def expected(self, place: int, client: str, now: datetime) -> str:
-        """What becomes of a token of the line that somebody shows."""
+    def expected(self, place: int, client: str, now: datetime, scopes: tuple[str, ...] = ()) -> str:
+        """What becomes of a token of the line that somebody shows, and asks for `scopes` with."""
+        becomes = self._expected(place, client, now)
+        return becomes if becomes == "END" or set(scopes) <= set(GRANTED) else "NOTHING"
+
+    def _expected(self, place: int, client: str, now: datetime) -> str:
         if self.ended or now >= self.ends:
             return "NOTHING"
         if place == len(self.used):
@@ -91,18 +98,28 @@ class World:
 
         return self._wait(begin())
 
-    def refresh(self, token: str, *clients: str) -> list[str | None]:
-        """What each of them gets who shows the token at the same moment."""
+    def refresh(self, token: str, *clients: str, scopes: tuple[str, ...] = ()) -> list[str | None]:
+        """What each of them gets who shows the token at the same moment; never more than was granted, or asked for."""
 
         async def refresh(client: str) -> str | None:
             gate, rotations = self.parts.gate, self.parts.rotations
-            grant = await sessions.refresh(gate, rotations, token, CLIENTS[client], self.now)
-            return grant.refresh_token if grant is not None else None
+            grant = await sessions.refresh(gate, rotations, token, CLIENTS[client], self.now, scopes)
+            if grant is None:
+                return None
+            claims = await self.parts.authenticate.examine(grant.access_token.text)
+            assert set(claims.scopes) == set(scopes or GRANTED)
+            assert set(claims.scopes) <= set(GRANTED)
+            return grant.refresh_token
 
         async def together() -> list[str | None]:
             return list(await asyncio.gather(*map(refresh, clients)))
 
         return self._wait(together())
+
+    def grant(self, session: UUID) -> None:
+        """Give the tokens of a session that has just begun the scopes of which refreshes ask for some."""
+        grant = "UPDATE auth_tokens SET scopes = :granted WHERE session_id = :session"
+        self._wait(self.auth.execute(grant, granted=list(GRANTED), session=session))
 
     def sign_out(self, session: UUID) -> None:
         """End a session."""
@@ -127,15 +144,20 @@ class Line(RuleBasedStateMachine):
     def sign_in(self) -> None:
         started = self.world.begin()
         self.session = started.session.id
+        self.world.grant(self.session)
         lifetime = self.world.policy.remembered
         self.model = Model(started.refresh_token, self.world.now, lifetime.absolute, lifetime.idle)
 
-    @rule(back=st.integers(0, 3), client=st.sampled_from(["owner", "owner", "owner", "thief"]))
-    def show(self, back: int, client: str) -> None:
+    @rule(
+        back=st.integers(0, 3),
+        client=st.sampled_from(["owner", "owner", "owner", "thief"]),
+        scopes=st.sampled_from(NARROWER_AND_WIDER),
+    )
+    def show(self, back: int, client: str, scopes: tuple[str, ...]) -> None:
         model = self.model
         place = max(0, len(model.tokens) - 1 - back)
-        expected = model.expected(place, client, self.world.now)
-        [got] = self.world.refresh(model.tokens[place], client)
+        expected = model.expected(place, client, self.world.now, scopes)
+        [got] = self.world.refresh(model.tokens[place], client, scopes=scopes)
         match expected:
             case "NEW":
                 assert got is not None and got not in model.tokens
