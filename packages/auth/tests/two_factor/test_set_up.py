@@ -360,3 +360,14 @@ async def bearer_of(auth: "Auth", email: str) -> dict[str, str]:
 async def test_services_have_no_second_factors(auth: "Auth") -> None:
     assert (await auth.http.get(ME, headers=auth.as_bearer(await auth.service_token()))).status_code == 403
     assert (await auth.http.get(ME)).status_code == 401
+
+
+async def test_whoever_has_the_password_keeps_nobody_from_adding_a_factor(auth: "Auth") -> None:
+    """He uses up what strangers may try; the owner goes on in his own session."""
+    headers, _ = await with_totp(auth)
+    begun = (await challenge(auth))["challenge"]
+    assert [(await answer(auth, begun, "TOTP", "000000")).status_code for _ in range(5)] == [422] * 5
+    assert (await answer(auth, (await challenge(auth))["challenge"], "TOTP", "000000")).status_code == 429
+    assert (await auth.http.post(f"{ME}/email", headers=headers)).status_code == 202
+    _, code = await last_message(auth)
+    assert (await confirm(auth, headers, "EMAIL", code)).status_code == 200

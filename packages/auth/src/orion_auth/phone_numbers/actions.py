@@ -72,7 +72,7 @@ async def confirm(gate: Gate, user_id: UUID, code: str, circumstances: Circumsta
 
     422 when the code is wrong; 409 when somebody else has taken the number meanwhile.
     """
-    await rate_limits.take_two_factor(gate.database, user_id, now)
+    await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
         identity = await identities.hold_caller(transaction, user_id, now)
         keyring = gate.mailing.keyring

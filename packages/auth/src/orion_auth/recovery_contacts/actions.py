@@ -73,7 +73,7 @@ async def confirm(
     gate: Gate, user_id: UUID, channel: Channel, code: str, circumstances: Circumstances, now: datetime
 ) -> RecoveryContacts:
     """Recover the account by the contact that the code was sent to last; five tries, 422 when it is wrong."""
-    await rate_limits.take_two_factor(gate.database, user_id, now)
+    await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
         identity = await identities.hold_caller(transaction, user_id, now)
         method, keyring = TwoFactorMethod[channel], gate.mailing.keyring

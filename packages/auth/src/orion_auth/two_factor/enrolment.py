@@ -67,7 +67,7 @@ async def confirm(
     gate: Gate, user_id: UUID, method: TwoFactorMethod, code: str, circumstances: Circumstances, now: datetime
 ) -> None:
     """Add the method whose set-up was begun last, once its code is right; 422 when it is not. Five tries."""
-    await rate_limits.take_two_factor(gate.database, user_id, now)
+    await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
         identity = await identities.hold_caller(transaction, user_id, now)
         is_right = await _try(transaction, gate, identity, method, code, circumstances, now)
