@@ -25,6 +25,8 @@ from orion_core.sealing import Keyring
 from orion_notifications.erasures import actions as erasures
 from orion_notifications.event_rules.actions import Rulebook
 from orion_notifications.event_rules.facts import OF_AUTH
+from orion_notifications.kinds import Channel
+from orion_notifications.notifications.actions import readdress
 from orion_notifications.preferences.actions import (
     remember_phone,
     remember_user,
@@ -92,11 +94,14 @@ class Consumer:
     async def email_changed(self, transaction: Transaction, event: EmailChanged) -> None:
         """Reach the user at the new address from now on."""
         await remember_verified_email(transaction.connection, event.user_id, event.email, event.changed_at)
+        await readdress(transaction, event.user_id, Channel.EMAIL, event.previous, event.email)
         await self.told(transaction, event)
 
     async def phone_changed(self, transaction: Transaction, event: PhoneChanged) -> None:
         """Reach the user at the new number from now on, or at none."""
         await remember_phone(transaction.connection, event.user_id, event.phone)
+        if event.previous is not None and event.phone is not None:
+            await readdress(transaction, event.user_id, Channel.SMS, event.previous, event.phone)
         await self.told(transaction, event)
 
     async def message_requested(self, transaction: Transaction, event: AccountMessageRequested) -> None:

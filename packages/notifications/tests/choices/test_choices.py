@@ -180,9 +180,9 @@ async def test_the_worker_decides_once_more_before_it_sends(
     assert await query("SELECT attempts FROM notifications WHERE id = :id", id=UUID(sent["id"])) == [(0,)]
 
 
-def link(desk: "Desk", notification_id: UUID, recipient: str = "bob@example.com") -> str:
-    about = About(notification_id, Channel.EMAIL, Category.MARKETING, recipient)
-    return token(desk.keyring, about, uuid7_time(notification_id))
+def link(desk: "Desk", message: UUID, recipient: str = "bob@example.com", channel: Channel = Channel.EMAIL) -> str:
+    about = About(message, channel, Category.MARKETING, recipient)
+    return token(desk.keyring, about, uuid7_time(message))
 
 
 async def test_opening_a_link_changes_nothing_and_one_click_unsubscribes(
@@ -284,8 +284,7 @@ async def test_whoever_reads_a_mail_to_an_address_that_is_not_the_users_chooses_
         (sent,) = (await operator.post("/notifications", json=message(ada, **MARKETING))).json()["notifications"]
 
         async def chooses(channel: Channel, recipient: str) -> bool:
-            about = About(UUID(sent["id"]), channel, Category.MARKETING, recipient)
-            url = f"/preferences/{token(desk.keyring, about, auth.clock())}"
+            url = f"/preferences/{link(desk, UUID(sent['id']), recipient, channel)}"
             shown, saved = await anybody.get(url), await anybody.post(url, content="")
             assert ("checkbox" in shown.text) is ("checkbox" in saved.text) is (saved.status_code == 200)
             assert shown.status_code == 200, "the address can be unsubscribed, whoever's it is"

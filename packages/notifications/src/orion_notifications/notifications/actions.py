@@ -19,6 +19,7 @@ from orion_notifications.delivery.actions import enqueue, enqueue_many, reschedu
 from orion_notifications.delivery.rules import Waiting
 from orion_notifications.desk import Desk
 from orion_notifications.digests.actions import GOES_ALONE_AFTER, put_into_digest
+from orion_notifications.kinds import Channel
 from orion_notifications.notifications import store
 from orion_notifications.notifications.orders import Considered, draft_of, standing, value_faults, without_secrets
 from orion_notifications.notifications.rules import Order
@@ -303,6 +304,12 @@ async def reconsider(transaction: Transaction, desk: Desk, user_id: UUID, now: d
             values["failed_at"] = now
         await store.change(transaction.connection, row["id"], values)
     transaction.after_commit(desk.queue.ring)
+
+
+async def readdress(transaction: Transaction, user_id: UUID, channel: Channel, previous: str, address: str) -> None:
+    """Have what was put off go to where its user is reached now: the old address may be somebody else's by then."""
+    values = {"user_id": user_id, "channel": channel.name, "previous": previous, "address": address}
+    await store.readdress(transaction.connection, values)
 
 
 def _draft_in(row: RowMapping) -> Draft:

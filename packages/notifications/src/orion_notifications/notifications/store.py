@@ -28,6 +28,13 @@ FROM notifications WHERE id = :id
 RETURNING *
 """)  # noqa: S608
 
+# What waits for its time or its digest (ix_notifications_user_id_status); what a worker has in hand is not touched.
+READDRESS = text("""
+UPDATE notifications SET recipient = :address
+WHERE user_id = :user_id AND status = 'QUEUED' AND attempts = 0 AND next_attempt_at IS NOT NULL
+  AND channel = CAST(:channel AS channel) AND recipient = :previous
+""")
+
 # The one statement here that names delivery's table, by ix_delivery_attempts_notification_id.
 ATTEMPTS = text("""
 SELECT attempt_number, status::text AS status, provider, provider_message_id, status_code, response_time_ms, error_code,
@@ -105,6 +112,11 @@ async def repeat(connection: AsyncConnection, notification_id: UUID, now: dateti
     values = {"id": notification_id, "new_id": uuid7(), "now": now}
     new_id = (await connection.execute(REPEAT, values)).mappings().one()["id"]
     return (await connection.execute(select(NOTIFICATIONS).where(NOTIFICATIONS.c.id == new_id))).mappings().one()
+
+
+async def readdress(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
+    """Have what waits for a user go to another address."""
+    await connection.execute(READDRESS, values)
 
 
 async def attempts(connection: AsyncConnection, notification_id: UUID) -> Sequence[RowMapping]:
