@@ -18,7 +18,9 @@ from delivery import drain, fill, latency
 from orion_core.service import installed_services
 from orion_db import Target, initialize
 
-URL = os.environ["DATABASE_URL"]
+GIVEN = os.environ["DATABASE_URL"]
+URL = f"{GIVEN}_own"
+"""A database that Orion makes itself, as it makes any."""
 MESSAGES = int(os.environ.get("BENCH_N", "100000"))
 WORKERS = 2
 
@@ -40,6 +42,9 @@ async def measure(what: str) -> dict[str, Any]:
 async def main(what: str) -> None:
     """Set up, or measure and print."""
     if what == "setup":
+        connection = await asyncpg.connect(GIVEN)
+        await connection.execute(f'DROP DATABASE IF EXISTS "{URL.rpartition("/")[2]}" WITH (FORCE)')
+        await connection.close()
         await initialize(Target(installed_services()["notifications"], URL, URL))
     else:
         print(json.dumps(await measure(what)))
