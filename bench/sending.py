@@ -7,6 +7,7 @@ a process, so the figures are of both. By words to a user with quiet hours, and 
 """
 
 import asyncio
+import gc
 import json
 import sys
 import tempfile
@@ -88,6 +89,8 @@ async def run(admin_url: str, count: int) -> dict[str, Any]:
             "template": "welcome_in_app",
             "variables": variables,
         }
+        gc.collect()
+        gc.freeze()  # as `orion serve` does
         async with (
             serving(application, "127.0.0.1", 0) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": "Bearer x"}) as http,

@@ -35,7 +35,7 @@ class Tracked:
             html = with_links(html, own, lambda number, url: self._click(Target(message.id, number, url)))
         if tracks.opens:
             html = with_picture(html, open_url(self.keyring, self.public_url, message.id))
-        return await self.send_plain(replace(message, content=replace(message.content, html=html)))
+        return await self.send_plain(message._replace(content=replace(message.content, html=html)))
 
     def _click(self, target: Target) -> str:
         return click_url(self.keyring, self.public_url, target)

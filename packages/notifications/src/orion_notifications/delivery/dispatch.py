@@ -204,7 +204,7 @@ class Dispatcher:
             until = began + min(self._pace.lease_seconds / 2, self._pace.prepare_seconds)
             yielded = now = _now()
             while left and now < until and not self._is_stopping:
-                if left[-1].id == self._suspect and done:
+                if self._suspect and done and left[-1].id == self._suspect:
                     await self._write(done)
                     done = []
                 done.append((left[-1], await self._deliver_one(left[-1], now)))
@@ -315,7 +315,7 @@ class Dispatcher:
             log.exception("delivery.unwritable", notifications=[str(claimed.id) for claimed, _ in done[:20]])
         for claimed, _ in done:
             self._lanes[claimed.channel].release(claimed)
-            if claimed.id == self._suspect:  # it has come through, and the next one's turn is here
+            if self._suspect and claimed.id == self._suspect:  # it has come through, and the next one's turn is here
                 self._suspect = None
                 self._room_made.set()
         if self._is_stopping or any(lane.is_worth_a_claim for lane in self._lanes.values()):

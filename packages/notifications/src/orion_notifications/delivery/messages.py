@@ -1,8 +1,9 @@
 """What passes between the queue and the channels."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -99,24 +100,26 @@ async def admit_all(_: Sequence[Claimed]) -> Mapping[UUID, Ruling]:
     return {}
 
 
-@dataclass(frozen=True)
-class Message:
-    """What a channel carries. `id` is the notification's, the same at every try."""
+class Message(NamedTuple):
+    """What a channel carries. `id` is the notification's, the same at every try. A tuple, as `Claimed` is."""
 
     id: UUID
     category: Category
     recipient: str
     recipient_name: str
     locale: str
-    content: Content = field(repr=False)
+    content: Content
     type: str = ""
     """What it is about (`security.new_device`), for receivers that are programs."""
     user_id: UUID | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    variables: Mapping[str, Any] = MappingProxyType({})
     """Those that are no secrets, for receivers that are programs."""
     expires_at: datetime | None = None
     tracks: Tracks = NOT_TRACKED
     """What is wanted to be known of whether it is read."""
+
+    def __repr__(self) -> str:
+        return f"<message of notification {self.id}>"
 
 
 Unsubscribing = Callable[[Message], str | None]

@@ -114,7 +114,6 @@ class DeliveryAttempt(Identified, Timestamped, Table):
         CheckConstraint("completed_at >= attempted_at", "duration"),
         CheckConstraint("response_time_ms >= 0", "response_time_ms"),
         Index("ix_delivery_attempts_notification_id", "notification_id"),
-        Index("ix_delivery_attempts_provider_attempted_at", "provider", "attempted_at"),
         Index(
             "ix_delivery_attempts_failures",
             "attempted_at",

@@ -30,7 +30,7 @@ wait for each other. Nobody begins to go on with it after this, and what is put 
 
 TAKE_OVER = text("""
     UPDATE notifications SET user_id = :user_id
-    WHERE user_id IS NULL                                    -- ix_notifications_user_id_status
+    WHERE user_id IS NULL                                    -- ix_notifications_user_id_id
       AND recipient = (
         SELECT email FROM user_preferences WHERE user_id = :user_id AND email_verified_at IS NOT NULL
       )
@@ -38,7 +38,7 @@ TAKE_OVER = text("""
 """What was sent to the person's address before it was known to be theirs, such as an invitation to an organization."""
 
 OF_USER = "notifications.user_id = :user_id"
-"""By ix_notifications_user_id_status."""
+"""By ix_notifications_user_id_id."""
 OF_KEYS = """notifications.id = ANY(ARRAY(
         SELECT notification_id FROM notification_keys WHERE key = ANY(CAST(:keys AS text[]))
       ))"""
@@ -122,7 +122,7 @@ KEEP_CONSENTS_ALONE = text("""
     UPDATE consents SET user_id = NULL, ip_address = NULL, notification_id = NULL
     WHERE user_id = :user_id                                 -- ix_consents_user_id
       OR notification_id = ANY(ARRAY(                        -- ix_consents_notification_id
-        SELECT id FROM notifications WHERE user_id = :user_id    -- ix_notifications_user_id_status
+        SELECT id FROM notifications WHERE user_id = :user_id    -- ix_notifications_user_id_id
       ))
 """)
 """That somebody has said so stays, with the hash of the address; who it was does not.

@@ -125,7 +125,7 @@ async def attempts(connection: AsyncConnection, notification_id: UUID) -> Sequen
 
 
 async def deferred_of(connection: AsyncConnection, user_id: UUID) -> Sequence[RowMapping]:
-    """What a user is waiting for that was never tried (ix_notifications_user_id_status)."""
+    """What a user is waiting for that was never tried (ix_notifications_user_id_waiting)."""
     statement = select(NOTIFICATIONS).where(
         NOTIFICATIONS.c.user_id == user_id,
         NOTIFICATIONS.c.status == NotificationStatus.QUEUED,

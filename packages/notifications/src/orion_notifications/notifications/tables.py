@@ -104,8 +104,14 @@ class Notification(Identified, Annotated, Timestamped, Table):
             "queued_at",
             postgresql_where=text("status IN ('QUEUED', 'PROCESSING')"),
         ),
-        Index("ix_notifications_user_id_status", "user_id", "status"),
         Index("ix_notifications_user_id_id", "user_id", "id"),
+        Index(
+            # The seed's, too: what a user waits for. All that a user ever got is found by the index above.
+            "ix_notifications_user_id_waiting",
+            "user_id",
+            "status",
+            postgresql_where=text("status IN ('QUEUED', 'PROCESSING')"),
+        ),
         Index(
             # By this the unread are listed, marked and counted; the rows are read too, for status and snoozed_until.
             "ix_notifications_unread",
@@ -134,7 +140,12 @@ class Notification(Identified, Annotated, Timestamped, Table):
             postgresql_where=text("status IN ('FAILED', 'BOUNCED', 'REJECTED', 'CANCELLED', 'EXPIRED')"),
         ),
         Index("ix_notifications_batch_id", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
-        Index("ix_notifications_template_id_template_version", "template_id", "template_version"),
+        Index(
+            "ix_notifications_template",
+            "template_id",
+            "template_version",
+            postgresql_where=text("template_id IS NOT NULL"),
+        ),
         {
             "postgresql_partition_by": "RANGE (id)",
             "info": {
