@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0037_callback_receipts"
-down_revision = "0033_batch_words_checked"
+revision = "0035_callback_receipts"
+down_revision = "0034_narrower_indexes"
 phase = "pre"
 
 
