@@ -127,19 +127,15 @@ def asked(now: datetime) -> dict[str, Ask]:
         )
 
     def gathered(user: UUID, from_address: Any) -> Ask:
-        # As the driver would send it, by way of SQLAlchemy, which tells what it sends.
-        values = {"user_id": user, "ip_address": from_address, "country": "NO", "now": now}
-        statement = risk_store.SIGNALS
-        return lambda connection: connection.exec_driver_sql(statement.sql, tuple(statement.arguments(values)))
+        return _signals({"user_id": user, "ip_address": from_address, "country": "NO", "now": now})
 
     def history(after: UUID, since: datetime) -> Ask:
         return lambda connection: risk_store.history(connection, after, since, now, 500)
 
     status, category, severity = attempts.LoginAttemptStatus, events.SecurityEventCategory, events.SecurityEventSeverity
-    deep = (month_ago, uuid7_floor(month_ago))
     return {
         "attempts of a user, as he sees them": attempt(user_id=often),
-        "attempts of a user, a late page": attempt(deep, user_id=often),
+        "attempts of a user, a late page": attempt((month_ago, uuid7_floor(month_ago)), user_id=often),
         "attempts of a user who seldom comes": attempt(user_id=seldom),
         "attempts at an address": attempt(email="user3@example.com"),
         "attempts at an address that failed": attempt(email="user3@example.com", status=status.FAILED),
@@ -173,6 +169,12 @@ def asked(now: datetime) -> dict[str, Ask]:
         "a simulation: its first page": history(UUID(int=0), month_ago),
         "a simulation: a later page": history(uuid7_floor(week_ago), month_ago),
     }
+
+
+def _signals(values: dict[str, Any]) -> Ask:
+    """By way of SQLAlchemy, which tells what it sends."""
+    statement = risk_store.SIGNALS
+    return lambda connection: connection.exec_driver_sql(statement.sql, tuple(statement.arguments(values)))
 
 
 def _md5(text: str) -> bytes:

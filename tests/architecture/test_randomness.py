@@ -8,12 +8,10 @@ SERVED = [ROOT / "packages" / name / "src" for name in ("contracts", "core", "au
 GUESSABLE = ("random", "numpy.random", "uuid.uuid1")
 
 PAUSES = {
+    "packages/core/src/orion_core/background.py",
     "packages/core/src/orion_core/events/follow.py",
     "packages/core/src/orion_core/retention/task.py",
     "packages/core/src/orion_core/revocations.py",
-    "packages/auth/src/orion_auth/admission/unfinished.py",
-    "packages/auth/src/orion_auth/sessions/idle.py",
-    "packages/auth/src/orion_auth/social/keeping.py",
     "packages/notifications/src/orion_notifications/delivery/outcomes.py",
     "packages/user/src/orion_user/erasures/purging.py",
 }

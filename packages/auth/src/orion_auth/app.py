@@ -207,7 +207,6 @@ def _components(
     mailing = Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix)
     signer = AccessTokenSigner(load_key, settings.issuer)
     places = Places(settings.places_database)
-    anonymising = Networks.read(settings.anonymising_networks)
     http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
     verifier = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock)
     of_all = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock, *map(audience_of, SERVICES))
@@ -236,7 +235,7 @@ def _components(
             settings.session_policy,
             settings.product_name,
             places,
-            anonymising,
+            Networks.read(settings.anonymising_networks),
         ),
         visitors=visitors.make(database),
         rotations=Rotations.make(database, Successors(settings.sealing_keys), clock),

@@ -10,11 +10,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 
 import asyncpg
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -180,6 +181,11 @@ class Database:
         """A connection on which each statement is its own transaction: reads, and writes of one statement."""
         async with self._connection() as connection:
             yield connection
+
+    async def now(self) -> datetime:
+        """The time by the database's clock, which all processes share: one of ours may be wrong."""
+        async with self.autocommit() as connection:
+            return (await connection.execute(text("SELECT now()"))).scalar_one()
 
     async def close(self) -> None:
         """Close every connection."""

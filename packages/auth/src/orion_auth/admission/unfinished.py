@@ -4,14 +4,11 @@ Whoever has a password that is not his stops here. The owner hears of it as of o
 """
 
 import asyncio
-import random
 import time
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from orion_auth.admission import half_finished
 from orion_auth.admission.actions import Visit, circumstances_of, give_notice
@@ -26,7 +23,7 @@ from orion_auth.security_events.rules import SIGN_IN_UNFINISHED
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME
-from orion_core.background import pause
+from orion_core.background import keep_doing
 from orion_core.database import Transaction
 
 EVERY_SECONDS = 60.0
@@ -51,15 +48,12 @@ async def keep_unfinished_told(gate: Gate, stop: asyncio.Event, *, every: float 
 
     By the database's clock: one of ours that is ahead must not end what somebody is about to finish.
     """
-    while not stop.is_set():
-        await pause(stop, every * random.uniform(0.5, 1.5))  # noqa: S311 -- not all processes at once
-        try:
-            async with gate.database.autocommit() as connection:
-                now = (await connection.execute(text("SELECT now()"))).scalar_one()
-            if closed := await close_unfinished(gate, now):
-                log.info("sign_ins.unfinished", sign_ins=closed)
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("sign_ins.unfinished_put_off", reason=str(getattr(error, "orig", None) or error))
+
+    async def close() -> None:
+        if closed := await close_unfinished(gate, await gate.database.now()):
+            log.info("sign_ins.unfinished", sign_ins=closed)
+
+    await keep_doing(stop, every, close, "sign_ins.unfinished_put_off")
 
 
 async def close_unfinished(gate: Gate, now: datetime) -> int:

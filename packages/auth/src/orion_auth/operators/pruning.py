@@ -2,8 +2,6 @@
 
 import asyncio
 
-from sqlalchemy import text
-
 from orion_auth.operators.desk import Desk, Done
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -17,8 +15,8 @@ from orion_core.retention.task import prune_once
 async def prune_tables(desk: Desk, policy: Policy, stop: asyncio.Event, *, dry_run: bool) -> Done:
     """Remove what is due and write down what went, or count it."""
     if dry_run:
+        now = await desk.database.now()
         async with desk.database.autocommit() as connection:
-            now = (await connection.execute(text("SELECT now()"))).scalar_one()
             due = {rule.table: (await count_due(connection, rule, now)).rows for rule in policy}
         found = {table: rows for table, rows in due.items() if rows}
         return Done(_sentence(found, "due"), {"due": found, "dry_run": True})

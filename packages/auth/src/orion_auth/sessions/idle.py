@@ -1,15 +1,12 @@
 """Ending sessions that nobody carries on any more, so that others who show them are told."""
 
 import asyncio
-import random
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from orion_auth.sessions import actions
-from orion_core.background import pause
+from orion_core.background import keep_doing
 from orion_core.database import Database
 from orion_core.events.outbox import Outbox
 
@@ -31,15 +28,12 @@ async def keep_idle_ended(
 
     By the database's clock: one of ours that is ahead must not end what is in use.
     """
-    while not stop.is_set():
-        await pause(stop, every * random.uniform(0.5, 1.5))  # noqa: S311 -- not all processes at once
-        try:
-            async with database.autocommit() as connection:
-                now = (await connection.execute(text("SELECT now()"))).scalar_one()
-            if ended := await end_idle(database, outbox, now, stop):
-                log.info("sessions.idle_ended", sessions=ended)
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("sessions.idle_put_off", reason=str(getattr(error, "orig", None) or error))
+
+    async def end() -> None:
+        if ended := await end_idle(database, outbox, await database.now(), stop):
+            log.info("sessions.idle_ended", sessions=ended)
+
+    await keep_doing(stop, every, end, "sessions.idle_put_off")
 
 
 async def end_idle(database: Database, outbox: Outbox, now: datetime, stop: asyncio.Event) -> int:

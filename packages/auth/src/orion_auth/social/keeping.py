@@ -6,12 +6,10 @@ leaves a claim that runs out.
 """
 
 import asyncio
-import random
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from orion_auth.addresses import normalise_email
 from orion_auth.base import AnyRow
@@ -25,7 +23,7 @@ from orion_auth.social import linking, store
 from orion_auth.social.bridge import Bridge
 from orion_auth.social.proofs import sealed_tokens, token_place
 from orion_auth.social.rules import AHEAD, LEASE, SYNC_EVERY, SYNC_RETRY, pause_after, rested_at
-from orion_core.background import pause, unless_stopped
+from orion_core.background import keep_doing, unless_stopped
 from orion_core.clock import Clock
 from orion_core.sealing import SealError
 
@@ -38,13 +36,12 @@ log = structlog.get_logger()
 
 async def keep_linked_accounts(bridge: Bridge, clock: Clock, stop: asyncio.Event) -> None:
     """Every half minute until `stop`, and at once again while there is more to do."""
-    while not stop.is_set():
-        await pause(stop, TICK_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
-        try:
-            while not stop.is_set() and (await unless_stopped(stop, keep_once(bridge, clock())) or 0) >= BATCH:
-                pass
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("social.keeping_put_off", reason=str(getattr(error, "orig", None) or error))
+
+    async def keep() -> None:
+        while not stop.is_set() and (await unless_stopped(stop, keep_once(bridge, clock())) or 0) >= BATCH:
+            pass
+
+    await keep_doing(stop, TICK_SECONDS, keep, "social.keeping_put_off")
 
 
 async def keep_once(bridge: Bridge, now: datetime) -> int:

@@ -214,11 +214,7 @@ async def keep_mailed_key(
     *,
     asked_for: str,
 ) -> None:
-    """From now on whoever reads the mail can use the key, once.
-
-    Those of earlier mails that were asked for in the same place, a device or a network, are worthless; whoever asks in
-    another place takes nothing from the owner, who is about to type his code.
-    """
+    """Whoever reads the mail can use the key, once; earlier ones of the same device or network are worthless."""
     await store.revoke_mailed_keys(transaction.connection, user_id, now, asked_for=asked_for)
     values = {
         "user_id": user_id,

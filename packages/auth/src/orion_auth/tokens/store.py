@@ -111,7 +111,10 @@ async def use_up(connection: AsyncConnection, selector: str, now: datetime) -> N
 async def revoke_mailed_keys(
     connection: AsyncConnection, user_id: UUID, now: datetime, *, asked_for: str | None = None
 ) -> None:
-    """Take back the earlier mails to sign in with, all or those of one place (ix_auth_tokens_user_id_type_status)."""
+    """Take back the earlier mails to sign in with (ix_auth_tokens_user_id_type_status): all, or those of one place.
+
+    Whoever asks in another place takes nothing from the owner, who is about to type his code.
+    """
     statement = _revocation("SUPERSEDED", now)
     statement = statement.where(AuthToken.user_id == user_id, AuthToken.type == TokenType.MAGIC_LINK)
     if asked_for is not None:

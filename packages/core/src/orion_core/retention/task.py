@@ -5,7 +5,6 @@ import random
 import time
 
 import structlog
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from orion_core.background import pause
@@ -42,8 +41,7 @@ async def keep_pruned(
 
 async def prune_once(database: Database, policy: Policy, stop: asyncio.Event, pace: Pace | None = None) -> Run:
     """One run over all tables, by the database's clock: one of ours that is wrong must not make anything due."""
-    async with database.autocommit() as connection:
-        now = (await connection.execute(text("SELECT now()"))).scalar_one()
+    now = await database.now()
     worker = Worker(transactions(database), stop, pace or Pace())
     run = await prune(policy, now, worker, lambda table, rows: ROWS_PRUNED.labels(table).inc(rows))
     for pruned in run.tables:
