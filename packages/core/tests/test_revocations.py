@@ -38,6 +38,7 @@ class Auth:
         self.clock = clock
         self.events: list[CloudEvent] = []
         self.away = False
+        self.page = 500
         self.before_snapshot: Callable[[], None] | None = None
 
     def end(self, session_id: UUID) -> None:
@@ -87,8 +88,11 @@ class Auth:
         if after > len(self.events):
             return httpx.Response(409, json={"code": "position_unknown"})
         await asyncio.sleep(0.01)
-        page = [event.model_dump(mode="json") for event in self.events[after:]]
-        return httpx.Response(200, json=page, headers={"Orion-Next-Position": str(after + len(page))})
+        page = [event.model_dump(mode="json") for event in self.events[after : after + self.page]]
+        headers = {"Orion-Next-Position": str(after + len(page))}
+        if len(page) == self.page:
+            headers["Orion-Backlog"] = "true"
+        return httpx.Response(200, json=page, headers=headers)
 
     def _snapshot(self) -> httpx.Response:
         """As auth does: the position first, then the rows."""
@@ -279,6 +283,24 @@ async def test_an_answer_says_nothing_of_the_time_after_it_was_asked_for(
     auth.end(uuid7())
     await revocations._step()
     assert await refusal(revocations, uuid7()) == 503
+
+
+async def test_while_there_is_more_to_hear_than_was_heard_all_are_refused(
+    auth: Auth, revocations: FollowedRevocations, clock: MovableClock
+) -> None:
+    """That auth answers is not that its answer is the last word: the end of this very session may be in the next."""
+    await revocations._step()
+    auth.page = 2
+    for session in (sessions := [uuid7() for _ in range(5)]):
+        auth.end(session)
+    for _ in range(2):
+        clock.advance(seconds=STALE_AFTER.total_seconds() - 1)
+        await revocations._step()
+    assert await refusal(revocations, sessions[-1]) == 503
+    assert revocations.fault
+    await revocations._step()
+    assert await refusal(revocations, sessions[-1]) == 401
+    assert revocations.fault is None
 
 
 async def test_a_feed_that_was_set_back_is_read_anew(auth: Auth, revocations: FollowedRevocations) -> None:

@@ -52,7 +52,7 @@ from orion_auth.risk import routes as risk
 from orion_auth.security_events import routes as security_events
 from orion_auth.service import service
 from orion_auth.sessions import routes as sessions
-from orion_auth.sessions.actions import Blacklist
+from orion_auth.sessions.blacklist import Blacklist
 from orion_auth.sessions.idle import keep_idle_ended
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner, SigningKey

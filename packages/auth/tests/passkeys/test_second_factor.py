@@ -184,3 +184,11 @@ async def test_who_has_a_second_factor_shows_it_and_adds_none_on_the_way_in(auth
 async def test_a_code_is_no_key(auth: "Auth", keyed: "User") -> None:
     body = {"challenge": await half_way(auth), "method": "HARDWARE_KEY", "code": "000000"}
     assert (await auth.http.post("/auth/v1/challenges/answers", json=body)).status_code == 422
+
+
+async def test_a_first_key_ends_the_sessions_that_have_shown_none(auth: "Auth", ada: "User") -> None:
+    thief = auth.as_bearer((await auth.sign_in()).json()["access_token"])
+    ada.authenticator.flags = UP
+    await ada.add("SECURITY_KEY")
+    assert (await auth.http.get("/auth/v1/sessions/current", headers=thief)).status_code == 401
+    assert await ada.list(), "the session that it was added in goes on"

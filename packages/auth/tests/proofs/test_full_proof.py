@@ -30,6 +30,8 @@ CHANGES: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", f"{ME}/recovery-contacts/email", {"email": "grace@example.com"}),
     ("POST", f"{ME}/recovery-contacts/phone", {"phone": "+4791234567"}),
     ("DELETE", f"{ME}/recovery-contacts/EMAIL", None),
+    ("PUT", f"{ME}/devices/00000000-0000-7000-8000-000000000000/trust", None),
+    ("DELETE", f"{ME}/devices/00000000-0000-7000-8000-000000000000/block", None),
 ]
 
 

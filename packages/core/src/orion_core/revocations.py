@@ -1,7 +1,8 @@
 """What has been revoked, followed from auth's feed into the memory of every process, so that a check costs no query.
 
-Knowledge gets old when auth cannot be reached. A process that has not heard from auth for `STALE_AFTER` refuses every
-token (503): a revoked one must not live on because a cable was cut.
+Knowledge gets old when auth cannot be reached, and is old while there is more to hear than was heard. A process that
+has not known for `STALE_AFTER` how things stand refuses every token (503): a revoked one must not live on because a
+cable was cut, or because its end stands at the end of a long queue.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionPro
 from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
 from orion_core.errors import Problem, unauthenticated, unavailable
-from orion_core.events.client import WAIT_SECONDS, FeedClient
+from orion_core.events.client import MOST, WAIT_SECONDS, FeedClient
 
 STALE_AFTER = timedelta(seconds=WAIT_SECONDS + 10)
 RETRY_SECONDS = 1.0
@@ -118,13 +119,15 @@ class FollowedRevocations:
 
     async def _step(self) -> None:
         asked_at = self._clock()  # an answer tells what was so when it was asked for, at the latest
+        is_whole = True
         if self._position is None:
             await self._take_snapshot()
         else:
-            batch = await self._client.read(self._position, types=FOLLOWED)
+            batch = await self._client.read(self._position, limit=MOST, types=FOLLOWED)
             self.apply(batch.events)
-            self._position = batch.next
-        self._confirmed_at = asked_at
+            self._position, is_whole = batch.next, batch.is_whole
+        if is_whole:
+            self._confirmed_at = asked_at
         self._prune()
 
     async def _take_snapshot(self) -> None:

@@ -71,6 +71,7 @@ async def test_pages_follow_each_other_without_gap_or_overlap(source: "Source") 
     third = await source.feed.read(second.next, limit=10)
     assert [len(page.events) for page in (first, second, third)] == [10, 10, 5]
     assert subjects([*first.events, *second.events, *third.events]) == written
+    assert [page.is_whole for page in (first, second, third)] == [False, False, True]
     assert (await source.feed.read(third.next)).events == []
 
 
@@ -217,6 +218,7 @@ async def test_with_types_other_events_are_passed_over(source: "Source") -> None
         await source.outbox.record(transaction, event := started(), datetime.now(UTC))
     found = await source.feed.read(0, limit=2, types=types, wait=5)
     assert subjects(list(found.events)) == [event.subject]
+    assert not (await source.feed.read(0, limit=6, types=types, wait=5)).is_whole, "what was passed over filled it"
     both = await source.feed.read(0, types=types | {SessionEnded.type})
     assert len(both.events) == 6
 

@@ -26,6 +26,7 @@ from orion_auth.sessions.actions import Grant, Started
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
+from orion_auth.two_factor import set_up
 from orion_auth.two_factor.actions import HalfFinished, TotpOffer
 from orion_auth.two_factor.rules import SENT, still_counts
 from orion_auth.two_factor_methods import TwoFactorMethod
@@ -158,6 +159,8 @@ async def _answer(
     await two_factor.finish(transaction, counted, answer.method, visit.now)
     kind = BACKUP_CODE_USED if answer.method is TwoFactorMethod.BACKUP_CODE else None
     kind = TWO_FACTOR_ENABLED if counted.must_enrol else kind
+    if answer.method is TwoFactorMethod.TOTP and counted.must_enrol:
+        await set_up.make_clean_start(transaction, gate, identity, circumstances_of(visit, first.assessment), visit.now)
     if kind is not None:
         circumstances = circumstances_of(visit, first.assessment)
         await security_events.note(transaction, gate.outbox, kind, identity, circumstances, visit.now)

@@ -68,9 +68,13 @@ async def block_device(id: UUID, request: Request, wired: Wired, claims: Claims)
 
 @router.delete("/{id}/block", status_code=HTTPStatus.NO_CONTENT)
 async def unblock_device(id: UUID, request: Request, wired: Wired, claims: Claims) -> None:
-    """Let a blocked device in again, untrusted. Needs a recent proof of who you are."""
+    """Let a blocked device in again, untrusted.
+
+    Needs a recent proof of who you are (401 `reauthentication_required`), and where you have a second factor, a session
+    that has shown it (401 `second_factor_needed`).
+    """
     owner = _owner(claims, request, wired)
-    require_recent(claims, owner.now)
+    await require_shown(wired.database, claims, owner.now)
     await actions.unblock(wired.database, wired.outbox, owner, id)
 
 

@@ -40,6 +40,7 @@ from orion_auth.security_events.rules import PASSKEY_ADDED, PASSKEY_REMOVED
 from orion_auth.security_events.rules import Kind as EventKind
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
+from orion_auth.two_factor import set_up
 from orion_auth.two_factor.rules import may_remove
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_auth.user_agents import describe
@@ -218,13 +219,19 @@ async def keep(
     if row is None:
         return "KNOWN"
     if TwoFactorMethod.HARDWARE_KEY in gate.factor_policy.allowed:
-        await two_factor.note_hardware_key(transaction, owner.user_id, has_one=True, now=owner.now)
-        if owner.session_id is not None:
-            # Whoever has just made the key has shown it, and goes on where a second factor is asked for from now on.
-            key = TwoFactorMethod.HARDWARE_KEY
-            await two_factor.note_shown(transaction, owner.user_id, owner.session_id, key, owner.now)
+        await _note_factor(transaction, gate, identity, owner)
     await _note(transaction, gate, PASSKEY_ADDED, identity, owner, row)
     return row
+
+
+async def _note_factor(transaction: Transaction, gate: Gate, identity: KnownIdentity, owner: Owner) -> None:
+    """Whoever has just made the key has shown it, and goes on where a second factor is asked for from now on."""
+    present = await two_factor.enrolled(owner.user_id).alone(transaction.connection)
+    await two_factor.note_hardware_key(transaction, owner.user_id, has_one=True, now=owner.now)
+    bearer, key = owner.bearer, TwoFactorMethod.HARDWARE_KEY
+    circumstances = Circumstances(bearer.ip_address, bearer.user_agent, session_id=owner.session_id)
+    is_first = not present.is_enabled
+    await set_up.follow(transaction, gate, identity, key, circumstances, owner.now, is_first=is_first)
 
 
 def _columns(owner: Owner, credential: MadeCredential, made: NewCredential, name: str | None) -> dict[str, Any]:

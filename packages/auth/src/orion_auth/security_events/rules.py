@@ -182,7 +182,8 @@ SESSIONS_ENDED = Kind(
     _C.SESSION,
     _S.MEDIUM,
     "Your sessions were ended",
-    "Somebody who was signed in to your account signed out everywhere else, or everywhere.",
+    "Somebody who was signed in to your account signed out everywhere else, or everywhere, or set up its first second "
+    "factor, which sessions that have shown none do not outlive.",
     is_notified=True,
 )
 TOKEN_REUSED = Kind(

@@ -23,16 +23,15 @@ from orion_auth.signer import FIRST_PARTY, LIFETIME, AccessToken, AccessTokenSig
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer, NewSession
 from orion_contracts.api_keys import ApiKeyEnded
-from orion_contracts.claims import SERVICE_KEY, AccessClaims
 from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionProved, SessionStarted
 from orion_core.access_tokens import AUDIENCE
-from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.step_up import SEVERAL_FACTORS
 from orion_core.ids import uuid7
-from orion_core.revocations import EndedEpoch, EndedSession, ProvedSession, RevocationSnapshot, token_ended
+from orion_core.revocations import EndedEpoch, EndedSession, ProvedSession, RevocationSnapshot
 
 
 @dataclass(frozen=True)
@@ -212,14 +211,18 @@ async def end_all(
     else:
         await identities.hold(transaction, user_id, now)
     ended = await tokens.revoke_sessions(transaction, user_id, reason, now, keep=keep)
-    if not ended:
-        return 0
-    refusal = _refusal(user_id, reason, revoked_by, now)
-    rows = [refusal | {"session_id": session_id} for session_id in ended]
-    newly = await store.refuse_sessions(transaction.connection, rows)
-    for session_id in newly:
-        await outbox.record(transaction, _ended(session_id, refusal), now)
-    return len(newly)
+    return await _refuse_ended(transaction, outbox, ended, _refusal(user_id, reason, revoked_by, now), now)
+
+
+async def end_weaker(
+    transaction: Transaction, outbox: Outbox, user_id: UUID, *, keep: UUID | None, reason: str, now: datetime
+) -> int:
+    """End the sessions of a user but `keep` that have shown no second factor, and say how many those were.
+
+    The caller holds the identity: a sign-in under way is waited for.
+    """
+    ended = await tokens.revoke_sessions(transaction, user_id, reason, now, keep=keep, spare=SEVERAL_FACTORS)
+    return await _refuse_ended(transaction, outbox, ended, _refusal(user_id, reason, str(user_id), now), now)
 
 
 async def end_on_device(
@@ -292,30 +295,6 @@ async def supersede_tokens(
     await outbox.record(transaction, event, now)
 
 
-class Blacklist:
-    """auth's own refusals: read from the database, so an end is felt here at once."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-
-    async def check(self, claims: AccessClaims) -> None:
-        """Refuse a token of an ended session or of an earlier security epoch."""
-        if claims.sid is None:
-            return
-        async with self._database.autocommit() as connection:
-            refused = await store.is_refused(
-                connection, _user(claims), UUID(claims.sid), claims.epoch, claims.auth_time, self._clock()
-            )
-        if refused:
-            raise token_ended(claims)
-
-
-def _user(claims: AccessClaims) -> UUID | None:
-    """Whose token it is; None for the API key of a service."""
-    return None if claims.sub.startswith(SERVICE_KEY) else UUID(claims.sub)
-
-
 async def _end_replayed(
     transaction: Transaction, outbox: Outbox, replayed: Replayed, bearer: Bearer, now: datetime
 ) -> None:
@@ -350,6 +329,20 @@ async def _end(
     await tokens.revoke_session(transaction, user_id, session_id, reason, now)
     await outbox.record(transaction, _ended(session_id, refusal), now)
     return True
+
+
+async def _refuse_ended(
+    transaction: Transaction, outbox: Outbox, ended: Sequence[UUID], refusal: dict[str, Any], now: datetime
+) -> int:
+    """Refuse what the sessions that were ended still hold, and say how many of them were not refused already."""
+    if not ended:
+        return 0
+    newly = await store.refuse_sessions(
+        transaction.connection, [refusal | {"session_id": session_id} for session_id in ended]
+    )
+    for session_id in newly:
+        await outbox.record(transaction, _ended(session_id, refusal), now)
+    return len(newly)
 
 
 async def _refuse_epoch(

@@ -315,14 +315,14 @@ async def revoke_session(transaction: Transaction, user_id: UUID, session_id: UU
 
 
 async def revoke_sessions(
-    transaction: Transaction, user_id: UUID, reason: str, now: datetime, *, keep: UUID | None
+    transaction: Transaction, user_id: UUID, reason: str, now: datetime, *, keep: UUID | None, spare: str | None = None
 ) -> Sequence[UUID]:
-    """Revoke the refresh tokens of all of a user's sessions but `keep`, and say which sessions those were.
+    """Revoke the refresh tokens of a user's sessions but `keep` and those whose `amr` has `spare`; say which they were.
 
     Refreshes that are under way are waited for. What begins a session must hold the identity, and so must the caller.
     """
     await store.hold_sessions(transaction.connection, user_id)
-    return await store.revoke_sessions(transaction.connection, user_id, reason, now, keep)
+    return await store.revoke_sessions(transaction.connection, user_id, reason, now, keep, spare)
 
 
 async def expire_idle(transaction: Transaction, before: datetime, most: int) -> Sequence[tuple[UUID, UUID]]:

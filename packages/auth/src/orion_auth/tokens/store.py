@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, insert, not_, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
@@ -234,12 +234,17 @@ async def revoke_session(
 
 
 async def revoke_sessions(
-    connection: AsyncConnection, user_id: UUID, reason: str, now: datetime, keep: UUID | None
+    connection: AsyncConnection, user_id: UUID, reason: str, now: datetime, keep: UUID | None, spare: str | None
 ) -> Sequence[UUID]:
-    """Revoke the active refresh tokens of sessions but `keep`; names them (ix_auth_tokens_user_id_type_status)."""
+    """Revoke the active refresh tokens of sessions but `keep` and those whose `amr` has `spare`; names the sessions.
+
+    By ix_auth_tokens_user_id_type_status.
+    """
     statement = _revocation(reason, now).where(AuthToken.user_id == user_id, AuthToken.type == TokenType.REFRESH)
     if keep is not None:
         statement = statement.where(AuthToken.session_id != keep)
+    if spare is not None:
+        statement = statement.where(not_(AuthToken.amr.contains([spare])))
     return (await connection.execute(statement.returning(AuthToken.session_id))).scalars().all()
 
 

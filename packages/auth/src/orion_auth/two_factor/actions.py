@@ -24,7 +24,6 @@ from orion_auth.two_factor.rules import (
     matching_step,
     next_primary,
     normalise_backup_code,
-    strengthened,
 )
 from orion_auth.two_factor.totp import TotpOffer, accept_totp, offer_totp, open_pending, seal_pending, totp_values
 from orion_auth.two_factor_methods import ChallengePurpose, RecoveryContacts, TwoFactorMethod
@@ -246,16 +245,6 @@ async def is_shown_again(
             return await store.use_backup_code(transaction.connection, user_id, hashes, now)
         case TwoFactorMethod.HARDWARE_KEY:
             return False
-
-
-async def note_shown(
-    transaction: Transaction, user_id: UUID, session_id: UUID, method: TwoFactorMethod, now: datetime
-) -> None:
-    """Note on a session that a second factor was shown in it. When its owner proved last who he is stays as it was."""
-    session = await tokens.find_session(transaction.connection, user_id, session_id, now)
-    if session is not None:
-        amr = strengthened(session.amr, method)
-        await tokens.note_proof(transaction, user_id, session_id, amr, now, auth_time=session.authenticated_at)
 
 
 async def require_shown(database: Database, claims: AccessClaims, now: datetime) -> None:

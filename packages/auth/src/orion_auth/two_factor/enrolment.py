@@ -12,8 +12,8 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TWO_FACTOR_ENABLED
-from orion_auth.two_factor import store
-from orion_auth.two_factor.actions import enrolled, note_shown
+from orion_auth.two_factor import set_up, store
+from orion_auth.two_factor.actions import enrolled
 from orion_auth.two_factor.codes import PURPOSE, sent_message
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, matching_step
 from orion_auth.two_factor.totp import TotpOffer, offer_totp, open_pending, seal_pending, totp_values
@@ -89,8 +89,7 @@ async def save(
     before = await enrolled(identity.id).alone(transaction.connection)
     common: dict[str, Any] = {"is_enabled": True, "primary_method": before.primary or method}
     await store.change(transaction.connection, identity.id, values | common)
-    if circumstances.session_id is not None:
-        await note_shown(transaction, identity.id, circumstances.session_id, method, now)
+    await set_up.follow(transaction, gate, identity, method, circumstances, now, is_first=not before.is_enabled)
     await security_events.note(transaction, gate.outbox, TWO_FACTOR_ENABLED, identity, circumstances, now)
 
 

@@ -14,6 +14,12 @@ WAIT_SECONDS = 5
 
 NEXT_POSITION = "Orion-Next-Position"
 
+BACKLOG = "Orion-Backlog"
+"""Given with a page after which there may be more already."""
+
+MOST = 500
+"""Events of one page."""
+
 TIMEOUT = httpx.Timeout(5.0, read=WAIT_SECONDS + 5.0)
 
 _events = TypeAdapter(list[CloudEvent])
@@ -25,6 +31,8 @@ class FeedBatch:
 
     events: list[CloudEvent]
     next: int
+    is_whole: bool
+    """Whether nothing was missed by whoever had read as far as this when it was asked for."""
 
 
 class FeedClient:
@@ -47,7 +55,7 @@ class FeedClient:
         events = _events.validate_json(answer.content)
         if any(event.source != self.source for event in events):
             raise ValueError(f"{self._url} is not the feed of {self.source}")
-        return FeedBatch(events, int(answer.headers[NEXT_POSITION]))
+        return FeedBatch(events, int(answer.headers[NEXT_POSITION]), is_whole=BACKLOG not in answer.headers)
 
     async def get(self, name: str) -> bytes:
         """The body of a resource beside the feed, such as `revocations`. Raises httpx.HTTPError."""

@@ -89,6 +89,10 @@ class FeedPage:
 
     events: Sequence[CloudEvent]
     next: int
+    is_whole: bool
+    """Whether whoever reads on from here had missed nothing when he asked. A page that is full, or that was answered
+    from what had been numbered before, does not say so.
+    """
 
 
 class Feed:
@@ -114,18 +118,19 @@ class Feed:
         one that events have been pruned after. From 0 on, the feed begins with the oldest event that is kept.
         """
         deadline = asyncio.get_running_loop().time() + wait
+        is_whole = False
         while True:
             ring = self.wakeup.next_ring()
-            if not wait:
-                await self._number()
-            elif after >= self._numbered_to:
-                await self._number_soon()
+            numbers = not wait or after >= self._numbered_to
+            if numbers:
+                await (self._number_soon() if wait else self._number())
             rows = await self._look(after, limit)
             after = rows[-1].position if rows else after
+            is_whole = (is_whole or numbers) and len(rows) < limit
             events = [self._event(row) for row in rows if not types or row.type in types]
             remaining = deadline - asyncio.get_running_loop().time()
             if events or remaining <= 0:
-                return FeedPage(events, after)
+                return FeedPage(events, after, is_whole)
             if not rows:
                 await self.wakeup.wait(min(POLL_SECONDS, remaining), ring)
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from orion_contracts.cloud_event import BATCH_MEDIA_TYPE
-from orion_core.events.client import NEXT_POSITION
+from orion_core.events.client import BACKLOG, NEXT_POSITION
 from orion_core.events.feed import Feed
 from orion_core.http.authentication import Authenticate, require_scope
 from orion_core.http.openapi import BEARER, refusals
@@ -39,9 +39,13 @@ def feed_routes(feed: Feed, authenticate: Authenticate, prefix: str = "") -> API
         wait: Annotated[float, Query(ge=0, le=10, description="Seconds to wait for an event when there is none.")] = 0,
         types: Annotated[list[str] | None, Query(alias="type", description="Only events of these types.")] = None,
     ) -> Response:
-        """Events in order, as a CloudEvents batch; the header `Orion-Next-Position` says where to read on."""
+        """Events in order, as a CloudEvents batch; the header `Orion-Next-Position` says where to read on.
+
+        `Orion-Backlog: true` says that there may be more already; nothing can be said yet of how things stand.
+        """
         page = await feed.read(after, limit=limit, wait=wait, types=frozenset(types or ()))
         body = orjson.dumps([event.model_dump(mode="json", exclude_none=True) for event in page.events])
-        return Response(body, media_type=BATCH_MEDIA_TYPE, headers={NEXT_POSITION: str(page.next)})
+        headers = {NEXT_POSITION: str(page.next)} | ({} if page.is_whole else {BACKLOG: "true"})
+        return Response(body, media_type=BATCH_MEDIA_TYPE, headers=headers)
 
     return router
