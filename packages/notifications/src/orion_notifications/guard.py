@@ -8,6 +8,7 @@ asked.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -76,10 +77,10 @@ class Guard:
     async def _write_down(self, claims: AccessClaims, permission: str) -> None:
         """A denial that cannot be written changes no answer: who is denied is denied."""
         now = self.clock()
-        left_out = self.denials.admit((claims.client_id, claims.sub, permission), now)
+        left_out = self.denials.admit((claims.client_id, claims.sub), permission, now)
         if left_out is None:
             return
-        new = {"permission": permission} | ({"left_out": left_out} if left_out else {})
+        new: dict[str, Any] = {"permission": permission, **left_out}
         entry = Entry("access.denied", "permission", permission, new=new, is_denied=True)
         try:
             async with self.database.transaction() as transaction:

@@ -22,7 +22,8 @@ GIVEN = """
 WITH deleted AS (
   SELECT id FROM organizations WHERE deleted_at IS NOT NULL
   UNION ALL
-  SELECT teams.id FROM teams JOIN organizations AS around ON around.id = organization_id AND deleted_at IS NOT NULL
+  SELECT teams.id FROM teams JOIN organizations AS around ON around.id = organization_id
+    AND around.deleted_at IS NOT NULL
 )
 SELECT held.user_id, held.id, held.role_id, NULL, NULL, held.scope_id, held.starts_at, held.expires_at, held.condition
 FROM user_roles AS held JOIN users ON users.id = held.user_id

@@ -69,6 +69,13 @@ BEGIN
       UNION ALL
       SELECT team.organization_id FROM given JOIN teams AS team ON team.id = given.scope_team_id
     ) ORDER BY id FOR KEY SHARE;
+    IF EXISTS (
+      SELECT FROM given JOIN teams AS team ON team.id = given.scope_team_id
+      WHERE given.expires_at IS NULL AND team.deleted_at IS NOT NULL OR given.expires_at > team.deleted_at
+    ) THEN
+      RAISE EXCEPTION 'what is given in a team ends with it'
+        USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = format('ck_%s_team', TG_TABLE_NAME);
+    END IF;
     PERFORM add_user_grants(ARRAY(SELECT id FROM given));
   END IF;
   RETURN NULL;

@@ -203,6 +203,11 @@ async def require_movable(
         await delegation.require(connection, desk.claims, names, desk.now, team, until)
 
 
+async def end_in_teams(connection: AsyncConnection, team_ids: Sequence[UUID], now: datetime) -> None:
+    """End what was given in teams that are deleted; what has not begun is taken back. The end of each team tells it."""
+    await store.end_in_teams(connection, team_ids, now)
+
+
 async def _said_in(connection: AsyncConnection, team_ids: Collection[UUID], now: datetime) -> list[rules.Said]:
     if not team_ids:
         return []

@@ -107,6 +107,8 @@ def refusal(error: IntegrityError) -> Problem:
         case "ex_user_roles_overlap" | "ex_user_permissions_overlap":
             detail = "The user has the same in the same place, under the same condition, at some time of it already."
             return Problem(409, "already_given", "Already given", f"{detail} Nothing was changed.")
+        case "ck_user_roles_team" | "ck_user_permissions_team":
+            return invalid_field("/scope_id", "unknown", "The team has just been deleted. Nothing was changed.")
         case "ck_user_roles_organization":
             detail = "The role belongs to an organization, so it is given in that one or in a team of it."
             return invalid_field("/scope_id", "other_organization", detail)

@@ -210,6 +210,25 @@ async def given_in_teams(connection: AsyncConnection, team_ids: Sequence[UUID], 
     return (await connection.execute(GIVEN_IN_TEAMS, {"team_ids": team_ids, "now": now})).mappings().all()
 
 
+END_IN_TEAMS = """
+    WITH taken_back AS (
+      DELETE FROM {table}
+      WHERE scope_team_id = ANY (CAST(:team_ids AS uuid[])) AND starts_at >= :now       -- ix_{table}_scope_team_id
+    )
+    UPDATE {table} SET expires_at = :now
+    WHERE scope_team_id = ANY (CAST(:team_ids AS uuid[]))                               -- ix_{table}_scope_team_id
+      AND starts_at < :now AND (expires_at IS NULL OR expires_at > :now)
+"""
+END_ROLES_IN_TEAMS = text(END_IN_TEAMS.format(table="user_roles"))
+END_PERMISSIONS_IN_TEAMS = text(END_IN_TEAMS.format(table="user_permissions"))
+
+
+async def end_in_teams(connection: AsyncConnection, team_ids: Sequence[UUID], now: datetime) -> None:
+    """Have all that was given in these teams themselves end now, and delete what has not begun."""
+    for statement in (END_ROLES_IN_TEAMS, END_PERMISSIONS_IN_TEAMS):
+        await connection.execute(statement, {"team_ids": list(team_ids), "now": now})
+
+
 INSERT_MANY = text("""
     INSERT INTO user_roles (user_id, role_id, starts_at, reason)
     SELECT user_id, :role_id, :starts_at, :reason FROM unnest(CAST(:user_ids AS uuid[])) AS given (user_id)

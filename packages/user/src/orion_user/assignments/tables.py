@@ -1,7 +1,8 @@
 """Who has been given which role or permission, where, from when until when.
 
 A grant is ended by setting `expires_at`, so what was true at a moment in the past can still be read. Only a grant whose
-time has not begun is deleted, and those that go with a team, a user or what else they name, once that is deleted.
+time has not begun is deleted, and those that go with a user, an organization or what else they name, once that is
+removed for good. What is given in a team ends with it (`access/keeping.py`).
 """
 
 from datetime import datetime

@@ -22,12 +22,11 @@ class Denials(SeenDenials):
 
         Nothing that fails here changes the answer: who is denied is denied.
         """
-        left_out = self.admit(
-            (actor.type, actor.id, attempt.resource_id, rules.canonical(rules.plain(attempt.new))), now
-        )
+        what = (attempt.resource_id, rules.canonical(rules.plain(attempt.new)))
+        left_out = self.admit((actor.type, actor.id), what, now)
         if left_out is None:
             return
-        new = {**attempt.new} | ({"left_out": left_out} if left_out else {})
+        new = {**attempt.new, **left_out}
         try:
             async with database.transaction() as transaction:
                 await record(transaction, actor, replace(attempt, new=new, status="DENIED"), now)

@@ -37,6 +37,11 @@ class Moment:
     at: datetime
     is_past: bool = False
 
+    @property
+    def past(self) -> datetime | None:
+        """The moment, when it is over."""
+        return self.at if self.is_past else None
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -68,12 +73,12 @@ async def require_asking(
             await guard.require(connection, claims, "access:read", now)
 
 
-async def around(connection: AsyncConnection, resource: Resource) -> frozenset[UUID]:
+async def around(connection: AsyncConnection, resource: Resource, moment: Moment) -> frozenset[UUID]:
     """Everything that a resource lies in; 422 for a team that is of another organization than the resource."""
     organization, team = resource.place("organization"), resource.place("team")
     if team is None:
         return resource.places
-    around_team, of_team = await store.around_team(connection, team)
+    around_team, of_team = await store.around_team(connection, team, moment.past)
     if organization is not None and of_team is not None and of_team != organization:
         detail = f"The team {team} is not of the organization {organization}: a resource lies in one organization."
         raise Problem(422, "other_organization", "Contradiction", detail)
@@ -87,20 +92,20 @@ async def evaluate(database: Database, question: Question, moment: Moment) -> De
         return UNKNOWN
     if moment.is_past:
         async with database.autocommit() as connection:
-            return await _evaluate_then(connection, user_id, question, moment.at)
+            return await _evaluate_then(connection, user_id, question, moment)
     if question.resource.place("team") is not None:
         async with database.autocommit() as connection:
-            within = await around(connection, question.resource)
+            within = await around(connection, question.resource, moment)
     sayings = await access.sayings(database, Asked(user_id, question.permission, moment.at, within))
     return decide(sayings, question.facts(moment.at))
 
 
 async def _evaluate_then(
-    connection: AsyncConnection, user_id: UUID, question: Question, at: datetime
+    connection: AsyncConnection, user_id: UUID, question: Question, moment: Moment
 ) -> Decision[Saying]:
-    within = await around(connection, question.resource)
-    grounds = await store.decide_then(connection, user_id, question.permission, at, within)
-    return decide(grounds, question.facts(at))
+    within = await around(connection, question.resource, moment)
+    grounds = await store.decide_then(connection, user_id, question.permission, moment.at, within)
+    return decide(grounds, question.facts(moment.at))
 
 
 async def evaluate_one_of_several(
@@ -111,10 +116,10 @@ async def evaluate_one_of_several(
     if user_id is None:
         return UNKNOWN
     if moment.is_past:
-        return await _evaluate_then(connection, user_id, question, moment.at)
+        return await _evaluate_then(connection, user_id, question, moment)
     if user_id not in kept and (read := await store.rights(connection, user_id, None, moment.at)) is not None:
         kept[user_id] = read
-    within = await around(connection, question.resource)
+    within = await around(connection, question.resource, moment)
     return kept[user_id].decide(question.permission, moment.at, within, question.facts(moment.at))
 
 
@@ -129,7 +134,7 @@ async def explain(connection: AsyncConnection, question: Question, moment: Momen
     user_id, at = question.subject.user_id, moment.at
     if user_id is None:
         return Explained(UNKNOWN, Nearest(rules.Nearness.INACTIVE_SUBJECT), {}, [])
-    within = await around(connection, question.resource)
+    within = await around(connection, question.resource, moment)
     everything, is_active = await store.all_about(
         connection, user_id, question.permission, at, within, is_past=moment.is_past
     )
@@ -150,7 +155,7 @@ async def actions_on(
     """What a subject may do to a resource, by name."""
     if subject.user_id is None:
         return []
-    within = await around(connection, resource)
+    within = await around(connection, resource, moment)
     grounds = await store.on_resource(
         connection, subject.user_id, resource.type, moment.at, within, is_past=moment.is_past
     )
@@ -169,7 +174,7 @@ async def subjects_who(
     """Who may do it: at most `limit` users after one, in the order of their ids, and after whom to go on."""
     if question.subject.type != rules.SUBJECT_TYPE:
         return [], None
-    within = await around(connection, question.resource)
+    within = await around(connection, question.resource, moment)
     found: list[UUID] = []
     position, stretches = after or FIRST, Stretches()
     for _ in range(ROUNDS):
@@ -208,14 +213,14 @@ async def resources_where(
     allowing = [ground for ground in grounds if not ground.denies]
     if not allowing:
         return [], None
-    fixed = await around(connection, Resource(kind, "", question.resource.properties))
+    fixed = await around(connection, Resource(kind, "", question.resource.properties), moment)
     organization = question.resource.place("organization") if kind == "team" else None
     places = [each.scope_id for each in allowing if each.scope_id is not None]
     only = None if any(each.reaches(fixed) for each in allowing) else places
     found: list[UUID] = []
     position, stretches = after or FIRST, Stretches()
     for _ in range(ROUNDS):
-        candidates = await store.places(connection, kind, only, position, limit + 1)
+        candidates = await store.places(connection, kind, only, moment.past, position, limit + 1)
         for place, within in candidates[:limit]:
             if organization is not None and organization not in within:
                 continue

@@ -172,7 +172,8 @@ DECIDE_THEN = Statement(text(grounds(OF_USER, LIVE, AROUND, of_role=THEN)))
 
 TEAMS_AROUND = text("""
     WITH RECURSIVE above (id, parent_team_id, organization_id) AS (
-      SELECT id, parent_team_id, organization_id FROM teams WHERE id = :team_id
+      SELECT id, parent_team_id, organization_id FROM teams
+      WHERE id = :team_id AND (deleted_at IS NULL OR deleted_at > CAST(:past AS timestamptz))
       UNION ALL
       SELECT team.id, team.parent_team_id, team.organization_id
       FROM above JOIN teams AS team ON team.id = above.parent_team_id
@@ -220,6 +221,7 @@ PLACES = {
         ), page AS (
           SELECT id, organization_id FROM teams                          -- pk_teams
           WHERE id > :after AND (CAST(:only AS uuid[]) IS NULL OR id IN (SELECT id FROM below))
+            AND (deleted_at IS NULL OR deleted_at > CAST(:past AS timestamptz))
           ORDER BY id LIMIT :limit
         )
         SELECT page.id, (
@@ -235,7 +237,8 @@ PLACES = {
 }
 """A page of the places of one kind and what each lies in; only those that lie in some others, or all.
 
-Those that are deleted, too: what was given everywhere decides there, so that somebody may restore them.
+Those that are deleted, too: what was given everywhere decides there, so that somebody may restore them. But teams only
+of a moment, `past`, at which they were not: nobody restores one.
 """
 
 RIGHTS = text(f"""

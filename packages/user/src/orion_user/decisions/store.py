@@ -93,9 +93,13 @@ async def subjects(
     return list((await connection.execute(_of(is_past=is_past).subjects, values)).scalars())
 
 
-async def around_team(connection: AsyncConnection, team_id: UUID) -> tuple[frozenset[UUID], UUID | None]:
-    """Everything that a team lies in, itself included, and its organization; nothing for one that is not there."""
-    rows = (await connection.execute(statements.TEAMS_AROUND, {"team_id": team_id})).all()
+async def around_team(
+    connection: AsyncConnection, team_id: UUID, past: datetime | None
+) -> tuple[frozenset[UUID], UUID | None]:
+    """Everything that a team lies in, itself included, and its organization; nothing for one that is not there, now or
+    at a moment that is over.
+    """
+    rows = (await connection.execute(statements.TEAMS_AROUND, {"team_id": team_id, "past": past})).all()
     organization: UUID | None = rows[0].organization_id if rows else None
     within: list[UUID] = [row.id for row in rows]
     return frozenset(within if organization is None else [*within, organization]), organization
@@ -142,8 +146,13 @@ async def rights(connection: AsyncConnection, user_id: UUID, known: str | None, 
 
 
 async def places(
-    connection: AsyncConnection, kind: str, only: Collection[UUID] | None, after: UUID, limit: int
+    connection: AsyncConnection,
+    kind: str,
+    only: Collection[UUID] | None,
+    past: datetime | None,
+    after: UUID,
+    limit: int,
 ) -> list[tuple[UUID, frozenset[UUID]]]:
-    """The next places of a kind, those that lie in `only` or all, and what each lies in."""
-    values = {"only": None if only is None else list(only), "after": after, "limit": limit}
+    """The next places of a kind, those that lie in `only` or all, and what each lies in; teams as for `around_team`."""
+    values = {"only": None if only is None else list(only), "past": past, "after": after, "limit": limit}
     return [(row.id, frozenset(row.within)) for row in await connection.execute(statements.PLACES[kind], values)]

@@ -976,6 +976,9 @@ class Team(TypedDict):
     updated_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
 
+    deleted_at: datetime | None
+    """timestamptz."""
+
 
 class UserGrant(TypedDict):
     """A role or a permission that was given to a user who may come in, for whatever time and living place."""

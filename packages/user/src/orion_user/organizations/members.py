@@ -47,7 +47,8 @@ async def add_to_team(desk: Desk, team_id: UUID, member_id: UUID) -> MembershipS
         connection = transaction.connection
         team = await teams.require_in(desk, connection, team_id, "user:update")
         organization_id: UUID = team["organization_id"]
-        await living(connection, organization_id)
+        await living(connection, organization_id, lock=True)
+        await teams.found(connection, team_id)  # which nobody deletes from here on
         if await store.membership(connection, organization_id, None, member_id) is None:
             raise invalid_field("/user_id", "no_member", "Only members of the organization belong to its teams.")
         row = await store.membership(connection, organization_id, team_id, member_id)

@@ -73,6 +73,7 @@ BELOW = text("""
       SELECT team.id, team.organization_id
       FROM below JOIN teams AS team
         ON team.organization_id = below.organization_id AND team.parent_team_id = below.id
+      WHERE team.deleted_at IS NULL
     )
     SELECT id FROM below
 """)
@@ -121,15 +122,13 @@ async def of_member(connection: AsyncConnection, user_id: UUID, after: UUID | No
 
 
 async def insert_team(connection: AsyncConnection, values: dict[str, Any]) -> RowMapping:
-    """Add one. IntegrityError: uq_teams_organization_id_slug, fk_teams_organization_id_parent_team_id."""
+    """Add one. IntegrityError: uq_teams_slug, uq_teams_slug_look, fk_teams_organization_id_parent_team_id."""
     return (await connection.execute(insert(TEAMS).values(values).returning(TEAMS))).mappings().one()
 
 
-async def find_team(connection: AsyncConnection, team_id: UUID, *, lock: bool = False) -> RowMapping | None:
-    """A team (primary key); with `lock`, nobody else changes it meanwhile."""
-    statement = select(TEAMS).where(Team.id == team_id)
-    if lock:
-        statement = statement.with_for_update()
+async def find_team(connection: AsyncConnection, team_id: UUID) -> RowMapping | None:
+    """A living team (primary key). Who holds its organization has nobody else change it meanwhile."""
+    statement = select(TEAMS).where(Team.id == team_id, Team.deleted_at.is_(None))
     return (await connection.execute(statement)).mappings().one_or_none()
 
 
@@ -139,21 +138,22 @@ async def change_team(connection: AsyncConnection, team_id: UUID, values: dict[s
     return (await connection.execute(statement)).mappings().one()
 
 
-async def remove_team(connection: AsyncConnection, team_id: UUID) -> None:
-    """Delete a team, with what lies in it and what was given there (primary key)."""
-    await connection.execute(delete(TEAMS).where(Team.id == team_id))
+async def put_away(connection: AsyncConnection, team_ids: Sequence[UUID], now: datetime) -> Sequence[RowMapping]:
+    """Have teams count as deleted from now on (primary key); their rows."""
+    statement = update(TEAMS).where(Team.id.in_(team_ids)).values(deleted_at=now).returning(TEAMS)
+    return (await connection.execute(statement)).mappings().all()
 
 
 async def below(connection: AsyncConnection, team_id: UUID) -> Sequence[UUID]:
-    """A team and all that lie in it. By ix_teams_organization_id_parent_team_id, once for each level."""
+    """A living team and all that lie in it. By ix_teams_organization_id_parent_team_id, once for each level."""
     return (await connection.execute(BELOW, {"id": team_id})).scalars().all()
 
 
 async def teams(
     connection: AsyncConnection, organization_id: UUID, after: UUID | None, limit: int
 ) -> Sequence[RowMapping]:
-    """Teams of an organization, in the order they were made. By uq_teams_organization_id_id."""
-    statement = select(TEAMS).where(Team.organization_id == organization_id)
+    """Living teams of an organization, in the order they were made. By uq_teams_organization_id_id."""
+    statement = select(TEAMS).where(Team.organization_id == organization_id, Team.deleted_at.is_(None))
     if after is not None:
         statement = statement.where(Team.id > after)
     return (await connection.execute(statement.order_by(Team.id).limit(limit))).mappings().all()
@@ -319,3 +319,13 @@ async def end_memberships(
         .values(status=ENDED, ended_at=now, end_reason=reason)
     )
     return (await connection.execute(statement)).rowcount
+
+
+async def end_team_memberships(
+    connection: AsyncConnection, organization_id: UUID, team_ids: Sequence[UUID], now: datetime, reason: str
+) -> None:
+    """End all memberships in some teams of an organization. By ix_memberships_organization_id_team_id."""
+    statement = update(MEMBERSHIPS).where(
+        Membership.organization_id == organization_id, Membership.team_id.in_(team_ids), Membership.status == ACTIVE
+    )
+    await connection.execute(statement.values(status=ENDED, ended_at=now, end_reason=reason))

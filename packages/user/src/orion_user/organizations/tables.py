@@ -46,8 +46,12 @@ class Organization(Identified, SoftDeleted, Timestamped, Annotated, Table):
     )
 
 
-class Team(Identified, Timestamped, Annotated, Table):
-    """A group inside an organization. Teams nest within their organization, and never in a circle."""
+class Team(Identified, SoftDeleted, Timestamped, Annotated, Table):
+    """A group inside an organization. Teams nest within their organization, and never in a circle.
+
+    A deleted one stays, so that who could do something there can be told of the time before; what was given in it has
+    ended then, and all teams in it are deleted too.
+    """
 
     __tablename__ = "teams"
 
@@ -61,8 +65,14 @@ class Team(Identified, Timestamped, Annotated, Table):
         CheckConstraint(SLUG_CHECK, name="slug"),
         CheckConstraint("parent_team_id <> id", name="parent"),
         CheckConstraint(object_check("metadata"), name="metadata"),
-        UniqueConstraint("organization_id", "slug"),
-        Index("uq_teams_look", "organization_id", text(look("slug")), unique=True),
+        Index("uq_teams_slug", "organization_id", "slug", unique=True, postgresql_where=text("deleted_at IS NULL")),
+        Index(
+            "uq_teams_slug_look",
+            "organization_id",
+            text(look("slug")),
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         # Means nothing by itself: foreign keys to (organization_id, id) keep teams and members in one organization.
         UniqueConstraint("organization_id", "id"),
         ForeignKeyConstraint(
@@ -79,6 +89,14 @@ SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   -- One change of a hierarchy at a time, or two transactions could each add one half of a circle.
   PERFORM pg_advisory_xact_lock(hashtext('teams'), hashtext(NEW.organization_id::text));
+  -- Whoever deletes teams of the organization at the same time waits for us, or we for him.
+  PERFORM FROM organizations WHERE id = NEW.organization_id FOR KEY SHARE;
+  IF NEW.deleted_at IS NULL AND EXISTS (
+    SELECT FROM teams WHERE id = NEW.parent_team_id AND deleted_at IS NOT NULL
+  ) THEN
+    RAISE EXCEPTION 'team % is deleted', NEW.parent_team_id
+      USING ERRCODE = 'foreign_key_violation', TABLE = 'teams', CONSTRAINT = 'fk_teams_organization_id_parent_team_id';
+  END IF;
   IF EXISTS (
     WITH RECURSIVE above (id) AS (
       SELECT NEW.parent_team_id

@@ -83,19 +83,22 @@ async def change(desk: Desk, team_id: UUID, changes: TeamChanges, require_match:
 
 
 async def remove(desk: Desk, team_id: UUID) -> None:
-    """Delete a team, with the teams in it and what was given in them, which the caller holds himself (403)."""
+    """Delete a team with the teams in it, and end what was given in them, which the caller holds himself (403)."""
     async with desk.database.transaction() as transaction:
-        row = await _configurable(desk, transaction.connection, team_id)
-        below = await store.below(transaction.connection, team_id)
-        around = await _around(transaction.connection, team_id)
-        await assignments.require_movable(desk, transaction.connection, around, gained=(), lost=below)
-        await store.remove_team(transaction.connection, team_id)
-        await _tell(desk, transaction, row, "DELETED", kept(row), {})
+        connection = transaction.connection
+        row = await _configurable(desk, connection, team_id)
+        below = await store.below(connection, team_id)
+        around = await _around(connection, team_id)
+        await assignments.require_movable(desk, connection, around, gained=(), lost=below)
+        await assignments.end_in_teams(connection, below, desk.now)
+        await store.end_team_memberships(connection, row["organization_id"], below, desk.now, "team deleted")
+        for each in await store.put_away(connection, below, desk.now):
+            await _tell(desk, transaction, each, "DELETED", kept(each), {})
 
 
-async def found(connection: AsyncConnection, team_id: UUID, *, lock: bool = False) -> RowMapping:
-    """The row of a team; 404 for none."""
-    row = await store.find_team(connection, team_id, lock=lock)
+async def found(connection: AsyncConnection, team_id: UUID) -> RowMapping:
+    """The row of a living team; 404 for none."""
+    row = await store.find_team(connection, team_id)
     if row is None:
         raise not_found("team")
     return row
@@ -107,11 +110,14 @@ def kept(row: RowMapping) -> dict[str, Any]:
 
 
 async def _configurable(desk: Desk, connection: AsyncConnection, team_id: UUID) -> RowMapping:
-    """By whoever configures the whole organization: a moved team is reached by what is given around it."""
-    row = await found(connection, team_id, lock=True)
-    await living(connection, row["organization_id"])
-    await desk.require(connection, "system:configure", in_organization(row["organization_id"]))
-    return row
+    """By whoever configures the whole organization: a moved team is reached by what is given around it.
+
+    The organization is held, not the team: who gives something in it holds the team, and waits for the organization.
+    """
+    organization_id = (await found(connection, team_id))["organization_id"]
+    await living(connection, organization_id, lock=True)
+    await desk.require(connection, "system:configure", in_organization(organization_id))
+    return await found(connection, team_id)
 
 
 async def _around(connection: AsyncConnection, team_id: UUID) -> Place:
@@ -134,7 +140,7 @@ async def _tell(
 
 def _refusal(error: IntegrityError) -> Problem:
     match broken(error):
-        case "uq_teams_organization_id_slug" | "uq_teams_look":
+        case "uq_teams_slug" | "uq_teams_slug_look" | "uq_teams_organization_id_slug" | "uq_teams_look":
             detail = "Another team of the organization has this slug, or one that looks like it. Nothing was changed."
             return Problem(409, "slug_taken", "Slug taken", detail)
         case "ck_teams_circle" | "ck_teams_parent":

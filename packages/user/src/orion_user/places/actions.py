@@ -34,7 +34,7 @@ def in_organization(organization_id: UUID | None) -> Place:
 
 
 async def around(connection: AsyncConnection, scope: PermissionScope, scope_id: UUID | None) -> Place:
-    """The place of something that is there already, also when an organization around it has been deleted since."""
+    """The place of something that is there already, also when it, or what is around it, has been deleted."""
     if scope_id is None:
         return EVERYWHERE
     within = await FIND[scope](connection, scope_id)

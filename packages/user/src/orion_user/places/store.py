@@ -10,7 +10,7 @@ ORGANIZATION = text("SELECT id FROM organizations WHERE id = :id AND deleted_at 
 
 TEAM = text("""
     WITH RECURSIVE above (id, parent_team_id, organization_id) AS (
-      SELECT id, parent_team_id, organization_id FROM teams WHERE id = :id
+      SELECT id, parent_team_id, organization_id FROM teams WHERE id = :id AND deleted_at IS NULL
       UNION ALL
       SELECT team.id, team.parent_team_id, team.organization_id
       FROM above JOIN teams AS team ON team.id = above.parent_team_id
@@ -30,7 +30,10 @@ async def organization(connection: AsyncConnection, organization_id: UUID) -> Se
 
 
 async def team(connection: AsyncConnection, team_id: UUID) -> Sequence[UUID]:
-    """The team, those above it, and their organization unless that is deleted. By pk_teams, once for each level."""
+    """The team, those above it, and their organization unless that is deleted; nothing when the team is.
+
+    By pk_teams, once for each level.
+    """
     return (await connection.execute(TEAM, {"id": team_id})).scalars().all()
 
 

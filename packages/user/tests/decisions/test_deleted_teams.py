@@ -1,0 +1,113 @@
+"""What could be done in teams that have been deleted since is told as it was answered at the time."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+from packages.user.tests.decisions.conftest import AskAs, Asker, Giver, bearer
+
+if TYPE_CHECKING:
+    from packages.user.tests.conftest import AuthFeed, Query
+
+CHANGES = ["give"] * 5 + ["delete"] * 3 + ["end"]
+TEAMS = 8
+ENDED = "UPDATE {} SET expires_at = :now WHERE starts_at < :now AND expires_at IS NULL AND user_id = :user_id"
+
+
+@dataclass
+class History:
+    """Grants and deletions at random, and what was answered in between."""
+
+    boss: Asker
+    users: Sequence[Asker]
+    organization: UUID
+    living: list[UUID]
+    teams: list[UUID]
+    chance: random.Random
+    answers: dict[datetime, list[object]] = field(default_factory=dict[datetime, list[object]])
+
+    async def change(self, what: str, giver: Giver, query: "Query", now: datetime) -> None:
+        """One change, at a moment."""
+        if what == "delete" and self.living:
+            await self.delete(self.chance.choice(self.living))
+        elif what == "end":
+            for table in ("user_roles", "user_permissions"):
+                await query(ENDED.format(table), now=now, user_id=self.chance.choice(self.users).user_id)
+        elif what == "give":
+            for _ in range(4):
+                await self._give(giver, query, self.chance.choice(self.users), now)
+
+    async def _give(self, giver: Giver, query: "Query", user: Asker, now: datetime) -> None:
+        """Something for a time, or from a later time on, where the user has nothing yet."""
+        places = [("TEAM", team) for team in self.living]
+        scope, scope_id = self.chance.choice([*places, ("ORG", self.organization)])
+        begins = now + timedelta(hours=self.chance.choice((0, 0, 0, 3)))
+        ends = self.chance.choice((None, None, begins + timedelta(hours=self.chance.randrange(1, 9))))
+        if await query(TAKEN, user_id=user.user_id, scope_id=scope_id):
+            return
+        more = {"scope": scope, "scope_id": scope_id, "expires_at": ends}
+        if self.chance.random() < 0.5:
+            await giver.role(user.user_id, "editor", begins, **more)
+        else:
+            effect = self.chance.choice(("ALLOW", "ALLOW", "DENY"))
+            await giver.permission(user.user_id, "content:update", begins, effect=effect, **more)
+
+    async def delete(self, team: UUID) -> None:
+        """By whoever may do everything."""
+        answer = await self.boss.http.delete(f"/user/v1/teams/{team}", headers=bearer(self.boss.user_id))
+        assert answer.status_code == 204, answer.text
+        listed = f"/user/v1/organizations/{self.organization}/teams"
+        teams = (await self.boss.http.get(listed, headers=bearer(self.boss.user_id))).json()["items"]
+        self.living[:] = [UUID(each["id"]) for each in teams]
+        assert team not in self.living
+
+    async def asked(self, at: str | None = None) -> list[object]:
+        """Who may in each team; and where each may, searched for."""
+        questions = [
+            self.boss.question("update", "content", subject=user.user_id, properties={"team_id": str(team)})
+            for user in self.users
+            for team in self.teams
+        ]
+        several = await self.boss.post("evaluations", {"evaluations": questions}, at)
+        found: list[object] = [each["decision"] for each in several.json()["evaluations"]]
+        for team in self.teams[::3]:
+            one = self.boss.question("update", "content", properties={"team_id": str(team)})
+            who = await self.boss.post("search/subject", {**one, "subject": {"type": "user"}}, at)
+            found.append(sorted(each["id"] for each in who.json()["results"]))
+        for user in self.users:
+            where = self.boss.question("content:update", "team", subject=user.user_id)
+            results = await self.boss.post("search/resource", {**where, "resource": {"type": "team"}}, at)
+            found.append(sorted(each["id"] for each in results.json()["results"]))
+        return found
+
+
+TAKEN = """
+    SELECT id FROM user_roles WHERE user_id = :user_id AND scope_id = :scope_id
+    UNION ALL
+    SELECT id FROM user_permissions WHERE user_id = :user_id AND scope_id = :scope_id
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_of_a_moment_in_the_past_it_is_answered_what_a_check_answered_then(
+    auth: "AuthFeed", ask_as: AskAs, giver: Giver, query: "Query", seed: int
+) -> None:
+    boss, users = await ask_as("boss@example.com"), [await ask_as(f"{name}@example.com") for name in ("ada", "grace")]
+    await giver.role(boss.user_id, "super_admin", auth.clock())
+    chance, organization, teams = random.Random(seed), await giver.organization(boss.user_id), list[UUID]()
+    for _ in range(TEAMS):
+        teams.append(await giver.team(organization, chance.choice([None, None, *teams[-3:]])))
+    history = History(boss, users, organization, list(teams), teams, chance)
+    for what in ("give", "give", *chance.sample(CHANGES, len(CHANGES))):
+        await history.change(what, giver, query, auth.clock())
+        auth.clock.advance(hours=1)
+        history.answers[auth.clock()] = await history.asked()
+        auth.clock.advance(hours=1)  # what is changed at a moment is true at it
+    assert len(history.living) < len(teams), "no team was deleted"
+    assert len({str(each) for each in history.answers.values()}) > 5, "hardly anything has changed"
+    for moment, answers in history.answers.items():
+        assert await history.asked(moment.isoformat()) == answers
