@@ -16,6 +16,8 @@ from orion_notifications.notifications.tables import Notification, NotificationK
 
 NOTIFICATIONS = table_of(Notification)
 KEYS = table_of(NotificationKey)
+REPEATS = "repeats"
+"""In the metadata of what was sent again by hand: which message it repeats."""
 
 COPIED = """user_id, type, category, channel, priority, template_id, template_version, locale, timezone, subject,
   content, html_content, recipient, recipient_name, variables, max_attempts, batch_id, tags"""
@@ -23,7 +25,7 @@ COPIED = """user_id, type, category, channel, priority, template_id, template_ve
 # By pk_notifications. What was rendered is rendered again, by the same version.
 REPEAT = text(f"""
 INSERT INTO notifications (id, {COPIED}, queued_at, metadata)
-SELECT :new_id, {COPIED}, :now, metadata || jsonb_build_object('repeats', id)
+SELECT :new_id, {COPIED}, :now, metadata || jsonb_build_object('{REPEATS}', id)
 FROM notifications WHERE id = :id
 RETURNING *
 """)  # noqa: S608
