@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_core.clock import Clock
 from orion_core.database import Database
 from orion_notifications.batches.rules import HOLDING
-from orion_notifications.decisions.rules import Draft, Facts, Judgement, Outcome, judge
+from orion_notifications.decisions.rules import NEEDS_ADDRESS, Draft, Facts, Judgement, Outcome, judge
 from orion_notifications.decisions.shapes import MOST_KEPT, in_words, kept
 from orion_notifications.delivery.messages import Claimed, Ruling
 from orion_notifications.delivery.rules import Next
@@ -134,7 +134,8 @@ def _facts_of(claimed: Claimed, found: _Found, hashes: Sequence[bytes]) -> Facts
         if channel is claimed.channel
     ]
     is_held = claimed.batch_id in found.held_batches
-    if contact is None and not speaking and not is_held:
+    is_lost = claimed.recipient is None and claimed.channel in NEEDS_ADDRESS  # its user has none any more
+    if contact is None and not (speaking or is_held or is_lost):
         return None
     return Facts(
         contact or WANTS_EVERYTHING,

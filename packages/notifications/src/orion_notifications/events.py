@@ -100,8 +100,7 @@ class Consumer:
     async def phone_changed(self, transaction: Transaction, event: PhoneChanged) -> None:
         """Reach the user at the new number from now on, or at none."""
         await remember_phone(transaction.connection, event.user_id, event.phone)
-        if event.previous is not None and event.phone is not None:
-            await readdress(transaction, event.user_id, Channel.SMS, event.previous, event.phone)
+        await readdress(transaction, event.user_id, Channel.SMS, event.previous, event.phone)
         await self.told(transaction, event)
 
     async def message_requested(self, transaction: Transaction, event: AccountMessageRequested) -> None:

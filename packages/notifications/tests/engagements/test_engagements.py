@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -16,12 +17,13 @@ from packages.notifications.tests.notifications.test_sending import message as o
 from sqlalchemy.exc import OperationalError
 
 from orion_core.database import Database
-from orion_core.ids import uuid7
+from orion_core.ids import uuid7, uuid7_at
 from orion_core.local.mailbox import Mailbox
+from orion_core.testing import MovableClock
 from orion_notifications.delivery.messages import Message, Receipt
 from orion_notifications.delivery.rules import Next
 from orion_notifications.engagements.actions import record
-from orion_notifications.engagements.links import Target, read, token
+from orion_notifications.engagements.links import FOLLOWED_FOR, Target, read, token
 from orion_notifications.engagements.rules import (
     LONGEST_URL,
     MOST_RECORDED,
@@ -35,7 +37,7 @@ from orion_notifications.engagements.rules import (
 from orion_notifications.erasures.actions import known_of
 from orion_notifications.kinds import Category
 from orion_notifications.numbers.actions import count
-from orion_notifications.templates.rules import Tracks
+from orion_notifications.templates.rules import MASK, Tracks
 from orion_notifications.tracking import Tracked
 
 if TYPE_CHECKING:
@@ -91,6 +93,11 @@ async def test_links_of_a_tracked_mail_lead_through_us_and_those_of_who_refuses_
     (picture,) = re.findall(r'src="([^"]+)"', hers.html)
     (kept,) = await query("SELECT html_content FROM notifications WHERE id = :id", id=UUID(sent["id"]))
     assert "/clicks/" not in kept[0]
+    (unsubscribing,) = re.findall(r"http\S+/unsubscribe/\S+", hers.text)
+    records = str(await query("SELECT subject, content, html_content FROM notifications WHERE type = 'news'"))
+    assert f"/unsubscribe/{MASK}" in records, "what is kept says where it led, and is good for nothing"
+    for link in (*links[3:], unsubscribing):
+        assert link.rpartition("/")[2] not in records
     await query("UPDATE notifications SET sent_at = sent_at - interval '1 minute'")
     path, seen = links[0].split("7103", 1)[1], picture.split("7103", 1)[1]
     async with caller(None) as nobody:
@@ -148,6 +155,28 @@ async def test_a_link_leads_on_while_the_database_is_down(
     async with served.client() as http:
         answer = await http.get(f"/notifications/v1/clicks/{made}")
     assert (answer.status_code, answer.headers["location"]) == (302, "https://a.example/")
+
+
+async def test_links_and_pictures_end_and_an_operator_ends_them(
+    served: "Served", desk: "Desk", clock: MovableClock
+) -> None:
+    """Nothing is looked up: when its message was taken stands in the id."""
+    target = Target(uuid7_at(clock()), 1, "https://a.example/")
+    click = f"/notifications/v1/clicks/{token(desk.keyring, target)}"
+    picture = f"/notifications/v1/opens/{token(desk.keyring, replace(target, number=0, url=''))}.gif"
+
+    async def statuses() -> list[int]:
+        async with served.client() as http:
+            return [(await http.get(path)).status_code for path in (click, picture)]
+
+    clock.advance(seconds=(FOLLOWED_FOR - timedelta(minutes=1)).total_seconds())
+    assert await statuses() == [302, 200]
+    components = served.application.state.components
+    served.application.state.components = replace(components, links_since=clock())
+    assert await statuses() == [410, 410]
+    served.application.state.components = components
+    clock.advance(minutes=2)
+    assert await statuses() == [410, 410]
 
 
 @pytest.mark.parametrize(

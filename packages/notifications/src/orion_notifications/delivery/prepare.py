@@ -74,9 +74,23 @@ async def _contents(
     compiled = await library.get(claimed.template_id, claimed.template_version, locale)
     content = render(compiled, variables | secrets, locale=locale, timezone=timezone, links=links)
     if not secrets:
-        return content, content, compiled.tracks
+        return content, _without_tokens(content, links), compiled.tracks
     masked = variables | {name: MASK if value else value for name, value in secrets.items()}
-    return content, render(compiled, masked, locale=locale, timezone=timezone, links=links), NOT_TRACKED
+    record = render(compiled, masked, locale=locale, timezone=timezone, links=links)
+    return content, _without_tokens(record, links), NOT_TRACKED
+
+
+def _without_tokens(content: Content, links: Links) -> Content:
+    """The same for whoever reads the record, who is not to choose in place of the message's reader."""
+    for url in (links.unsubscribe_url, links.preferences_url):
+        token = url.rpartition("/")[2]
+        if token:
+            content = Content(
+                content.subject.replace(token, MASK),
+                content.text.replace(token, MASK),
+                content.html and content.html.replace(token, MASK),
+            )
+    return content
 
 
 def open_secrets(claimed: Claimed, keyring: Keyring) -> dict[str, Any]:

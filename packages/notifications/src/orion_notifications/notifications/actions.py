@@ -306,8 +306,13 @@ async def reconsider(transaction: Transaction, desk: Desk, user_id: UUID, now: d
     transaction.after_commit(desk.queue.ring)
 
 
-async def readdress(transaction: Transaction, user_id: UUID, channel: Channel, previous: str, address: str) -> None:
-    """Have what was put off go to where its user is reached now: the old address may be somebody else's by then."""
+async def readdress(
+    transaction: Transaction, user_id: UUID, channel: Channel, previous: str | None, address: str | None
+) -> None:
+    """Have what was put off go to where its user is reached now: the old address may be somebody else's by then.
+
+    Where he is reached nowhere, a worker ends it when its time has come; until then it may get an address again.
+    """
     values = {"user_id": user_id, "channel": channel.name, "previous": previous, "address": address}
     await store.readdress(transaction.connection, values)
 

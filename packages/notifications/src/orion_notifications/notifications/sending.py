@@ -48,6 +48,7 @@ from orion_notifications.notifications.shapes import (
     SimulatedShape,
     SimulationShape,
 )
+from orion_notifications.preferences.actions import contact
 from orion_notifications.templates.actions import UnknownTemplateError
 from orion_notifications.templates.rules import Content
 
@@ -261,16 +262,21 @@ async def put_off(database: Database, desk: Desk, notification_id: UUID, at: dat
 async def retry(database: Database, desk: Desk, notification_id: UUID, now: datetime) -> RowMapping:
     """Send a message again that was given up: as a new one, since the record of the old one is final.
 
-    A 409 Problem when it was not given up, or when it cannot be repeated because its secrets are gone.
+    A 409 Problem when it was not given up, or when it cannot be repeated because its secrets or its words are gone.
     """
     async with database.transaction() as transaction:
         row = await _found(transaction.connection, notification_id)
+        if row["user_id"] is not None:  # who may be being erased just now, and is not from here to the end
+            await contact(transaction.connection, row["user_id"], keep=True)
+            row = await _found(transaction.connection, notification_id)
         if row["status"] not in RETRIED:
             detail = f"It is {row['status'].name}; only what has failed, expired or was cancelled can be sent again."
             raise Problem(409, "not_given_up", "Not given up", detail)
         if row["error_code"] == DIGESTED:
             detail = "It was told of in a digest, which would tell it twice; see its error_message for which."
             raise Problem(409, "digested", "Told already", detail)
+        if _is_erased(row):
+            raise Problem(409, "erased", "Erased", "It was to somebody who was erased, and so were its words.")
         if row["holds_secrets"]:
             detail = "It held a secret (a code, a link), which is forgotten when a message ends; ask for a new one."
             raise Problem(409, "secrets_gone", "Cannot be repeated", detail)
@@ -281,6 +287,11 @@ async def retry(database: Database, desk: Desk, notification_id: UUID, now: date
         await enqueue(transaction, desk.queue, notification_id=fresh["id"], priority=fresh["priority"], due_at=None)
         await _audit(transaction, "notification.retry", row, {"repeated_as": str(fresh["id"])}, now)
         return fresh
+
+
+def _is_erased(row: RowMapping) -> bool:
+    """Whether nothing is left of it but whose it was (erasures.store). All others say what was decided or repeated."""
+    return row["recipient"] is None and row["decisions"] is None and store.REPEATS not in row["metadata"]
 
 
 def _decided(row: RowMapping) -> list[dict[str, Any]]:

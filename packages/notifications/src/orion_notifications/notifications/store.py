@@ -16,6 +16,8 @@ from orion_notifications.notifications.tables import Notification, NotificationK
 
 NOTIFICATIONS = table_of(Notification)
 KEYS = table_of(NotificationKey)
+REPEATS = "repeats"
+"""In the metadata of what was sent again by hand: which message it repeats."""
 
 COPIED = """user_id, type, category, channel, priority, template_id, template_version, locale, timezone, subject,
   content, html_content, recipient, recipient_name, variables, max_attempts, batch_id, tags"""
@@ -23,16 +25,17 @@ COPIED = """user_id, type, category, channel, priority, template_id, template_ve
 # By pk_notifications. What was rendered is rendered again, by the same version.
 REPEAT = text(f"""
 INSERT INTO notifications (id, {COPIED}, queued_at, metadata)
-SELECT :new_id, {COPIED}, :now, metadata || jsonb_build_object('repeats', id)
+SELECT :new_id, {COPIED}, :now, metadata || jsonb_build_object('{REPEATS}', id)
 FROM notifications WHERE id = :id
 RETURNING *
 """)  # noqa: S608
 
-# What waits for its time or its digest (ix_notifications_user_id_status); what a worker has in hand is not touched.
+# What waits for its time, its digest or its next try (ix_notifications_user_id_waiting); what a worker has in hand is
+# not touched. Nor is a warning: whoever has taken an account over changes its address first.
 READDRESS = text("""
 UPDATE notifications SET recipient = :address
-WHERE user_id = :user_id AND status = 'QUEUED' AND attempts = 0 AND next_attempt_at IS NOT NULL
-  AND channel = CAST(:channel AS channel) AND recipient = :previous
+WHERE user_id = :user_id AND status = 'QUEUED' AND next_attempt_at IS NOT NULL AND category <> 'SECURITY'
+  AND channel = CAST(:channel AS channel) AND recipient IS NOT DISTINCT FROM :previous
 """)
 
 # The one statement here that names delivery's table, by ix_delivery_attempts_notification_id.
@@ -115,7 +118,7 @@ async def repeat(connection: AsyncConnection, notification_id: UUID, now: dateti
 
 
 async def readdress(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
-    """Have what waits for a user go to another address."""
+    """Have what waits for a user go to another address, or to none."""
     await connection.execute(READDRESS, values)
 
 
