@@ -32,7 +32,14 @@ from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
-from orion_core.revocations import EndedEpoch, EndedSession, ProvedSession, RevocationSnapshot, token_ended
+from orion_core.revocations import (
+    EndedEpoch,
+    EndedSession,
+    ProvedSession,
+    RevocationSnapshot,
+    token_ended,
+    token_superseded,
+)
 
 
 @dataclass(frozen=True)
@@ -300,15 +307,17 @@ class Blacklist:
         self._clock = clock
 
     async def check(self, claims: AccessClaims) -> None:
-        """Refuse a token of an ended session or of an earlier security epoch."""
+        """Refuse a token of an ended session, of an earlier security epoch, or of before the session's last proof."""
         if claims.sid is None:
             return
         async with self._database.autocommit() as connection:
-            refused = await store.is_refused(
+            refusal = await store.find_refusal(
                 connection, _user(claims), UUID(claims.sid), claims.epoch, claims.auth_time, self._clock()
             )
-        if refused:
+        if refusal.has_ended:
             raise token_ended(claims)
+        if refusal.is_superseded:
+            raise token_superseded()
 
 
 def _user(claims: AccessClaims) -> UUID | None:
