@@ -25,6 +25,7 @@ from orion_auth.tokens.actions import Bearer, NewSession
 from orion_contracts.api_keys import ApiKeyEnded
 from orion_contracts.claims import SERVICE_KEY, AccessClaims
 from orion_contracts.events import SecurityEpochRaised, SessionEnded, SessionProved, SessionStarted
+from orion_core import revocations
 from orion_core.access_tokens import AUDIENCE
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
@@ -32,14 +33,7 @@ from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
 from orion_core.ids import uuid7
-from orion_core.revocations import (
-    EndedEpoch,
-    EndedSession,
-    ProvedSession,
-    RevocationSnapshot,
-    token_ended,
-    token_superseded,
-)
+from orion_core.revocations import EndedEpoch, EndedSession, ProvedSession, RevocationSnapshot
 
 
 @dataclass(frozen=True)
@@ -315,9 +309,9 @@ class Blacklist:
                 connection, _user(claims), UUID(claims.sid), claims.epoch, claims.auth_time, self._clock()
             )
         if refusal.has_ended:
-            raise token_ended(claims)
+            raise revocations.token_ended(claims)
         if refusal.is_superseded:
-            raise token_superseded()
+            raise revocations.token_superseded()
 
 
 def _user(claims: AccessClaims) -> UUID | None:
