@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from tests.social.conftest import CONNECTION
 
 from orion_core.http.embedded import serving
 
@@ -186,7 +187,8 @@ async def between(issuer: str) -> AsyncGenerator[Between]:
 async def go_by(auth: "Auth", between: Between, case: str, alters: Mapping[str, Alter]) -> None:
     """Have auth ask the server by way of whoever is in between."""
     between.alters[case] = alters
-    await auth.change("example", discovery_url=f"{between.url}/{case}{DISCOVERY}")
+    elsewhere = {"discovery_url": f"{between.url}/{case}{DISCOVERY}", "client_secret": CONNECTION["client_secret"]}
+    await auth.change("example", **elsewhere)
 
 
 async def test_nothing_that_is_altered_on_the_way_lets_anybody_in(

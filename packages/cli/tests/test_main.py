@@ -1,10 +1,16 @@
 """The command line itself."""
 
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from orion_cli.main import COMMANDS, build
+from orion_cli.operators import operated_services
+
+ROOT = Path(__file__).parents[3]
+NAMED = re.compile(r"(?:`|bin/|^ *)orion ([a-z][a-z-]+)", re.MULTILINE)
 
 
 def run(orion: list[str], *words: str) -> "subprocess.CompletedProcess[str]":
@@ -37,6 +43,19 @@ def test_a_service_has_commands_of_its_own(orion: list[str]) -> None:
     assert all(word in done.stdout for word in ("unlock", "end-sessions", "import", "prune"))
     assert " auth " in run(orion, "--help").stdout
     assert "No such command" in run(orion, "notifications", "nonsense").stderr
+
+
+def test_a_part_of_a_service_that_is_spoken_of_by_itself_has_commands(orion: list[str]) -> None:
+    done = run(orion, "audit", "--help")
+    assert done.returncode == 0
+    assert all(word in done.stdout for word in ("verify", "head", "export", "rotate-key"))
+
+
+def test_every_command_that_the_documentation_names_is_there() -> None:
+    pages = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")]
+    named = {name for page in pages for name in NAMED.findall(page.read_text())}
+    assert "audit" in named
+    assert named <= {*COMMANDS, *operated_services()}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -66,6 +66,8 @@ async def test_a_proof_ends_the_access_tokens_of_before_in_its_session_and_in_no
     assert await status(session) == 200
     proved = (await prove(auth, session)).json()
     assert [await status(each) for each in (other, session, copy, proved)] == [200, 401, 401, 200]
+    told_why = (await auth.http.get(f"{SESSIONS}/current", headers=auth.as_bearer(session["access_token"]))).json()
+    assert "use the new one, or refresh" in told_why["detail"], "nobody has to sign in again"
     renewed = (await auth.refresh(copy["refresh_token"])).json()
     assert await status(renewed) == 200
     auth.clock.advance(minutes=1)

@@ -148,9 +148,9 @@ def _tell(findings: Findings, *, as_json: bool) -> None:
     if findings.gone:
         typer.echo(f"{findings.gone} of {', '.join(findings.gone_months)} are gone by retention.")
     for fault in findings.faults[:SHOWN]:
-        where = "" if fault.checkpoint is None else f" checkpoint {fault.checkpoint}"
-        what = "" if fault.entry is None else f" entry {fault.entry}"
-        typer.secho(f"{fault.code}:{where}{what}: {fault.detail}", fg="red")
+        where = "" if fault.checkpoint is None else f" checkpoint {fault.checkpoint}:"
+        what = "" if fault.entry is None else f" entry {fault.entry}:"
+        typer.secho(f"{fault.code}:{where}{what} {fault.detail}", fg="red")
     rest = len(findings.faults) - SHOWN + findings.more_faults
     if rest > 0:
         typer.echo(f"… and {rest} more.")

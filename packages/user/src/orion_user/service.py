@@ -55,4 +55,5 @@ service = Service(
     application="orion_user.app:create_app",
     settings="orion_user.settings:UserSettings",
     commands="orion_user.commands:commands",
+    parts={"audit": "orion_user.audit_commands:commands"},
 )

@@ -76,6 +76,8 @@ async def test_a_file_is_verified_where_there_is_nothing_else(
     assert result.exit_code == 1
     assert "edited: checkpoint 1" in result.output
     assert (await said("verify", str(file)))["intact"] is False
+    file.write_text("".join(text.splitlines(keepends=True)[:-1]))
+    assert "tail: The file does not end" in (await run("verify", str(file))).output
     assert (await run("verify", str(tmp_path / "none"))).exit_code == 3
     result = await run("verify")
     assert result.exit_code == 3, "no settings"

@@ -21,8 +21,6 @@ letters. A hundred characters of all of them would hold the process for most of 
 _SUBSTITUTES = frozenset("4@8({[<3369&#!1|0$5+7%2")
 
 _COMMON = (Known.ThisIsATop10Password, Known.ThisIsATop100Password, Known.ThisIsACommonPassword)
-_CONTRACTIONS = {"Doesnt": "Doesn't", "Dont": "Don't", "Arent": "Aren't"}
-_WORDS = re.compile(r"[A-Z][a-z']*|[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -34,10 +32,10 @@ class Fault:
 
 
 def own_words(texts: Iterable[str | None]) -> list[str]:
-    """The words that somebody who knows the user would try first: each text, and its parts."""
+    """The words that somebody who knows the user would try first: each text, what is before its @, and its parts."""
     found: dict[str, None] = {}
     for text in filter(None, texts):
-        for word in (text, *re.split(r"[^\w]+", text)):
+        for word in (text, text.partition("@")[0], *re.split(r"[^\w]+", text)):
             if len(word) > 2:
                 found[word.lower()] = None
     return list(found)
@@ -57,8 +55,8 @@ def faults(password: str, words: Sequence[str], minimum_score: int) -> list[Faul
         return [Fault("password_common", "This is one of the passwords that are tried first. Choose another.")]
     if int(best.score) >= minimum_score:
         return []
-    advice = [_sentence(suggestion) for suggestion in best.feedback.suggestions] if best.feedback else []
-    reason = _sentence(warning) if warning else "This password is easy to guess."
+    advice = [str(suggestion) for suggestion in best.feedback.suggestions] if best.feedback else []
+    reason = str(warning) if warning else "This password is easy to guess."
     return [Fault("password_weak", reason), *(Fault("password_advice", sentence) for sentence in advice)]
 
 
@@ -70,11 +68,3 @@ def _bounded(text: str) -> str:
     """The text with all but the first few kinds of substitutes replaced by a sign that stands for nothing."""
     kept = [sign for sign in dict.fromkeys(text) if sign in _SUBSTITUTES][:SCORED_SUBSTITUTES]
     return "".join("~" if sign in _SUBSTITUTES and sign not in kept else sign for sign in text)
-
-
-def _sentence(feedback: object) -> str:
-    """What zxcvbn says: its words are sentences in camel case."""
-    name = str(feedback).rpartition(".")[2]
-    for plain, written in _CONTRACTIONS.items():
-        name = name.replace(plain, written)
-    return " ".join(_WORDS.findall(name)).capitalize() + "."

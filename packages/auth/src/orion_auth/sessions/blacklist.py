@@ -4,9 +4,9 @@ from uuid import UUID
 
 from orion_auth.sessions import store
 from orion_contracts.claims import SERVICE_KEY, AccessClaims
+from orion_core import revocations
 from orion_core.clock import Clock
 from orion_core.database import Database
-from orion_core.revocations import token_ended
 
 
 class Blacklist:
@@ -17,15 +17,17 @@ class Blacklist:
         self._clock = clock
 
     async def check(self, claims: AccessClaims) -> None:
-        """Refuse a token of an ended session or of an earlier security epoch."""
+        """Refuse a token of an ended session, of an earlier security epoch, or of before the session's last proof."""
         if claims.sid is None:
             return
         async with self._database.autocommit() as connection:
-            refused = await store.is_refused(
+            refusal = await store.find_refusal(
                 connection, _user(claims), UUID(claims.sid), claims.epoch, claims.auth_time, self._clock()
             )
-        if refused:
-            raise token_ended(claims)
+        if refusal.has_ended:
+            raise revocations.token_ended(claims)
+        if refusal.is_superseded:
+            raise revocations.token_superseded()
 
 
 def _user(claims: AccessClaims) -> UUID | None:

@@ -47,33 +47,33 @@ async def list_proofs(connection: AsyncConnection, now: datetime) -> Sequence[An
     return (await connection.execute(select(*columns).where(SessionProof.expires_at > now))).all()
 
 
-_IS_REFUSED = Statement(
+_REFUSAL = Statement(
     text("""
     SELECT EXISTS (
       SELECT FROM session_blacklist
       WHERE (session_id = :session_id OR user_id = :user_id AND user_epoch >= :epoch) AND expires_at > :now
-    ) OR EXISTS (
+    ) AS has_ended, EXISTS (
       SELECT FROM session_proofs
       WHERE session_id = :session_id AND proved_at > to_timestamp(:auth_time) AND expires_at > :now
-    ) AS is_refused
+    ) AS is_superseded
 """)
 )
 
 
-async def is_refused(
+async def find_refusal(
     connection: AsyncConnection,
     user_id: UUID | None,
     session_id: UUID,
     epoch: int,
     auth_time: int | None,
     now: datetime,
-) -> bool:
-    """Whether a session, the epoch it belongs to, or what it was before its last proof is refused.
+) -> AnyRow:
+    """Whether a session or its epoch has ended, and whether a later proof in it took the place of what was before.
 
     By uq_session_blacklist_session_id, ix_session_blacklist_user_id and uq_session_proofs_session_id.
     """
     values = {"user_id": user_id, "session_id": session_id, "epoch": epoch, "auth_time": auth_time or 0, "now": now}
-    return (await _IS_REFUSED.one(connection, values)).is_refused
+    return await _REFUSAL.one(connection, values)
 
 
 async def list_refused_epochs(connection: AsyncConnection, now: datetime) -> Sequence[AnyRow]:
