@@ -1,5 +1,6 @@
 """The ways of showing a second factor: words that several slices and their rules share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -13,6 +14,16 @@ class TwoFactorMethod(Enum):
     EMAIL = "EMAIL"
     HARDWARE_KEY = "HARDWARE_KEY"
     BACKUP_CODE = "BACKUP_CODE"
+
+
+REFERENCES = {
+    TwoFactorMethod.TOTP: "otp",
+    TwoFactorMethod.SMS: "sms",
+    TwoFactorMethod.EMAIL: "otp",
+    TwoFactorMethod.HARDWARE_KEY: "hwk",
+    TwoFactorMethod.BACKUP_CODE: "otp",
+}
+"""Authentication method references (RFC 8176 §2)."""
 
 
 class ChallengePurpose(Enum):
@@ -46,3 +57,18 @@ class RecoveryContacts:
     email_verified_at: datetime | None = None
     phone: str | None = None
     phone_verified_at: datetime | None = None
+
+
+def references(first: Sequence[str], second: TwoFactorMethod) -> tuple[str, ...]:
+    """The references of both factors, and that there were several (`mfa`)."""
+    return tuple(dict.fromkeys((*first, REFERENCES[second], "mfa")))
+
+
+def strengthened(session: Sequence[str], shown: TwoFactorMethod) -> tuple[str, ...]:
+    """The references of a session in which a second factor was shown.
+
+    In one that began with a mail alone, a code by e-mail is the same factor again.
+    """
+    if shown is TwoFactorMethod.EMAIL and not set(session) - {REFERENCES[TwoFactorMethod.EMAIL]}:
+        return tuple(session)
+    return references(session, shown)

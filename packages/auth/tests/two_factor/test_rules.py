@@ -14,10 +14,9 @@ from orion_auth.two_factor.rules import (
     matching_step,
     normalise_backup_code,
     offered,
-    references,
     spoken_backup_code,
 )
-from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
+from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod, references
 
 FACTORS = set(TwoFactorMethod) - {TwoFactorMethod.BACKUP_CODE}
 METHODS = st.frozensets(st.sampled_from(sorted(FACTORS, key=str)))

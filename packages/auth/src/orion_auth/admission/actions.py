@@ -37,8 +37,8 @@ from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.actions import Challenged
-from orion_auth.two_factor.rules import Enrolled, enrollable, must_enrol, offered, references
-from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.two_factor.rules import Enrolled, enrollable, must_enrol, offered
+from orion_auth.two_factor_methods import TwoFactorMethod, references
 from orion_core.database import Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState

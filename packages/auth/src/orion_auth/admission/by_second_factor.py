@@ -8,6 +8,7 @@ from typing import Literal
 
 from orion_auth.admission import half_finished
 from orion_auth.admission.actions import Visit, circumstances_of, enter, recorded_if_limited
+from orion_auth.clean_starts import actions as clean_starts
 from orion_auth.devices import actions as devices
 from orion_auth.devices.actions import Trust
 from orion_auth.gate import Gate
@@ -26,7 +27,6 @@ from orion_auth.sessions.actions import Grant, Started
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
-from orion_auth.two_factor import set_up
 from orion_auth.two_factor.actions import HalfFinished, TotpOffer
 from orion_auth.two_factor.rules import SENT, still_counts
 from orion_auth.two_factor_methods import TwoFactorMethod
@@ -159,10 +159,10 @@ async def _answer(
     await two_factor.finish(transaction, counted, answer.method, visit.now)
     kind = BACKUP_CODE_USED if answer.method is TwoFactorMethod.BACKUP_CODE else None
     kind = TWO_FACTOR_ENABLED if counted.must_enrol else kind
+    circumstances = circumstances_of(visit, first.assessment)
     if answer.method is TwoFactorMethod.TOTP and counted.must_enrol:
-        await set_up.make_clean_start(transaction, gate, identity, circumstances_of(visit, first.assessment), visit.now)
+        await clean_starts.make_clean_start(transaction, gate, identity, circumstances, visit.now)
     if kind is not None:
-        circumstances = circumstances_of(visit, first.assessment)
         await security_events.note(transaction, gate.outbox, kind, identity, circumstances, visit.now)
     started = await enter(transaction, gate, visit, identity, first.proof, first.assessment, live, second=answer.method)
     return replace(started, trust=await _trust(transaction, gate, visit, identity, answer))

@@ -9,6 +9,7 @@ from orion_auth import audit_trail
 from orion_auth.audit_trail import Entry
 from orion_auth.authenticators import Algorithm, NewCredential
 from orion_auth.base import AnyRow
+from orion_auth.clean_starts import actions as clean_starts
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -40,7 +41,6 @@ from orion_auth.security_events.rules import PASSKEY_ADDED, PASSKEY_REMOVED
 from orion_auth.security_events.rules import Kind as EventKind
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
-from orion_auth.two_factor import set_up
 from orion_auth.two_factor.rules import may_remove
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_auth.user_agents import describe
@@ -231,7 +231,7 @@ async def _note_factor(transaction: Transaction, gate: Gate, identity: KnownIden
     bearer, key = owner.bearer, TwoFactorMethod.HARDWARE_KEY
     circumstances = Circumstances(bearer.ip_address, bearer.user_agent, session_id=owner.session_id)
     is_first = not present.is_enabled
-    await set_up.follow(transaction, gate, identity, key, circumstances, owner.now, is_first=is_first)
+    await clean_starts.follow(transaction, gate, identity, key, circumstances, owner.now, is_first=is_first)
 
 
 def _columns(owner: Owner, credential: MadeCredential, made: NewCredential, name: str | None) -> dict[str, Any]:

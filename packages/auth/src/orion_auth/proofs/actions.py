@@ -23,8 +23,8 @@ from orion_auth.signer import AccessToken
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
-from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, Enrolled, offered, strengthened
-from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
+from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, Enrolled, offered
+from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod, strengthened
 from orion_contracts.account_messages import MessageSecrets
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Transaction

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orion_auth.clean_starts import actions as clean_starts
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -12,7 +13,7 @@ from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TWO_FACTOR_ENABLED
-from orion_auth.two_factor import set_up, store
+from orion_auth.two_factor import store
 from orion_auth.two_factor.actions import enrolled
 from orion_auth.two_factor.codes import PURPOSE, sent_message
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, matching_step
@@ -89,7 +90,7 @@ async def save(
     before = await enrolled(identity.id).alone(transaction.connection)
     common: dict[str, Any] = {"is_enabled": True, "primary_method": before.primary or method}
     await store.change(transaction.connection, identity.id, values | common)
-    await set_up.follow(transaction, gate, identity, method, circumstances, now, is_first=not before.is_enabled)
+    await clean_starts.follow(transaction, gate, identity, method, circumstances, now, is_first=not before.is_enabled)
     await security_events.note(transaction, gate.outbox, TWO_FACTOR_ENABLED, identity, circumstances, now)
 
 

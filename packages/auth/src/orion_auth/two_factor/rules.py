@@ -1,7 +1,7 @@
 """Which second factors somebody may be asked for, and what makes one of them good."""
 
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -20,16 +20,6 @@ TOTP_PERIOD = 30
 
 SENT = frozenset({TwoFactorMethod.SMS, TwoFactorMethod.EMAIL})
 """What a code is sent out for."""
-
-REFERENCES = {
-    TwoFactorMethod.TOTP: "otp",
-    TwoFactorMethod.SMS: "sms",
-    TwoFactorMethod.EMAIL: "otp",
-    TwoFactorMethod.HARDWARE_KEY: "hwk",
-    TwoFactorMethod.BACKUP_CODE: "otp",
-}
-"""Authentication method references (RFC 8176 §2)."""
-
 
 BACKUP_CODES = 10
 """Made at once."""
@@ -116,21 +106,6 @@ def normalise_backup_code(text: str) -> str:
 def spoken_backup_code(letters: str) -> str:
     """A backup code as it is shown."""
     return "-".join(letters[start : start + 6] for start in range(0, len(letters), 6))
-
-
-def references(first: Sequence[str], second: TwoFactorMethod) -> tuple[str, ...]:
-    """The references of both factors, and that there were several (`mfa`)."""
-    return tuple(dict.fromkeys((*first, REFERENCES[second], "mfa")))
-
-
-def strengthened(session: Sequence[str], shown: TwoFactorMethod) -> tuple[str, ...]:
-    """The references of a session in which a second factor was shown.
-
-    In one that began with a mail alone, a code by e-mail is the same factor again.
-    """
-    if shown is TwoFactorMethod.EMAIL and not set(session) - {REFERENCES[TwoFactorMethod.EMAIL]}:
-        return tuple(session)
-    return references(session, shown)
 
 
 def matching_step(secret: str, code: str, now: datetime, last_step: int | None, drift: int) -> int | None:

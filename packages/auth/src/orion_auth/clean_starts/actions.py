@@ -10,8 +10,7 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import SESSIONS_ENDED
 from orion_auth.sessions import actions as sessions
 from orion_auth.tokens import actions as tokens
-from orion_auth.two_factor.rules import strengthened
-from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.two_factor_methods import TwoFactorMethod, strengthened
 from orion_core.database import Transaction
 
 REASON = "SECOND_FACTOR_SET_UP"
