@@ -65,8 +65,10 @@ async def test_a_session_that_began_with_a_password_has_shown_several_factors_th
 
 
 async def test_a_session_that_has_not_shown_the_second_factor_shows_it_first(auth: "Auth", ada: "User") -> None:
-    other = (await auth.sign_in()).json()
     added = await ada.add()
+    await auth.execute("UPDATE two_factor_auth SET is_enabled = false")
+    other = (await auth.sign_in()).json()
+    await auth.execute("UPDATE two_factor_auth SET is_enabled = true")
     session = replace(ada, headers=auth.as_bearer(other["access_token"]))
     begun = await auth.http.post(f"{MINE}/options", json={}, headers=session.headers)
     assert (begun.status_code, begun.json()["code"]) == (401, "second_factor_needed")
