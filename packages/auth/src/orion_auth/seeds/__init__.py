@@ -20,7 +20,7 @@ from orion_core.seeds import SAMPLE_PASSWORD, SAMPLE_USERS, Profile, SeedReport
 POLICIES = (
     ("login", RateLimitKeyType.EMAIL, 5, 60),
     ("login", RateLimitKeyType.IP, 30, 60),
-    ("login", RateLimitKeyType.USER, 60, 60),
+    ("login", RateLimitKeyType.USER, 120, 60),
     ("login_hourly", RateLimitKeyType.EMAIL, 20, 3600),
     ("login_known_device", RateLimitKeyType.USER, 10, 60),
     ("login_known_device_hourly", RateLimitKeyType.USER, 60, 3600),
