@@ -160,7 +160,7 @@ async def _answer(
     kind = BACKUP_CODE_USED if answer.method is TwoFactorMethod.BACKUP_CODE else None
     kind = TWO_FACTOR_ENABLED if counted.must_enrol else kind
     circumstances = circumstances_of(visit, first.assessment)
-    if answer.method is TwoFactorMethod.TOTP and counted.must_enrol:
+    if answer.method is TwoFactorMethod.TOTP and counted.must_enrol:  # a key has done so when it was made
         await clean_starts.make_clean_start(transaction, gate, identity, circumstances, visit.now)
     if kind is not None:
         await security_events.note(transaction, gate.outbox, kind, identity, circumstances, visit.now)

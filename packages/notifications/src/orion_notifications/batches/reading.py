@@ -1,10 +1,8 @@
 """Reading the lines of an upload: what is wrong with one is said by the names of its fields, never by what it holds."""
 
-import asyncio
 import csv
 import io
 import json
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,6 +11,7 @@ from typing import Any, BinaryIO, TextIO
 import orjson
 from pydantic import ValidationError
 
+from orion_core.stretches import Stretches
 from orion_notifications.batches.rules import LINES_AT_ONCE, MOST_FAULTS_TOLD, MOST_RECIPIENTS, OF_ADDRESSES
 from orion_notifications.batches.shapes import RecipientLine
 from orion_notifications.kinds import Channel
@@ -20,8 +19,6 @@ from orion_notifications.rendering.schemas import value_errors
 from orion_notifications.templates.rules import misfits
 
 LONGEST_LINE = 64 * 1024
-AT_A_STRETCH = 0.002
-"""Seconds that a file is read for before whatever else the process does has its turn."""
 NDJSON, CSV = "application/x-ndjson", "text/csv"
 FIELDS = ("user_id", "email", "phone", "address", "locale")
 """Columns of a CSV file that are what they are called; any other one is a variable."""
@@ -82,8 +79,7 @@ async def read_file(kind: str, file: BinaryIO, demands: Demands, good: BinaryIO)
     It takes seconds for many lines, and gives way all the time. In a thread it would hold others up for longer: every
     time that they wait for anything, they would have to wait for the interpreter's lock too.
     """
-    faults = Faults()
-    gives_way_at = time.perf_counter() + AT_A_STRETCH
+    faults, stretches = Faults(), Stretches()
     for line in _read_all(kind, 1, file, demands):
         if line.values is not None:
             good.write(orjson.dumps(line.values) + b"\n")
@@ -91,9 +87,7 @@ async def read_file(kind: str, file: BinaryIO, demands: Demands, good: BinaryIO)
         note_faults(faults, [line])
         if faults.lines > MOST_RECIPIENTS:
             raise UnreadableError(f"A batch has at most {MOST_RECIPIENTS} recipients; make another one.")
-        if time.perf_counter() >= gives_way_at:
-            await asyncio.sleep(0)
-            gives_way_at = time.perf_counter() + AT_A_STRETCH
+        await stretches.give_way()
     if faults.lines == 0:
         raise UnreadableError("There is no line in it.")
     return faults

@@ -60,7 +60,6 @@ GROUP BY status, error_code ORDER BY count(*) DESC, status, error_code
 LIMIT :limit
 """)
 
-# By pk_notifications or ix_notifications_provider_message_id. A provider is heard about what it carried, and no more.
 COMPLAIN = text("""
 UPDATE notification_batches SET total_complained = total_complained + 1
 WHERE id = (SELECT batch_id FROM notifications WHERE id = :id)                        -- pk_notifications

@@ -140,6 +140,7 @@ async def _tell(
 
 def _refusal(error: IntegrityError) -> Problem:
     match broken(error):
+        # The last two until 0045_team_slugs has run.
         case "uq_teams_slug" | "uq_teams_slug_look" | "uq_teams_organization_id_slug" | "uq_teams_look":
             detail = "Another team of the organization has this slug, or one that looks like it. Nothing was changed."
             return Problem(409, "slug_taken", "Slug taken", detail)
