@@ -13,7 +13,7 @@ import pytest
 from tests.databases.conftest import Server
 from typer.testing import CliRunner
 
-from orion_cli.main import COMMANDS, build
+from orion_cli.main import build
 from orion_core.service import installed_services
 from orion_db import initialize
 
@@ -81,7 +81,6 @@ class Reader:
     """Somebody who types what the page says, beginning in the root of the repository."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._application = build(COMMANDS)
         self._monkeypatch = monkeypatch
         self.goes_to(ROOT)
 
@@ -99,7 +98,7 @@ class Reader:
         assert "Traceback" not in output
 
     def _orion(self, words: list[str]) -> tuple[int, str]:
-        done = CliRunner().invoke(self._application, words)
+        done = CliRunner().invoke(build(words[0]), words)
         if done.exception and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done.exit_code, done.output

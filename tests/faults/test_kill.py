@@ -59,7 +59,7 @@ class Killer:
         """One more is acknowledged. Every so many, something dies a moment later; the supervisor brings it back."""
         self._patience -= 1
         if self._patience <= 0:
-            self._patience = self.random.randint(5, 30)
+            self._patience = self.random.randint(10, 50)
             asyncio.get_running_loop().call_later(self.random.uniform(0, 0.3), self._kill_next)
 
     def _kill_next(self) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from orion_cli.main import COMMANDS, build
-from orion_cli.operators import operated_services
+from orion_cli.operators import operators
+from orion_core.service import Commands
 
 ROOT = Path(__file__).parents[3]
 NAMED = re.compile(r"(?:`|bin/|^ *)orion ([a-z][a-z-]+)", re.MULTILINE)
@@ -55,10 +56,13 @@ def test_every_command_that_the_documentation_names_is_there() -> None:
     pages = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").glob("*.md")]
     named = {name for page in pages for name in NAMED.findall(page.read_text())}
     assert "audit" in named
-    assert named <= {*COMMANDS, *operated_services()}
+    assert named <= {*COMMANDS, *operators()}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_is_there_alone(name: str) -> None:
-    application = build([name])
-    assert len(application.registered_commands) + len(application.registered_groups) == 1
+@pytest.mark.parametrize(("word", "commands"), (COMMANDS | operators()).items())
+def test_each_command_is_listed_as_it_speaks_of_itself(word: str, commands: Commands) -> None:
+    application = build(word)
+    groups = {group.name: group.help for group in application.registered_groups}
+    functions = {each.name: str(each.callback and each.callback.__doc__) for each in application.registered_commands}
+    said = groups.get(word) or functions[word]
+    assert said.startswith(commands.summary)

@@ -21,8 +21,6 @@ from orion_auth.two_factor import management as two_factor
 from orion_core.settings import retention_policy
 
 commands = typer.Typer(
-    help="Look after accounts and what guards them: unlock, end sessions, reset factors, import users, rotate keys, "
-    "simulate risk, prune.",
     no_args_is_help=True,
     epilog="Exit codes: 0 done, 1 something was found, 2 wrong words, 3 wrong settings, 4 no database, 5 refused, "
     "130 interrupted; docs/operators.md explains them.",

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from orion_auth import seeds
 from orion_auth.api_keys import tables as api_keys
 from orion_auth.base import Table
 from orion_auth.devices import tables as devices
@@ -20,13 +19,13 @@ from orion_auth.rate_limits import tables as rate_limits
 from orion_auth.recoveries import tables as recoveries
 from orion_auth.risk import tables as risk
 from orion_auth.security_events import tables as security_events
-from orion_auth.seeds.demo import DEMO
 from orion_auth.sessions import tables as sessions
 from orion_auth.signing_keys import tables as signing_keys
 from orion_auth.social import tables as social
 from orion_auth.tokens import tables as tokens
 from orion_auth.two_factor import tables as two_factor
-from orion_core.service import Service
+from orion_core.imports import deferred
+from orion_core.service import Commands, Service
 
 # Importing a slice's tables declares them in the metadata.
 SLICES = (
@@ -61,10 +60,16 @@ service = Service(
     port=7101,
     metadata=Table.metadata,
     migrations=Path(__file__).parent / "migrations",
-    seed=seeds.seed,
-    demo=DEMO,
+    seed=deferred("orion_auth.seeds:seed"),
+    demo="orion_auth.seeds.demo:DEMO",
     package=Path(__file__).parents[2],
     application="orion_auth.app:create_app",
     settings="orion_auth.settings:AuthSettings",
-    commands="orion_auth.commands:commands",
+    commands={
+        "auth": Commands(
+            "orion_auth.commands:commands",
+            "Look after accounts and what guards them: unlock, end sessions, reset factors, import users, rotate keys, "
+            "simulate risk, prune.",
+        )
+    },
 )

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from orion_cli.imports import load
 from orion_cli.services import find_service, service_names
 from orion_contracts.cloud_event import BATCH_MEDIA_TYPE
 from orion_contracts.event import Event
 from orion_contracts.events import EVENTS
+from orion_core.imports import load
 from orion_core.sealing import Keyring
 from orion_core.service import Service
 

@@ -28,7 +28,7 @@ UNREADABLE = 4
 
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
-commands = typer.Typer(help="Make and rotate keys.", no_args_is_help=True)
+commands = typer.Typer(no_args_is_help=True)
 
 
 @commands.command()

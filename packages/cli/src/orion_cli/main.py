@@ -1,29 +1,38 @@
 """The `orion` command."""
 
+import os
 import sys
-from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from orion_cli.imports import load
-from orion_cli.operators import find_operators, operated_services
-from orion_cli.services import service_names
+from orion_cli.operators import operators, take_what_up_made
+from orion_core.imports import load
+from orion_core.service import Commands
 
 COMMANDS = {
-    "up": "orion_cli.up:up",
-    "serve": "orion_cli.serve:serve",
-    "worker": "orion_cli.worker:worker",
-    "db": "orion_cli.db:commands",
-    "keys": "orion_cli.keys:commands",
-    "api": "orion_cli.api:api",
+    "up": Commands("orion_cli.up:up", "Start PostgreSQL, the services, the worker and the mailbox; Ctrl-C stops them."),
+    "serve": Commands("orion_cli.serve:serve", "Serve one service, or all of them, until SIGTERM or Ctrl-C."),
+    "worker": Commands("orion_cli.worker:worker", "Deliver what waits to be sent, until SIGTERM or Ctrl-C."),
+    "api": Commands(
+        "orion_cli.api:api",
+        "Write docs/api: what each service answers (OpenAPI 3.1) and what they tell each other (AsyncAPI 3.0).",
+    ),
+    "db": Commands(
+        "orion_cli.db:commands",
+        "Create, migrate, compare, back up, examine, seed and document the databases of the services.",
+    ),
+    "keys": Commands("orion_cli.keys:commands", "Make and rotate keys."),
 }
-"""Where each command is: a function, or a Typer application with commands of its own."""
+"""The commands that belong to no service, by word."""
 
 
-def build(names: Iterable[str]) -> typer.Typer:
-    """The command line with these commands."""
+def build(called: str = "") -> typer.Typer:
+    """The command line, with the command that is `called` and the summaries of all others.
+
+    Only the one that is called is imported: all of them together take longer than a service takes to start.
+    """
     application = typer.Typer(
         name="orion",
         help="Orion: sign-in, users and notifications for your product.",
@@ -31,32 +40,40 @@ def build(names: Iterable[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     application.callback()(_options)
-    for name in names:
-        command = load(COMMANDS[name]) if name in COMMANDS else find_operators(name)
-        if command is None:
-            continue
-        if isinstance(command, typer.Typer):
-            application.add_typer(command, name=name)
+    for word, commands in (COMMANDS if called in COMMANDS else COMMANDS | operators()).items():
+        if word == called:
+            _add(application, word, commands)
         else:
-            application.command(name)(command)
+            application.command(word, help=commands.summary)(_not_called)
     return application
 
 
 def main() -> None:
     """Run the command line; the entry point of the distribution."""
     try:
-        build(_needed(sys.argv[1:]))()
+        build(next(iter(_typed()), ""))()
     except KeyboardInterrupt:  # while it was being imported
         sys.exit(130)
 
 
-def _needed(words: list[str]) -> Iterable[str]:
-    """Only the command that is called is imported: all of them together take longer than a service takes to start."""
-    if words[:1] == ["--version"]:
-        return []
-    if words and (words[0] in COMMANDS or words[0] in service_names()):
-        return words[:1]
-    return [*COMMANDS, *operated_services()]
+def _typed() -> list[str]:
+    """The words after `orion`; also those of a line that a shell wants completed (click's and Typer's variables)."""
+    line = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS") or ""
+    return line.split()[1:] or sys.argv[1:]
+
+
+def _add(application: typer.Typer, word: str, commands: Commands) -> None:
+    if word not in COMMANDS:
+        take_what_up_made()
+    command = load(commands.where)
+    if isinstance(command, typer.Typer):
+        application.add_typer(command, name=word, help=commands.summary)
+    else:
+        application.command(word)(command)
+
+
+def _not_called() -> None:
+    """Stand for a command that is only listed."""
 
 
 def _show_version(wanted: bool) -> None:

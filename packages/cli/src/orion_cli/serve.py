@@ -17,11 +17,11 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.server import Server
 
 from orion_cli.children import service_child
-from orion_cli.imports import load
 from orion_cli.log_stream import LogStream
 from orion_cli.services import find_service, service_names
 from orion_cli.supervisor import Supervisor
 from orion_cli.terminal import FAILED, fail, stop_signals
+from orion_core.imports import load
 from orion_core.local.parent import end_soon, exit_with_parent
 from orion_core.local.ports import holder, is_free
 from orion_core.logs import configure_logs

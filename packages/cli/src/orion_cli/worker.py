@@ -8,10 +8,10 @@ import structlog
 import typer
 import uvloop
 
-from orion_cli.imports import load
 from orion_cli.services import find_service, service_names
 from orion_cli.terminal import FAILED, fail, stop_signals
 from orion_core.http.embedded import PortInUseError, end_process
+from orion_core.imports import load
 from orion_core.local.parent import exit_with_parent
 from orion_core.local.ports import LOOPBACK
 from orion_core.logs import configure_logs

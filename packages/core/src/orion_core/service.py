@@ -8,7 +8,6 @@ from pathlib import Path
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_core.demo import Demo
 from orion_core.seeds import Profile, SeedReport
 
 ENTRY_POINT_GROUP = "orion.services"
@@ -17,11 +16,21 @@ Seed = Callable[[AsyncConnection, Profile], Awaitable[SeedReport]]
 
 
 @dataclass(frozen=True)
+class Commands:
+    """Where a command of `orion` is, or an application of several, and what it is for: listed without its import."""
+
+    where: str
+    """`module:attribute` of a function, or of a Typer application."""
+    summary: str
+    """What `orion --help` says of it."""
+
+
+@dataclass(frozen=True)
 class Service:
     """One service: its names, its database and where its parts are.
 
-    `application` and `worker` are import strings, so that a tool can read the description without importing the web
-    stack.
+    What serves, works and commands is named by import strings (`orion_core.imports`), so that a tool reads the
+    description without importing any of it.
     """
 
     name: str
@@ -49,12 +58,10 @@ class Service:
     It works until the event `stop`, and serves its health at `host` and `port`.
     """
     worker_port: int | None = None
-    commands: str | None = None
-    """`module:application` of a Typer application: what operators do to this service, as `orion NAME …`."""
-    parts: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
-    """Commands about a part of the service that is spoken of by itself: `orion audit …`, by its word."""
-    demo: Demo | None = None
-    """How `orion db seed demo` fills the tables with users; None: the service has no such data."""
+    commands: Mapping[str, Commands] = field(default_factory=dict[str, Commands], hash=False)
+    """What operators do to this service, by the word they call it with: its name, or that of a part (`audit`)."""
+    demo: str | None = None
+    """`module:attribute`, a `Demo`: how `orion db seed demo` makes users; None: the service has no such data."""
 
     @property
     def owner_url_variable(self) -> str:

@@ -39,7 +39,6 @@ CHANNEL = typer.Argument(parser=_channel, metavar="CHANNEL", help="Such as EMAIL
 OPERATOR = typer.Option(help="Who does it, as the audit trail has it; default: you.")
 
 commands = typer.Typer(
-    help="Keep templates as files, take mails that come back, and pause channels.",
     no_args_is_help=True,
     epilog="Exit codes: 0 done, 1 something was found, 3 wrong settings, 4 no database, 5 refused, 75 no database now.",
 )

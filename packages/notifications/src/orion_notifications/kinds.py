@@ -15,6 +15,14 @@ class Channel(Enum):
     DISCORD = auto()
 
 
+class ChannelRule(Enum):
+    """Through all channels; through the first that works; or through one after the other until it is seen."""
+
+    ALL = auto()
+    FIRST = auto()
+    ESCALATE = auto()
+
+
 class Priority(Enum):
     """What leaves first. The order of the labels is the order of urgency, also in the database."""
 

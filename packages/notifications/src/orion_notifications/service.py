@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from orion_core.service import Service
-from orion_notifications import seeds
+from orion_core.imports import deferred
+from orion_core.service import Commands, Service
 from orion_notifications.base import Table
 from orion_notifications.batches import tables as batches
 from orion_notifications.callbacks import tables as callbacks
@@ -18,7 +18,6 @@ from orion_notifications.numbers import tables as numbers
 from orion_notifications.preferences import tables as preferences
 from orion_notifications.providers import tables as providers
 from orion_notifications.push import tables as push
-from orion_notifications.seeds.demo import DEMO
 from orion_notifications.suppressions import tables as suppressions
 from orion_notifications.templates import tables as templates
 from orion_notifications.throttles import tables as throttles
@@ -53,12 +52,17 @@ service = Service(
     port=7103,
     metadata=Table.metadata,
     migrations=Path(__file__).parent / "migrations",
-    seed=seeds.seed,
-    demo=DEMO,
+    seed=deferred("orion_notifications.seeds:seed"),
+    demo="orion_notifications.seeds.demo:DEMO",
     package=Path(__file__).parents[2],
     application="orion_notifications.app:create_app",
     settings="orion_notifications.settings:NotificationSettings",
     worker="orion_notifications.worker:run",
     worker_port=7105,
-    commands="orion_notifications.commands:commands",
+    commands={
+        "notifications": Commands(
+            "orion_notifications.commands:commands",
+            "Keep templates as files, take mails that come back, and pause channels.",
+        )
+    },
 )

@@ -13,8 +13,8 @@ from orion_contracts.events import EmailVerificationRequested, EmailVerified, Id
 from orion_contracts.invitations import InvitationExpired, InvitationMailRequested
 from orion_notifications.event_rules.delivered import RULES
 from orion_notifications.event_rules.facts import EVENTS, SECRETS, heard, names_of
-from orion_notifications.event_rules.rules import ChannelRule, Heard, Rule, RuleFailedError
-from orion_notifications.kinds import Channel
+from orion_notifications.event_rules.rules import Heard, Rule, RuleFailedError
+from orion_notifications.kinds import Channel, ChannelRule
 from orion_notifications.notifications.rules import Order
 from orion_notifications.preferences.rules import Contact
 from orion_notifications.product import Product

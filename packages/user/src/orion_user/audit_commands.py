@@ -26,7 +26,6 @@ from orion_user.audit.verification import Findings
 from orion_user.settings import TrailKeySettings, TrailSettings
 
 commands = typer.Typer(
-    help="The audit trail: verify it where it stands or in a file, write it out with its proof, show its head.",
     no_args_is_help=True,
     epilog="Exit codes: 0 intact or done, 1 something was found, 3 wrong words or settings, 4 no database; "
     "docs/audit.md explains them.",

@@ -33,7 +33,6 @@ Result = TypeVar("Result")
 
 
 commands = typer.Typer(
-    help="Bring over the users of another system; tell the other services again what users have chosen.",
     no_args_is_help=True,
     epilog="Exit codes: 0 done, 1 some lines were refused, 3 wrong settings, 4 no database, 5 refused, "
     "130 interrupted; docs/users.md explains them.",

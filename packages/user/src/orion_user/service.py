@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from orion_core.service import Service
-from orion_user import seeds
+from orion_core.imports import deferred
+from orion_core.service import Commands, Service
 from orion_user.access import tables as access
 from orion_user.api_keys import tables as api_keys
 from orion_user.assignments import tables as assignments
@@ -17,7 +17,6 @@ from orion_user.organizations import tables as organizations
 from orion_user.permissions import tables as permissions
 from orion_user.preferences import tables as preferences
 from orion_user.roles import tables as roles
-from orion_user.seeds.demo import DEMO
 from orion_user.separation import tables as separation
 from orion_user.sessions import tables as sessions
 from orion_user.users import tables as users
@@ -49,11 +48,19 @@ service = Service(
     port=7102,
     metadata=Table.metadata,
     migrations=Path(__file__).parent / "migrations",
-    seed=seeds.seed,
-    demo=DEMO,
+    seed=deferred("orion_user.seeds:seed"),
+    demo="orion_user.seeds.demo:DEMO",
     package=Path(__file__).parents[2],
     application="orion_user.app:create_app",
     settings="orion_user.settings:UserSettings",
-    commands="orion_user.commands:commands",
-    parts={"audit": "orion_user.audit_commands:commands"},
+    commands={
+        "user": Commands(
+            "orion_user.commands:commands",
+            "Bring over the users of another system; tell the other services again what users have chosen.",
+        ),
+        "audit": Commands(
+            "orion_user.audit_commands:commands",
+            "The audit trail: verify it where it stands or in a file, write it out with its proof, show its head.",
+        ),
+    },
 )

@@ -22,7 +22,6 @@ from orion_cli.db.usage import Commands
 commands = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Create, migrate, compare, back up, examine, seed and document the databases of the services.",
     epilog="Exit codes: 0 done; 1 done, and something was found (pending, stale, findings); "
     "2 drifted, edited or newer than the code; 3 wrong use, 4 no connection, 5 refused, 6 locked, "
     "7 permission missing, 8 failed in the database, 130 interrupted.",

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.demo import FEWEST, MONTHS, MOST, Demo, DemoUser, Facts, demo_user, user_id
+from orion_core.imports import load
 from orion_core.service import Service
 from orion_db.connections import owner_connection
 from orion_db.demo.partitions import make_past_partitions
@@ -133,7 +134,8 @@ def demo_of(service: Service) -> Demo:
     """The service's demo data. Raises Problem `no_demo_data`."""
     if service.demo is None:
         raise Problem("no_demo_data", Exit.USAGE, f"{service.name} has no demo data.")
-    return service.demo
+    demo: Demo = load(service.demo)
+    return demo
 
 
 def check_size(users: int) -> None:

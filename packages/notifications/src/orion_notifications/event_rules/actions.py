@@ -24,7 +24,8 @@ from orion_notifications.escalations import actions as escalations
 from orion_notifications.event_rules import store
 from orion_notifications.event_rules.delivered import names_by_event
 from orion_notifications.event_rules.facts import OF_CONTACT, heard
-from orion_notifications.event_rules.rules import ChannelRule, Heard, Rule, RuleFailedError, request
+from orion_notifications.event_rules.rules import Heard, Rule, RuleFailedError, request
+from orion_notifications.kinds import ChannelRule
 from orion_notifications.notifications.actions import UNFITTING, ExpiredOrderError, accept
 from orion_notifications.preferences.actions import contact as contact_of
 from orion_notifications.preferences.rules import Contact

@@ -20,9 +20,9 @@ from orion_notifications.desk import Desk
 from orion_notifications.event_rules import checks, store
 from orion_notifications.event_rules.actions import contact_for
 from orion_notifications.event_rules.facts import EVENTS, OF_CONTACT, SECRETS, heard
-from orion_notifications.event_rules.rules import ChannelRule, Heard, Rule, RuleFailedError
+from orion_notifications.event_rules.rules import Heard, Rule, RuleFailedError
 from orion_notifications.event_rules.shapes import SimulatedMessage, SimulatedRule, SimulatedRules
-from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.kinds import Category, Channel, ChannelRule, Priority
 from orion_notifications.notifications.actions import UNFITTING, check_values, consider
 from orion_notifications.notifications.rules import Order
 from orion_notifications.notifications.shapes import JudgementShape

@@ -8,8 +8,8 @@ from orion_core.conditions.condition import compile_condition
 from orion_core.conditions.grammar import InvalidConditionError
 from orion_core.errors import FieldError
 from orion_notifications.event_rules.facts import ADDRESSES, EVENTS, OURS_ALONE, USERS, names_of
-from orion_notifications.event_rules.rules import OF_EVENTS, PLACEHOLDER, ChannelRule, Rule, facts_of_condition
-from orion_notifications.kinds import Channel
+from orion_notifications.event_rules.rules import OF_EVENTS, PLACEHOLDER, Rule, facts_of_condition
+from orion_notifications.kinds import Channel, ChannelRule
 from orion_notifications.notifications.shapes import EMAIL
 
 PHONE = re.compile(r"\+[1-9][0-9]{1,14}")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, auto
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self, TypeVar
@@ -13,7 +12,7 @@ from uuid import UUID
 from orion_core.conditions import condition as conditions
 from orion_core.conditions.condition import compile_condition
 from orion_core.conditions.grammar import InvalidConditionError
-from orion_notifications.kinds import Channel, Priority
+from orion_notifications.kinds import Channel, ChannelRule, Priority
 from orion_notifications.notifications.rules import Order
 
 Read = TypeVar("Read")
@@ -24,14 +23,6 @@ LONGEST_ONCE = 100
 """Characters of what a key is made of; of what is longer, its digest."""
 OF_EVENTS = frozenset({"context", "time"})
 """What a condition of a rule looks at: the facts of the event, and the moment at which it is heard."""
-
-
-class ChannelRule(Enum):
-    """Through all channels; through the first that works; or through one after the other until it is seen."""
-
-    ALL = auto()
-    FIRST = auto()
-    ESCALATE = auto()
 
 
 class RuleFailedError(ValueError):

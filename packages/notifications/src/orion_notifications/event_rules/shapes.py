@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from orion_core.http.shapes import RequestShape, ResponseShape
-from orion_notifications.event_rules.rules import ChannelRule
+from orion_notifications.kinds import ChannelRule
 from orion_notifications.labels import ChannelLabel, PriorityLabel, TypeName, label
 from orion_notifications.notifications.shapes import JudgementShape, Line
 

@@ -10,8 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from orion_core.retention.declarations import Forever
 from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, native_enum
 from orion_notifications.base import Table
-from orion_notifications.event_rules.rules import ChannelRule
-from orion_notifications.kinds import Channel, Priority
+from orion_notifications.kinds import Channel, ChannelRule, Priority
 
 
 class NotificationRule(Identified, Annotated, Timestamped, SoftDeleted, Table):
