@@ -49,6 +49,14 @@ def test_what_is_none_is_a_fault(source: str) -> None:
         said(source)
 
 
+@pytest.mark.parametrize(
+    ("filters", "written"), [("join: ','", "1,,"), ("upcase", "[1, '', '']"), ("json", '[1, "", ""]'), ("size", "3")]
+)
+def test_what_items_do_not_have_is_empty_and_shows_nothing_of_python(filters: str, written: str) -> None:
+    rows = [{"a": 1}, {"b": 2}, {"a": None}]
+    assert said("{{ rows | map: 'a' | " + filters + " }}", rows=rows) == written
+
+
 def test_a_zone_that_is_not_known_is_utc() -> None:
     assert said("{{ '2026-03-29T00:30:00Z' | datetime: format: 'HH:mm' }}", timezone="Mars/Base") == "00:30"
 

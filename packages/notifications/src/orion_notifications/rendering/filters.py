@@ -115,6 +115,14 @@ def _uniq(items: Any, key: str | None = None) -> list[Any]:
     return kept
 
 
+def _map(items: Any, key: object) -> list[Any]:
+    """The value of the key in each item; empty where an item has none.
+
+    Liquid's own puts an object there, which shows itself, and where in memory it is, once a list is read as text.
+    """
+    return ["" if item == None else item for item in array.map_(items, key)]  # noqa: E711 - that object equals None
+
+
 @lru_cache(maxsize=1_000)
 def language(name: str) -> Locale:
     """What is known of a language and region; of the language alone, or of English, when there is no more."""
@@ -275,7 +283,7 @@ _PLAIN: dict[str, Filter] = {
     "json": JSON(),
     "last": array.last,
     "lstrip": string.lstrip,
-    "map": array.map_,
+    "map": _map,
     "minus": math.minus,
     "modulo": math.modulo,
     "newline_to_br": string.newline_to_br,
