@@ -192,13 +192,13 @@ class Search:
 
 
 async def search(database: Database, cursors: Cursors, wanted: Search) -> tuple[list[RowMapping], str | None]:
-    """Messages, newest first, and the cursor of the next page."""
+    """Messages, newest first, and the cursor of the next page, which follows also one that is not full (`WALKED`)."""
     before = None if wanted.cursor is None else cursors.read(wanted.name, wanted.cursor)[0]
     async with database.autocommit() as connection:
-        rows = await store.search(connection, wanted.filters, before, wanted.limit + 1)
+        rows, reached = await store.search(connection, wanted.filters, before, wanted.limit + 1)
     page = rows[: wanted.limit]
-    following = cursors.issue(wanted.name, [page[-1]["id"]]) if len(rows) > wanted.limit else None
-    return page, following
+    after = page[-1]["id"] if len(rows) > wanted.limit else reached
+    return page, after and cursors.issue(wanted.name, [after])
 
 
 async def explain(database: Database, notification_id: UUID) -> ExplanationShape:
