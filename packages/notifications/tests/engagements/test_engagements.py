@@ -103,6 +103,8 @@ async def test_links_of_a_tracked_mail_lead_through_us_and_those_of_who_refuses_
     async with caller(None) as nobody:
         followed, _ = [await nobody.get(f"http://n{path}", headers={"User-Agent": FIREFOX}) for _ in range(2)]
         await nobody.head(f"http://n{path}", headers={"User-Agent": FIREFOX})
+        for name, said in (("Sec-Purpose", "prefetch;prerender"), ("X-Purpose", "preview")):
+            assert (await nobody.get(f"http://n{path}", headers={"User-Agent": FIREFOX, name: said})).status_code == 302
         shown = await nobody.get(f"http://n{seen}", headers={"User-Agent": "Mozilla/5.0"})
         assert (await nobody.get(f"http://n{path[:-2]}xx")).status_code == 404
     assert (followed.status_code, followed.headers["location"]) == (302, "https://shop.example/o?a=1&b=2")
@@ -114,13 +116,14 @@ async def test_links_of_a_tracked_mail_lead_through_us_and_those_of_who_refuses_
         ("CLICK", 1, "BROWSER", None),
         ("CLICK", 1, "BROWSER", None),
         ("CLICK", 1, "BROWSER", "head_request"),
+        *[("CLICK", 1, "BROWSER", "prefetch")] * 2,
         ("OPEN", 0, "PROXY", "mail_proxy"),
     ]
     while await count(database):
         pass
     assert await query("SELECT sum(opened), sum(clicked) FROM notification_numbers") == [(0, 1)]
     known = json.loads(b"".join([piece async for piece in known_of(database, ada)]))
-    assert len(known["engagements"]) == 4
+    assert len(known["engagements"]) == 6
     await auth.bring(erased(auth, ada))
     async with caller(None) as nobody:
         await nobody.get(f"http://n{path}", headers={"User-Agent": FIREFOX})
@@ -135,12 +138,12 @@ async def test_what_is_recorded_of_one_message_has_an_end_and_many_links_at_once
     await finish(database, claimed)
     await query("UPDATE notifications SET sent_at = sent_at - interval '1 minute'")
     targets = [Target(notification_id, number, "https://a.example") for number in (1, 2, 3, 4)]
-    await asyncio.gather(*(record(database, target, FIREFOX, is_head=False) for target in targets))
+    await asyncio.gather(*(record(database, target, FIREFOX) for target in targets))
     assert await query("SELECT DISTINCT machine FROM engagements") == [("many_links",)]
     for _ in range(MOST_RECORDED):
-        await record(database, targets[0], FIREFOX, is_head=False)
+        await record(database, targets[0], FIREFOX)
     assert await query("SELECT count(*) FROM engagements") == [(MOST_RECORDED,)]
-    await record(database, Target(uuid7(), 1, "https://a.example"), FIREFOX, is_head=False)
+    await record(database, Target(uuid7(), 1, "https://a.example"), FIREFOX)
     assert await query("SELECT count(*) FROM engagements") == [(MOST_RECORDED,)], "of no message"
 
 
@@ -251,4 +254,4 @@ def test_only_links_to_the_web_are_replaced() -> None:
 def test_who_is_no_reader(user_agent: str, is_head: bool, since: float | None, links: int, machine: str | None) -> None:
     assert agent_of(FIREFOX) is Agent.BROWSER
     since_sent = None if since is None else timedelta(seconds=since)
-    assert machine_reason(Seen(agent_of(user_agent), is_head, since_sent, links)) == machine
+    assert machine_reason(Seen(agent_of(user_agent), is_head, False, since_sent, links)) == machine
