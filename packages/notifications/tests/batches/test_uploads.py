@@ -1,6 +1,7 @@
 """Uploads of recipients: all lines or none, and no value of theirs is told."""
 
 import asyncio
+import gzip
 import io
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -45,6 +46,7 @@ CSV = {"Content-Type": "text/csv"}
         (CSV, b"email,starts_at\na@b.example\n", 422, ["/1"]),
         (CSV, b"\xff\xfe", 422, []),
         ({"Content-Type": "application/json"}, b"{}", 415, []),
+        (NDJSON | {"Content-Encoding": "gzip"}, gzip.compress(people(1)), 415, []),
     ],
 )
 async def test_a_chunk_with_a_fault_is_not_taken_and_no_value_is_told(
