@@ -162,7 +162,9 @@ async def test_registering_again_keeps_the_switches(auth: "AuthFeed", query: "Qu
 
 def test_there_is_always_a_minute_left() -> None:
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    assert minutes_between(noon, noon + timedelta(minutes=30, seconds=59)) == 30
+    assert minutes_between(noon, noon + timedelta(minutes=30, seconds=49)) == 30
+    for heard_after, told in ((0, 60), (1, 60), (9, 60), (11, 59)):
+        assert minutes_between(noon, noon + timedelta(hours=1) - timedelta(seconds=heard_after)) == told
     assert minutes_between(noon, noon + timedelta(seconds=5)) == 1
 
 

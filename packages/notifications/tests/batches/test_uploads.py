@@ -1,8 +1,9 @@
 """Uploads of recipients: all lines or none, and no value of theirs is told."""
 
 import asyncio
+import gzip
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -23,6 +24,7 @@ from orion_notifications.batches.rules import LARGEST_FILE
 from orion_notifications.kinds import Channel
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from packages.notifications.tests.conftest import Callers, Query
 
 CSV = {"Content-Type": "text/csv"}
@@ -44,6 +46,7 @@ CSV = {"Content-Type": "text/csv"}
         (CSV, b"email,starts_at\na@b.example\n", 422, ["/1"]),
         (CSV, b"\xff\xfe", 422, []),
         ({"Content-Type": "application/json"}, b"{}", 415, []),
+        (NDJSON | {"Content-Encoding": "gzip"}, gzip.compress(people(1)), 415, []),
     ],
 )
 async def test_a_chunk_with_a_fault_is_not_taken_and_no_value_is_told(
@@ -98,6 +101,31 @@ async def test_a_file_is_all_that_a_draft_has_or_changes_nothing(caller: "Caller
         assert (await http.put(f"{path}/recipients", content=people(1), headers=NDJSON)).status_code == 409
     async with caller("key:notification:read") as reader:
         assert (await reader.put(f"{path}/recipients", content=people(1), headers=NDJSON)).status_code == 403
+
+
+async def test_a_file_that_breaks_off_changes_nothing_and_is_no_failure_of_ours(
+    caller: "Callers", application: "FastAPI", query: "Query"
+) -> None:
+    """Its bytes stop amid a line, or between two; what has come so far would be a whole file."""
+    async with caller(SCOPES) as http:
+        path = await begin(http, people(3))
+    for come in (people(1) + b'\n{"email"', people(2)):
+        parts: list[dict[str, Any]] = [{"type": "http.request", "body": come, "more_body": True}]
+        answered: list[Any] = []
+
+        async def receive(parts: list[dict[str, Any]] = parts) -> dict[str, Any]:
+            return parts.pop() if parts else {"type": "http.disconnect"}
+
+        async def send(part: Any, answered: list[Any] = answered) -> None:
+            answered.append(part)
+
+        headers = [(b"authorization", f"Bearer {SCOPES}".encode()), (b"content-type", NDJSON["Content-Type"].encode())]
+        target = f"/notifications/v1{path}/recipients"
+        scope = {"type": "http", "method": "PUT", "path": target, "raw_path": target.encode(), "headers": headers}
+        scope |= {"query_string": b"", "root_path": "", "scheme": "http", "http_version": "1.1", "client": ("::1", 1)}
+        await application(scope, receive, send)
+        assert answered[0]["status"] == 400
+    assert await query("SELECT count(*) FROM batch_recipients") == [(3,)]
 
 
 async def test_while_a_file_is_read_others_have_their_turn() -> None:

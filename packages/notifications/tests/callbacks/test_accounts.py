@@ -22,7 +22,7 @@ from orion_core.testing import MovableClock
 from orion_notifications.message_tags import notification_of, tag
 
 if TYPE_CHECKING:
-    from packages.notifications.tests.conftest import Query, Served
+    from packages.notifications.tests.conftest import Callers, Query, Served
 
 NAMED = {
     "sendgrid": ("orion_id",),
@@ -45,7 +45,8 @@ def named(event: dict[str, Any], provider: str, name: str) -> dict[str, Any]:
 async def second(served: "Served", provider: str) -> str:
     """Another account with a provider."""
     settings = SETTINGS[provider]
-    wanted = {"channel": "EMAIL", "provider": provider, "name": "two", "settings": settings}
+    channel = "SMS" if provider in {"twilio", "vonage"} else "EMAIL"
+    wanted = {"channel": channel, "provider": provider, "name": "two", "settings": settings}
     async with served.client(ADMIN) as client:
         return (await client.post("/notifications/v1/providers", json=wanted)).json()["callback_path"]
 
@@ -115,6 +116,44 @@ async def test_a_start_that_was_seen_does_not_undo_a_later_stop(
     clock.advance(days=300)
     assert (await tell(served, path, *start)).status_code == (204 if provider == "twilio" else 401)
     assert await query("SELECT reason::text FROM suppressions") == [("UNSUBSCRIBE",)]
+
+
+@pytest.mark.parametrize("provider", ["twilio", "vonage"])
+async def test_a_start_takes_back_what_the_same_account_was_told_alone(
+    served: "Served", caller: "Callers", query: "Query", clock: MovableClock, provider: str
+) -> None:
+    """It names no message: whoever has the key of one account could have numbers written to that said STOP to another.
+
+    Nor by having said STOP in their name, before or after.
+    """
+    mine, others = await account(served, provider), await second(served, provider)
+
+    async def say(path: str, text: str) -> None:
+        event = {"From": "+4915112345678", "Body": text, "MessageSid": f"SM{uuid7().hex}"}
+        if provider == "vonage":
+            event = {"msisdn": "4915112345678", "text": text, "messageId": uuid7().hex}
+        assert (await tell(served, path, *signed(provider, path, event, clock()))).status_code == 204
+
+    silenced = "SELECT reason::text FROM suppressions"
+    for said in ("start", "stop start", "start stop start start"):
+        await say(mine, "STOP")
+        for word in said.split():
+            await say(others, word)
+        assert await query(silenced) == [("UNSUBSCRIBE",)], said
+        await say(mine, "START")
+        assert await query(silenced) == [], said
+    await say(others, "STOP")
+    await say(mine, "STOP")
+    await say(others, "START")
+    assert await query(silenced) == [("UNSUBSCRIBE",)]
+    await query("UPDATE suppressions SET metadata = '{}'")  # as by an operator's hand, or by a link
+    for word in ("START", "STOP", "START"):
+        await say(mine, word)
+    assert await query(silenced) == [("UNSUBSCRIBE",)]
+    async with caller("operator") as operator:
+        address = {"channel": "SMS", "recipient": "+4915112345678"}
+        assert (await operator.post("/suppressions/release", json=address)).status_code == 204
+    assert await query(silenced) == []
 
 
 async def test_twilio_names_a_message_in_the_url_that_it_was_given(

@@ -117,7 +117,7 @@ async def test_who_hangs_at_an_address_that_users_name_takes_no_connection_from_
         else:
             owner = Owner(database, KEYRING, ADA, system_clock(), local=True)
             await webhooks.create(owner, NewEndpoint(url=url, description=""))
-        async with working(Pace(poll_seconds=0.05, stop_seconds=0.1)):
+        async with working(Pace(poll_seconds=0.05, stop_seconds=0.1, give_back_seconds=0.1)):
             await queue_one(query, channel, None)
 
             async def is_asked() -> bool:

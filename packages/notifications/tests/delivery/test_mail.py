@@ -1,10 +1,12 @@
 """Mails as they are signed, and the ways out of them."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from email import message_from_bytes
 from email.headerregistry import Address
 from email.policy import default
@@ -129,6 +131,17 @@ def test_a_long_link_is_not_torn_apart(message: Make) -> None:
     source = flatten(compose(message(category=Category.MARKETING), SENDER, DATE, link), KEYS[:1])
     assert message_from_bytes(source, policy=default)["List-Unsubscribe"] == f"<{link}>"
     assert verdicts(source) == [True]
+
+
+@pytest.mark.parametrize("subject", ["Orion: " + "word " * 13 + "end", "Grüße: " + "Wort " * 13 + "Ende", "x" * 300])
+def test_no_field_begins_with_an_empty_line(message: Make, subject: str) -> None:
+    """Whoever keeps the space of a fold reads a subject that begins with one."""
+    content = replace(message().content, subject=subject)
+    source = flatten(compose(message()._replace(content=content), SENDER, DATE, LINK + "x" * 90), KEYS)
+    assert verdicts(source) == [True, True]
+    assert not re.search(rb"^[A-Za-z-]+:\s*\r\n", source.partition(b"\r\n\r\n")[0], re.MULTILINE)
+    assert str(message_from_bytes(source, policy=default)["Subject"]) == subject
+    assert max(map(len, source.split(b"\r\n"))) < 998
 
 
 def test_a_return_path_is_ours_or_nobodys() -> None:

@@ -297,17 +297,10 @@ async def slow_server(seconds: float) -> "AsyncGenerator[int]":
 
 VICTIM = """
 import asyncio
-from orion_core.sealing import Keyring
-from orion_core.testing import MovableClock
-from orion_core.wakeup import Wakeup
-from orion_notifications.delivery.dispatch import Dispatcher, Pace, admit_all
-from orion_notifications.delivery.messages import Admit, AtOnce, Claimed, Message, Receipt, Ruling
-from orion_notifications.delivery.rules import Next
-from orion_notifications.kinds import Channel
-from packages.notifications.tests.delivery.test_queue import add
+from orion_notifications.delivery.dispatch import Pace
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.worker import work
-asyncio.run(work(NotificationSettings.load(), asyncio.Event(), pace=Pace(lease_seconds=3, send_seconds=30)))
+asyncio.run(work(NotificationSettings.load(), asyncio.Event(), pace=Pace(lease_seconds=2, send_seconds=30)))
 """
 
 

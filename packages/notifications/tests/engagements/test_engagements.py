@@ -101,7 +101,8 @@ async def test_links_of_a_tracked_mail_lead_through_us_and_those_of_who_refuses_
     await query("UPDATE notifications SET sent_at = sent_at - interval '1 minute'")
     path, seen = links[0].split("7103", 1)[1], picture.split("7103", 1)[1]
     async with caller(None) as nobody:
-        followed, _ = [await nobody.get(f"http://n{path}", headers={"User-Agent": FIREFOX}) for _ in range(2)]
+        saying = ({"User-Agent": FIREFOX} | more for more in ({}, {}, {"Sec-Purpose": "prefetch;prerender"}))
+        followed, *_ = [await nobody.get(f"http://n{path}", headers=said) for said in saying]
         await nobody.head(f"http://n{path}", headers={"User-Agent": FIREFOX})
         shown = await nobody.get(f"http://n{seen}", headers={"User-Agent": "Mozilla/5.0"})
         assert (await nobody.get(f"http://n{path[:-2]}xx")).status_code == 404
@@ -111,8 +112,8 @@ async def test_links_of_a_tracked_mail_lead_through_us_and_those_of_who_refuses_
     async with caller("operator") as http:
         told = (await http.get(f"/notifications/{sent['id']}/engagements")).json()["items"]
     assert [(each["kind"], each["link"], each["agent"], each["machine"]) for each in told] == [
-        ("CLICK", 1, "BROWSER", None),
-        ("CLICK", 1, "BROWSER", None),
+        *[("CLICK", 1, "BROWSER", None)] * 2,
+        ("CLICK", 1, "BROWSER", "prefetch"),
         ("CLICK", 1, "BROWSER", "head_request"),
         ("OPEN", 0, "PROXY", "mail_proxy"),
     ]
@@ -120,7 +121,7 @@ async def test_links_of_a_tracked_mail_lead_through_us_and_those_of_who_refuses_
         pass
     assert await query("SELECT sum(opened), sum(clicked) FROM notification_numbers") == [(0, 1)]
     known = json.loads(b"".join([piece async for piece in known_of(database, ada)]))
-    assert len(known["engagements"]) == 4
+    assert len(known["engagements"]) == 5
     await auth.bring(erased(auth, ada))
     async with caller(None) as nobody:
         await nobody.get(f"http://n{path}", headers={"User-Agent": FIREFOX})
@@ -135,12 +136,12 @@ async def test_what_is_recorded_of_one_message_has_an_end_and_many_links_at_once
     await finish(database, claimed)
     await query("UPDATE notifications SET sent_at = sent_at - interval '1 minute'")
     targets = [Target(notification_id, number, "https://a.example") for number in (1, 2, 3, 4)]
-    await asyncio.gather(*(record(database, target, FIREFOX, is_head=False) for target in targets))
+    await asyncio.gather(*(record(database, target, FIREFOX) for target in targets))
     assert await query("SELECT DISTINCT machine FROM engagements") == [("many_links",)]
     for _ in range(MOST_RECORDED):
-        await record(database, targets[0], FIREFOX, is_head=False)
+        await record(database, targets[0], FIREFOX)
     assert await query("SELECT count(*) FROM engagements") == [(MOST_RECORDED,)]
-    await record(database, Target(uuid7(), 1, "https://a.example"), FIREFOX, is_head=False)
+    await record(database, Target(uuid7(), 1, "https://a.example"), FIREFOX)
     assert await query("SELECT count(*) FROM engagements") == [(MOST_RECORDED,)], "of no message"
 
 
@@ -251,4 +252,4 @@ def test_only_links_to_the_web_are_replaced() -> None:
 def test_who_is_no_reader(user_agent: str, is_head: bool, since: float | None, links: int, machine: str | None) -> None:
     assert agent_of(FIREFOX) is Agent.BROWSER
     since_sent = None if since is None else timedelta(seconds=since)
-    assert machine_reason(Seen(agent_of(user_agent), is_head, since_sent, links)) == machine
+    assert machine_reason(Seen(agent_of(user_agent), is_head, False, since_sent, links)) == machine

@@ -212,6 +212,16 @@ async def test_what_was_said_by_a_link_before_the_account_was_known_is_nobodys(
         said = "SELECT jsonb_build_array(ip_address, notification_id IS NULL) FROM consents ORDER BY id"
         assert await rows(database, said) == [[None, True], ["127.0.0.1", False]]
         assert "Ada" not in str(await rows(database, "SELECT idempotency_key FROM notifications"))
+        # Nor is what is said by it afterwards: it is heeded for the address, and tells of nobody.
+        [id] = await rows(
+            database, "SELECT id FROM notifications WHERE category = 'MARKETING' AND user_id = :id", id=ada
+        )
+        about = About(id, Channel.EMAIL, Category.MARKETING, "ada@example.com")
+        for way in ("resubscribe", "unsubscribe"):
+            assert (await anybody.post(f"/{way}/{token(desk.keyring, about, auth.clock())}")).status_code == 200
+        said = "SELECT jsonb_build_array(is_given, user_id, ip_address, notification_id) FROM consents ORDER BY id"
+        assert (await rows(database, said))[2:] == [[True, None, None, None], [False, None, None, None]]
+        assert await rows(database, "SELECT count(*) FROM suppressions") == [2]
         again = (await operator.post("/notifications", json=body)).json()["notifications"]
         assert [each["is_new"] for each in again] == [False]
 

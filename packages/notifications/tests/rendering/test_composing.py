@@ -1,5 +1,8 @@
 """From what is written to what is rendered."""
 
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -92,3 +95,16 @@ def test_a_page_is_read_out_as_somebody_would() -> None:
         "<!-- no --><script>no</script></body></html>"
     )
     assert text_of(html) == "Hi\n\na b\nc\n\nLogo\n\n1 2\n\nup a@b"
+
+
+def test_every_mjml_at_once_has_room_for_what_is_deeply_nested() -> None:
+    """The size of a stack is the process's: whoever sets it back while another is about to start leaves it no room."""
+    deep = "<mjml><mj-body>" + "<mj-raw>" * 40 + "</mj-raw>" * 40 + "</mj-body></mjml>"
+    before, interval = threading.stack_size(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as many:
+            list(many.map(composed, [{"mjml": deep, "text": "x"}] * 200))
+    finally:
+        sys.setswitchinterval(interval)
+    assert threading.stack_size() == before

@@ -18,7 +18,7 @@ MINE, OPERATORS = "/notifications/v1/me/webhook-endpoints", "/notifications/v1/w
 async def test_an_endpoint_lives(served: "Served", query: "Query", path: str) -> None:
     served.allowed = {"provider:configure"}
     async with served.client(ADA) as client:
-        answer = await client.post(path, json={"url": "https://example.com/hooks", "description": "mine"})
+        answer = await client.post(path, json={"url": "https://example.com/hooks/k3y?t=0k", "description": "mine"})
         assert answer.status_code == 201
         made: Any = answer.json()
         assert made["secret"].startswith("whsec_")
@@ -40,6 +40,8 @@ async def test_an_endpoint_lives(served: "Served", query: "Query", path: str) ->
     kept = str(await query("SELECT data FROM outbox"))
     assert new not in kept
     assert made["secret"] not in kept
+    assert "https://example.com/•••" in kept
+    assert "k3y" not in kept, "a URL may itself be the key"
 
 
 async def test_whose_they_are(served: "Served") -> None:

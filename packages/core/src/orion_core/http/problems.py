@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -47,6 +47,7 @@ def install(application: FastAPI) -> None:
     application.add_exception_handler(Problem, _problem)
     application.add_exception_handler(RequestValidationError, _validation)
     application.add_exception_handler(HTTPException, _http)
+    application.add_exception_handler(ClientDisconnect, _broken_off)
     application.add_exception_handler(DBAPIError, _database)
     application.add_exception_handler(PoolTimeoutError, _database)
     application.add_exception_handler(ConnectionError, _database)
@@ -91,6 +92,11 @@ async def _http(request: Request, error: Exception) -> Response:
         headers = {**headers, "Allow": _allowed(request)}
     detail = f"{status.description or status.phrase}."
     return _answer(request, Problem(status, status.name.lower(), status.phrase, detail, headers=headers))
+
+
+async def _broken_off(request: Request, _: Exception) -> Response:
+    """A body that did not come to its end. Nobody is there to read the answer, and nothing of ours has failed."""
+    return await _http(request, HTTPException(HTTPStatus.BAD_REQUEST))
 
 
 def _allowed(request: Request) -> str:

@@ -87,7 +87,5 @@ class Shortcut:
         """The answer, also to what fails; raises what is a mistake of ours."""
         try:
             return await self.answer(request)
-        except ClientDisconnect:  # nobody is there to read it
-            return await problems.answer(request, HTTPException(HTTPStatus.BAD_REQUEST))
         except Exception as error:
             return await problems.answer(request, error)

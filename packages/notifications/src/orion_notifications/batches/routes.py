@@ -166,10 +166,11 @@ async def send_lines(
 
 
 def _kind(request: Request) -> str:
-    """What kind of lines the body has; a 415 Problem for any other."""
+    """What kind of lines the body has; a 415 Problem for any other, and for what is packed: a little may hold much."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (NDJSON, CSV):
-        detail = f"Send the lines as {NDJSON} or {CSV}."
+    is_packed = request.headers.get("content-encoding", "identity").strip().lower() != "identity"
+    if is_packed or kind not in (NDJSON, CSV):
+        detail = f"Send the lines as {NDJSON} or {CSV}, without Content-Encoding."
         raise Problem(415, "unsupported_media_type", "Unsupported media type", detail)
     return kind
 

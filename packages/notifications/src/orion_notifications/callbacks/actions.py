@@ -179,7 +179,7 @@ async def _from_amazon(clerk: Clerk, settings: SesSettings, posted: Posted) -> H
 async def _apply(transaction: Transaction, clerk: Clerk, account: Account, news: News, *, is_only: bool) -> bool:
     """Take down one thing; False when it is to be told again."""
     if news.is_reply:
-        await _heed(transaction, clerk, account.channel, news.recipient, news.verdict)
+        await _heed(transaction, clerk, account, news)
         return True
     notification_id = await _message_of(transaction, clerk, account, news, is_only=is_only)
     if notification_id is None:
@@ -215,16 +215,15 @@ async def _message_of(
     return named if carried is not None and carried.provider in {None, account.provider} else None
 
 
-async def _heed(
-    transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str | None, verdict: Verdict
-) -> None:
-    """Do as somebody says who has written back."""
-    if recipient is None:
+async def _heed(transaction: Transaction, clerk: Clerk, account: Account, news: News) -> None:
+    """Do as somebody says who has written back to an account."""
+    if news.recipient is None:
         return
-    if verdict is Verdict.RESUBSCRIBED:
-        await _unsilence(transaction, clerk, channel, recipient)
-    else:
-        await _silence(transaction, clerk, channel, recipient, verdict)
+    hasher, about = suppressions.hasher_of(clerk.keyring), (account.channel, news.recipient, account.id)
+    if news.verdict is Verdict.RESUBSCRIBED:
+        await suppressions.start(transaction.connection, hasher, *about)
+    elif await suppressions.stop(transaction.connection, hasher, *about, clerk.now):
+        await _tell(transaction, clerk, account.channel, SuppressionReason.UNSUBSCRIBE)
 
 
 async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str, verdict: Verdict) -> bool:
@@ -242,22 +241,19 @@ async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, rec
         expires_at=clerk.now + PHONE_SILENCE if is_passing else None,
     )
     if is_news:
-        new = {"channel": channel.name, "category": None, "reason": reason.name}
-        await audit_trail.record(transaction, Entry("suppression.create", "suppression", new=new), clerk.now)
+        await _tell(transaction, clerk, channel, reason)
     return is_news
+
+
+async def _tell(transaction: Transaction, clerk: Clerk, channel: Channel, reason: SuppressionReason) -> None:
+    new = {"channel": channel.name, "category": None, "reason": reason.name}
+    await audit_trail.record(transaction, Entry("suppression.create", "suppression", new=new), clerk.now)
 
 
 async def _count(transaction: Transaction, verdict: Verdict, notification_id: UUID) -> None:
     """Count a complaint that is news against the batch of the message that it is about."""
     if verdict is Verdict.COMPLAINED:
         await batches.note_complaint(transaction, notification_id)
-
-
-async def _unsilence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str) -> None:
-    """Take back a STOP, and nothing else: what an operator or a bounce has said is not its reader's to take back."""
-    hasher = suppressions.hasher_of(clerk.keyring)
-    stop = SuppressionReason.UNSUBSCRIBE
-    await suppressions.release(transaction.connection, hasher, channel, recipient, None, reason=stop)
 
 
 def _why(verdict: Verdict, code: str | None) -> tuple[str | None, str | None]:

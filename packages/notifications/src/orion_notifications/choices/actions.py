@@ -20,6 +20,7 @@ from orion_notifications.choices.shapes import REQUIRED, Choices, ChoicesShape, 
 from orion_notifications.desk import Desk
 from orion_notifications.kinds import ALWAYS_ON, Category, Channel
 from orion_notifications.notifications.actions import reconsider
+from orion_notifications.notifications.rules import is_erased
 from orion_notifications.preferences import actions as preferences
 from orion_notifications.preferences.rules import Contact
 from orion_notifications.suppressions.actions import hasher_of, release, suppress, suppressions_of
@@ -64,7 +65,7 @@ async def choose_by_link(
     """
     async with database.transaction() as transaction:
         connection = transaction.connection
-        user_id = await store.owner(connection, about.notification_id)
+        user_id = _owner(await store.message(connection, about.notification_id))
         row = None if user_id is None else await preferences.read(connection, user_id, lock=True)
         if user_id is None or row is None or not is_own_address(about, preferences.contact_in(row)):
             return None
@@ -144,8 +145,9 @@ async def subscribe_again(database: Database, desk: Desk, about: About, saying: 
 async def _say(
     transaction: Transaction, desk: Desk, about: About, saying: Saying, now: datetime, *, is_given: bool
 ) -> None:
-    """Write down what was said by a link."""
-    user_id = await store.owner(transaction.connection, about.notification_id)
+    """Write down what was said by a link; of an erased person, that it was said of the address, and no more."""
+    message = await store.message(transaction.connection, about.notification_id, hold=True)
+    is_kept, user_id = message is None or not is_erased(message["metadata"]), _owner(message)
     consent = {
         "user_id": user_id,
         "channel": about.channel,
@@ -153,8 +155,8 @@ async def _say(
         "recipient_hash": hasher_of(desk.keyring).hashes(about.recipient)[0],
         "is_given": is_given,
         "source": saying.source,
-        "notification_id": about.notification_id,
-        "ip_address": saying.ip_address,
+        "notification_id": about.notification_id if is_kept else None,
+        "ip_address": saying.ip_address if is_kept else None,
         "occurred_at": now,
     }
     await store.add(transaction.connection, [consent])
@@ -235,9 +237,13 @@ async def consents(database: Database, desk: Desk, user_id: UUID | None, recipie
 async def reader(database: Database, about: About) -> Contact | None:
     """What is known of the user whom a link was sent to at his own address; None when it went to another."""
     async with database.autocommit() as connection:
-        user_id = await store.owner(connection, about.notification_id)
+        user_id = _owner(await store.message(connection, about.notification_id))
         contact = None if user_id is None else await preferences.contact(connection, user_id)
     return contact if contact is not None and is_own_address(about, contact) else None
+
+
+def _owner(message: RowMapping | None) -> UUID | None:
+    return None if message is None or is_erased(message["metadata"]) else message["user_id"]
 
 
 async def _note(

@@ -14,8 +14,10 @@ from orion_notifications.choices.tables import Consent
 
 CONSENTS = table_of(Consent)
 
-# Whose a message was is asked of `notifications` in raw SQL (pk_notifications).
-OWNER = text("SELECT user_id FROM notifications WHERE id = :id")
+# Whose a message was, and whether they were erased, is asked of `notifications` in raw SQL (pk_notifications).
+MESSAGE = text("SELECT user_id, metadata FROM notifications WHERE id = :id")
+# An erasure waits until what is said is written down, and takes it in.
+MESSAGE_BEFORE_ERASURE = text("SELECT user_id, metadata FROM notifications WHERE id = :id FOR SHARE")
 
 
 async def add(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -33,6 +35,7 @@ async def find(connection: AsyncConnection, user_id: UUID | None, hashes: Sequen
     return (await connection.execute(statement)).mappings().all()
 
 
-async def owner(connection: AsyncConnection, notification_id: UUID) -> UUID | None:
-    """Whose a message was, as long as it is known."""
-    return (await connection.execute(OWNER, {"id": notification_id})).scalar_one_or_none()
+async def message(connection: AsyncConnection, notification_id: UUID, *, hold: bool = False) -> RowMapping | None:
+    """Whose a message was and what stands in its metadata, as long as it is known; with `hold` until the commit."""
+    statement = MESSAGE_BEFORE_ERASURE if hold else MESSAGE
+    return (await connection.execute(statement, {"id": notification_id})).mappings().one_or_none()

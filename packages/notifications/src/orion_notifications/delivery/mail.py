@@ -1,5 +1,6 @@
 """A mail as it leaves: composed (RFC 5322), signed (DKIM, RFC 6376), with a way out of it (RFC 2369, RFC 8058)."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterable
 from email.headerregistry import Address
@@ -20,6 +21,10 @@ SIGNED = (
     *(b"content-transfer-encoding", b"list-unsubscribe", b"list-unsubscribe-post", b"auto-submitted"),
 )
 """RFC 8058 §4 wants both List-Unsubscribe fields signed."""
+
+_FOLDED_AT_ONCE = re.compile(rb"^([A-Za-z-]+:)\r\n[ \t]", re.MULTILINE)
+"""A field whose first line is empty, as Python folds what just fits a line of its own: some who read it keep the fold's
+space, and a subject begins with it. Unfolded, it is somewhat longer than 78 signs, and not than RFC 5322's 998."""
 
 
 def compose(message: Message, sender: Address, date: str, unsubscribe_url: str | None = None) -> EmailMessage:
@@ -65,6 +70,8 @@ def unsubscribing(url: str | None) -> dict[str, str]:
 def flatten(mail: EmailMessage, keys: Iterable[Dkim] = ()) -> bytes:
     """The mail as it goes over the wire, signed by each key. Takes some milliseconds a key: not on the event loop."""
     source = mail.as_bytes(policy=POLICY.clone(utf8=_is_international(mail)))
+    head, end, body = source.partition(b"\r\n\r\n")
+    source = _FOLDED_AT_ONCE.sub(rb"\1 ", head) + end + body
     signatures = [_signature(source, key) for key in keys]
     return b"".join(signatures) + source
 

@@ -27,7 +27,9 @@ async def allows(database: Database, user_id: UUID | None) -> bool:
         return False
 
 
-async def record(database: Database, target: Target, user_agent: str, *, is_head: bool) -> None:
+async def record(
+    database: Database, target: Target, user_agent: str, *, is_head: bool = False, is_ahead: bool = False
+) -> None:
     """Write down that somebody or something asked. Whoever asked has his answer already, whatever becomes of this."""
     kind = EngagementKind.CLICK if target.number else EngagementKind.OPEN
     agent = agent_of(user_agent)
@@ -37,7 +39,7 @@ async def record(database: Database, target: Target, user_agent: str, *, is_head
             facts = await store.facts(connection, target.notification_id, target.number)
             if facts is None or facts["recorded"] >= MOST_RECORDED:
                 return
-            seen = Seen(agent, is_head, facts["since_sent"], facts["others"] + 1)
+            seen = Seen(agent, is_head, is_ahead, facts["since_sent"], facts["others"] + 1)
             machine = machine_reason(seen)
             whose = {"id": target.notification_id, "user_id": facts["user_id"]}
             what = {"kind": kind.name, "link": target.number, "agent": agent.name, "machine": machine}

@@ -15,6 +15,7 @@ from orion_core.http.openapi import refusals
 from orion_notifications.components import Claims, Components, Wired
 from orion_notifications.engagements import actions, links
 from orion_notifications.engagements.links import LONGEST_TOKEN, Target
+from orion_notifications.engagements.rules import is_ahead
 from orion_notifications.engagements.shapes import EngagementShape, EngagementsShape
 
 Token = Annotated[str, Path(max_length=LONGEST_TOKEN, description="From a mail.")]
@@ -78,4 +79,5 @@ def _target(wired: Components, token: str) -> Target:
 def _recording(request: Request, wired: Components, target: Target) -> BackgroundTask:
     """What is done once the answer has been given."""
     said = request.headers.get("user-agent", "")
-    return BackgroundTask(actions.record, wired.database, target, said, is_head=request.method == "HEAD")
+    how = {"is_head": request.method == "HEAD", "is_ahead": is_ahead(request.headers)}
+    return BackgroundTask(actions.record, wired.database, target, said, **how)

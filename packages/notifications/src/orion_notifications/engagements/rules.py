@@ -1,7 +1,7 @@
 """Which links are followed through us, and who is no reader: proxies and scanners open and follow everything. Pure."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -40,6 +40,8 @@ class Seen:
 
     agent: Agent
     is_head: bool
+    is_ahead: bool
+    """A browser fetches it in case its user should go there."""
     since_sent: timedelta | None
     """Null: it is not even written that it has left."""
     links_within_a_second: int
@@ -66,10 +68,18 @@ def agent_of(user_agent: str) -> Agent:
     return Agent.BROWSER
 
 
+def is_ahead(headers: Mapping[str, str]) -> bool:
+    """Whether a browser says that it fetches in advance: Sec-Purpose (Fetch, 3.1.8), and what older ones say."""
+    said = (headers.get(name, "").lower() for name in ("sec-purpose", "purpose", "x-purpose", "x-moz"))
+    return any(word in each for each in said for word in ("prefetch", "prerender", "preview"))
+
+
 def machine_reason(seen: Seen) -> str | None:
     """Why it was no reader, as a stable code; None for a reader, as far as can be told."""
     if seen.is_head:
         return "head_request"
+    if seen.is_ahead:
+        return "prefetch"
     if seen.agent is Agent.PROXY:
         return "mail_proxy"
     if seen.agent is Agent.SCANNER:

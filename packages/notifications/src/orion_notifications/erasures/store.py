@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.audit import NotificationsAuditRecorded
 from orion_core import audit_trail
+from orion_notifications.notifications.rules import ERASED
 
 HOLD = text("SELECT email FROM user_preferences WHERE user_id = :user_id FOR UPDATE")
 """Two erasures of one person, each from a feed of its own, follow one another: the later sees what the other wrote.
@@ -52,7 +53,7 @@ LEAVE_QUEUE = """
       AND notifications.status IN ('QUEUED', 'PROCESSING')
 """
 
-EMPTY_NOTIFICATIONS = """
+EMPTY_NOTIFICATIONS = f"""
     UPDATE notifications
     SET
       user_id = coalesce(user_id, :user_id),
@@ -63,18 +64,18 @@ EMPTY_NOTIFICATIONS = """
       html_content = NULL,
       recipient = NULL,
       recipient_name = NULL,
-      variables = '{}',
+      variables = '{{}}',
       sealed_variables = NULL,
       error_message = NULL,
       provider_message_id = NULL,
       provider_response = NULL,
-      tags = '{}',
+      tags = '{{}}',
       decisions = NULL,
       deferred_reason = NULL,
       idempotency_key = NULL,
-      metadata = '{}'
+      metadata = jsonb_build_object('{ERASED}', CAST(:now AS timestamptz))
     WHERE WHOSE
-"""
+"""  # noqa: S608
 
 EMPTY_ATTEMPTS = """
     UPDATE delivery_attempts

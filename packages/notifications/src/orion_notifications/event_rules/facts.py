@@ -116,6 +116,8 @@ ADDRESSES = ("email", "recipient", "phone", "previous")
 USERS = ("user_id", "by")
 OF_CONTACT = frozenset({"user_name", "user_is_verified"})
 """What is known of the user here; looked up when a rule asks for it."""
+HEARD_WITHIN = timedelta(seconds=10)
+"""How much longer than it is something may be said to be good: so soon, and mostly sooner, an event is heard."""
 OF_PRODUCT = ("product_name", "app_url", "support_url", "app_domain")
 
 
@@ -160,8 +162,8 @@ def heard(event: Event, secrets: Mapping[str, str | None], product: Product, con
 
 
 def minutes_between(now: datetime, then: datetime) -> int:
-    """Whole minutes left, at least one."""
-    return max(1, (then - now) // timedelta(minutes=1))
+    """Whole minutes left, at least one. An hour is told as 60 minutes, though an event takes a moment to be heard."""
+    return max(1, (then - now + HEARD_WITHIN) // timedelta(minutes=1))
 
 
 def _fields(event: type[Event]) -> frozenset[str]:

@@ -50,12 +50,13 @@ WHERE id = :id AND user_id = :user_id AND {REACHED}
 RETURNING {SHOWN}
 """)  # noqa: S608
 
-# By ix_notifications_unread.
+# By ix_notifications_unread. What was put off was not shown, and comes back as it was.
 CHANGE_ALL = text(f"""
 UPDATE notifications SET
   read_at = CASE WHEN :read THEN :now ELSE read_at END,
   seen_at = coalesce(seen_at, :now)
 WHERE user_id = :user_id AND {UNREAD} AND {REACHED} AND (:read OR seen_at IS NULL)
+  AND (snoozed_until IS NULL OR snoozed_until <= :now)
   AND (CAST(:up_to AS uuid) IS NULL OR id <= :up_to)
 RETURNING id
 """)  # noqa: S608

@@ -74,7 +74,9 @@ async def search(
     cursor: Annotated[str | None, Query(max_length=500, description="`next` of the previous page.")] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT)] = DEFAULT_LIMIT,
 ) -> Page[RecordShape]:
-    """Messages, newest first. A further page is asked for with `cursor` and the same filters."""
+    """Messages, newest first. A further page is asked for with `cursor` and the same filters, for as long as there is a
+    `next`: a page may hold fewer than `limit`, even none, where 20,000 messages have been looked through for it.
+    """
     await wired.require(claims, READ)
     asked: dict[str, Any] = {
         "user_id": user_id,

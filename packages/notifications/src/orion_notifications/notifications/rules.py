@@ -77,3 +77,11 @@ SUCCESSORS: dict[NotificationStatus, frozenset[NotificationStatus]] = {
 TAKEN_AT_ONCE = frozenset({_S.SENT, _S.DELIVERED})
 """What may follow QUEUED where a worker took and sent the message in one: a channel that waits for nobody (an inbox) is
 through with PROCESSING before anybody could see it. The database asks for its `processing_at` then."""
+
+ERASED = "erased_at"
+"""In the metadata of a message whose words and recipient were erased: when."""
+
+
+def is_erased(metadata: Mapping[str, Any]) -> bool:
+    """Whether nothing is left of a message but whose it was, so that it cannot be sent again."""
+    return ERASED in metadata

@@ -34,7 +34,7 @@ from orion_notifications.notifications.actions import (
     check_values,
     consider,
 )
-from orion_notifications.notifications.rules import NotificationStatus, Order
+from orion_notifications.notifications.rules import NotificationStatus, Order, is_erased
 from orion_notifications.notifications.shapes import (
     AttemptShape,
     BulkItem,
@@ -192,13 +192,13 @@ class Search:
 
 
 async def search(database: Database, cursors: Cursors, wanted: Search) -> tuple[list[RowMapping], str | None]:
-    """Messages, newest first, and the cursor of the next page."""
+    """Messages, newest first, and the cursor of the next page, which follows also one that is not full (`WALKED`)."""
     before = None if wanted.cursor is None else cursors.read(wanted.name, wanted.cursor)[0]
     async with database.autocommit() as connection:
-        rows = await store.search(connection, wanted.filters, before, wanted.limit + 1)
+        rows, reached = await store.search(connection, wanted.filters, before, wanted.limit + 1)
     page = rows[: wanted.limit]
-    following = cursors.issue(wanted.name, [page[-1]["id"]]) if len(rows) > wanted.limit else None
-    return page, following
+    after = page[-1]["id"] if len(rows) > wanted.limit else reached
+    return page, after and cursors.issue(wanted.name, [after])
 
 
 async def explain(database: Database, notification_id: UUID) -> ExplanationShape:
@@ -275,7 +275,7 @@ async def retry(database: Database, desk: Desk, notification_id: UUID, now: date
         if row["error_code"] == DIGESTED:
             detail = "It was told of in a digest, which would tell it twice; see its error_message for which."
             raise Problem(409, "digested", "Told already", detail)
-        if _is_erased(row):
+        if is_erased(row["metadata"]):
             raise Problem(409, "erased", "Erased", "It was to somebody who was erased, and so were its words.")
         if row["holds_secrets"]:
             detail = "It held a secret (a code, a link), which is forgotten when a message ends; ask for a new one."
@@ -287,11 +287,6 @@ async def retry(database: Database, desk: Desk, notification_id: UUID, now: date
         await enqueue(transaction, desk.queue, notification_id=fresh["id"], priority=fresh["priority"], due_at=None)
         await _audit(transaction, "notification.retry", row, {"repeated_as": str(fresh["id"])}, now)
         return fresh
-
-
-def _is_erased(row: RowMapping) -> bool:
-    """Whether nothing is left of it but whose it was (erasures.store). All others say what was decided or repeated."""
-    return row["recipient"] is None and row["decisions"] is None and store.REPEATS not in row["metadata"]
 
 
 def _decided(row: RowMapping) -> list[dict[str, Any]]:

@@ -31,6 +31,9 @@ _SET_ASIDE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|liquidtag\d+x", re.DOTALL)
 _ELEMENT = re.compile(r"<[A-Za-z]")
 _MARK = re.compile(r"liquidtag(\d+)x")
 
+_STACK_SIZE = threading.Lock()
+"""Held by whoever has changed it: it is the process's, and what another starts meanwhile would have no room."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -166,12 +169,13 @@ def _in_wide_thread(mjml: str) -> str:
         except BaseException as error:
             made.set_exception(error)
 
-    before = threading.stack_size(MJML_STACK)
-    try:
-        thread = threading.Thread(target=make, name="mjml")
-        thread.start()
-    finally:
-        threading.stack_size(before)
+    with _STACK_SIZE:
+        before = threading.stack_size(MJML_STACK)
+        try:
+            thread = threading.Thread(target=make, name="mjml")
+            thread.start()
+        finally:
+            threading.stack_size(before)
     return made.result()
 
 

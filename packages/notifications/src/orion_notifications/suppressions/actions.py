@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -94,3 +95,28 @@ async def release(
 ) -> bool:
     """Have an address written to again, if it is suppressed for this reason (None: for any); whether it was."""
     return await store.release(connection, channel, hasher.hashes(recipient), category, reason) > 0
+
+
+async def stop(
+    connection: AsyncConnection, hasher: Hasher, channel: Channel, recipient: str, account_id: UUID, now: datetime
+) -> bool:
+    """Heed a STOP that was sent to an account with a provider; whether that is news.
+
+    It is kept by which accounts it came: a STOP names no message, so a call-back of one account, whoever makes it, must
+    not undo what another was told.
+    """
+    stopped = {str(account_id): now.isoformat()}
+    reason, details = SuppressionReason.UNSUBSCRIBE, {store.STOPPED: stopped}
+    is_news = await suppress(connection, hasher, channel, recipient, reason, details=details)
+    if not is_news:
+        await store.add_stop(connection, channel, hasher.hashes(recipient), stopped)
+    return is_news
+
+
+async def start(
+    connection: AsyncConnection, hasher: Hasher, channel: Channel, recipient: str, account_id: UUID
+) -> None:
+    """Take back a STOP that was sent to the same account, and nothing else: what another account was told, what an
+    operator or a bounce has said is not to be taken back by this one's reader.
+    """
+    await store.take_stop_back(connection, channel, hasher.hashes(recipient), account_id)

@@ -1,8 +1,10 @@
 """Statements on suppressions. Each finds its rows by uq_suppressions_channel_recipient_hash_category."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
+import orjson
 from sqlalchemy import LargeBinary, RowMapping, any_, bindparam, delete, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +33,28 @@ WHERE suppressions.expires_at IS NOT NULL OR (
   AND excluded.reason IN ('BOUNCE', 'MANUAL') AND suppressions.reason IN ('UNSUBSCRIBE', 'COMPLAINT')
 )
 """)
+
+STOPPED = "stopped"
+"""In the metadata of a STOP: the accounts with providers that it came by, each with the moment."""
+
+# Both by uq_suppressions_channel_recipient_hash_category. What has been stopped in another way (by a link) is no STOP,
+# and becomes none.
+ADD_STOP = text(f"""
+UPDATE suppressions
+SET metadata = jsonb_set(metadata, '{{{STOPPED}}}', CAST(:stopped AS jsonb) || (metadata -> '{STOPPED}'))
+WHERE channel = CAST(:channel AS channel) AND recipient_hash = ANY(:hashes) AND category IS NULL
+  AND reason = 'UNSUBSCRIBE' AND metadata ? '{STOPPED}'
+""")  # noqa: S608
+TAKE_STOP_BACK = text(f"""
+WITH taken_back AS (
+  UPDATE suppressions
+  SET metadata = jsonb_set(metadata, '{{{STOPPED}}}', (metadata -> '{STOPPED}') - CAST(:account AS text))
+  WHERE channel = CAST(:channel AS channel) AND recipient_hash = ANY(:hashes) AND category IS NULL
+    AND reason = 'UNSUBSCRIBE' AND metadata -> '{STOPPED}' ? CAST(:account AS text)
+  RETURNING id, metadata
+)
+SELECT id FROM taken_back WHERE metadata -> '{STOPPED}' = '{{}}'
+""")  # noqa: S608
 
 
 async def suppress(connection: AsyncConnection, values: dict[str, Any]) -> bool:
@@ -73,3 +97,21 @@ async def release(
     if reason is not None:
         statement = statement.where(SUPPRESSIONS.c.reason == reason)
     return (await connection.execute(statement)).rowcount
+
+
+async def add_stop(
+    connection: AsyncConnection, channel: Channel, hashes: Sequence[bytes], stopped: Mapping[str, str]
+) -> None:
+    """Have a STOP that stands be one by this account as well."""
+    values = {"channel": channel.name, "hashes": list(hashes), "stopped": orjson.dumps(dict(stopped)).decode()}
+    await connection.execute(ADD_STOP, values)
+
+
+async def take_stop_back(
+    connection: AsyncConnection, channel: Channel, hashes: Sequence[bytes], account_id: UUID
+) -> None:
+    """Take back what one account was told; with the last of them the suppression goes (pk_suppressions)."""
+    values = {"channel": channel.name, "hashes": list(hashes), "account": str(account_id)}
+    ended = (await connection.execute(TAKE_STOP_BACK, values)).scalars().all()
+    if ended:
+        await connection.execute(delete(SUPPRESSIONS).where(SUPPRESSIONS.c.id.in_(ended)))

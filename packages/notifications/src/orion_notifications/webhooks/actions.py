@@ -5,6 +5,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -194,7 +195,9 @@ def _open(row: RowMapping, keyring: Keyring) -> list[Secret]:
 
 
 def _told(endpoint: EndpointShape) -> dict[str, Any]:
-    return {"url": endpoint.url, "description": endpoint.description, "is_enabled": endpoint.is_enabled}
+    """What the audit trail keeps; by the hash one sees whether the URL was changed."""
+    told = {"url": rules.without_keys(endpoint.url), "url_hash": sha256(endpoint.url.encode()).hexdigest()[:16]}
+    return told | {"description": endpoint.description, "is_enabled": endpoint.is_enabled}
 
 
 def _refuse(fault: str | None) -> None:
