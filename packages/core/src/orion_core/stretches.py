@@ -2,6 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
+from typing import TypeVar
+
+Found = TypeVar("Found")
 
 AT_A_STRETCH = 0.002
 """Seconds. Whoever waits meanwhile, such as for `/livez`, notices nothing of it."""
@@ -16,12 +20,18 @@ class Stretches:
 
     @property
     def spent(self) -> float:
-        """Seconds of reckoning until now, without those of others in between."""
+        """Seconds of reckoning until now, without those of others in between and of waiting."""
         return self._before + time.perf_counter() - self._began
 
     async def give_way(self) -> None:
         """Let others have their turn, if it is long enough since the last time."""
         if time.perf_counter() - self._began >= AT_A_STRETCH:
-            self._before = self.spent
-            await asyncio.sleep(0)
+            await self.wait_for(asyncio.sleep(0))
+
+    async def wait_for(self, something: Awaitable[Found]) -> Found:
+        """Wait for what is no reckoning of ours, such as a statement."""
+        self._before = self.spent
+        try:
+            return await something
+        finally:
             self._began = time.perf_counter()

@@ -13,7 +13,9 @@ from packages.user.tests.decisions.conftest import AskAs, Asker, Giver, bearer
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
 
-CHANGES = ["give"] * 5 + ["delete"] * 3 + ["end"]
+CHANGES = ["give"] * 5 + ["delete"] * 3 + ["move"] * 2 + ["end"]
+CONDITIONS = (None, None, "context.level > 3", "context.level > 5", "context.missing", "subject.id != ''")
+CONTEXT = {"level": 4}
 TEAMS = 8
 ENDED = "UPDATE {} SET expires_at = :now WHERE starts_at < :now AND expires_at IS NULL AND user_id = :user_id"
 
@@ -28,12 +30,16 @@ class History:
     living: list[UUID]
     teams: list[UUID]
     chance: random.Random
-    answers: dict[datetime, list[object]] = field(default_factory=dict[datetime, list[object]])
+    answers: dict[datetime, "Answers"] = field(default_factory=dict[datetime, "Answers"])
+    moved: dict[UUID, datetime] = field(default_factory=dict[UUID, datetime])
+    """Teams that lay elsewhere before that moment: of them it is told as if they had always lain where they lie now."""
 
     async def change(self, what: str, giver: Giver, query: "Query", now: datetime) -> None:
         """One change, at a moment."""
         if what == "delete" and self.living:
             await self.delete(self.chance.choice(self.living))
+        elif what == "move" and len(self.living) > 1:
+            await self.move(self.chance.choice(self.living), query, now)
         elif what == "end":
             for table in ("user_roles", "user_permissions"):
                 await query(ENDED.format(table), now=now, user_id=self.chance.choice(self.users).user_id)
@@ -49,7 +55,7 @@ class History:
         ends = self.chance.choice((None, None, begins + timedelta(hours=self.chance.randrange(1, 9))))
         if await query(TAKEN, user_id=user.user_id, scope_id=scope_id):
             return
-        more = {"scope": scope, "scope_id": scope_id, "expires_at": ends}
+        more = {"scope": scope, "scope_id": scope_id, "expires_at": ends, "condition": self.chance.choice(CONDITIONS)}
         if self.chance.random() < 0.5:
             await giver.role(user.user_id, "editor", begins, **more)
         else:
@@ -65,26 +71,55 @@ class History:
         self.living[:] = [UUID(each["id"]) for each in teams]
         assert team not in self.living
 
-    async def asked(self, at: str | None = None) -> list[object]:
+    async def move(self, team: UUID, query: "Query", now: datetime) -> None:
+        """Into another team or out of all, by whoever may do everything; not into one that lies in it."""
+        below = [row[0] for row in await query(BELOW, id=team)]
+        parent = self.chance.choice([None, *(each for each in self.living if each not in below)])
+        url, boss = f"/user/v1/teams/{team}", bearer(self.boss.user_id)
+        known = (await self.boss.http.get(url, headers=boss)).headers["ETag"]
+        sent = {"parent_team_id": None if parent is None else str(parent)}
+        answer = await self.boss.http.patch(url, json=sent, headers={**boss, "If-Match": known})
+        assert answer.status_code == 200, answer.text
+        self.moved |= dict.fromkeys(below, now)
+
+    async def asked(self, at: datetime | None = None) -> "Answers":
         """Who may in each team; and where each may, searched for."""
+        past = None if at is None else at.isoformat()
+        asked = [(user.user_id, team) for user in self.users for team in self.teams]
         questions = [
-            self.boss.question("update", "content", subject=user.user_id, properties={"team_id": str(team)})
-            for user in self.users
-            for team in self.teams
+            self.boss.question("update", "content", subject=user, properties={"team_id": str(team)}, context=CONTEXT)
+            for user, team in asked
         ]
-        several = await self.boss.post("evaluations", {"evaluations": questions}, at)
-        found: list[object] = [each["decision"] for each in several.json()["evaluations"]]
+        several = await self.boss.post("evaluations", {"evaluations": questions}, past)
+        decisions = [each["decision"] for each in several.json()["evaluations"]]
+        found: Answers = {("check", *pair): decision for pair, decision in zip(asked, decisions, strict=True)}
         for team in self.teams[::3]:
-            one = self.boss.question("update", "content", properties={"team_id": str(team)})
-            who = await self.boss.post("search/subject", {**one, "subject": {"type": "user"}}, at)
-            found.append(sorted(each["id"] for each in who.json()["results"]))
+            one = self.boss.question("update", "content", properties={"team_id": str(team)}, context=CONTEXT)
+            who = await self.boss.post("search/subject", {**one, "subject": {"type": "user"}}, past)
+            for user in self.users:
+                found["who", user.user_id, team] = str(user.user_id) in [each["id"] for each in who.json()["results"]]
         for user in self.users:
-            where = self.boss.question("content:update", "team", subject=user.user_id)
-            results = await self.boss.post("search/resource", {**where, "resource": {"type": "team"}}, at)
-            found.append(sorted(each["id"] for each in results.json()["results"]))
+            where = self.boss.question("content:update", "team", subject=user.user_id, context=CONTEXT)
+            results = await self.boss.post("search/resource", {**where, "resource": {"type": "team"}}, past)
+            for team in self.teams:
+                found["where", user.user_id, team] = str(team) in [each["id"] for each in results.json()["results"]]
         return found
 
+    def told(self, moment: datetime, answers: "Answers") -> "Answers":
+        """Those of teams that lay then where they lie now."""
+        return {asked: each for asked, each in answers.items() if self.moved.get(asked[-1], moment) <= moment}
 
+
+Answers = dict[tuple[str, UUID, UUID], bool]
+"""By how it was asked, of whom, and of which team."""
+BELOW = """
+    WITH RECURSIVE below (id) AS (
+      SELECT CAST(:id AS uuid)
+      UNION ALL
+      SELECT team.id FROM below JOIN teams AS team ON team.parent_team_id = below.id
+    )
+    SELECT id FROM below
+"""
 TAKEN = """
     SELECT id FROM user_roles WHERE user_id = :user_id AND scope_id = :scope_id
     UNION ALL
@@ -108,6 +143,11 @@ async def test_of_a_moment_in_the_past_it_is_answered_what_a_check_answered_then
         history.answers[auth.clock()] = await history.asked()
         auth.clock.advance(hours=1)  # what is changed at a moment is true at it
     assert len(history.living) < len(teams), "no team was deleted"
+    assert 0 < len(history.moved) < len(teams), "none was moved, or all"
     assert len({str(each) for each in history.answers.values()}) > 5, "hardly anything has changed"
+    some = False
     for moment, answers in history.answers.items():
-        assert await history.asked(moment.isoformat()) == answers
+        told = history.told(moment, answers)
+        assert history.told(moment, await history.asked(moment)) == told
+        some |= True in told.values()
+    assert some, "nothing was allowed where it lies now"

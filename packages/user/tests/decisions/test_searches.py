@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from orion_core.rights.decisions import decide
+from orion_core.rights import giving_way
+from orion_core.rights.decisions import weigh
 from orion_user.decisions import actions
 
 if TYPE_CHECKING:
@@ -165,9 +166,9 @@ async def test_a_search_among_dear_conditions_gives_way_and_ends_its_page_in_tim
         nonlocal looked_at
         looked_at += 1
         time.sleep(0.005)
-        return decide(*arguments)
+        return weigh(*arguments)
 
-    monkeypatch.setattr(actions, "decide", slowly)
+    monkeypatch.setattr(giving_way, "weigh", slowly)
 
     async def watch() -> None:
         nonlocal at_once

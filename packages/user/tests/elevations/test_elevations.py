@@ -131,6 +131,31 @@ async def test_nobody_approves_what_he_does_not_hold_until_then(
     assert (await boss.post(f"{url}/approval", json={})).status_code == 200
 
 
+async def test_nothing_is_given_for_what_is_gone_by_then(
+    boss: httpx.AsyncClient, bob: httpx.AsyncClient, bob_id: UUID, wish: dict[str, Any], query: "Query"
+) -> None:
+    """Who asked has been deleted, or that for which he asked; a restored one would have what nobody meant him to."""
+    made = await boss.post("/user/v1/organizations", json={"name": "O", "slug": "o"})
+    organization = f"/user/v1/organizations/{made.json()['id']}"
+    team = (await boss.post(f"{organization}/teams", json={"name": "T", "slug": "t"})).json()["id"]
+    here = {"scope": "TEAM", "scope_id": team}
+    [(role_id,)] = await query("SELECT id FROM roles WHERE name = 'editor'")
+    in_it = (await bob.post(ELEVATIONS, json=wish | here | {"role_id": str(role_id)})).json()["id"]
+    elsewhere = (await bob.post(ELEVATIONS, json=wish)).json()["id"]
+    assert (await boss.delete(organization)).status_code == 204
+    refused = await boss.post(f"{ELEVATIONS}/{in_it}/approval", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_gone"), refused.text
+    refused = await boss.post(
+        "/user/v1/role-assignments", json=here | {"user_id": str(bob_id), "role_id": str(role_id)}
+    )
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "/scope_id"), "nor in another way"
+    await query("UPDATE users SET status = 'DELETED', deleted_at = now() WHERE id = :id", id=bob_id)
+    refused = await boss.post(f"{ELEVATIONS}/{elsewhere}/approval", json={})
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_gone"), refused.text
+    assert await query("SELECT id FROM user_roles WHERE user_id = :id AND reason = 'INC-7'", id=bob_id) == []
+    assert (await boss.post(f"{ELEVATIONS}/{elsewhere}/denial", json={})).status_code == 200
+
+
 async def test_a_request_lapses(
     boss: httpx.AsyncClient, bob: httpx.AsyncClient, wish: dict[str, Any], clock: MovableClock, database: Database,
     outbox: Outbox, query: "Query", pass_time: "PassTime"

@@ -50,6 +50,13 @@ async def given(boss: httpx.AsyncClient, user_id: str, role_id: str, **more: Any
     return answer.status_code, answer.json().get("code", "")
 
 
+ORGANIZATIONS, NAMED = "/user/v1/organizations", {"name": "O", "slug": "o"}
+GIVE_IN_TEAM = """
+    INSERT INTO user_roles (user_id, role_id, scope, scope_id, starts_at)
+    SELECT :user_id, id, 'TEAM', :team, now() + interval '1 hour' FROM roles WHERE name = :role
+"""
+INHERIT = "INSERT INTO role_inheritance (child_role_id, parent_role_id) VALUES (:child, :parent)"
+MOVE = "UPDATE teams SET parent_team_id = :parent WHERE id = :team"
 APART = (409, "separation_of_duty")
 
 
@@ -189,6 +196,43 @@ async def test_of_two_given_at_once_one_is_refused(
 
     done = await asyncio.gather(*(attempt(user, role) for user in users for role in ("payer", "approver")))
     assert [done[n] + done[n + 1] for n in range(0, len(done), 2)] == [1] * len(users)
+
+
+async def test_what_is_given_while_a_role_comes_to_inherit_or_a_team_to_lie_elsewhere(
+    boss: httpx.AsyncClient, duties: dict[str, str], auth: "AuthFeed", database: Database, query: "Query"
+) -> None:
+    """One of the two is refused, also where what they break together is still to begin."""
+    both = [duties["payer"], duties["approver"]]
+    assert (await keep_apart(boss, "DYNAMIC", both)).status_code == 201
+    organization = f"/user/v1/organizations/{(await boss.post(ORGANIZATIONS, json=NAMED)).json()['id']}"
+
+    async def write(statement: str, **values: Any) -> None:
+        async with database.transaction() as transaction:
+            await transaction.connection.execute(text(statement), values)
+            await asyncio.sleep(0.005)
+
+    for number in range(5):
+        user_id, name = await auth.register(f"{number}@example.com"), f"heir{number}"
+        heir = (await boss.post(ROLES, json={"name": name, "display_name": name})).json()["id"]
+        outer, inner = [
+            (await boss.post(f"{organization}/teams", json={"name": slug, "slug": slug})).json()["id"]
+            for slug in (f"outer{number}", f"inner{number}")
+        ]
+        await write(GIVE_IN_TEAM, user_id=user_id, role=name, team=outer)
+        await write(GIVE_IN_TEAM, user_id=user_id, role="payer", team=inner)
+        ended = await asyncio.gather(
+            write(MOVE, team=inner, parent=outer),
+            write(INHERIT, child=heir, parent=duties["approver"]),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(each, IntegrityError) for each in ended) == 1, ended
+        await query("DELETE FROM user_roles WHERE user_id = :id", id=user_id)
+        ended = await asyncio.gather(
+            write(GIVE_IN_TEAM, user_id=user_id, role="approver", team=outer),
+            write(GIVE_IN_TEAM, user_id=user_id, role="payer", team=outer),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(each, IntegrityError) for each in ended) == 1, ended
 
 
 async def test_a_rule_that_is_made_while_somebody_breaks_it(

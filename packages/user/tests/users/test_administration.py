@@ -50,6 +50,7 @@ LINKS: list[tuple[Any, int]] = [
     ({"github": "http://github.com/ada"}, 422),
     ({"github": "https://github.com.evil.example/ada"}, 422),
     ({"github": "https://user@github.com/ada"}, 422),
+    ({"github": "https://:secret@github.com/ada"}, 422),
     ({"github": "javascript:alert(1)"}, 422),
     ({"myspace": "https://myspace.com/ada"}, 422),
     ({"github": 7}, 422),

@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from orion_core.rights.decider import Rights
-from orion_core.rights.decisions import Ground
+from orion_core.rights.decisions import Ground, by_permission
 from orion_core.service_token import Tokens
 
 
@@ -60,11 +60,11 @@ class RightsDocument(BaseModel):
 
     def rights(self) -> Rights:
         """The rights, to decide by."""
-        grounds: dict[str, tuple[Ground, ...]] = {}
+        grounds = list[Ground]()
         for each in self.grounds:
             facts: dict[str, Any] = dict(each)
-            grounds[each.permission] = (*grounds.get(each.permission, ()), Ground(user_id=self.subject_id, **facts))
-        return Rights(self.subject_id, self.version, self.is_active, grounds)
+            grounds.append(Ground(user_id=self.subject_id, **facts))
+        return Rights(self.subject_id, self.version, self.is_active, by_permission(grounds))
 
 
 class RightsClient:

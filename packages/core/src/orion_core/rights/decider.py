@@ -53,12 +53,16 @@ class Rights:
         """The decision with its reason."""
         if not self.is_active:
             return Decision(allowed=False, reason=Reason.INACTIVE_SUBJECT)
-        speaking = (
+        speaking = self.speaking(permission, now, within)
+        return decide(speaking, facts or Facts(now, NOTHING, NOTHING, NOTHING, NOTHING))
+
+    def speaking(self, permission: str, now: datetime, within: frozenset[UUID]) -> list[Ground]:
+        """The grants that speak of a permission at the place and at the time."""
+        return [
             ground
             for ground in self.grounds.get(permission, ())
             if ground.reaches(within) and ground.holds_at(now) and ground.is_active
-        )
-        return decide(speaking, facts or Facts(now, NOTHING, NOTHING, NOTHING, NOTHING))
+        ]
 
 
 Refresh = Callable[[UUID, str | None], Awaitable[Rights | None]]

@@ -3,6 +3,7 @@
 Pure: whoever asks brings the grants that speak of the permission, the moment, the place and the facts for conditions.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,7 +104,11 @@ class Decision(Generic[Said_co]):
 
 def decide(grounds: Iterable[Said_co], facts: Facts) -> Decision[Said_co]:
     """Decide by the grants that speak of the permission at the place and at the time."""
-    weighed = tuple(weigh(ground, facts) for ground in grounds)
+    return outcome(tuple(weigh(ground, facts) for ground in grounds))
+
+
+def outcome(weighed: tuple[Weighed[Said_co], ...]) -> Decision[Said_co]:
+    """What was decided, when each grant has been weighed."""
     counting = [each.ground for each in weighed if each.counts]
     denying = next((ground for ground in counting if ground.denies), None)
     if denying is not None:
@@ -113,6 +118,14 @@ def decide(grounds: Iterable[Said_co], facts: Facts) -> Decision[Said_co]:
     allowing = next((each.ground for each in weighed if not each.ground.denies), None)
     reason = Reason.NO_GRANT if allowing is None else Reason.CONDITION
     return Decision(allowed=False, reason=reason, decisive=allowing, weighed=weighed)
+
+
+def by_permission(grounds: Iterable[Ground]) -> dict[str, tuple[Ground, ...]]:
+    """Grants by the permission that each speaks of, in their order."""
+    found: dict[str, list[Ground]] = defaultdict(list)
+    for ground in grounds:
+        found[ground.permission].append(ground)
+    return {permission: tuple(group) for permission, group in found.items()}
 
 
 def weigh(ground: Said_co, facts: Facts) -> Weighed[Said_co]:

@@ -12,8 +12,8 @@ from orion_core.errors import Problem
 from orion_core.http.step_up import second_factor_needed
 from orion_core.rights.caller import caller
 from orion_core.rights.circumstances import circumstances
-from orion_core.rights.decisions import decide
 from orion_core.rights.fresh_proof import require_fresh_proof, with_second_factor
+from orion_core.rights.giving_way import decide_giving_way
 from orion_user.access import store
 from orion_user.access.rules import EVERYWHERE, Asked, Place
 from orion_user.permissions.rules import PermissionScope
@@ -66,7 +66,7 @@ async def holds(
     if who.user_id is None:
         return False
     grounds = await store.decide(connection, Asked(who.user_id, permission, now, place.within))
-    return decide(grounds, circumstances(claims, now)).allowed
+    return (await decide_giving_way(grounds, circumstances(claims, now))).allowed
 
 
 async def roles_with(connection: AsyncConnection, permission: str) -> list[str]:

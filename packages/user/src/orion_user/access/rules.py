@@ -1,5 +1,6 @@
 """What follows from a user's grants."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -129,8 +130,10 @@ def effective_permissions(grants: Iterable[Grant]) -> list[EffectivePermission]:
         of_permission = list(group)
         denials = [grant for grant in of_permission if grant.effect is PermissionEffect.DENY]
         allowing = [grant for grant in of_permission if grant.effect is PermissionEffect.ALLOW]
-        for place in dict.fromkeys(grant.place for grant in allowing):
-            here = [grant for grant in allowing if grant.place == place]
+        by_place: dict[Place, list[Grant]] = defaultdict(list)
+        for grant in allowing:
+            by_place[grant.place].append(grant)
+        for place, here in by_place.items():
             if (outcome := _outcome(permission, place, here, denials)) is not None:
                 found.append(outcome)
     return found

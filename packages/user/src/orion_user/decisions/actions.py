@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +14,8 @@ from orion_core.database import Database
 from orion_core.errors import Problem
 from orion_core.rights.caller import caller
 from orion_core.rights.decider import Rights
-from orion_core.rights.decisions import Decision, Ground, Reason, Saying, decide
+from orion_core.rights.decisions import Decision, Ground, Reason, Saying, by_permission
+from orion_core.rights.giving_way import decide_giving_way
 from orion_core.stretches import Stretches
 from orion_user.access import actions as access
 from orion_user.access import guard
@@ -92,35 +94,42 @@ async def evaluate(database: Database, question: Question, moment: Moment) -> De
         return UNKNOWN
     if moment.is_past:
         async with database.autocommit() as connection:
-            return await _evaluate_then(connection, user_id, question, moment)
+            return await _evaluate_then(connection, user_id, question, moment, Stretches())
     if question.resource.place("team") is not None:
         async with database.autocommit() as connection:
             within = await around(connection, question.resource, moment)
     sayings = await access.sayings(database, Asked(user_id, question.permission, moment.at, within))
-    return decide(sayings, question.facts(moment.at))
+    return await decide_giving_way(sayings, question.facts(moment.at))
 
 
 async def _evaluate_then(
-    connection: AsyncConnection, user_id: UUID, question: Question, moment: Moment
+    connection: AsyncConnection, user_id: UUID, question: Question, moment: Moment, stretches: Stretches
 ) -> Decision[Saying]:
-    within = await around(connection, question.resource, moment)
-    grounds = await store.decide_then(connection, user_id, question.permission, moment.at, within)
-    return decide(grounds, question.facts(moment.at))
+    within = await stretches.wait_for(around(connection, question.resource, moment))
+    grounds = await stretches.wait_for(store.decide_then(connection, user_id, question.permission, moment.at, within))
+    return await decide_giving_way(grounds, question.facts(moment.at), stretches)
 
 
 async def evaluate_one_of_several(
-    connection: AsyncConnection, question: Question, moment: Moment, kept: dict[UUID, Rights]
+    connection: AsyncConnection, question: Question, moment: Moment, kept: dict[UUID, Rights], stretches: Stretches
 ) -> Decision[Saying]:
-    """The same for one of several questions: a subject's rights are read once, into `kept`, and decided by there."""
+    """The same for one of several questions: a subject's rights are read once, into `kept`, and decided by there.
+
+    All of them together take as long as one may (`decide_giving_way`).
+    """
     user_id = question.subject.user_id
     if user_id is None:
         return UNKNOWN
     if moment.is_past:
-        return await _evaluate_then(connection, user_id, question, moment)
-    if user_id not in kept and (read := await store.rights(connection, user_id, None, moment.at)) is not None:
-        kept[user_id] = read
-    within = await around(connection, question.resource, moment)
-    return kept[user_id].decide(question.permission, moment.at, within, question.facts(moment.at))
+        return await _evaluate_then(connection, user_id, question, moment, stretches)
+    if user_id not in kept:
+        read = await stretches.wait_for(store.rights(connection, user_id, None, moment.at))
+        kept[user_id] = cast("Rights", read)  # no version of them was known
+    within = await stretches.wait_for(around(connection, question.resource, moment))
+    if not kept[user_id].is_active:
+        return UNKNOWN
+    speaking = kept[user_id].speaking(question.permission, moment.at, within)
+    return await decide_giving_way(speaking, question.facts(moment.at), stretches)
 
 
 async def rights(database: Database, user_id: UUID, known: str | None, now: datetime) -> Rights | None:
@@ -139,10 +148,11 @@ async def explain(connection: AsyncConnection, question: Question, moment: Momen
         connection, user_id, question.permission, at, within, is_past=moment.is_past
     )
     speaking = rules.speaking(everything, at, within) if is_active else []
-    decision = decide(speaking, question.facts(at)) if is_active else UNKNOWN
+    decision = await decide_giving_way(speaking, question.facts(at)) if is_active else UNKNOWN
     nearest = None
     if not decision.allowed:
         nearest = rules.nearest(decision, everything, at, within, is_active=is_active)
+    decision = rules.told(decision)
     shown = [*(each.ground for each in decision.weighed), *([nearest.ground] if nearest and nearest.ground else [])]
     paths = {ground.id: await _path(connection, ground) for ground in shown}
     roles = await guard.roles_with(connection, question.permission) if nearest is not None else []
@@ -161,10 +171,9 @@ async def actions_on(
     )
     facts, stretches = Question(subject, "", resource, context).facts(moment.at), Stretches()
     found: list[str] = []
-    for permission, group in _by_permission(grounds):
-        if decide(group, facts).allowed:
+    for permission, group in by_permission(grounds).items():
+        if (await decide_giving_way(group, facts, stretches)).allowed:
             found.append(permission)
-        await stretches.give_way()
     return sorted(permission.partition(":")[2] for permission in found)
 
 
@@ -178,17 +187,20 @@ async def subjects_who(
     found: list[UUID] = []
     position, stretches = after or FIRST, Stretches()
     for _ in range(ROUNDS):
-        candidates = await store.subjects(
-            connection, question.permission, moment.at, within, position, limit + 1, is_past=moment.is_past
+        candidates = await stretches.wait_for(
+            store.subjects(
+                connection, question.permission, moment.at, within, position, limit + 1, is_past=moment.is_past
+            )
         )
         page = candidates[:limit]
         grounds: dict[UUID, list[Ground]] = defaultdict(list)
-        for ground in await store.of_several(
-            connection, page, question.permission, moment.at, within, is_past=moment.is_past
+        for ground in await stretches.wait_for(
+            store.of_several(connection, page, question.permission, moment.at, within, is_past=moment.is_past)
         ):
             grounds[ground.user_id].append(ground)
         for user_id in page:
-            if decide(grounds[user_id], _as_subject(question, user_id).facts(moment.at)).allowed:
+            facts = _as_subject(question, user_id).facts(moment.at)
+            if (await decide_giving_way(grounds[user_id], facts, stretches)).allowed:
                 found.append(user_id)
             if len(found) == limit or stretches.spent > MOST_SECONDS:
                 return found, user_id if user_id != candidates[-1] else None
@@ -220,12 +232,13 @@ async def resources_where(
     found: list[UUID] = []
     position, stretches = after or FIRST, Stretches()
     for _ in range(ROUNDS):
-        candidates = await store.places(connection, kind, only, moment.past, position, limit + 1)
+        candidates = await stretches.wait_for(store.places(connection, kind, only, moment.past, position, limit + 1))
         for place, within in candidates[:limit]:
             if organization is not None and organization not in within:
                 continue
             here = [ground for ground in grounds if ground.reaches(within | fixed)]
-            if decide(here, _as_resource(question, place).facts(moment.at)).allowed:
+            facts = _as_resource(question, place).facts(moment.at)
+            if (await decide_giving_way(here, facts, stretches)).allowed:
                 found.append(place)
             if len(found) == limit or stretches.spent > MOST_SECONDS:
                 return found, place if place != candidates[-1][0] else None
@@ -244,13 +257,6 @@ def _as_subject(question: Question, user_id: UUID) -> Question:
 def _as_resource(question: Question, place: UUID) -> Question:
     resource = Resource(question.resource.type, str(place), question.resource.properties)
     return Question(question.subject, question.action, resource, question.context)
-
-
-def _by_permission(grounds: Sequence[Ground]) -> list[tuple[str, list[Ground]]]:
-    found: dict[str, list[Ground]] = defaultdict(list)
-    for ground in grounds:
-        found[ground.permission].append(ground)
-    return list(found.items())
 
 
 async def _path(connection: AsyncConnection, ground: Ground) -> list[str]:

@@ -62,7 +62,7 @@ async def evaluate_several(
     answers, kept, stretches = list[shapes.DecisionShape](), dict[UUID, Rights](), Stretches()
     async with wired.database.autocommit() as connection:
         for question in questions:
-            answers.append(await _answered(connection, question, moment, kept))
+            answers.append(await _answered(connection, question, moment, kept, stretches))
             if _is_enough(asked.options.evaluations_semantic, answers[-1]):
                 break
             await stretches.give_way()
@@ -171,11 +171,11 @@ def _shown(decision: Decision[Saying]) -> shapes.DecisionShape:
 
 
 async def _answered(
-    connection: Any, question: Question, moment: Moment, kept: dict[UUID, Rights]
+    connection: Any, question: Question, moment: Moment, kept: dict[UUID, Rights], stretches: Stretches
 ) -> shapes.DecisionShape:
     """The answer to one of several questions; one that cannot be answered spoils no other."""
     try:
-        return _shown(await actions.evaluate_one_of_several(connection, question, moment, kept))
+        return _shown(await actions.evaluate_one_of_several(connection, question, moment, kept, stretches))
     except Problem as problem:
         error = {"status": problem.status, "code": problem.code, "message": problem.detail}
         return shapes.DecisionShape(decision=False, context={"error": error})

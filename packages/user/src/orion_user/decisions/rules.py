@@ -1,7 +1,7 @@
 """How a question is read, and what would have allowed what is denied."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
@@ -11,6 +11,8 @@ from uuid import UUID
 from orion_core.conditions.condition import Facts
 from orion_core.rights.decisions import Decision, Ground, Weighed
 
+MOST_TOLD = 200
+"""Grants of one explanation."""
 SUBJECT_TYPE = "user"
 PLACES = ("organization", "team", "user")
 """Types of resources that are themselves places in which grants hold."""
@@ -119,6 +121,14 @@ class Nearest:
 def speaking(grounds: Sequence[Ground], now: datetime, within: frozenset[UUID]) -> list[Ground]:
     """Those of a permission's grants that speak here and now."""
     return [ground for ground in grounds if _is_alive(ground, now) and ground.is_there and ground.reaches(within)]
+
+
+def told(decision: Decision[Ground]) -> Decision[Ground]:
+    """A decision with as many of its grants as can be told, those that count before others and what decided first."""
+    if len(decision.weighed) <= MOST_TOLD:
+        return decision
+    first = sorted(decision.weighed, key=lambda each: (each.ground is not decision.decisive, not each.counts))
+    return replace(decision, weighed=tuple(first[:MOST_TOLD]))
 
 
 def nearest(

@@ -268,7 +268,9 @@ class ExplanationShape(ResponseShape):
     at: datetime
     permission: str
     decisive: UUID | None = Field(description="The grant that decided.")
-    grants: list[GroundShape] = Field(description="What speaks of it here and now.")
+    grants: list[GroundShape] = Field(
+        description="What speaks of it here and now; of more than 200 those that count first."
+    )
     nearest: NearestShape | None = Field(description="For a denial.")
 
 

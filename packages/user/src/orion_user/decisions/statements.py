@@ -78,7 +78,7 @@ class Statements:
     all_about: Statement
     """What speaks of one permission anywhere and at any time, for an explanation; what lasts longest first.
 
-    Of more than can be told, what speaks here and now, so that it is explained what a check decides by.
+    All that speaks here and now, so that it is explained what a check decides by; of the rest what can be told.
     Each row says whether the user may come in; where nothing speaks of it, one row says that alone.
     """
     anywhere: Statement
@@ -106,8 +106,10 @@ def _statements(*, past: bool) -> Statements:
             SELECT subject.is_standing, about.*, {is_there} AS is_there
             FROM (SELECT {standing} AS is_standing) AS subject
             LEFT JOIN (
-              SELECT held.* FROM ({about}) AS held ORDER BY ({LIVE} AND {AROUND}) DESC, {longest_first} LIMIT 200
-            ) AS about ON true
+              SELECT held.*, {LIVE} AND {AROUND} AS speaks,
+                row_number() OVER (ORDER BY ({LIVE} AND {AROUND}) DESC, {longest_first}) AS place
+              FROM ({about}) AS held
+            ) AS about ON about.speaks OR about.place <= 200
             ORDER BY {longest_first}
             """)
         ),

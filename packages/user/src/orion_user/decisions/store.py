@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.rights.decider import Rights
-from orion_core.rights.decisions import Ground
+from orion_core.rights.decisions import Ground, by_permission
 from orion_core.statement import Statement
 from orion_user.decisions import statements
 from orion_user.decisions.statements import Statements
@@ -37,7 +37,8 @@ async def all_about(
     is_past: bool,
 ) -> tuple[list[Ground], bool]:
     """Grants of a permission to a user, of every place and time, those `within` which it is asked for before others; of
-    the present also by roles that are not active.
+    the present also by roles that are not active. All of those that speak here and now are among them, of others the
+    first few.
 
     And whether he may come in, and for each of them whether it is in an organization that is not deleted, which both
     are passed over of a moment that is over. What roles came to is taken as it was at that moment.
@@ -138,10 +139,7 @@ async def rights(connection: AsyncConnection, user_id: UUID, known: str | None, 
     rows = (await connection.execute(statements.RIGHTS, {"user_id": user_id, "known": known, "now": now})).all()
     if rows[0].version == known:
         return None
-    grounds: dict[str, tuple[Ground, ...]] = {}
-    for row in rows:
-        if row.id is not None:
-            grounds[row.permission] = (*grounds.get(row.permission, ()), _ground(row))
+    grounds = by_permission(_ground(row) for row in rows if row.id is not None)
     return Rights(user_id, rows[0].version, rows[0].is_standing, grounds)
 
 

@@ -74,12 +74,16 @@ async def search(desk: Desk, wanted: ElevationSearch, before: UUID | None) -> Se
 
 
 async def approve(desk: Desk, elevation_id: UUID, decision: Decision) -> ElevationState:
-    """Give the role for the time that was asked for, from now on: not to oneself, and only what one holds."""
+    """Give the role for the time that was asked for, from now on: not to oneself, and only what one holds.
+
+    409 when whoever asked has been deleted since, or that for which he asked.
+    """
     try:
         async with desk.database.transaction() as transaction:
             connection = transaction.connection
             row = await _undecided(desk, connection, elevation_id)
             place = await _require_decider(desk, connection, row)
+            await _refuse_gone(connection, row)
             ends_at = desk.now + timedelta(minutes=row["minutes"])
             await assignments.require_giveable(desk, connection, row["role_id"], place, ends_at)
             given = await assignments.give(desk, transaction, _assignment(desk, row) | {"expires_at": ends_at})
@@ -189,6 +193,14 @@ async def _require_decider(desk: Desk, connection: AsyncConnection, row: RowMapp
     place = await places.around(connection, row["scope"], row["scope_id"])
     await desk.require(connection, "role:assign", place)
     return place
+
+
+async def _refuse_gone(connection: AsyncConnection, row: RowMapping) -> None:
+    is_living = await places.is_living_user(connection, row["user_id"])
+    if is_living and await places.is_there(connection, row["scope"], row["scope_id"]):
+        return
+    detail = "Who asked for this has been deleted since, or the place it is asked for. Deny it, or restore that first."
+    raise Problem(409, "already_gone", "Already gone", f"{detail} Nothing was changed.")
 
 
 async def _row(connection: AsyncConnection, elevation_id: UUID, *, lock: bool = False) -> RowMapping:

@@ -1,5 +1,6 @@
 """Finding the place that a scope and an id name."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +21,7 @@ async def find(connection: AsyncConnection, scope: PermissionScope, scope_id: UU
         return EVERYWHERE
     if scope_id is None:
         raise invalid_field("/scope_id", "missing", f"The scope {scope.name} needs the id of what it is limited to.")
-    within = await FIND[scope](connection, scope_id)
+    within = await _living(connection, scope, scope_id)
     if scope_id not in within:
         raise invalid_field("/scope_id", "unknown", f"There is nothing of the scope {scope.name} with this id.")
     return Place(scope, scope_id, frozenset(within))
@@ -41,6 +42,18 @@ async def around(connection: AsyncConnection, scope: PermissionScope, scope_id: 
     return Place(scope, scope_id, frozenset({scope_id, *within}))
 
 
+async def is_there(connection: AsyncConnection, scope: PermissionScope, scope_id: UUID | None) -> bool:
+    """Whether something can be given there: neither it nor the organization around it has been deleted."""
+    return scope_id is None or scope_id in await _living(connection, scope, scope_id)
+
+
 async def is_living_user(connection: AsyncConnection, user_id: UUID) -> bool:
     """Whether there is such a user, not deleted."""
     return bool(await store.user(connection, user_id))
+
+
+async def _living(connection: AsyncConnection, scope: PermissionScope, scope_id: UUID) -> Sequence[UUID]:
+    """All that a place lies in; nothing for one that is deleted, or is a team of an organization that is."""
+    if scope is PermissionScope.TEAM and not await store.team_is_there(connection, scope_id):
+        return ()
+    return await FIND[scope](connection, scope_id)

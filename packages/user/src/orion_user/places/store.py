@@ -21,6 +21,13 @@ TEAM = text("""
     WHERE organizations.deleted_at IS NULL
 """)
 
+IN_LIVING_ORGANIZATION = text("""
+    SELECT EXISTS (
+      SELECT FROM teams AS team JOIN organizations AS organization ON organization.id = team.organization_id
+      WHERE team.id = :id AND team.deleted_at IS NULL AND organization.deleted_at IS NULL
+    )
+""")
+
 USER = text("SELECT id FROM users WHERE id = :id AND deleted_at IS NULL")
 
 
@@ -35,6 +42,11 @@ async def team(connection: AsyncConnection, team_id: UUID) -> Sequence[UUID]:
     By pk_teams, once for each level.
     """
     return (await connection.execute(TEAM, {"id": team_id})).scalars().all()
+
+
+async def team_is_there(connection: AsyncConnection, team_id: UUID) -> bool:
+    """Whether there is such a team, in an organization that is not deleted. By pk_teams."""
+    return (await connection.execute(IN_LIVING_ORGANIZATION, {"id": team_id})).scalar_one()
 
 
 async def user(connection: AsyncConnection, user_id: UUID) -> Sequence[UUID]:

@@ -21,9 +21,14 @@ URL = TypeAdapter(HttpUrl)
 def _plain(url: HttpUrl) -> HttpUrl:
     if len(str(url)) > 2048:
         raise ValueError("must have at most 2048 characters")
-    if url.username is not None or url.password is not None:  # https://github.com@evil.example
+    if _names_user(url):
         raise ValueError("must name a host, and no user of it, which looks like another host")
     return url
+
+
+def _names_user(url: HttpUrl) -> bool:
+    """As https://github.com@evil.example does."""
+    return url.username is not None or url.password is not None
 
 
 def _on_networks(links: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +38,7 @@ def _on_networks(links: dict[str, Any]) -> dict[str, Any]:
         if link is None:
             continue
         url = URL.validate_python(link) if isinstance(link, str) and len(link) <= 500 else None
-        if url is None or url.scheme != "https" or url.username or not is_on_network(network, url.host or ""):
+        if url is None or url.scheme != "https" or _names_user(url) or not is_on_network(network, url.host or ""):
             raise ValueError(f"{network}: must be an https address of that network, of at most 500 characters")
     return links
 
@@ -59,10 +64,13 @@ def _object(value: Any) -> Any:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
-Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
-]
-"""One line: control characters in a name are nobody's name, and end up in mail headers."""
+NOTHING_HIDDEN = r"^[^\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2069\ufeff]*$"
+"""As `texts.NO_CONTROLS`, but for the joiners and marks that names in Persian or Hebrew are written with."""
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NOTHING_HIDDEN)]
+"""One line: control characters in a name are nobody's name, and end up in mail headers; others turn what stands beside
+them, or hide.
+"""
 Bio = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Url = Annotated[HttpUrl, AfterValidator(_plain)]
 SocialLinks = Annotated[dict[str, str | None], BeforeValidator(_object), AfterValidator(_on_networks)]
