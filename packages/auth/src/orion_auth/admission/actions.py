@@ -129,9 +129,11 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
 async def _settle(
     transaction: Transaction, gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof
 ) -> Started | Challenged | Problem:
-    if await identities.hold(transaction, identity.id, visit.now) != identity:
+    held = await identities.hold(transaction, identity.id, visit.now)
+    if held is None or held != identity:
         _record_block(transaction, visit, identity, Finding("BLOCKED", "ACCOUNT_CHANGED"))
         return _changed_meanwhile()
+    identity = held  # its hash may have been raised by this very attempt; what is half finished is bound to it
     device, past, enrolled, live = await look_together(
         transaction.connection,
         devices.recognised(identity.id, visit.bearer, visit.now),
