@@ -24,6 +24,7 @@ from orion_auth.security_events.rules import EMAIL_CHANGE_REFUSED, EMAIL_CHANGE_
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, parse
+from orion_auth.two_factor import actions as two_factor
 from orion_contracts.account_messages import MessageSecrets
 from orion_contracts.events import EmailChanged
 from orion_core.database import Database, Transaction
@@ -187,6 +188,7 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
     if not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
         return False
     await tokens.take_back_mailed_keys(transaction, row.user_id, now)
+    await two_factor.take_back_codes(transaction, row.user_id)
     # The notice goes to the old address: whoever reads it must hear of this last of all.
     await _note(transaction, mailing, EMAIL_CHANGED, owner, bearer, now)
     event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)

@@ -15,7 +15,7 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TWO_FACTOR_ENABLED
 from orion_auth.two_factor import store
 from orion_auth.two_factor.actions import enrolled
-from orion_auth.two_factor.codes import PURPOSE, sent_message
+from orion_auth.two_factor.codes import PURPOSE, sent_message, take_back_codes
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, matching_step
 from orion_auth.two_factor.totp import TotpOffer, offer_totp, open_pending, seal_pending, totp_values
 from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
@@ -120,6 +120,8 @@ async def _try(
             if method is TwoFactorMethod.EMAIL and challenge.context["recipient"] != identity.email:
                 return False
             is_sms = method is TwoFactorMethod.SMS
+            if is_sms:
+                await take_back_codes(transaction, identity.id)  # the number before may be that of a phone that is lost
             values = (
                 {"sms_phone": challenge.context["recipient"], "sms_verified_at": now}
                 if is_sms

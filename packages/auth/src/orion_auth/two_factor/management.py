@@ -18,6 +18,7 @@ from orion_auth.security_events.rules import (
     FACTORS_RESET,
     TWO_FACTOR_DISABLED,
 )
+from orion_auth.sessions import actions as sessions
 from orion_auth.two_factor import store
 from orion_auth.two_factor.actions import backup_code_hashes, enrolled, forget_all
 from orion_auth.two_factor.rules import (
@@ -162,13 +163,15 @@ async def reset(gate: Gate, user_id: UUID, by: str, now: datetime) -> None:
 
 
 async def reset_within(transaction: Transaction, outbox: Outbox, user_id: UUID, by: str, now: datetime) -> None:
-    """The same inside a transaction. Passkeys and hardware keys go too, and no device is trusted any more: what was
-    lost lets nobody in, nor is it spared the second factor that takes their place.
+    """The same inside a transaction. Passkeys and hardware keys go too, no device is trusted any more, and all sessions
+    end: what was lost lets nobody in, nor is it spared the second factor that takes their place, and whoever has come
+    in by it does not stay.
     """
     identity = await identities.hold(transaction, user_id, now)
     if identity is None:
         raise not_found("user")
     await forget_all(transaction, user_id, now)
     await devices.end_all_trust(transaction, user_id)
-    circumstances = Circumstances(details={"by": by})
+    ended = await sessions.end_all(transaction, outbox, user_id, reason="FACTORS_RESET", revoked_by=by, now=now)
+    circumstances = Circumstances(details={"by": by, "sessions_ended": ended})
     await security_events.note(transaction, outbox, FACTORS_RESET, identity, circumstances, now)
