@@ -15,6 +15,7 @@ from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import PASSWORD_CHANGED
 from orion_auth.sessions import actions as sessions
+from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Database
 from orion_core.errors import FieldError, Problem, unauthenticated
@@ -45,7 +46,8 @@ async def change(
 ) -> RateLimitState | None:
     """Set another password, and end every session but this one; the owner is told.
 
-    A wrong current password is a 422 Problem, and is counted: an unlocked screen is no place to guess.
+    A wrong current password is a 422 Problem, and is counted: an unlocked screen is no place to guess. 401 when the
+    session was ended while the password was hashed: who has signed it out wants nothing more of it.
     """
     async with database.autocommit() as connection:
         identity = await identities.find(connection, user_id, now)
@@ -61,6 +63,8 @@ async def change(
     async with database.transaction() as transaction:
         if await identities.hold(transaction, user_id, now) != identity:
             raise _changed_meanwhile()
+        if await tokens.find_session(transaction.connection, user_id, session_id, now) is None:
+            raise unauthenticated("The session of this access token has ended; sign in again.")
         await identities.set_password(transaction, user_id, password_hash, now)
         await store.close_all(transaction.connection, user_id, now)
         await sessions.end_all(
