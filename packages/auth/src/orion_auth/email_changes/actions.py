@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.address_policy import AddressPolicy
 from orion_auth.addresses import normalise_email
 from orion_auth.base import AnyRow
+from orion_auth.callers import actions as callers
 from orion_auth.email_changes import store
 from orion_auth.email_changes.rules import LIFETIME, Side
 from orion_auth.identities import actions as identities
@@ -46,6 +47,7 @@ async def ask(
     mailing: Mailing,
     policy: AddressPolicy,
     user_id: UUID,
+    session_id: UUID,
     email_text: str,
     *,
     bearer: Bearer,
@@ -62,9 +64,7 @@ async def ask(
     await policy.check(email)
     state = await rate_limits.take_verification_mail(database, email, bearer.ip_address, now)
     async with evenly(), database.transaction() as transaction:
-        identity = await identities.hold(transaction, user_id, now)
-        if identity is None:
-            raise _gone()
+        identity = await callers.hold(transaction, user_id, session_id, now)
         if identity.email == email:
             raise _same_address()
         holder = await identities.find_by_email(transaction.connection, email, now)
@@ -209,10 +209,6 @@ def _invalid_email() -> Problem:
 
 def _same_address() -> Problem:
     return invalid_field("/email", "same_email", "This is your address already.")
-
-
-def _gone() -> Problem:
-    return Problem(404, "no_such_identity", "No such account", "This account is no longer there.")
 
 
 def _dead() -> Problem:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from orion_auth.callers import actions as callers
 from orion_auth.hashing import HashingLane
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -15,7 +16,6 @@ from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import PASSWORD_CHANGED
 from orion_auth.sessions import actions as sessions
-from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Database
 from orion_core.errors import FieldError, Problem, unauthenticated
@@ -61,10 +61,8 @@ async def change(
     await refuse_the_same(lane, identity.password_hash, change.new, field="/new_password")
     password_hash = await lane.hash(change.new)
     async with database.transaction() as transaction:
-        if await identities.hold(transaction, user_id, now) != identity:
+        if await callers.hold(transaction, user_id, session_id, now) != identity:
             raise _changed_meanwhile()
-        if await tokens.find_session(transaction.connection, user_id, session_id, now) is None:
-            raise unauthenticated("The session of this access token has ended; sign in again.")
         await identities.set_password(transaction, user_id, password_hash, now)
         await store.close_all(transaction.connection, user_id, now)
         await sessions.end_all(

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orion_auth.callers import actions as callers
 from orion_auth.clean_starts import actions as clean_starts
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
@@ -70,7 +71,7 @@ async def confirm(
     """Add the method whose set-up was begun last, once its code is right; 422 when it is not. Five tries."""
     await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         is_right = await _try(transaction, gate, identity, method, code, circumstances, now)
     if not is_right:
         detail = "The code is wrong, has expired or was used. Type the present one, or begin again."

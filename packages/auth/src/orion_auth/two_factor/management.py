@@ -8,6 +8,7 @@ from uuid import UUID
 
 from orion_auth import audit_trail
 from orion_auth.audit_trail import Entry
+from orion_auth.callers import actions as callers
 from orion_auth.devices import actions as devices
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
@@ -91,7 +92,7 @@ async def remove(
     409 when a second factor is required and this is the last that is allowed.
     """
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         present = await enrolled(user_id).alone(transaction.connection)
         if method is TwoFactorMethod.HARDWARE_KEY and method in present.verified:
             detail = (
@@ -117,7 +118,7 @@ async def make_backup_codes(gate: Gate, user_id: UUID, circumstances: Circumstan
         "".join(secrets.choice(BACKUP_CODE_LETTERS) for _ in range(BACKUP_CODE_LENGTH)) for _ in range(BACKUP_CODES)
     ]
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         if not (await enrolled(user_id).alone(transaction.connection)).is_enabled:
             detail = "Backup codes stand in for a second factor; set one up first."
             raise Problem(409, "second_factor_missing", "No second factor", detail)
