@@ -272,6 +272,13 @@ async def forget_all(transaction: Transaction, user_id: UUID, now: datetime) -> 
     await passkeys.remove_all(transaction, user_id)
 
 
+async def set_up_since(connection: AsyncConnection, user_id: UUID) -> datetime | None:
+    """Since when the user has had one of his present second factors, the oldest of them; None without one."""
+    row = await store.find_factors(connection, user_id)
+    columns = ("totp_verified_at", "sms_verified_at", "email_verified_at", "hardware_key_verified_at")
+    return min(filter(None, (getattr(row, column, None) for column in columns)), default=None)
+
+
 async def recovery_contacts(connection: AsyncConnection, user_id: UUID) -> RecoveryContacts:
     """Where the account is recovered; what was never shown to be its owner's is left out."""
     row = await store.find_factors(connection, user_id)
