@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from packages.auth.tests.two_factor.test_set_up import last_message
 from pyotp.totp import TOTP
 
 from orion_auth.admission import actions as admission
 from orion_auth.risk.rules import Assessment, Reason
-from orion_contracts.account_messages import AccountMessageRequested, MessageSecrets
-from orion_core.sealing import Keyring
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
 
-EVENT_KEYS = "e1:ZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWVlZWU="
 ME = "/auth/v1/me/two-factor"
 STOLEN, NEW = "+4791234567", "+4799887766"
 UNLIKE = Assessment(60, [Reason("impossible_travel", 60, "Oslo and Lima within an hour.")], "STEP_UP")
@@ -27,13 +25,7 @@ def unlike(*_: object, **__: object) -> Assessment:
 
 
 async def code_sent(auth: "Auth") -> str:
-    query = "SELECT data FROM outbox WHERE type = :type ORDER BY sequence DESC LIMIT 1"
-    [row] = await auth.rows(query, type=AccountMessageRequested.type)
-    event = AccountMessageRequested.read(row["data"])
-    opened = Keyring.parse(EVENT_KEYS).open_text(event.secrets, event.associated_data())
-    code = MessageSecrets.model_validate_json(opened).code
-    assert code is not None
-    return code
+    return (await last_message(auth))[1]
 
 
 async def set_up_phone(auth: "Auth", headers: dict[str, str], phone: str) -> None:

@@ -77,13 +77,15 @@ async def link(
     return next(account for account in await list_of(bridge.database, user_id) if account.id == account_id)
 
 
-async def unlink(bridge: Bridge, user_id: UUID, account_id: UUID, bearer: Bearer, now: datetime) -> AnyRow:
+async def unlink(
+    bridge: Bridge, user_id: UUID, session_id: UUID, account_id: UUID, bearer: Bearer, now: datetime
+) -> AnyRow:
     """Unlink an account, unless it is the last way in; a 409 Problem then. Two at once take turns.
 
     What comes back is for `give_back_tokens`.
     """
     async with bridge.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, session_id, now)
         accounts = await store.list_of_user(transaction.connection, user_id)
         account = _found(accounts, account_id)
         others = [row for row in accounts if row.id != account_id]

@@ -205,7 +205,8 @@ async def unlink_account(
     """
     now, owner = wired.clock(), user_id(claims)
     await require_shown(wired.database, claims, now)
-    unlinked = await accounts.unlink(bridge, owner, account, Bearer(context.ip_address, context.user_agent), now)
+    bearer = Bearer(context.ip_address, context.user_agent)
+    unlinked = await accounts.unlink(bridge, owner, UUID(claims.sid), account, bearer, now)
     afterwards.add_task(accounts.give_back_tokens, bridge, unlinked, now)
 
 

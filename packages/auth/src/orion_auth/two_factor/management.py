@@ -158,7 +158,7 @@ async def _change(transaction: Transaction, user_id: UUID, column: str, value: b
 
 
 async def reset(gate: Gate, user_id: UUID, by: str, now: datetime) -> None:
-    """Remove all second factors of a user who has lost them, by an administrator called `by`; the user is told."""
+    """Remove all second factors of a user who has lost them, and end his sessions; he is told, `by` says by whom."""
     async with gate.database.transaction() as transaction:
         await reset_within(transaction, gate.outbox, user_id, by, now)
 
