@@ -64,7 +64,7 @@ def end_sessions(user: Whom, dry_run: DryRun = False, json: Json = False, operat
 
 @commands.command()
 def reset_factors(user: Whom, dry_run: DryRun = False, json: Json = False, operator: Operator = None) -> None:
-    """Remove all second factors of a user who has lost them. Make sure first that it is the user who asks."""
+    """Remove all second factors of a user who has lost them, and end his sessions. Make sure that it is he who asks."""
 
     async def work(desk: Desk) -> Done:
         return await actions.reset_factors(desk, user, two_factor.reset_within, dry_run=dry_run)

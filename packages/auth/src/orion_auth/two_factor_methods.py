@@ -59,9 +59,12 @@ class RecoveryContacts:
     phone_verified_at: datetime | None = None
 
 
-def references(first: Sequence[str], second: TwoFactorMethod) -> tuple[str, ...]:
-    """The references of both factors, and that there were several (`mfa`)."""
-    return tuple(dict.fromkeys((*first, REFERENCES[second], "mfa")))
+def references(first: Sequence[str], second: TwoFactorMethod, *, is_factor: bool = True) -> tuple[str, ...]:
+    """The references of both proofs, and where the second is a factor of the account, that there were several (`mfa`).
+
+    A code that was mailed because a sign-in looked risky is none: it shows the mailbox, which resets the password too.
+    """
+    return tuple(dict.fromkeys((*first, REFERENCES[second], *(("mfa",) if is_factor else ()))))
 
 
 def strengthened(session: Sequence[str], shown: TwoFactorMethod) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from argon2 import PasswordHasher
+from pyotp.totp import TOTP
 
 from orion_auth import hashing
 from orion_auth.hashing import HashingLane, hash_secret, needs_new_hash
@@ -79,3 +80,16 @@ async def test_a_password_that_was_changed_meanwhile_is_not_put_back(
     answer = await auth.sign_in()
     assert (answer.status_code, answer.json()["code"]) == (409, "account_changed")
     assert (await kept(auth))[0] == other
+
+
+async def test_whoever_has_a_second_factor_shows_it_after_his_hash_was_raised(auth: "Auth") -> None:
+    """The half-finished sign-in is bound to the password that was shown, not to the hash that it had before."""
+    await keep(auth, KEPT["bcrypt"])
+    await auth.execute("INSERT INTO two_factor_auth (user_id, is_required) SELECT id, true FROM identities")
+    challenge = (await auth.sign_in()).json()["challenge"]
+    assert (await kept(auth))[0] != KEPT["bcrypt"]
+    offered = await auth.http.post("/auth/v1/challenges/enrolments", json={"challenge": challenge})
+    assert offered.status_code == 201, offered.text
+    app = TOTP(offered.json()["secret"])
+    answer = {"challenge": challenge, "method": "TOTP", "code": app.at(auth.clock())}
+    assert (await auth.http.post("/auth/v1/challenges/answers", json=answer)).status_code == 201

@@ -37,12 +37,16 @@ async def test_whoever_reads_the_mail_chooses_the_password_and_comes_in(auth: "A
 
 
 async def test_the_page_asks_for_a_password_and_says_what_is_wrong_with_it(auth: "Auth") -> None:
-    await invite(auth)
+    await invite(auth, username="graxolumbrity")
+    before = await auth.rows("SELECT * FROM invitations")
+    await auth.http.head(await link(auth))
     page = await auth.http.get(await link(auth))
     assert page.status_code == 200
+    assert await auth.rows("SELECT * FROM invitations") == before, "whoever follows links by itself accepts nothing"
     assert 'type="password"' in page.text
-    weak = await auth.http.post(await link(auth), data={"password": "password1"})
-    assert weak.status_code == 422
+    for easy in ("password1", "graxolumbrity"):
+        weak = await auth.http.post(await link(auth), data={"password": easy})
+        assert weak.status_code == 422, "the username is one of his own words"
     assert 'type="password"' in weak.text, "to be tried again"
     assert (await auth.http.post(await link(auth), data={"password": "short"})).status_code == 422
     done = await auth.http.post(await link(auth), data={"password": CHOSEN})

@@ -95,7 +95,7 @@ async def test_reset_factors(auth: "Auth", orion: Orion) -> None:
     assert (await orion("reset-factors", "ada@example.com")).exit_code == 0
     assert (await auth.sign_in()).status_code == 201
     [event] = await auth.rows("SELECT details FROM security_events WHERE event_type = 'factors.reset'")
-    assert event["details"] == {"by": "olga"}
+    assert event["details"] == {"by": "olga", "sessions_ended": 0}
 
 
 async def test_a_suspension_is_not_lifted(auth: "Auth", orion: Orion) -> None:

@@ -3,6 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from orion_auth.hashing import HashingLane
 from orion_contracts.account_messages import SecurityNoticeRaised
 
 if TYPE_CHECKING:
@@ -110,3 +113,23 @@ async def test_without_a_token_and_with_that_of_a_service(auth: "Auth") -> None:
     assert (await auth.http.put("/auth/v1/me/password", json=body)).status_code == 401
     headers = auth.as_bearer(await auth.service_token())
     assert (await auth.http.put("/auth/v1/me/password", json=body, headers=headers)).status_code in (401, 403)
+
+
+async def test_a_session_that_its_owner_ends_meanwhile_changes_nothing(
+    auth: "Auth", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thief who knows the password is in one; the owner signs all others out while the new one is hashed."""
+    await auth.verified()
+    thief, owner = (await auth.sign_in()).json(), (await auth.sign_in()).json()
+    make = HashingLane.hash
+
+    async def meanwhile(self: HashingLane, password: str) -> str:
+        ended = await auth.http.delete("/auth/v1/sessions", headers=auth.as_bearer(owner["access_token"]))
+        assert ended.is_success
+        return await make(self, password)
+
+    monkeypatch.setattr(HashingLane, "hash", meanwhile)
+    answer = await change(auth, thief["access_token"])
+    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+    assert (await auth.refresh(owner["refresh_token"])).status_code == 200
+    assert (await auth.sign_in()).status_code == 201, "the password is as it was"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from packages.auth.tests.recoveries.conftest import RECOVERIES, Ada, enrol, set_contact
+from pyotp.totp import TOTP
 from sqlalchemy.exc import IntegrityError
 
 from orion_auth.recoveries.rules import MOST_CODES, WINDOW
@@ -107,6 +108,25 @@ async def test_whoever_shows_the_second_factor_has_not_lost_it(auth: "Auth", ada
     body = {"challenge": challenge, "method": "TOTP", "code": ada.app.at(auth.clock())}
     assert (await auth.http.post("/auth/v1/challenges/answers", json=body)).status_code == 201
     assert (await ada.kinds())[-1] == "recovery.cancelled"
+
+
+async def test_one_that_was_asked_for_before_all_factors_were_replaced_removes_none_of_the_new_ones(
+    auth: "Auth", ada: Ada
+) -> None:
+    """Whoever has stolen her phone and her password asks for one; an administrator helps her meanwhile."""
+    await ada.waited()
+    [user] = await auth.rows("SELECT id FROM identities")
+    operator = auth.as_bearer(await auth.operator_token())
+    assert (await auth.http.delete(f"/auth/v1/users/{user['id']}/two-factor", headers=operator)).status_code == 204
+    headers = auth.as_bearer((await auth.sign_in()).json()["access_token"])
+    app = TOTP((await auth.http.post("/auth/v1/me/two-factor/totp", headers=headers)).json()["secret"])
+    body = {"method": "TOTP", "code": app.at(auth.clock())}
+    assert (await auth.http.post("/auth/v1/me/two-factor/confirmations", json=body, headers=headers)).is_success
+    challenge = await ada.challenge()
+    assert (await ada.code(challenge)).json()["code"] == "recovery_not_open"
+    assert (await ada.complete(challenge, "000000")).status_code == 422
+    assert (await ada.kinds())[-1] == "recovery.cancelled"
+    assert datetime.fromisoformat((await ada.ask(challenge)).json()["ready_at"]) > auth.clock(), "it waits as any other"
 
 
 async def test_of_many_who_complete_and_refuse_at_once_exactly_one_wins(

@@ -347,7 +347,7 @@ async def test_an_administrator_resets_who_has_lost_everything(auth: "Auth") -> 
     assert (await auth.sign_in()).status_code == 201
     assert "factors.reset" in await notices(auth)
     [event] = await auth.rows("SELECT details FROM security_events WHERE event_type = 'factors.reset'")
-    assert event["details"] == {"by": "operator"}
+    assert event["details"] == {"by": "operator", "sessions_ended": 1}
     nobody = UUID(int=0)
     assert (await auth.http.delete(f"/auth/v1/users/{nobody}/two-factor", headers=operator)).status_code == 404
 

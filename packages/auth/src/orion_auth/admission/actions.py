@@ -38,7 +38,7 @@ from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.actions import Challenged
 from orion_auth.two_factor.rules import Enrolled, enrollable, must_enrol, offered
-from orion_auth.two_factor_methods import TwoFactorMethod, references
+from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.errors import Problem
 from orion_core.http.rate_limit import RateLimitState
@@ -129,9 +129,11 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
 async def _settle(
     transaction: Transaction, gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof
 ) -> Started | Challenged | Problem:
-    if await identities.hold(transaction, identity.id, visit.now) != identity:
+    held = await identities.hold(transaction, identity.id, visit.now)
+    if held is None or held != identity:
         _record_block(transaction, visit, identity, Finding("BLOCKED", "ACCOUNT_CHANGED"))
         return _changed_meanwhile()
+    identity = held  # its hash may have been raised by this very attempt; what is half finished is bound to it
     device, past, enrolled, live = await look_together(
         transaction.connection,
         devices.recognised(identity.id, visit.bearer, visit.now),
@@ -171,14 +173,14 @@ async def enter(
 ) -> Started:
     """Begin the session and write down that it was begun.
 
-    `live` are `tokens.live_by_last_use`, `second` is the second factor that was shown.
+    `live` are `tokens.live_by_last_use`; `second` is the second factor that was shown, which `proof` tells of already.
     """
     started = await sessions.begin(
         transaction,
         gate.outbox,
         identity,
         visit.bearer,
-        references(proof.amr, second) if second else proof.amr,
+        proof.amr,
         visit.now,
         gate.session_policy,
         live=live,

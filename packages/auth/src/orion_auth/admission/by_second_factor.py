@@ -29,7 +29,7 @@ from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.actions import HalfFinished, TotpOffer
 from orion_auth.two_factor.rules import SENT, still_counts
-from orion_auth.two_factor_methods import TwoFactorMethod
+from orion_auth.two_factor_methods import TwoFactorMethod, references
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
 from orion_core.errors import Problem
@@ -164,7 +164,9 @@ async def _answer(
         await clean_starts.make_clean_start(transaction, gate, identity, circumstances, visit.now)
     if kind is not None:
         await security_events.note(transaction, gate.outbox, kind, identity, circumstances, visit.now)
-    started = await enter(transaction, gate, visit, identity, first.proof, first.assessment, live, second=answer.method)
+    is_factor = enrolled.is_enabled or counted.must_enrol
+    proof = replace(first.proof, amr=references(first.proof.amr, answer.method, is_factor=is_factor))
+    started = await enter(transaction, gate, visit, identity, proof, first.assessment, live, second=answer.method)
     return replace(started, trust=await _trust(transaction, gate, visit, identity, answer))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.address_policy import AddressPolicy
 from orion_auth.addresses import normalise_email
 from orion_auth.base import AnyRow
+from orion_auth.callers import actions as callers
 from orion_auth.email_changes import store
 from orion_auth.email_changes.rules import LIFETIME, Side
 from orion_auth.identities import actions as identities
@@ -24,6 +25,7 @@ from orion_auth.security_events.rules import EMAIL_CHANGE_REFUSED, EMAIL_CHANGE_
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Bearer
 from orion_auth.tokens.rules import BearerToken, parse
+from orion_auth.two_factor import actions as two_factor
 from orion_contracts.account_messages import MessageSecrets
 from orion_contracts.events import EmailChanged
 from orion_core.database import Database, Transaction
@@ -45,6 +47,7 @@ async def ask(
     mailing: Mailing,
     policy: AddressPolicy,
     user_id: UUID,
+    session_id: UUID,
     email_text: str,
     *,
     bearer: Bearer,
@@ -61,9 +64,7 @@ async def ask(
     await policy.check(email)
     state = await rate_limits.take_verification_mail(database, email, bearer.ip_address, now)
     async with evenly(), database.transaction() as transaction:
-        identity = await identities.hold(transaction, user_id, now)
-        if identity is None:
-            raise _gone()
+        identity = await callers.hold(transaction, user_id, session_id, now)
         if identity.email == email:
             raise _same_address()
         holder = await identities.find_by_email(transaction.connection, email, now)
@@ -187,6 +188,7 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
     if not await identities.change_email(transaction, row.user_id, row.old_email, row.new_email, now):
         return False
     await tokens.take_back_mailed_keys(transaction, row.user_id, now)
+    await two_factor.take_back_codes(transaction, row.user_id)
     # The notice goes to the old address: whoever reads it must hear of this last of all.
     await _note(transaction, mailing, EMAIL_CHANGED, owner, bearer, now)
     event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)
@@ -207,10 +209,6 @@ def _invalid_email() -> Problem:
 
 def _same_address() -> Problem:
     return invalid_field("/email", "same_email", "This is your address already.")
-
-
-def _gone() -> Problem:
-    return Problem(404, "no_such_identity", "No such account", "This account is no longer there.")
 
 
 def _dead() -> Problem:

@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
@@ -27,7 +28,7 @@ Token = Annotated[str, Path(max_length=200, description="The token in the link o
 @router.post(
     "/me/email-changes",
     status_code=HTTPStatus.ACCEPTED,
-    responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS),
+    responses=refusals(HTTPStatus.TOO_MANY_REQUESTS),
 )
 async def ask(
     body: EmailChangeRequest, claims: Claims, wired: Wired, context: Context, response: Response
@@ -37,7 +38,14 @@ async def ask(
     await require_shown(wired.database, claims, now)
     bearer = Bearer(context.ip_address, context.user_agent)
     state = await actions.ask(
-        wired.database, wired.mailing, wired.address_policy, subject, body.email, bearer=bearer, now=now
+        wired.database,
+        wired.mailing,
+        wired.address_policy,
+        subject,
+        UUID(claims.sid),
+        body.email,
+        bearer=bearer,
+        now=now,
     )
     response.headers.update(state.headers() if state else {})
     return EmailChangeAccepted(detail="Press the links that were sent to both addresses; they are good for a day.")

@@ -106,7 +106,8 @@ async def accept(
     """
     async with database.autocommit() as connection:
         invitation = await _find(connection, token, now)
-    await passwords.check(policy, password, [invitation.email])
+        identity = await identities.find(connection, invitation.user_id, now)
+    await passwords.check(policy, password, [invitation.email, identity.username if identity is not None else None])
     password_hash = await lane.hash(password)
     confirmed = Confirmed(invitation.user_id, invitation.email, password_hash)
     async with database.transaction() as transaction:

@@ -7,6 +7,7 @@ from uuid import UUID
 from orion_auth import audit_trail
 from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
+from orion_auth.callers import actions as callers
 from orion_auth.devices import actions as devices
 from orion_auth.devices.actions import Trust
 from orion_auth.devices.rules import DeviceStatus, is_trusted
@@ -133,7 +134,7 @@ def shape(row: AnyRow, now: datetime) -> DeviceShape:
 
 async def _hold(transaction: Transaction, owner: Owner, row_id: UUID) -> AnyRow:
     """The device, after the account: a sign-in under way holds that, and is waited for."""
-    await identities.hold(transaction, owner.user_id, owner.now)
+    await callers.hold(transaction, owner.user_id, owner.session_id, owner.now)
     device = await devices.hold(transaction, owner.user_id, row_id)
     if device is None:
         raise _unknown()

@@ -9,6 +9,7 @@ from orion_auth import audit_trail
 from orion_auth.audit_trail import Entry
 from orion_auth.authenticators import Algorithm, NewCredential
 from orion_auth.base import AnyRow
+from orion_auth.callers import actions as callers
 from orion_auth.clean_starts import actions as clean_starts
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
@@ -151,7 +152,7 @@ async def remove(gate: Gate, owner: Owner, row_id: UUID, *, mails_let_in: bool) 
     turns.
     """
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, owner.user_id, owner.now)
+        identity = await callers.hold(transaction, owner.user_id, owner.session_id, owner.now)
         ways_in = await passkeys.count_ways_in(transaction.connection, owner.user_id)
         row = await passkeys.remove(transaction, owner.user_id, row_id)
         if row is None:
@@ -209,7 +210,7 @@ async def keep(
 
     What came of it is returned, not raised: the challenge is used up whatever it is, if the caller commits.
     """
-    identity = await identities.hold_caller(transaction, owner.user_id, owner.now)
+    identity = await callers.hold(transaction, owner.user_id, owner.session_id, owner.now)
     made = await passkeys.made(transaction, party, owner.user_id, credential.attestation, owner.now)
     if isinstance(made, str):
         return made

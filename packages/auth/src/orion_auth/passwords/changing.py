@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from orion_auth.callers import actions as callers
 from orion_auth.hashing import HashingLane
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -45,7 +46,8 @@ async def change(
 ) -> RateLimitState | None:
     """Set another password, and end every session but this one; the owner is told.
 
-    A wrong current password is a 422 Problem, and is counted: an unlocked screen is no place to guess.
+    A wrong current password is a 422 Problem, and is counted: an unlocked screen is no place to guess. 401 when the
+    session was ended while the password was hashed: who has signed it out wants nothing more of it.
     """
     async with database.autocommit() as connection:
         identity = await identities.find(connection, user_id, now)
@@ -59,7 +61,7 @@ async def change(
     await refuse_the_same(lane, identity.password_hash, change.new, field="/new_password")
     password_hash = await lane.hash(change.new)
     async with database.transaction() as transaction:
-        if await identities.hold(transaction, user_id, now) != identity:
+        if await callers.hold(transaction, user_id, session_id, now) != identity:
             raise _changed_meanwhile()
         await identities.set_password(transaction, user_id, password_hash, now)
         await store.close_all(transaction.connection, user_id, now)

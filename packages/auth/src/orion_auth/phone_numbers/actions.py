@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from orion_auth.addresses import normalise_phone
+from orion_auth.callers import actions as callers
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity, VerifiedPhone
@@ -74,7 +75,7 @@ async def confirm(gate: Gate, user_id: UUID, code: str, circumstances: Circumsta
     """
     await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         keyring = gate.mailing.keyring
         context = await two_factor.try_code(transaction, keyring, user_id, PURPOSE, SMS, code, now)
         phone: str | None = context["phone"] if context is not None else None
@@ -91,7 +92,7 @@ async def confirm(gate: Gate, user_id: UUID, code: str, circumstances: Circumsta
 async def remove(gate: Gate, user_id: UUID, circumstances: Circumstances, now: datetime) -> None:
     """Take the number off the account; 404 when there is none."""
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         if await identities.phone_of(transaction.connection, user_id) is None:
             raise Problem(404, "no_phone", "No phone number", "Your account has no phone number.")
         await _change(transaction, gate, identity, None, circumstances, now)

@@ -70,7 +70,7 @@ async def ask(gate: Gate, challenge: str, delay: timedelta, bearer: Bearer, now:
             raise refusals.not_needed()
         if not _reached(gate, identity, contacts):
             raise refusals.not_set_up()
-        row = await store.find_open(transaction.connection, identity.id, now)
+        row = await _find_open(transaction, gate, identity, bearer, now)
         if row is None:
             row = await _open(transaction, gate, identity, contacts, delay, bearer, now)
     return _recovery(row, _reached(gate, identity, contacts))
@@ -91,7 +91,7 @@ async def send_code(
     async with gate.database.transaction() as transaction:
         identity, contacts = await _hold(transaction, gate, sign_in, now)
         recipient = _reached(gate, identity, contacts).get(channel)
-        row = await store.find_open(transaction.connection, identity.id, now)
+        row = await _find_open(transaction, gate, identity, bearer, now)
         if row is None or recipient is None:
             raise refusals.nothing_open()
         if stage(row.ready_at, row.expires_at, now) == "WAITING":
@@ -125,7 +125,8 @@ async def complete(gate: Gate, challenge: str, code: str, bearer: Bearer, now: d
     await rate_limits.take_two_factor(gate.database, sign_in.user_id, now, device=device)
     async with gate.database.transaction() as transaction:
         identity, contacts = await _hold(transaction, gate, sign_in, now)
-        outcome = await _try(transaction, gate, identity, code, bearer, now)
+        is_open = await _find_open(transaction, gate, identity, bearer, now) is not None
+        outcome = await _try(transaction, gate, identity, code, bearer, now) if is_open else "WRONG"
         if outcome == "RIGHT":
             await _make(transaction, gate, sign_in, identity, contacts, bearer, now)
     if outcome == "WRONG":
@@ -189,6 +190,21 @@ async def cancel_open(
         return False
     await security_events.note(transaction, outbox, RECOVERY_CANCELLED, identity, circumstances, now)
     return True
+
+
+async def _find_open(
+    transaction: Transaction, gate: Gate, identity: KnownIdentity, bearer: Bearer, now: datetime
+) -> AnyRow | None:
+    """The recovery that is under way, which ends here if none of the second factors is left that it was asked for.
+
+    Whoever asked for it before an administrator helped must not find its delay over for those that were set up then.
+    """
+    row = await store.find_open(transaction.connection, identity.id, now)
+    since = await two_factor.set_up_since(transaction.connection, identity.id)
+    if row is None or since is None or since <= row.requested_at:
+        return row
+    await cancel_open(transaction, gate.outbox, identity, _circumstances(gate, bearer, {}), now)
+    return None
 
 
 async def _open(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from orion_auth.address_policy import AddressPolicy
 from orion_auth.addresses import normalise_email, normalise_phone
+from orion_auth.callers import actions as callers
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
 from orion_auth.identities.actions import KnownIdentity
@@ -75,7 +76,7 @@ async def confirm(
     """Recover the account by the contact that the code was sent to last; five tries, 422 when it is wrong."""
     await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         method, keyring = TwoFactorMethod[channel], gate.mailing.keyring
         context = await two_factor.try_code(transaction, keyring, user_id, PURPOSE, method, code, now)
         recipient: str | None = context["recipient"] if context and context["method"] == METHOD else None
@@ -91,7 +92,7 @@ async def confirm(
 async def remove(gate: Gate, user_id: UUID, channel: Channel, circumstances: Circumstances, now: datetime) -> None:
     """Recover the account by that contact no more; 404 when there is none."""
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         contacts = await two_factor.recovery_contacts(transaction.connection, user_id)
         if (contacts.email if channel == "EMAIL" else contacts.phone) is None:
             raise Problem(404, "no_recovery_contact", "No such contact", "Your account has no such recovery contact.")

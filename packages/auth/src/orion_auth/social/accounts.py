@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from orion_auth.base import AnyRow
+from orion_auth.callers import actions as callers
 from orion_auth.identities import actions as identities
 from orion_auth.oauth_connections import actions as oauth_connections
 from orion_auth.passkeys import actions as passkeys
@@ -37,7 +38,9 @@ async def list_of(database: Database, user_id: UUID) -> list[LinkedAccount]:
         return [_shown(row) for row in await store.list_of_user(connection, user_id)]
 
 
-async def link(bridge: Bridge, user_id: UUID, shown: Shown, bearer: Bearer, now: datetime) -> LinkedAccount:
+async def link(
+    bridge: Bridge, user_id: UUID, session_id: UUID, shown: Shown, bearer: Bearer, now: datetime
+) -> LinkedAccount:
     """Link what the journey has proved to the user, who is told. Linking what is linked already only refreshes it.
 
     A 409 Problem when somebody else has linked it: an account elsewhere leads to one account here.
@@ -51,7 +54,7 @@ async def link(bridge: Bridge, user_id: UUID, shown: Shown, bearer: Bearer, now:
         if await oauth_connections.enabled(transaction.connection, bridge.keyring, flow.provider) is None:
             raise no_such_provider()
         linked = await store.hold_subject(transaction.connection, flow.provider, proof.subject)
-        await identities.hold_caller(transaction, user_id, now)
+        await callers.hold(transaction, user_id, session_id, now)
         arrival = Arrival(
             linked_to=linked.user_id if linked is not None else None,
             signed_in=user_id,
@@ -74,13 +77,15 @@ async def link(bridge: Bridge, user_id: UUID, shown: Shown, bearer: Bearer, now:
     return next(account for account in await list_of(bridge.database, user_id) if account.id == account_id)
 
 
-async def unlink(bridge: Bridge, user_id: UUID, account_id: UUID, bearer: Bearer, now: datetime) -> AnyRow:
+async def unlink(
+    bridge: Bridge, user_id: UUID, session_id: UUID, account_id: UUID, bearer: Bearer, now: datetime
+) -> AnyRow:
     """Unlink an account, unless it is the last way in; a 409 Problem then. Two at once take turns.
 
     What comes back is for `give_back_tokens`.
     """
     async with bridge.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, session_id, now)
         accounts = await store.list_of_user(transaction.connection, user_id)
         account = _found(accounts, account_id)
         others = [row for row in accounts if row.id != account_id]

@@ -186,7 +186,9 @@ async def link_account(
     now, owner = wired.clock(), user_id(claims)
     await require_shown(wired.database, claims, now)
     bearer = Bearer(context.ip_address, context.user_agent)
-    return await accounts.link(bridge, owner, Shown(body.authorization, body.flow, body.code), bearer, now)
+    return await accounts.link(
+        bridge, owner, UUID(claims.sid), Shown(body.authorization, body.flow, body.code), bearer, now
+    )
 
 
 @router.delete(
@@ -203,7 +205,8 @@ async def unlink_account(
     """
     now, owner = wired.clock(), user_id(claims)
     await require_shown(wired.database, claims, now)
-    unlinked = await accounts.unlink(bridge, owner, account, Bearer(context.ip_address, context.user_agent), now)
+    bearer = Bearer(context.ip_address, context.user_agent)
+    unlinked = await accounts.unlink(bridge, owner, UUID(claims.sid), account, bearer, now)
     afterwards.add_task(accounts.give_back_tokens, bridge, unlinked, now)
 
 

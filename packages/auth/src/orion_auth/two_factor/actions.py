@@ -16,7 +16,7 @@ from orion_auth.passkeys import actions as passkeys
 from orion_auth.tokens import actions as tokens
 from orion_auth.tokens.actions import Confirmed
 from orion_auth.two_factor import store
-from orion_auth.two_factor.codes import PURPOSE, open_code, sent_message, try_code
+from orion_auth.two_factor.codes import PURPOSE, open_code, sent_message, take_back_codes, try_code
 from orion_auth.two_factor.rules import (
     CHALLENGE_LIFETIME,
     CODES_PER_CHALLENGE,
@@ -265,10 +265,18 @@ async def require_shown(database: Database, claims: AccessClaims, now: datetime)
 
 
 async def forget_all(transaction: Transaction, user_id: UUID, now: datetime) -> None:
-    """Leave the user no second factor, no passkey and no backup codes."""
+    """Leave the user no second factor, no passkey and no backup codes, and nothing that was sent to show one."""
+    await take_back_codes(transaction, user_id)
     await store.forget_factors(transaction.connection, user_id)
     await store.replace_backup_codes(transaction.connection, user_id, [], now)
     await passkeys.remove_all(transaction, user_id)
+
+
+async def set_up_since(connection: AsyncConnection, user_id: UUID) -> datetime | None:
+    """Since when the user has had one of his present second factors, the oldest of them; None without one."""
+    row = await store.find_factors(connection, user_id)
+    columns = ("totp_verified_at", "sms_verified_at", "email_verified_at", "hardware_key_verified_at")
+    return min(filter(None, (getattr(row, column, None) for column in columns)), default=None)
 
 
 async def recovery_contacts(connection: AsyncConnection, user_id: UUID) -> RecoveryContacts:

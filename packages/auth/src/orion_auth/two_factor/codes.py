@@ -44,6 +44,14 @@ async def open_code(
     return code
 
 
+async def take_back_codes(transaction: Transaction, user_id: UUID) -> None:
+    """Make worthless what was sent out to show a second factor: whoever reads it there need not be the user any more.
+
+    What is half finished goes on: another code can be sent for it, to where codes go now. The caller holds the user.
+    """
+    await store.end_codes(transaction.connection, user_id)
+
+
 async def try_code(
     transaction: Transaction,
     keyring: Keyring,

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from orion_auth.callers import actions as callers
 from orion_auth.clean_starts import actions as clean_starts
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
@@ -15,7 +16,7 @@ from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import TWO_FACTOR_ENABLED
 from orion_auth.two_factor import store
 from orion_auth.two_factor.actions import enrolled
-from orion_auth.two_factor.codes import PURPOSE, sent_message
+from orion_auth.two_factor.codes import PURPOSE, sent_message, take_back_codes
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME, matching_step
 from orion_auth.two_factor.totp import TotpOffer, offer_totp, open_pending, seal_pending, totp_values
 from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
@@ -70,7 +71,7 @@ async def confirm(
     """Add the method whose set-up was begun last, once its code is right; 422 when it is not. Five tries."""
     await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         is_right = await _try(transaction, gate, identity, method, code, circumstances, now)
     if not is_right:
         detail = "The code is wrong, has expired or was used. Type the present one, or begin again."
@@ -120,6 +121,8 @@ async def _try(
             if method is TwoFactorMethod.EMAIL and challenge.context["recipient"] != identity.email:
                 return False
             is_sms = method is TwoFactorMethod.SMS
+            if is_sms:
+                await take_back_codes(transaction, identity.id)  # the number before may be that of a phone that is lost
             values = (
                 {"sms_phone": challenge.context["recipient"], "sms_verified_at": now}
                 if is_sms

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from orion_auth import audit_trail
 from orion_auth.audit_trail import Entry
+from orion_auth.callers import actions as callers
 from orion_auth.devices import actions as devices
 from orion_auth.gate import Gate
 from orion_auth.identities import actions as identities
@@ -18,6 +19,7 @@ from orion_auth.security_events.rules import (
     FACTORS_RESET,
     TWO_FACTOR_DISABLED,
 )
+from orion_auth.sessions import actions as sessions
 from orion_auth.two_factor import store
 from orion_auth.two_factor.actions import backup_code_hashes, enrolled, forget_all
 from orion_auth.two_factor.rules import (
@@ -90,7 +92,7 @@ async def remove(
     409 when a second factor is required and this is the last that is allowed.
     """
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         present = await enrolled(user_id).alone(transaction.connection)
         if method is TwoFactorMethod.HARDWARE_KEY and method in present.verified:
             detail = (
@@ -116,7 +118,7 @@ async def make_backup_codes(gate: Gate, user_id: UUID, circumstances: Circumstan
         "".join(secrets.choice(BACKUP_CODE_LETTERS) for _ in range(BACKUP_CODE_LENGTH)) for _ in range(BACKUP_CODES)
     ]
     async with gate.database.transaction() as transaction:
-        identity = await identities.hold_caller(transaction, user_id, now)
+        identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         if not (await enrolled(user_id).alone(transaction.connection)).is_enabled:
             detail = "Backup codes stand in for a second factor; set one up first."
             raise Problem(409, "second_factor_missing", "No second factor", detail)
@@ -156,19 +158,21 @@ async def _change(transaction: Transaction, user_id: UUID, column: str, value: b
 
 
 async def reset(gate: Gate, user_id: UUID, by: str, now: datetime) -> None:
-    """Remove all second factors of a user who has lost them, by an administrator called `by`; the user is told."""
+    """Remove all second factors of a user who has lost them, and end his sessions; he is told, `by` says by whom."""
     async with gate.database.transaction() as transaction:
         await reset_within(transaction, gate.outbox, user_id, by, now)
 
 
 async def reset_within(transaction: Transaction, outbox: Outbox, user_id: UUID, by: str, now: datetime) -> None:
-    """The same inside a transaction. Passkeys and hardware keys go too, and no device is trusted any more: what was
-    lost lets nobody in, nor is it spared the second factor that takes their place.
+    """The same inside a transaction. Passkeys and hardware keys go too, no device is trusted any more, and all sessions
+    end: what was lost lets nobody in, nor is it spared the second factor that takes their place, and whoever has come
+    in by it does not stay.
     """
     identity = await identities.hold(transaction, user_id, now)
     if identity is None:
         raise not_found("user")
     await forget_all(transaction, user_id, now)
     await devices.end_all_trust(transaction, user_id)
-    circumstances = Circumstances(details={"by": by})
+    ended = await sessions.end_all(transaction, outbox, user_id, reason="FACTORS_RESET", revoked_by=by, now=now)
+    circumstances = Circumstances(details={"by": by, "sessions_ended": ended})
     await security_events.note(transaction, outbox, FACTORS_RESET, identity, circumstances, now)

@@ -129,7 +129,7 @@ async def require_of_user(user_id: UUID, body: Requirement, _: Administrator, wi
     "/users/{user_id}/two-factor", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND)
 )
 async def reset_user(user_id: UUID, administrator: Administrator, wired: Wired) -> None:
-    """Remove all second factors of a user who has lost them, and tell him; for administrators."""
+    """Remove all second factors of a user who has lost them, end his sessions, and tell him; for administrators."""
     await management.reset(wired.gate, user_id, administrator.sub, wired.clock())
 
 

@@ -66,6 +66,19 @@ async def consume(connection: AsyncConnection, challenge_id: UUID, now: datetime
     await connection.execute(statement.values(consumed_at=now, context=context))
 
 
+async def end_codes(connection: AsyncConnection, user_id: UUID) -> None:
+    """Let no code be good that was sent to a user to come in, or to prove who he is
+    (ix_two_factor_challenges_user_id_purpose).
+    """
+    statement = update(TwoFactorChallenge).where(
+        TwoFactorChallenge.user_id == user_id,
+        TwoFactorChallenge.purpose.in_([ChallengePurpose.SIGN_IN, ChallengePurpose.STEP_UP]),
+        TwoFactorChallenge.consumed_at.is_(None),
+        TwoFactorChallenge.code_hash.is_not(None),
+    )
+    await connection.execute(statement.values(code_hash=None))
+
+
 async def forget_passwords(connection: AsyncConnection, user_id: UUID, purpose: ChallengePurpose) -> None:
     """Drop `password_hash` from a user's challenges (ix_two_factor_challenges_user_id_purpose)."""
     statement = update(TwoFactorChallenge).where(

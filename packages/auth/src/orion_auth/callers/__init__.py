@@ -1,0 +1,1 @@
+"""Who asks for a change of his own account, at the moment when it is made."""
