@@ -36,7 +36,14 @@ async def role(by: httpx.AsyncClient, name: str, **says: str) -> str:
 
 HOLD = text("SELECT id FROM user_roles WHERE user_id = :user_id FOR UPDATE")
 """What handing over comes to when it has looked at the new owner."""
-WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+WAITING = """
+    SELECT pid FROM pg_locks
+    WHERE NOT granted AND pid IN (
+      SELECT held.pid FROM pg_locks AS held JOIN pg_database AS here ON here.oid = held.database
+      WHERE here.datname = current_database()
+    )
+"""
+"""`pg_stat_activity` tells a role of the service nothing of others' waits."""
 May = Callable[[UUID, str], Awaitable[bool]]
 
 
