@@ -1,5 +1,6 @@
 """What somebody keeps and loses who leaves an organization, and who may take it from him."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -8,7 +9,9 @@ import httpx
 import pytest
 from packages.user.tests.organizations.conftest import somebody
 from packages.user.tests.organizations.test_organizations import joined
+from sqlalchemy import text
 
+from orion_core.database import Database
 from orion_core.ids import uuid7
 
 if TYPE_CHECKING:
@@ -31,6 +34,16 @@ async def role(by: httpx.AsyncClient, name: str, **says: str) -> str:
     return made["id"]
 
 
+HOLD = text("SELECT id FROM user_roles WHERE user_id = :user_id FOR UPDATE")
+"""What handing over comes to when it has looked at the new owner."""
+WAITING = """
+    SELECT pid FROM pg_locks
+    WHERE NOT granted AND pid IN (
+      SELECT held.pid FROM pg_locks AS held JOIN pg_database AS here ON here.oid = held.database
+      WHERE here.datname = current_database()
+    )
+"""
+"""`pg_stat_activity` tells a role of the service nothing of others' waits."""
 May = Callable[[UUID, str], Awaitable[bool]]
 
 
@@ -118,6 +131,24 @@ async def test_nobody_puts_out_those_above_him(
     assert (refused.status_code, refused.json()["code"]) == (403, "not_held")
     assert (await grace.get(acme)).status_code == 200
     assert (await grace.delete(f"{acme}/members/{eve_id}")).status_code == 204
+
+
+async def test_nobody_is_handed_an_organization_while_he_is_forgotten(
+    acme: str, ada: httpx.AsyncClient, ada_id: UUID, grace: httpx.AsyncClient, grace_id: UUID, database: Database,
+    query: "Query"
+) -> None:  # fmt: skip
+    """It would be left without an owner, and the erasure with something in its way for good."""
+    async with database.transaction() as transaction:
+        await transaction.connection.execute(HOLD, {"user_id": ada_id})
+        handing = asyncio.create_task(ada.post(f"{acme}/ownership", json={"user_id": str(grace_id)}))
+        async with asyncio.timeout(5):
+            while not await query(WAITING):  # noqa: ASYNC110 - the other side is a task of its own
+                await asyncio.sleep(0.01)
+        leaving = asyncio.create_task(grace.post("/user/v1/me/erasure"))
+        await asyncio.wait({leaving}, timeout=0.3)
+    handed, forgotten = await handing, await leaving
+    assert (handed.status_code, handed.json()["owner_id"]) == (200, str(grace_id))
+    assert (forgotten.status_code, forgotten.json()["code"]) == (409, "owns_organization")
 
 
 async def test_an_organization_is_taken_from_its_owner_only_by_who_may_all_of_it_himself(

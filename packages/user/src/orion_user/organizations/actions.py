@@ -43,7 +43,7 @@ async def create(desk: Desk, new: NewOrganization, claim: Claim[OrganizationStat
             connection = transaction.connection
             await desk.require(connection, "system:configure")
             await claim.recall(connection)
-            if not await places.is_living_user(connection, owner_id):
+            if not await places.hold_living_user(connection, owner_id):
                 raise invalid_field("/owner_id", "unknown", "There is no user with this id.")
             row = await store.insert_organization(connection, new.model_dump() | {"owner_id": owner_id})
             member = {"organization_id": row["id"], "user_id": owner_id, "status": store.ACTIVE, "joined_at": desk.now}
@@ -126,7 +126,7 @@ async def hand_over(desk: Desk, organization_id: UUID, user_id: UUID) -> Organiz
                 await _require_ownership(desk, connection, organization_id)
             require_fresh_proof(desk.claims, "system:configure", desk.now)
             is_member = await store.membership(connection, organization_id, None, user_id) is not None
-            if not is_member or not await places.is_living_user(connection, user_id):
+            if not is_member or not await places.hold_living_user(connection, user_id):
                 raise invalid_field("/user_id", "no_member", "Only a member of the organization can become its owner.")
             if before["owner_id"] != user_id:
                 await _take_ownership(desk, transaction, organization_id, before["owner_id"])

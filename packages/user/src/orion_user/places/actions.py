@@ -52,6 +52,11 @@ async def is_living_user(connection: AsyncConnection, user_id: UUID) -> bool:
     return bool(await store.user(connection, user_id))
 
 
+async def hold_living_user(connection: AsyncConnection, user_id: UUID) -> bool:
+    """The same, and he is not deleted or forgotten before the transaction has ended."""
+    return await store.hold_user(connection, user_id)
+
+
 async def _living(connection: AsyncConnection, scope: PermissionScope, scope_id: UUID) -> Sequence[UUID]:
     """All that a place lies in; nothing for one that is deleted, or is a team of an organization that is."""
     if scope is PermissionScope.TEAM and not await store.team_is_there(connection, scope_id):

@@ -29,6 +29,7 @@ IN_LIVING_ORGANIZATION = text("""
 """)
 
 USER = text("SELECT id FROM users WHERE id = :id AND deleted_at IS NULL")
+HELD_USER = text("SELECT id FROM users WHERE id = :id AND deleted_at IS NULL FOR SHARE")
 
 
 async def organization(connection: AsyncConnection, organization_id: UUID) -> Sequence[UUID]:
@@ -52,3 +53,8 @@ async def team_is_there(connection: AsyncConnection, team_id: UUID) -> bool:
 async def user(connection: AsyncConnection, user_id: UUID) -> Sequence[UUID]:
     """The user alone; nothing when there is no such living one. By pk_users."""
     return (await connection.execute(USER, {"id": user_id})).scalars().all()
+
+
+async def hold_user(connection: AsyncConnection, user_id: UUID) -> bool:
+    """Have a living user stay one until the transaction ends; False for none. By pk_users."""
+    return (await connection.execute(HELD_USER, {"id": user_id})).scalar() is not None
