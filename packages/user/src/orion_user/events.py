@@ -96,6 +96,7 @@ def handlers(outbox: Outbox, clock: Clock) -> Mapping[type[Event], Handler]:
 
 def _epoch_raised(outbox: Outbox, clock: Clock) -> Handler:
     async def handle(transaction: Transaction, event: SecurityEpochRaised) -> None:
+        await users.raise_epoch(transaction.connection, event.user_id, event.epoch)
         if event.undone_since is not None:
             await own_keys.revoke_since(transaction, outbox, event.user_id, event.undone_since, clock())
 

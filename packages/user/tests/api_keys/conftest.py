@@ -47,10 +47,10 @@ class User:
         transport = httpx.ASGITransport(self.transport.app, client=(address, 1), raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url="http://user", headers=headers)
 
-    def person(self, user_id: UUID, *, auth_time: int | None = None) -> httpx.AsyncClient:
+    def person(self, user_id: UUID, *, auth_time: int | None = None, epoch: int = 0) -> httpx.AsyncClient:
         """Somebody who has just signed in, unless it is said when."""
         proved_at = int(self.clock().timestamp()) if auth_time is None else auth_time
-        return self.client(signed(self.clock, str(user_id), uuid7(), auth_time=proved_at))
+        return self.client(signed(self.clock, str(user_id), uuid7(), auth_time=proved_at, epoch=epoch))
 
     def program(
         self,

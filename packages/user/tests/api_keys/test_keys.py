@@ -93,6 +93,28 @@ async def test_keys_that_an_intruder_made_end_when_the_owner_says_that_it_was_no
         assert (await user.program(kept).get("/user/v1/api-keys")).status_code == 403
 
 
+async def test_no_key_outlives_that_it_was_not_the_owner_however_late_it_is_heard_in_memory(
+    user: User, auth: "AuthFeed", query: "Query"
+) -> None:
+    """Whoever is being shut out asks for keys all the while: each is made before and ends, or is refused."""
+    ada = await auth.register()
+    eve = user.person(ada)
+    first = await made(eve)
+    now = auth.clock()
+    over = SecurityEpochRaised(
+        user_id=ada, epoch=1, reason="DEVICE_DISAVOWED", raised_at=now, tokens_expire_at=now, undone_since=now
+    )
+    wanted = {"name": "a way back", "scopes": ["user:read"]}
+    asked = [eve.post(f"{MINE}/{first['id']}/rotation", json={}), *(eve.post(MINE, json=wanted) for _ in range(6))]
+    answers = await asyncio.gather(auth.bring(over), *asked, return_exceptions=True)
+    assert not [answer for answer in answers if isinstance(answer, BaseException)]
+    assert await query("SELECT name FROM api_keys WHERE revoked_at IS NULL") == []
+    late = [await eve.post(MINE, json=wanted), await eve.post(f"{MINE}/{first['id']}/rotation", json={})]
+    assert [answer.status_code for answer in late] == [401, 401]
+    anew = await made(user.person(ada, epoch=1))
+    assert await query("SELECT id FROM api_keys WHERE revoked_at IS NULL") == [(UUID(anew["id"]),)]
+
+
 WRONG: list[dict[str, Any]] = [
     {"scopes": []},
     {"scopes": ["user"]},

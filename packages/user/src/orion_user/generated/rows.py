@@ -1277,6 +1277,9 @@ class User(TypedDict):
     locked_until: datetime | None
     """timestamptz."""
 
+    security_epoch: int
+    """integer NOT NULL DEFAULT 0. The latest that auth has told of"""
+
     purge_after: datetime | None
     """timestamptz."""
 

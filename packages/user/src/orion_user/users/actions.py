@@ -185,6 +185,16 @@ async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) 
     return await store.count_login(connection, user_id, at)
 
 
+async def raise_epoch(connection: AsyncConnection, user_id: UUID, epoch: int) -> None:
+    """Note the security epoch that has begun for a user; it only rises."""
+    await store.raise_epoch(connection, user_id, epoch)
+
+
+async def hold_epoch(connection: AsyncConnection, user_id: UUID) -> int | None:
+    """The user's security epoch as far as auth has told, held until the transaction ends; None for nobody."""
+    return await store.hold_epoch(connection, user_id)
+
+
 async def exists(connection: AsyncConnection, user_id: UUID) -> bool:
     """Whether there is such a user, deleted or not."""
     return await store.exists(connection, user_id)

@@ -142,6 +142,18 @@ async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) 
     return await _COUNT_LOGIN.one_or_none(connection, {"of": user_id, "at": at}) is not None
 
 
+async def raise_epoch(connection: AsyncConnection, user_id: UUID, epoch: int) -> None:
+    """Note a security epoch, unless a later one is known. By pk_users."""
+    values = {"security_epoch": epoch}
+    await connection.execute(update(USERS).where(User.id == user_id, User.security_epoch < epoch).values(values))
+
+
+async def hold_epoch(connection: AsyncConnection, user_id: UUID) -> int | None:
+    """The latest security epoch that is known, which rises no further until the transaction ends. By pk_users."""
+    statement = select(User.security_epoch).where(User.id == user_id).with_for_update()
+    return (await connection.execute(statement)).scalar_one_or_none()
+
+
 async def change_profile(connection: AsyncConnection, user_id: UUID, values: dict[str, Any]) -> None:
     """Set columns of a user. By pk_users."""
     if values:

@@ -42,6 +42,7 @@ class User(Identified, SoftDeleted, Timestamped, Annotated, Table):
     failed_login_count: Mapped[int] = mapped_column(server_default="0", comment="Since the last sign-in that succeeded")
     last_failed_login_at: Mapped[datetime | None]
     locked_until: Mapped[datetime | None]
+    security_epoch: Mapped[int] = mapped_column(server_default="0", comment="The latest that auth has told of")
     purge_after: Mapped[datetime | None]
 
     __table_args__ = (
@@ -51,6 +52,7 @@ class User(Identified, SoftDeleted, Timestamped, Annotated, Table):
         CheckConstraint(object_check("social_links"), name="social_links"),
         CheckConstraint(object_check("metadata"), name="metadata"),
         CheckConstraint("login_count >= 0 AND failed_login_count >= 0", name="counts"),
+        CheckConstraint("security_epoch >= 0", name="security_epoch"),
         CheckConstraint("(status = 'DELETED') = (deleted_at IS NOT NULL)", name="deleted"),
         CheckConstraint("purge_after >= deleted_at", name="purge_after"),
         CheckConstraint("purge_after IS NULL OR deleted_at IS NOT NULL", name="purge_deleted"),
