@@ -72,7 +72,7 @@ async def create(office: Office, wanted: NewStream, claim: Claim[StreamCreated] 
             await claim.recall(transaction.connection)
             _refuse(rules.fault(wanted.url, local=office.local))
             await store.insert_stream(transaction.connection, values)
-            new = {"name": wanted.name, "url": wanted.url, "position": values["position"]}
+            new = rules.told({name: values[name] for name in ("name", "url", "position")})
             change = Change("audit_stream.create", "audit_stream", str(stream_id), new=new)
             await audit.record(transaction, office.actor, change, office.now)
             row = _found(await store.find(transaction.connection, stream_id))
@@ -102,7 +102,9 @@ async def change(
         await store.change(connection, stream_id, values | {"failures": 0, "next_attempt_at": None})
         old = {name: before[name] for name in values}
         if old != values:
-            written = Change("audit_stream.update", "audit_stream", str(stream_id), old=old, new=values)
+            written = Change(
+                "audit_stream.update", "audit_stream", str(stream_id), old=rules.told(old), new=rules.told(values)
+            )
             await audit.record(transaction, office.actor, written, office.now)
         return StreamShape.of(_found(await store.find(connection, stream_id)))
 
@@ -114,7 +116,7 @@ async def remove(office: Office, stream_id: UUID, require: Callable[[str], None]
         row = _found(await store.find(transaction.connection, stream_id, lock=True))
         require(stream_etag(StreamShape.of(row)))
         await store.remove(transaction.connection, stream_id)
-        old = {"name": row["name"], "url": row["url"], "position": row["position"]}
+        old = rules.told({name: row[name] for name in ("name", "url", "position")})
         written = Change("audit_stream.delete", "audit_stream", str(stream_id), old=old)
         await audit.record(transaction, office.actor, written, office.now)
 

@@ -62,6 +62,16 @@ def fault(url: str, *, local: bool) -> str | None:
     return None
 
 
+def told(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a stream as the audit trail, which all streams carry on, tells of them: some receivers know who may
+    send by a token behind the question mark.
+    """
+    url: str | None = settings.get("url")
+    if url is None or not (query := urlsplit(url).query):
+        return dict(settings)
+    return {**settings, "url": url.removesuffix(query) + "[redacted]"}
+
+
 def is_webhook(url: str) -> bool:
     """Whether it goes by HTTP."""
     return urlsplit(url).scheme in WEBHOOK
