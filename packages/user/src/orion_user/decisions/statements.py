@@ -172,12 +172,27 @@ AT_PRESENT, IN_THE_PAST = _statements(past=False), _statements(past=True)
 DECIDE_THEN = Statement(text(grounds(OF_USER, LIVE, AROUND, of_role=THEN)))
 """What spoke of one permission here, at a moment that is over."""
 
-TEAMS_AROUND = text("""
+LAY_IN = """
+      SELECT lay.parent_team_id
+      FROM (
+        (
+          SELECT moved.parent_team_id, moved.moved_at FROM team_moves AS moved   -- ix_team_moves_team_id_moved_at
+          WHERE moved.team_id = team.id AND moved.moved_at > CAST(:past AS timestamptz)
+          ORDER BY moved.moved_at LIMIT 1
+        )
+        UNION ALL
+        SELECT team.parent_team_id, 'infinity'
+      ) AS lay
+      ORDER BY lay.moved_at LIMIT 1
+"""
+"""What a `team` lay in at a moment that is over, `past`: what it was moved from next; else, and now, where it lies."""
+
+TEAMS_AROUND = text(f"""
     WITH RECURSIVE above (id, parent_team_id, organization_id) AS (
-      SELECT id, parent_team_id, organization_id FROM teams
-      WHERE id = :team_id AND (deleted_at IS NULL OR deleted_at > CAST(:past AS timestamptz))
+      SELECT team.id, ({LAY_IN}), team.organization_id FROM teams AS team
+      WHERE team.id = :team_id AND (team.deleted_at IS NULL OR team.deleted_at > CAST(:past AS timestamptz))
       UNION ALL
-      SELECT team.id, team.parent_team_id, team.organization_id
+      SELECT team.id, ({LAY_IN}), team.organization_id
       FROM above JOIN teams AS team ON team.id = above.parent_team_id
     )
     SELECT id, organization_id FROM above                                -- pk_teams
@@ -212,14 +227,18 @@ PLACES = {
         WHERE id > :after AND (CAST(:only AS uuid[]) IS NULL OR id = ANY (:only))
         ORDER BY id LIMIT :limit
     """),
-    "team": text("""
+    "team": text(f"""
         WITH RECURSIVE below (id, organization_id) AS (
           SELECT id, organization_id FROM teams                          -- ix_teams_organization_id_parent_team_id
           WHERE id = ANY (CAST(:only AS uuid[])) OR organization_id = ANY (CAST(:only AS uuid[]))
           UNION
-          SELECT team.id, team.organization_id
-          FROM below JOIN teams AS team
-            ON team.organization_id = below.organization_id AND team.parent_team_id = below.id
+          SELECT inner_team.id, below.organization_id
+          FROM below CROSS JOIN LATERAL (
+            SELECT id FROM teams WHERE organization_id = below.organization_id AND parent_team_id = below.id
+            UNION ALL
+            SELECT team_id FROM team_moves                               -- ix_team_moves_parent_team_id
+            WHERE parent_team_id = below.id AND moved_at > CAST(:past AS timestamptz)
+          ) AS inner_team
         ), page AS (
           SELECT id, organization_id FROM teams                          -- pk_teams
           WHERE id > :after AND (CAST(:only AS uuid[]) IS NULL OR id IN (SELECT id FROM below))
@@ -228,16 +247,17 @@ PLACES = {
         )
         SELECT page.id, (
           WITH RECURSIVE above (id, parent_team_id) AS (
-            SELECT id, parent_team_id FROM teams WHERE id = page.id
+            SELECT team.id, ({LAY_IN}) FROM teams AS team WHERE team.id = page.id
             UNION ALL
-            SELECT team.id, team.parent_team_id FROM above JOIN teams AS team ON team.id = above.parent_team_id
+            SELECT team.id, ({LAY_IN}) FROM above JOIN teams AS team ON team.id = above.parent_team_id
           )
           SELECT array_agg(id) || page.organization_id FROM above
         ) AS within
         FROM page ORDER BY page.id
     """),
 }
-"""A page of the places of one kind and what each lies in; only those that lie in some others, or all.
+"""A page of the places of one kind and what each lies in; only those that lie in some others, or all. Of teams perhaps
+some more, which have lain in those others since `past`.
 
 Those that are deleted, too: what was given everywhere decides there, so that somebody may restore them. But teams only
 of a moment, `past`, at which they were not: nobody restores one.

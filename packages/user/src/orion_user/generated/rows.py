@@ -946,6 +946,28 @@ class Session(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class TeamMove(TypedDict):
+    """That a team lay elsewhere until a moment: so what could be done in it before is told as it was then."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    team_id: UUID
+    """uuid NOT NULL."""
+
+    parent_team_id: UUID | None
+    """uuid. What it lay in until then; null: in no other team"""
+
+    moved_at: datetime
+    """timestamptz NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class Team(TypedDict):
     """A group inside an organization. Teams nest within their organization, and never in a circle."""
 

@@ -12,9 +12,10 @@ from sqlalchemy import RowMapping, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
-from orion_user.organizations.tables import Membership, MembershipStatus, Organization, Team
+from orion_user.organizations.tables import Membership, MembershipStatus, Organization, Team, TeamMove
 
 ORGANIZATIONS, TEAMS, MEMBERSHIPS = table_of(Organization), table_of(Team), table_of(Membership)
+TEAM_MOVES = table_of(TeamMove)
 ACTIVE, INVITED, ENDED = MembershipStatus.ACTIVE, MembershipStatus.INVITED, MembershipStatus.ENDED
 
 VERIFIED = text("""
@@ -136,6 +137,12 @@ async def change_team(connection: AsyncConnection, team_id: UUID, values: dict[s
     """Set columns (primary key). IntegrityError as for `insert_team`, and ck_teams_circle, ck_teams_separation."""
     statement = update(TEAMS).where(Team.id == team_id).values(values).returning(TEAMS)
     return (await connection.execute(statement)).mappings().one()
+
+
+async def keep_move(connection: AsyncConnection, team_id: UUID, parent_team_id: UUID | None, now: datetime) -> None:
+    """Keep where a team lay until now."""
+    values = {"team_id": team_id, "parent_team_id": parent_team_id, "moved_at": now}
+    await connection.execute(insert(TEAM_MOVES).values(values))
 
 
 async def put_away(connection: AsyncConnection, team_ids: Sequence[UUID], now: datetime) -> Sequence[RowMapping]:

@@ -83,6 +83,24 @@ class Team(Identified, SoftDeleted, Timestamped, Annotated, Table):
     )
 
 
+class TeamMove(Identified, Timestamped, Table):
+    """That a team lay elsewhere until a moment: so what could be done in it before is told as it was then."""
+
+    __tablename__ = "team_moves"
+
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"))
+    parent_team_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("teams.id", ondelete="CASCADE"), comment="What it lay in until then; null: in no other team"
+    )
+    moved_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index(None, "team_id", "moved_at"),
+        Index(None, "parent_team_id", postgresql_where=text("parent_team_id IS NOT NULL")),
+        {"info": {"retention": Follows("teams", "a part of it"), "grants": "SELECT, INSERT"}},
+    )
+
+
 REFUSE_TEAM_CIRCLE = """
 CREATE FUNCTION refuse_team_circle() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, public, pg_temp AS $$

@@ -76,6 +76,7 @@ async def change(desk: Desk, team_id: UUID, changes: TeamChanges, require_match:
                 now_around = await _around(transaction.connection, team_id)
                 gained, lost = now_around.within - around.within, around.within - now_around.within
                 await assignments.require_movable(desk, transaction.connection, around, gained, lost)
+                await store.keep_move(transaction.connection, team_id, before["parent_team_id"], desk.now)
             await _tell(desk, transaction, row, "UPDATED", kept(before), kept(row))
     except IntegrityError as error:
         raise _refusal(error) from None
