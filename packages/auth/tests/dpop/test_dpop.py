@@ -125,6 +125,25 @@ async def test_a_proof_gets_tokens_once_whichever_process_it_is_shown_to(auth: "
     assert statuses == [201, 400]
 
 
+async def test_a_bad_proof_costs_neither_the_refresh_token_nor_the_session(auth: "Auth") -> None:
+    await auth.verified()
+    key, thief = ProofKey(auth.clock), ProofKey(auth.clock)
+    used, stale = proved(key, TOKEN), proved(key, TOKEN)
+    first = (await sign_in(auth, key))["refresh_token"]
+    second = (await refresh(auth, first, used)).json()["refresh_token"]
+    lines = "SELECT id, status::text, last_used_at FROM auth_tokens ORDER BY id"
+    auth.clock.advance(seconds=GRACE.total_seconds() + 1)
+    for token, left in ((second, "ACTIVE"), (first, "USED")):
+        before = await auth.rows(lines)
+        refused = [await refresh(auth, token, used), await refresh(auth, token, proved(key, "/elsewhere"))]
+        assert {answer.json()["error"] for answer in refused} == {"invalid_dpop_proof"}
+        assert await auth.rows(lines) == before, f"one that is {left} stays so, and nobody is thought a thief"
+    assert (await refresh(auth, second, proved(thief, TOKEN))).json()["error"] == "invalid_grant"
+    auth.clock.advance(minutes=10)
+    assert (await refresh(auth, second, stale)).json()["error"] == "invalid_dpop_proof"
+    assert (await refresh(auth, second, proved(key, TOKEN))).status_code == 200
+
+
 async def test_whoever_lost_the_answer_gets_the_same_successor_with_a_new_proof(auth: "Auth") -> None:
     await auth.verified()
     key = ProofKey(auth.clock)

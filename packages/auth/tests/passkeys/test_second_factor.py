@@ -142,6 +142,21 @@ async def enrolment(auth: "Auth", challenge: str) -> httpx.Response:
     return await auth.http.post("/auth/v1/challenges/passkey-enrolments/options", json={"challenge": challenge})
 
 
+async def test_a_key_is_made_for_one_half_finished_sign_in(auth: "Auth", ada: "User") -> None:
+    await auth.execute("INSERT INTO two_factor_auth (user_id, is_required) SELECT id, true FROM identities")
+    first, second = [(await auth.sign_in()).json()["challenge"] for _ in range(2)]
+    path = "/auth/v1/challenges/passkey-enrolments"
+    for_first = ada.authenticator.make((await enrolment(auth, first)).json())
+    for wrong in (second, first):
+        refused = await auth.http.post(path, json={"challenge": wrong, "credential": for_first})
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_passkey"), "it is used up"
+    signed_in = ada.authenticator.make(await ada.options())
+    refused = await auth.http.post(path, json={"challenge": first, "credential": signed_in})
+    assert refused.status_code == 422, "nor is one that was begun by somebody signed in"
+    made = ada.authenticator.make((await enrolment(auth, first)).json())
+    assert (await auth.http.post(path, json={"challenge": first, "credential": made})).status_code == 201
+
+
 async def test_who_must_have_a_second_factor_may_add_a_passkey_on_the_way_in(
     auth: "Auth", ada: "User", bob: "User"
 ) -> None:

@@ -48,8 +48,11 @@ async def test_it_ends_the_sessions_that_have_shown_none_and_is_shown_in_its_own
     )
     auth.clock.advance(minutes=2)
     headers = auth.as_bearer(owner["access_token"])
+    assert (await auth.http.post(f"{ME}/totp", headers=headers)).status_code in {200, 201}
     app, confirmed = await set_up(auth, headers)
     assert confirmed.status_code == 200, confirmed.text
+    begun = await auth.rows("SELECT id FROM two_factor_challenges WHERE purpose = 'ENROLMENT'")
+    assert len(begun) == 1, "a set-up takes the place of the one that was begun before"
     assert [await status(auth, each) for each in (thief, strong, owner)] == [401, 200, 200]
     assert (await auth.refresh(thief["refresh_token"])).json()["error"] == "invalid_grant"
     carried_on = claims(await auth.refresh(owner["refresh_token"]))

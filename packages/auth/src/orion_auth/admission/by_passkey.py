@@ -140,7 +140,7 @@ async def offer_enrolment(
     """What has a key made for somebody who cannot come in before he has a second factor."""
     await rate_limits.take_passkey(gate.database, bearer.ip_address, now)
     sign_in = await by_second_factor.find_enrolling(gate, challenge, TwoFactorMethod.HARDWARE_KEY, now)
-    return await own_passkeys.begin(gate, party, Owner(sign_in.user_id, None, bearer, now), kind)
+    return await own_passkeys.begin(gate, party, Owner(sign_in.user_id, None, bearer, now, sign_in.id), kind)
 
 
 async def enrol(
@@ -150,7 +150,7 @@ async def enrol(
     await by_second_factor.find_enrolling(gate, challenge, TwoFactorMethod.HARDWARE_KEY, now)
 
     async def check(transaction: Transaction, sign_in: HalfFinished, _: Answer, at: datetime) -> bool:
-        owner = Owner(sign_in.user_id, None, bearer, at)
+        owner = Owner(sign_in.user_id, None, bearer, at, sign_in.id)
         kept = sign_in.must_enrol and await own_passkeys.keep(transaction, gate, party, owner, credential, None)
         return not isinstance(kept, bool | str)
 

@@ -14,4 +14,17 @@ async def use(connection: AsyncConnection, proof: Proof | None, now: datetime) -
     Called once it is clear that tokens are due: what is refused writes nothing.
     """
     if proof is not None and not await store.use(connection, proof.id, proof.expires_at, now):
-        raise InvalidProofError("The DPoP proof was used before; make one for each request.")
+        raise _used()
+
+
+async def require_unused(connection: AsyncConnection, proof: Proof, now: datetime) -> None:
+    """Refuse a proof that was used before, ahead of a change that cannot be undone; `use` decides between two at once.
+
+    Raises InvalidProofError.
+    """
+    if await store.is_used(connection, proof.id, now):
+        raise _used()
+
+
+def _used() -> InvalidProofError:
+    return InvalidProofError("The DPoP proof was used before; make one for each request.")

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,3 +20,9 @@ async def use(connection: AsyncConnection, proof_hash: bytes, expires_at: dateti
         .returning(DpopProof.proof_hash)
     )
     return (await connection.execute(statement)).one_or_none() is not None
+
+
+async def is_used(connection: AsyncConnection, proof_hash: bytes, now: datetime) -> bool:
+    """Whether a proof was used up before (pk_dpop_proofs)."""
+    found = exists().where(DpopProof.proof_hash == proof_hash, DpopProof.expires_at >= now)
+    return bool((await connection.execute(select(found))).scalar_one())

@@ -67,6 +67,13 @@ class Owner:
     """None inside of a sign-in, which begins one."""
     bearer: Bearer
     now: datetime
+    sign_in_id: UUID | None = None
+    """The half-finished sign-in that waits for the passkey; nothing made for another is taken in it."""
+
+    @property
+    def asked(self) -> Asked:
+        """What a passkey that is made answers."""
+        return Asked(WebAuthnPurpose.REGISTRATION, self.user_id, self.sign_in_id)
 
 
 async def list_passkeys(gate: Gate, party: RelyingParty, user_id: UUID) -> PasskeyList:
@@ -93,10 +100,7 @@ async def begin(gate: Gate, party: RelyingParty, owner: Owner, kind: Kind) -> Cr
             raise _enough()
         handle = await passkeys.handle_of(transaction, owner.user_id)
         challenge = await passkeys.open_challenge(
-            transaction.connection,
-            Asked(WebAuthnPurpose.REGISTRATION, owner.user_id),
-            owner.now,
-            needs_verification=kind is Kind.PASSKEY,
+            transaction.connection, owner.asked, owner.now, needs_verification=kind is Kind.PASSKEY
         )
     return CreationOptions(
         rp=RelyingPartyEntity(id=party.id, name=party.name),
@@ -211,7 +215,7 @@ async def keep(
     What came of it is returned, not raised: the challenge is used up whatever it is, if the caller commits.
     """
     identity = await callers.hold(transaction, owner.user_id, owner.session_id, owner.now)
-    made = await passkeys.made(transaction, party, owner.user_id, credential.attestation, owner.now)
+    made = await passkeys.made(transaction, party, owner.asked, credential.attestation, owner.now)
     if isinstance(made, str):
         return made
     if len(await passkeys.list_of(transaction.connection, owner.user_id)) >= MOST:

@@ -157,11 +157,10 @@ def request_options(
 
 
 async def made(
-    transaction: Transaction, party: RelyingParty, user_id: UUID, answer: Attestation, now: datetime
+    transaction: Transaction, party: RelyingParty, asked: Asked, answer: Attestation, now: datetime
 ) -> NewCredential | Literal["OVER", "REFUSED"]:
     """The credential that a user has had made, or why there is none. The challenge is used up with the transaction."""
     challenge = challenge_in(answer.client_data)
-    asked = Asked(WebAuthnPurpose.REGISTRATION, user_id)
     needs_verification = await _take(transaction, asked, challenge, now)
     if challenge is None or needs_verification is None:
         return "OVER"

@@ -94,7 +94,11 @@ class WebAuthnChallenge(Identified, Timestamped, Table):
         Index(None, "expires_at"),
         CheckConstraint(digest_check("challenge_hash"), name="challenge_hash"),
         CheckConstraint("(purpose = 'SIGN_IN') = (user_id IS NULL)", name="user_id"),
-        CheckConstraint("(purpose = 'SECOND_FACTOR') = (sign_in_id IS NOT NULL)", name="sign_in_id"),
+        CheckConstraint(
+            "CASE WHEN sign_in_id IS NULL THEN purpose <> 'SECOND_FACTOR'"
+            " ELSE purpose IN ('SECOND_FACTOR', 'REGISTRATION') END",
+            name="sign_in_id",
+        ),
         {
             "info": {"retention": Rows("expires_at", timedelta(hours=1), "nobody can answer it any more")},
             "comment": "Challenges to authenticators that wait for their answers",

@@ -138,8 +138,12 @@ async def refresh(
 
     None when the token is no good, or has not all of `scopes`. One of which there must be a copy ends its session:
     whoever came second, one of the two is not the owner. One round trip to the database, unless something is wrong or
-    a key is proved. A proof that was used before raises InvalidProofError; its key's holder gets the successor again.
+    a key is proved. A proof that was used before raises InvalidProofError and changes nothing; of two requests with one
+    proof at the same moment both may rotate, and the key's holder gets the successor again with a new proof.
     """
+    if bearer.proof is not None:
+        async with gate.database.autocommit() as connection:
+            await dpop.require_unused(connection, bearer.proof, now)
     rotated = await refresh_tokens.rotate(rotations, token, bearer, now, scopes)
     if isinstance(rotated, Refreshed) and bearer.proof is not None:
         async with gate.database.autocommit() as connection:

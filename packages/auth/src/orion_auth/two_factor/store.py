@@ -118,6 +118,16 @@ async def find_open(
     return (await connection.execute(statement)).one_or_none()
 
 
+async def drop_begun(connection: AsyncConnection, user_id: UUID) -> None:
+    """Forget the set-up that was begun before (ix_two_factor_challenges_user_id_purpose): the newest alone counts."""
+    statement = delete(TwoFactorChallenge).where(
+        TwoFactorChallenge.user_id == user_id,
+        TwoFactorChallenge.purpose == ChallengePurpose.ENROLMENT,
+        TwoFactorChallenge.consumed_at.is_(None),
+    )
+    await connection.execute(statement)
+
+
 async def count_try_of(
     connection: AsyncConnection, challenge_id: UUID, purpose: ChallengePurpose, now: datetime
 ) -> AnyRow | None:
