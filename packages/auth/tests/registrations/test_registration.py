@@ -251,6 +251,7 @@ BAD: list[Any] = [
     GOOD | {"username": "аda"},
     GOOD | {"name": ""},
     GOOD | {"name": "Ada\r\nBcc: everybody@example.com"},
+    GOOD | {"name": "Ada\u202emoc.elgoog"},
     GOOD | {"locale": "../de"},
     GOOD | {"timezone": "Mars/Olympus"},
     GOOD | {"is_admin": True},

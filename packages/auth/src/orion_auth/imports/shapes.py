@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from orion_auth.addresses import normalise_email
 from orion_auth.imports.formats import HashParts, KeycloakCredential
-from orion_auth.registrations.shapes import Locale, PersonName, TimeZoneName, Username
+from orion_auth.registrations.shapes import Locale, TimeZoneName, Username
 from orion_contracts.imports import MOST
 from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.person_names import PersonName
 
 
 class ImportedUser(RequestShape):

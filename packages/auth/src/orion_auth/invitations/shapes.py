@@ -6,8 +6,9 @@ from uuid import UUID
 from pydantic import Field
 
 from orion_auth.password_text import NewPassword
-from orion_auth.registrations.shapes import Locale, PersonName, TimeZoneName, Username
+from orion_auth.registrations.shapes import Locale, TimeZoneName, Username
 from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.person_names import PersonName
 
 
 class NewInvitation(RequestShape):

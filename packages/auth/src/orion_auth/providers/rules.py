@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
 from orion_core.networks import literal, may_be_reached
+from orion_core.person_names import HIDDEN
 
 
 class ProviderProtocol(Enum):
@@ -216,7 +217,7 @@ def _line(value: object, longest: int) -> str | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
-    good = 0 < len(text) <= longest and not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", text)
+    good = 0 < len(text) <= longest and not re.search(rf"[{HIDDEN}\ud800-\udfff]", text)
     return text if good else None
 
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from orion_auth.password_text import NewPassword
 from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.person_names import PersonName
 
 _TIME_ZONES = frozenset(available_timezones())
 
@@ -21,8 +22,6 @@ TimeZoneName = Annotated[str, AfterValidator(_known_time_zone)]
 Username = Annotated[
     str, StringConstraints(to_lower=True, pattern=r"^[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,48}[a-zA-Z0-9])?$")
 ]
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
-"""One line: control characters in a name are nobody's name, and end up in mail headers."""
 Locale = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}$", max_length=35)]
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, StringCons
 from sqlalchemy import RowMapping
 
 from orion_core.http.shapes import RequestShape, ResponseShape
+from orion_core.person_names import PersonName
 from orion_user.users.rules import NETWORKS, is_on_network
 
 LARGEST_METADATA = 16_384
@@ -64,13 +65,7 @@ def _object(value: Any) -> Any:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
-NOTHING_HIDDEN = r"^[^\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2069\ufeff]*$"
-"""As `texts.NO_CONTROLS`, but for the joiners and marks that names in Persian or Hebrew are written with."""
-
-Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NOTHING_HIDDEN)]
-"""One line: control characters in a name are nobody's name, and end up in mail headers; others turn what stands beside
-them, or hide.
-"""
+Line = Annotated[PersonName, Field(max_length=100)]
 Bio = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 Url = Annotated[HttpUrl, AfterValidator(_plain)]
 SocialLinks = Annotated[dict[str, str | None], BeforeValidator(_object), AfterValidator(_on_networks)]

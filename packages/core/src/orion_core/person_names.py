@@ -1,0 +1,14 @@
+"""Names of people as they are taken from anybody, by whichever service."""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2069\ufeff"
+"""Control characters, which end up in mail headers, and those that hide, or turn what stands beside them.
+
+Not the joiners and marks that names in Persian or Hebrew are written with.
+"""
+
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=f"^[^{HIDDEN}]*$")]
+"""One line."""
