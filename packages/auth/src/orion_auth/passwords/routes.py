@@ -17,6 +17,7 @@ from orion_auth.passwords.shapes import NewPasswordChosen, PasswordChange, Reset
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import require_shown
 from orion_core.errors import Problem
+from orion_core.faults import code_and_sentence
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context, RequestContext
 from orion_core.http.openapi import refusals
@@ -83,7 +84,7 @@ async def submit_form(token: Token, request: Request, wired: Wired, context: Con
         chosen = NewPasswordChosen(password=posted(await request.body(), "password"))
         await _reset(token, chosen, wired, context)
     except ValidationError as error:
-        return html(pages.question(token, error.errors()[0]["msg"]), HTTPStatus.BAD_REQUEST)
+        return html(pages.question(token, code_and_sentence(error.errors()[0])[1]), HTTPStatus.BAD_REQUEST)
     except Problem as problem:
         return _told(token, problem)
     return html(pages.done(), HTTPStatus.OK)
