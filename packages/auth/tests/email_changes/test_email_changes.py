@@ -75,6 +75,7 @@ async def test_opening_a_link_shows_both_buttons_and_changes_nothing(auth: "Auth
     await ask(auth, await signed_in(auth))
     before = await auth.rows("SELECT * FROM email_changes")
     for link in (await links(auth)).values():
+        assert (await auth.http.head(link)).status_code == 200
         page = await auth.http.get(link)
         assert page.status_code == 200
         assert page.text.count("<form") == 2

@@ -61,6 +61,7 @@ async def ask(body: ResetRequest, wired: Wired, request: Request, response: Resp
 
 
 @router.get("/password-resets/{token}", response_class=HTMLResponse, responses={410: PAGE})
+@router.head("/password-resets/{token}", include_in_schema=False)
 async def read_reset(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a form. Opening it uses nothing up, however often."""
     if await resetting.find_open(wired.database, token, wired.clock()) is None:
