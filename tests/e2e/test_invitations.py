@@ -56,8 +56,9 @@ def test_an_invited_stranger_joins_by_the_link_in_the_mail_and_gets_what_all_mem
         http.post(f"{acme}/invitations", json={"email": GUEST}, headers=owner).raise_for_status()
 
         mail = arrived(http, mailbox, GUEST, "Your invitation to Acme", "EMAIL")
-        found = re.search(r"#invitation=(\S+)", mail["text"])
+        found = re.search(r"http\S+/user/v1/invitation-links/(\S+)", mail["text"])
         assert found is not None, mail["text"]
+        assert "no account with the address" in http.get(found[0]).text
         _, guest = signed_in("other@example.com")
         accepted = http.post(f"{user}/user/v1/me/invitation-acceptances", json={"token": found[1]}, headers=guest)
         assert accepted.json()["status"] == "ACTIVE", accepted.text

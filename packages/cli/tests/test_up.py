@@ -102,13 +102,16 @@ def until(condition: Callable[[], object], seconds: float = 20) -> None:
 
 def test_up_and_down_again(start: Start, ports: dict[str, int]) -> None:
     up = start()
+    file = up.directory / ".orion" / "up.json"
+    until(file.exists)
+    assert httpx.get(up.state["urls"]["stub"], trust_env=False).status_code == 200, "who waits for the file can go on"
     summary = up.summary()
     assert summary["urls"]["mailbox"] == f"http://127.0.0.1:{ports['mailbox']}"
     assert httpx.get(summary["urls"]["stub"], trust_env=False).status_code == 200
     assert httpx.get(summary["urls"]["mailbox"], trust_env=False).status_code == 200
     assert set(up.state["pids"]) == {"stub", "worker", "mailbox", "postgres"}
     assert "orion_stub" in up.state["environment"]["STUB_DATABASE_URL"]
-    assert stat.S_IMODE((up.directory / ".orion" / "up.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
     second = start()
     assert second.process.wait(30) == 3
@@ -117,7 +120,7 @@ def test_up_and_down_again(start: Start, ports: dict[str, int]) -> None:
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(30) == 0
     assert up.processes() == []
-    assert not (up.directory / ".orion" / "up.json").exists()
+    assert not file.exists()
 
 
 def test_whatever_is_killed_comes_back(start: Start) -> None:

@@ -32,7 +32,9 @@ def test_in_production_invitations_lead_to_an_encrypted_page(
     for name, value in (needed | ({} if page is None else {"USER_INVITATION_URL": page})).items():
         monkeypatch.setenv(name, value)
     if works:
-        assert UserSettings.load().invitation_url.startswith(page or "http://127.0.0.1")
+        assert UserSettings.load().before_invitation_token.startswith(
+            page or "http://127.0.0.1:7102/user/v1/invitation-links/"
+        )
     else:
         with pytest.raises(SettingsError, match=r"USER_INVITATION_URL is wrong: .*must begin with https://"):
             UserSettings.load()

@@ -78,7 +78,7 @@ async def test_opening_the_link_changes_nothing_however_often(auth: "Auth") -> N
         assert page.status_code == 200
         assert '<form method="post"' in page.text
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-    await auth.http.head(link)
+    assert (await auth.http.head(link)).status_code == 200
     assert (await auth.rows("SELECT * FROM identities"), await auth.rows("SELECT * FROM disavowals")) == before
     assert (await auth.refresh(mine["refresh_token"])).status_code == 200
 

@@ -57,8 +57,9 @@ async def test_the_address_changes_when_both_ends_agree(auth: "Auth") -> None:
     assert await email_of(auth) == [NEW]
     [event] = await auth.rows("SELECT data FROM outbox WHERE type = :type", type=EmailChanged.type)
     assert (event["data"]["previous"], event["data"]["email"]) == (OLD, NEW)
-    [notice] = await auth.rows("SELECT data FROM outbox WHERE type = :type", type=SecurityNoticeRaised.type)
-    assert (notice["data"]["notice"], notice["data"]["email"]) == ("email.changed", OLD)
+    notices = await auth.rows("SELECT data FROM outbox WHERE type = :type", type=SecurityNoticeRaised.type)
+    told = [(notice["data"]["notice"], notice["data"]["email"]) for notice in notices]
+    assert sorted(told) == sorted([("email.changed", OLD), ("email.changed", NEW)])
     assert (await auth.sign_in(NEW)).status_code == 201
     assert (await auth.sign_in(OLD)).status_code == 401
 
@@ -75,7 +76,7 @@ async def test_opening_a_link_shows_both_buttons_and_changes_nothing(auth: "Auth
     await ask(auth, await signed_in(auth))
     before = await auth.rows("SELECT * FROM email_changes")
     for link in (await links(auth)).values():
-        await auth.http.head(link)
+        assert (await auth.http.head(link)).status_code == 200
         page = await auth.http.get(link)
         assert page.status_code == 200
         assert page.text.count("<form") == 2

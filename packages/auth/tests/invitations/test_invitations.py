@@ -39,7 +39,7 @@ async def test_whoever_reads_the_mail_chooses_the_password_and_comes_in(auth: "A
 async def test_the_page_asks_for_a_password_and_says_what_is_wrong_with_it(auth: "Auth") -> None:
     await invite(auth, username="graxolumbrity")
     before = await auth.rows("SELECT * FROM invitations")
-    await auth.http.head(await link(auth))
+    assert (await auth.http.head(await link(auth))).status_code == 200
     page = await auth.http.get(await link(auth))
     assert page.status_code == 200
     assert await auth.rows("SELECT * FROM invitations") == before, "whoever follows links by itself accepts nothing"

@@ -163,7 +163,7 @@ async def test_the_page_has_a_form_changes_nothing_and_tells_nobody_where_it_was
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
     assert "<script" not in page.text
     assert "src=" not in page.text
-    assert (await auth.http.head(address)).status_code in (200, 405)
+    assert (await auth.http.head(address)).status_code == 200
     path = address.removeprefix("http://auth.test")
     assert f'action="{path}"' in page.text
     weak = await auth.http.post(path, data={"password": "password"})

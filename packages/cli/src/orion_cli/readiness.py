@@ -10,13 +10,19 @@ READY_SECONDS = 60.0
 INTERVAL_SECONDS = 0.1
 FRUITLESS_STARTS = 5
 
+REVOCATIONS = "auth revocations"
+"""The fault of a service that answers and takes no token yet (`orion_core.auth_client`)."""
+
 
 class NotReady(Exception):
     """Something did not become ready; the message says what, and what it answered last."""
 
 
 async def wait_until_ready(urls: Mapping[str, str], restarts: Callable[[], Mapping[str, int]]) -> None:
-    """Return when every URL answers 200. Raises NotReady after a minute, or when one keeps dying."""
+    """Return when every URL answers 200, and no service refuses all tokens because it has not heard of revocations.
+
+    Raises NotReady after a minute, or when one keeps dying.
+    """
     async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
         waits = [asyncio.create_task(_wait_for_one(http, name, url, restarts)) for name, url in urls.items()]
         try:
@@ -42,9 +48,10 @@ async def _wait_for_one(
 
 
 async def _ask(http: httpx.AsyncClient, url: str) -> str:
-    """What was answered instead of 200; "" when it is ready."""
+    """What was answered instead of being ready; "" when it is."""
     try:
         response = await http.get(url)
     except httpx.TransportError as error:
         return type(error).__name__
-    return "" if response.is_success else f"{response.status_code} {response.text[:300]}"
+    is_ready = response.is_success and f'"{REVOCATIONS}"' not in response.text
+    return "" if is_ready else f"{response.status_code} {response.text[:300]}"

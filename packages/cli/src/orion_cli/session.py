@@ -36,9 +36,11 @@ class Session:
         self._reservations = PortReservations()
         self._ports: dict[str, int] = {}
         self._environment: dict[str, str] = {}
+        self._is_ready = False
 
     async def start(self) -> Summary:
         """Start everything and return when all of it is ready."""
+        self._project.remove_state()  # of a run that was killed
         self._services = list(installed_services().values())
         given = environment.read_environment(self._project.directory)
         self._ports = self._choose_ports(given)
@@ -49,6 +51,7 @@ class Session:
         self._environment = environment.service_key_hashes(self._services, known) | known
         await prepare_databases(self._services, self._environment, self._log)
         await self._start_children()
+        self._is_ready = True
         self._write_state()
         return self._summary()
 
@@ -111,7 +114,9 @@ class Session:
         await wait_until_ready(_ready_urls(started), lambda: self._supervisor.restarts)
 
     def _write_state(self) -> None:
-        """`up.json`, written anew whenever a process has a new id."""
+        """`up.json`: there from the moment on when all answer, and written anew whenever a process has a new id."""
+        if not self._is_ready:
+            return
         server = {POSTGRES: self._server.pid} if self._server and self._server.pid else {}
         self._project.write_state(
             {

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as UndecodableError
 
 from orion_core.database import asyncpg_arguments
+from orion_core.faults import code_and_words
 from orion_core.retention.policy import Policy, read_policy
 from orion_core.sealing import Keyring
 from orion_core.service import Service
@@ -150,7 +151,7 @@ def _fault(settings: type[Settings], entry: dict[str, Any]) -> str:
     named = str(entry["loc"][0])  # the variable; of a default that is not good enough, the field
     fields = settings.model_fields
     field = fields.get(named) or next((each for each in fields.values() if each.validation_alias == named), None)
-    reason = "is not set" if entry["type"] == "missing" else f"is wrong: {entry['msg'].removeprefix('Value error, ')}"
+    reason = "is not set" if entry["type"] == "missing" else f"is wrong: {code_and_words(entry)[1]}"
     return f"{field.validation_alias} {reason}.{_example(field)}" if field else f"{named} {reason}."
 
 

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import AfterValidator, BaseModel, Field, SecretBytes, SecretStr, ValidationError
 
 from orion_core.errors import FieldError
+from orion_core.faults import code_and_sentence
 from orion_core.http.shapes import RequestShape
 from orion_notifications.kinds import Channel
 
@@ -297,12 +298,9 @@ def parse(channel: Channel, provider: str, settings: Mapping[str, Any]) -> Reque
     except ValidationError as error:
         raise UnusableSettingsError(
             [
-                FieldError(
-                    field="/settings/" + "/".join(str(part) for part in fault["loc"]),
-                    code=fault["type"],
-                    detail=fault["msg"],
-                )
-                for fault in error.errors(include_input=False, include_url=False, include_context=False)
+                FieldError(field="/settings/" + "/".join(str(part) for part in fault["loc"]), code=code, detail=detail)
+                for fault in error.errors(include_input=False, include_url=False)
+                for code, detail in (code_and_sentence(fault),)
             ]
         ) from None
 

@@ -197,7 +197,7 @@ async def test_opening_a_link_changes_nothing_and_one_click_unsubscribes(
             assert opened.status_code == 200
             assert 'method="post"' in opened.text
             assert "default-src 'none'" in opened.headers["content-security-policy"]
-            await anybody.head(url)
+            assert (await anybody.head(url)).status_code == 200
         assert await query("SELECT count(*) FROM suppressions") == [(0,)]
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         for _ in range(2):

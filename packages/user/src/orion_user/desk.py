@@ -21,14 +21,25 @@ from orion_user.components import Claims, Wired
 
 
 @dataclass(frozen=True)
-class Desk:
+class Teller:
+    """Who changes something, and when, and where it is told."""
+
+    outbox: Outbox
+    actor: Actor
+    now: datetime
+
+    async def tell(self, transaction: Transaction, event: Event, change: Change) -> None:
+        """Tell the other services and the audit trail of a change, if it is committed."""
+        await self.outbox.record(transaction, event, self.now)
+        await audit.record(transaction, self.actor, change, self.now)
+
+
+@dataclass(frozen=True)
+class Desk(Teller):
     """One request of somebody to change something, or to see what is not his own."""
 
     database: Database
-    outbox: Outbox
     claims: AccessClaims
-    actor: Actor
-    now: datetime
 
     @property
     def user_id(self) -> UUID | None:
@@ -48,14 +59,9 @@ class Desk:
         """Whether the caller may do that there."""
         return await guard.holds(connection, self.claims, permission, self.now, place)
 
-    async def tell(self, transaction: Transaction, event: Event, change: Change) -> None:
-        """Tell the other services and the audit trail of a change, if it is committed."""
-        await self.outbox.record(transaction, event, self.now)
-        await audit.record(transaction, self.actor, change, self.now)
-
 
 async def _desk(request: Request, wired: Wired, claims: Claims) -> Desk:
-    return Desk(wired.database, wired.outbox, claims, Actor.of(claims, request), wired.clock())
+    return Desk(wired.outbox, Actor.of(claims, request), wired.clock(), wired.database, claims)
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]

@@ -26,8 +26,8 @@ class UserSettings(ServiceSettings):
     event_sealing_keys: Keyring = keyring("USER_EVENT_SEALING_KEYS")
     """Shared with notifications alone: seals the links of invitations in its events. Not the one that auth shares with
     notifications: what opens the mails of auth is no business of this service."""
-    invitation_url: str = Field(
-        "http://127.0.0.1:7101/",
+    invitation_url: str | None = Field(
+        None,
         pattern=r"^https?://[^#\s]+$",
         max_length=1000,
         validate_default=True,
@@ -35,7 +35,8 @@ class UserSettings(ServiceSettings):
         examples=["https://app.example.com/invitations"],
     )
     """The application's page that invitations to organizations link to, with `#invitation=…` behind it: it signs its
-    reader in or up, and sends the token to `/user/v1/me/invitation-acceptances`. Required in production, by https."""
+    reader in or up, and sends the token to `/user/v1/me/invitation-acceptances`. Required in production, by https;
+    unset: a page of this service, at `USER_URL`."""
     service_private_key: dict[str, Any] | None = service_private_key("USER_SERVICE_PRIVATE_KEY")
     """By what this service signs when it asks auth for tokens: a private JWK, whose public half auth has in
     AUTH_SERVICE_PUBLIC_KEYS. Unset: it shows the key below."""
@@ -59,11 +60,17 @@ class UserSettings(ServiceSettings):
 
     @field_validator("invitation_url")
     @classmethod
-    def _is_encrypted(cls, value: str, info: ValidationInfo) -> str:
+    def _is_encrypted(cls, value: str | None, info: ValidationInfo) -> str | None:
         """A link with a token in it leads nobody to a page that others on the way can write."""
-        if info.data.get("environment") == "production" and not value.startswith("https://"):
+        if info.data.get("environment") == "production" and not (value or "").startswith("https://"):
             raise ValueError("in production it must begin with https://")
         return value
+
+    @property
+    def before_invitation_token(self) -> str:
+        """The link of an invitation, but for its token; behind a `#` it is sent to no server."""
+        own = f"{self.user_url.rstrip('/')}/user/v1/invitation-links/"
+        return f"{self.invitation_url}#invitation=" if self.invitation_url else own
 
     @property
     def allows_local_streams(self) -> bool:

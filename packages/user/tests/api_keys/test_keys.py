@@ -208,7 +208,7 @@ async def test_a_rotated_key_is_good_until_its_overlap_is_over(user: User, auth:
     await user.later(hours=1)
     assert (await user.program(old).get("/user/v1/api-keys")).status_code == 401
     assert (await user.program(new).get("/user/v1/api-keys")).status_code == 403
-    again = await user.person(ada).post(f"{MINE}/{old['id']}/rotation", json={})
+    again = await user.person(ada).post(f"{MINE}/{old['id']}/rotation")
     assert (again.status_code, again.json()["code"]) == (409, "already_rotated")
 
 

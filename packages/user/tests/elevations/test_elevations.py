@@ -80,7 +80,7 @@ async def test_from_the_request_to_the_end(
     assert approved.status_code == 200, approved.text
     assert (approved.json()["status"], approved.json()["decided_by"]) == ("APPROVED", str(boss_id))
     assert await may(bob, "user:suspend")
-    assert (await boss.post(f"{url}/denial", json={})).json()["code"] == "already_decided"
+    assert (await boss.post(f"{url}/denial")).json()["code"] == "already_decided"
     await pass_time(minutes=29, seconds=59)
     assert await may(bob, "user:suspend")
     assert await end_due(database, outbox, clock) == 0

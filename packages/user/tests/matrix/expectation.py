@@ -136,6 +136,8 @@ EXPECTED: dict[str, Way | tuple[Way, ...]] = {
     "POST /user/v1/me/invitations/{invitation_id}/acceptance": Way(
         whose=(Whose.ADAS,), ids={"invitation_id": "adas_invitation"}
     ),
+    "GET /user/v1/invitation-links/{token}": Way(whose=(Whose.OPEN,), ids={"token": "adas_invitation_token"}),
+    "POST /user/v1/invitation-links/{token}": Way(whose=(Whose.OPEN,), ids={"token": "adas_invitation_token"}),
     "POST /user/v1/me/invitation-acceptances": Way(whose=(Whose.PERSONS,), body={"token": "{invitation_token}"}),
     "GET /user/v1/me/api-keys": MINE,
     "POST /user/v1/me/api-keys": Way(

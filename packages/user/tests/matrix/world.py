@@ -260,16 +260,17 @@ class World:
             "UPDATE memberships SET invited_at = invited_at - interval '1 hour' WHERE invited_at IS NOT NULL"
         )
         if side == B:
-            await self._mailed(ids["invitation_id"])
+            await self._mailed(ids["invitation_id"], "invitation_token")
             invitation = await self.made(path, {"email": "ada@example.com"})
             ids["adas_invitation"] = self.ids[HOUSE]["adas_invitation"] = invitation["id"]
+            await self._mailed(invitation["id"], "adas_invitation_token")
         await self._roles(side, ids)
         if side == A:
             given = {"user_id": ids["administrator"], "scope": "ORG", "scope_id": organization}
             [(super_admin,)] = await self.query("SELECT id FROM roles WHERE name = 'super_admin'")
             await self.made("/role-assignments", given | {"role_id": str(super_admin)})
 
-    async def _mailed(self, invitation_id: str | None) -> None:
+    async def _mailed(self, invitation_id: str | None, name: str) -> None:
         """Have a token of which is known what stood in the mail."""
         token, kept = new_token()
         await self.query(
@@ -278,7 +279,7 @@ class World:
             id=UUID(invitation_id),
             **kept,
         )
-        self.ids[HOUSE]["invitation_token"] = token.text
+        self.ids[HOUSE][name] = token.text
 
     async def _machines(self) -> None:
         """What belongs to the installation."""

@@ -10,6 +10,7 @@ from packages.user.tests.conftest import EVENT_SEALING_KEYS
 from packages.user.tests.organizations.conftest import MINE, ORGANIZATIONS, somebody
 
 from orion_contracts.erasures import IdentityErased
+from orion_contracts.events import EmailVerified
 from orion_contracts.invitations import InvitationMailRequested, InvitationSecrets, InvitationsForgotten
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
@@ -85,6 +86,41 @@ async def test_whoever_has_read_the_mail_accepts_once_whatever_his_address_is(
     assert (await private.get(acme)).status_code == 200
     eve = caller(await somebody(auth, "eve"), uuid7())
     assert (await eve.post(ACCEPTANCES, json={"token": token})).status_code == 404
+
+
+async def test_without_a_page_of_the_product_the_link_leads_to_a_button_of_ours(
+    ada: httpx.AsyncClient,
+    acme: str,
+    auth: "AuthFeed",
+    caller: "Caller",
+    mails: Any,
+    query: "Query",
+    service: httpx.ASGITransport,
+) -> None:
+    await ada.post(f"{acme}/invitations", json={"email": GRACE})
+    [(_, link)] = await mails()
+    page = f"/user/v1/invitation-links/{token_of(link)}"
+    known = await auth.register(GRACE)  # not verified: a stranger may have typed it
+    before = await query("SELECT m::text FROM memberships m")
+    assert (await ada.head(page)).status_code == 200
+    for method in ("GET", "POST"):
+        opened = await ada.request(method, page)
+        assert (opened.status_code, "<form" in opened.text) == (409 if method == "POST" else 200, False)
+        assert f"no account with the address {GRACE} yet" in opened.text
+    await auth.bring(EmailVerified(user_id=known, email=GRACE, verified_at=auth.clock()))
+    headed, opened = await ada.head(page), await ada.get(page)
+    assert (headed.status_code, headed.text) == (200, "")
+    assert (opened.status_code, '<form method="post">' in opened.text, "Acme" in opened.text) == (200, True, True)
+    assert "default-src 'none'" in opened.headers["content-security-policy"]
+    assert await query("SELECT m::text FROM memberships m") == before
+
+    async with httpx.AsyncClient(transport=service, base_url=ada.base_url) as anybody:
+        pressed = await asyncio.gather(*(anybody.post(page) for _ in range(3)))
+        assert sorted(answer.status_code for answer in pressed) == [200, 410, 410]
+        assert (await anybody.get(page)).status_code == (await anybody.get(f"{page}0")).status_code == 410
+    assert (await caller(known, uuid7()).get(acme)).status_code == 200
+    [(actor, address)] = await query("SELECT actor_id, ip_address FROM audit_logs WHERE action = 'membership.joined'")
+    assert actor == known and address is not None
 
 
 async def test_a_token_is_of_no_use_for_what_is_over(

@@ -94,7 +94,7 @@ async def test_a_suspension_is_told_to_auth_and_ends(people: "People", auth: "Au
 async def test_a_deleted_user_is_restored_as_they_were(people: "People", query: "Query", is_suspended: bool) -> None:
     ada, moderator = await people.add("ada@example.com", "editor"), await people.moderator()
     if is_suspended:
-        await moderator.post(f"{USERS}/{ada}/suspension", json={})
+        await moderator.post(f"{USERS}/{ada}/suspension")
     before = (await moderator.get(f"{USERS}/{ada}")).json()
     gone = (await moderator.delete(f"{USERS}/{ada}")).json()
     assert gone["status"] == "DELETED"
@@ -103,7 +103,7 @@ async def test_a_deleted_user_is_restored_as_they_were(people: "People", query: 
         str((await query("SELECT id FROM users WHERE email LIKE 'moderator%'"))[0][0])
     ]
     assert (await moderator.get(USERS, params={"status": "DELETED"})).json()["items"][0]["id"] == str(ada)
-    assert (await moderator.post(f"{USERS}/{ada}/restoration", json={})).json() == before
+    assert (await moderator.post(f"{USERS}/{ada}/restoration")).json() == before
     assert await query("SELECT count(*) FROM user_roles WHERE user_id = :id", id=ada) == [(2,)]
     told = [(type_, data.get("is_suspended")) for type_, data in await people.told()]
     assert told[-2:] == [(UserDeleted.type, None), (UserRestored.type, is_suspended)]

@@ -18,6 +18,7 @@ Token = Annotated[str, Path(max_length=200, description="The token in the link o
 
 
 @router.get("/{token}", response_class=HTMLResponse, responses={410: PAGE})
+@router.head("/{token}", include_in_schema=False)
 async def read_disavowal(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a button. Opening it changes nothing, however often."""
     match await actions.look_up(wired.database, token, wired.clock()):

@@ -1,6 +1,7 @@
 """Asking for another address, agreeing to it at both ends, and making the change."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -189,18 +190,26 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
         return False
     await tokens.take_back_mailed_keys(transaction, row.user_id, now)
     await two_factor.take_back_codes(transaction, row.user_id)
-    # The notice goes to the old address: whoever reads it must hear of this last of all.
-    await _note(transaction, mailing, EMAIL_CHANGED, owner, bearer, now)
+    # The old address hears of this last of all; the new one learns from which moment on it is the account's.
+    both = row.old_email, row.new_email
+    await _note(transaction, mailing, EMAIL_CHANGED, owner, bearer, now, addresses=both)
     event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)
     await mailing.outbox.record(transaction, event, now)
     return True
 
 
 async def _note(
-    transaction: Transaction, mailing: Mailing, kind: Kind, whose: KnownIdentity, bearer: Bearer, now: datetime
+    transaction: Transaction,
+    mailing: Mailing,
+    kind: Kind,
+    whose: KnownIdentity,
+    bearer: Bearer,
+    now: datetime,
+    *,
+    addresses: Sequence[str] | None = None,
 ) -> None:
     circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
-    await security_events.note(transaction, mailing.outbox, kind, whose, circumstances, now)
+    await security_events.note(transaction, mailing.outbox, kind, whose, circumstances, now, addresses=addresses)
 
 
 def _invalid_email() -> Problem:

@@ -58,6 +58,7 @@ async def cancel(claims: Claims, wired: Wired) -> None:
 
 
 @router.get("/email-changes/{token}", response_class=HTMLResponse, responses={410: PAGE})
+@router.head("/email-changes/{token}", include_in_schema=False)
 async def read(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a button to agree and one to refuse. Opening it changes nothing, however often."""
     try:

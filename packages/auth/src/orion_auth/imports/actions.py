@@ -5,10 +5,10 @@ is run twice does nothing the second time.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -26,6 +26,7 @@ from orion_auth.security_events.rules import ACCOUNT_IMPORTED
 from orion_contracts.events import EmailVerified, IdentityRegistered
 from orion_core.database import Database, Transaction
 from orion_core.events.outbox import Outbox
+from orion_core.faults import code_and_words
 from orion_core.ids import uuid7
 
 Outcome = Literal["CREATED", "EXISTS", "REFUSED"]
@@ -73,7 +74,7 @@ def read_line(number: int, text: bytes) -> Line:
     try:
         return Line(number, ImportedUser.model_validate(found))
     except ValidationError as error:
-        faults = [_fault(entry["loc"], entry["msg"]) for entry in error.errors(include_input=False, include_url=False)]
+        faults = [_fault(entry["loc"], entry) for entry in error.errors(include_input=False, include_url=False)]
         return Line(number, fault="; ".join(dict.fromkeys(faults)))
 
 
@@ -89,8 +90,8 @@ async def take_in(
         return [await _take_in(transaction, outbox, line, operator, now) for line in prepared]
 
 
-def _fault(location: tuple[int | str, ...], message: str) -> str:
-    return f"{location[0] if location else 'line'}: {message.removeprefix('Value error, ')}"
+def _fault(location: tuple[int | str, ...], entry: Mapping[str, Any]) -> str:
+    return f"{location[0] if location else 'line'}: {code_and_words(entry)[1]}"
 
 
 def _prepare(line: Line) -> Line:

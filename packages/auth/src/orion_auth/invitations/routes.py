@@ -38,6 +38,7 @@ async def cancel(invitation_id: UUID, _: Administrator, wired: Wired) -> None:
 
 
 @router.get("/invitation-links/{token}", response_class=HTMLResponse, responses={410: PAGE})
+@router.head("/invitation-links/{token}", include_in_schema=False)
 async def read(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link, where the password is chosen. Opening it changes nothing, however often."""
     try:

@@ -13,6 +13,7 @@ from orion_auth.operators.desk import Desk, Done, RefusedError
 from orion_auth.risk.rules import Policy
 from orion_auth.risk.shapes import Difference, PolicyChange, PolicyShape, Simulation
 from orion_core.database import Database
+from orion_core.faults import code_and_words
 
 Read = Callable[[Database], Awaitable[PolicyShape]]
 """Reads the policy in force."""
@@ -60,8 +61,10 @@ def changed(current: PolicyShape, text: bytes) -> PolicyChange:
     try:
         return PolicyChange.model_validate(policy)
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'policy'}: {each['msg']}" for each in error.errors())
-        raise RefusedError("wrong_policy", f"The policy is wrong: {faults}.") from None
+        faults = (
+            f"{'.'.join(map(str, each['loc'])) or 'policy'}: {code_and_words(each)[1]}" for each in error.errors()
+        )
+        raise RefusedError("wrong_policy", f"The policy is wrong: {'; '.join(faults)}.") from None
 
 
 def _lines(found: Simulation, differences: list[Difference], emails: Mapping[UUID, str], days: int) -> list[str]:

@@ -17,6 +17,7 @@ from orion_auth.passwords.shapes import NewPasswordChosen, PasswordChange, Reset
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import require_shown
 from orion_core.errors import Problem
+from orion_core.faults import code_and_sentence
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context, RequestContext
 from orion_core.http.openapi import refusals
@@ -60,6 +61,7 @@ async def ask(body: ResetRequest, wired: Wired, request: Request, response: Resp
 
 
 @router.get("/password-resets/{token}", response_class=HTMLResponse, responses={410: PAGE})
+@router.head("/password-resets/{token}", include_in_schema=False)
 async def read_reset(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a form. Opening it uses nothing up, however often."""
     if await resetting.find_open(wired.database, token, wired.clock()) is None:
@@ -83,7 +85,7 @@ async def submit_form(token: Token, request: Request, wired: Wired, context: Con
         chosen = NewPasswordChosen(password=posted(await request.body(), "password"))
         await _reset(token, chosen, wired, context)
     except ValidationError as error:
-        return html(pages.question(token, error.errors()[0]["msg"]), HTTPStatus.BAD_REQUEST)
+        return html(pages.question(token, code_and_sentence(error.errors()[0])[1]), HTTPStatus.BAD_REQUEST)
     except Problem as problem:
         return _told(token, problem)
     return html(pages.done(), HTTPStatus.OK)

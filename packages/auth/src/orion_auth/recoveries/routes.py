@@ -72,6 +72,7 @@ async def complete_recovery(body: RecoveryCompletion, wired: Wired, request: Req
 
 
 @router.get("/recoveries/{token}", response_class=HTMLResponse, responses={410: PAGE})
+@router.head("/recoveries/{token}", include_in_schema=False)
 async def read_recovery(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link in the notice: a button. Opening it changes nothing, however often."""
     row = await actions.look_up(wired.database, token, wired.clock())

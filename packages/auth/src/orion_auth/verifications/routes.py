@@ -32,6 +32,7 @@ async def request_verification(
 
 
 @router.get("/verifications/{token}", response_class=HTMLResponse, responses={410: PAGE})
+@router.head("/verifications/{token}", include_in_schema=False)
 async def read_verification(token: Token, wired: Wired) -> HTMLResponse:
     """The page behind the link: a button. Opening it changes nothing, however often."""
     match await actions.look_up(wired.database, token, wired.clock()):

@@ -1,6 +1,6 @@
 """Every error answer of a service as problem details (RFC 9457)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from orion_core.errors import FieldError, Problem, unavailable
+from orion_core.faults import code_and_sentence
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -74,12 +75,35 @@ async def _problem(request: Request, error: Exception) -> Response:
 async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
-    if any(fault["type"] == "json_invalid" for fault in faults):
-        return _answer(request, Problem(400, "invalid_json", "Invalid JSON", "The body is not valid JSON."))
-    errors = [FieldError(field=_pointer(fault["loc"]), code=fault["type"], detail=fault["msg"]) for fault in faults]
+    if (broken := next((fault for fault in faults if fault["type"] == "json_invalid"), None)) is not None:
+        detail = f"The body is not valid JSON, from its character {broken['loc'][-1] + 1} on."
+        return _answer(request, Problem(400, "invalid_json", "Invalid JSON", detail))
+    if isinstance(error.body, bytes):
+        detail = "The body is taken as JSON only: send it with Content-Type: application/json."
+        return _answer(request, Problem(415, "unsupported_media_type", "Unsupported Media Type", detail))
+    errors = [_field_error(fault, error.body) for fault in faults]
     detail = f"{len(errors)} field{'s are' if len(errors) > 1 else ' is'} wrong; see errors. Nothing was changed."
     errors = errors[:MOST_ERRORS]
     return _answer(request, Problem(422, "invalid_fields", "Invalid fields", detail, errors=errors))
+
+
+def _field_error(fault: Mapping[str, Any], body: Any) -> FieldError:
+    if tuple(fault["loc"]) == ("body",) and fault["type"] in NO_OBJECT:
+        code, detail = NO_OBJECT[fault["type"]]
+    else:
+        code, detail = code_and_sentence(fault)
+    return FieldError(field=_pointer(fault["loc"], body), code=code, detail=detail)
+
+
+NO_OBJECT = {
+    "missing": ("missing", "The body is missing: send JSON, with Content-Type: application/json."),
+    "model_attributes_type": ("wrong_type", "The body must be a JSON object."),
+    "model_type": ("wrong_type", "The body must be a JSON object."),
+}
+"""Of the whole body, which has no name."""
+
+UNREADABLE = "The body cannot be read: it broke off, is not UTF-8, nests too deep, or has a number of too many digits."
+"""Of what is no JSON by more than its grammar (FastAPI says 400 and no more)."""
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -90,7 +114,7 @@ async def _http(request: Request, error: Exception) -> Response:
     headers: Mapping[str, str] = error.headers or {}
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers = {**headers, "Allow": _allowed(request)}
-    detail = f"{status.description or status.phrase}."
+    detail = UNREADABLE if status is HTTPStatus.BAD_REQUEST else f"{status.description or status.phrase}."
     return _answer(request, Problem(status, status.name.lower(), status.phrase, detail, headers=headers))
 
 
@@ -138,9 +162,29 @@ def _sqlstate(error: DBAPIError) -> str:
     return str(getattr(error.orig, "sqlstate", None) or "")
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
+def _pointer(location: Sequence[int | str], body: Any) -> str:
     """A JSON pointer into the body (RFC 6901), or the name of a parameter."""
     where, *rest = location
     if where == "body":
-        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in rest)
+        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in _own_steps(rest, body))
     return str(rest[-1] if rest else where)
+
+
+def _own_steps(location: Sequence[int | str], body: Any) -> list[int | str]:
+    """Without pydantic's own steps: `[key]` for the name of an entry, and which of several shapes was tried."""
+    steps = list[int | str]()
+    at: Any = body
+    for number, step in enumerate(location, 1):
+        if step == "[key]" or (number < len(location) and _lacks(at, step)):
+            continue
+        steps.append(step)
+        try:
+            at = at[step]
+        except (LookupError, TypeError):  # nothing is there: it is missing, or the body is not at hand
+            at = None
+    return steps
+
+
+def _lacks(value: Any, name: int | str) -> bool:
+    """Whether it is an object without that name; what is missing is the last step of where it is missing."""
+    return isinstance(value, dict) and name not in value

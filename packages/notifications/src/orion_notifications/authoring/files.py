@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orion_core.faults import code_and_words
 from orion_notifications.authoring.shapes import NewTemplate, NewVersion
 
 PARTS = {"subject": "subject.txt", "text": "text.liquid", "html": "html.liquid", "mjml": "body.mjml"}
@@ -78,7 +79,7 @@ def _read(place: Path) -> FiledTemplate:
         return FiledTemplate(template, NewVersion.model_validate({**own, "locales": locales}))
     except ValidationError as error:
         first = error.errors()[0]
-        raise TemplateFilesError(f"{place}: {'/'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise TemplateFilesError(f"{place}: {'/'.join(map(str, first['loc']))}: {code_and_words(first)[1]}") from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise TemplateFilesError(f"{place}: {error}") from error
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, TextIO
 import orjson
 from pydantic import ValidationError
 
+from orion_core.faults import code_and_words
 from orion_core.stretches import Stretches
 from orion_notifications.batches.rules import LINES_AT_ONCE, MOST_FAULTS_TOLD, MOST_RECIPIENTS, OF_ADDRESSES
 from orion_notifications.batches.shapes import RecipientLine
@@ -188,6 +189,6 @@ def unfit(own: Mapping[str, Any], demands: Demands) -> str | None:
 
 
 def _faults(error: ValidationError) -> str:
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    faults = (f"{each['loc'][0] if each['loc'] else 'line'}: {each['msg']}" for each in found)
-    return "; ".join(dict.fromkeys(faults)).replace("Value error, ", "")[:500]
+    found = error.errors(include_input=False, include_url=False)
+    faults = (f"{each['loc'][0] if each['loc'] else 'line'}: {code_and_words(each)[1]}" for each in found)
+    return "; ".join(dict.fromkeys(faults))[:500]

@@ -61,6 +61,7 @@ async def choose(request: Request, response: Response, wired: Wired, claims: Cla
 
 
 @router.get("/unsubscribe/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
+@router.head("/unsubscribe/{token}", include_in_schema=False)
 async def ask_to_unsubscribe(wired: Wired, token: Token) -> HTMLResponse:
     """The page behind "unsubscribe". Nothing changes by opening it: mail programs and scanners open every link."""
     about = _about(wired, token, UNSUBSCRIBES_FOR)
@@ -91,6 +92,7 @@ async def subscribe_again(request: Request, wired: Wired, token: Token) -> HTMLR
 
 
 @router.get("/preferences/{token}", tags=["links"], response_class=HTMLResponse, responses=PAGE)
+@router.head("/preferences/{token}", include_in_schema=False)
 async def preferences_page(wired: Wired, token: Token) -> HTMLResponse:
     """The page on which everything is chosen, for whoever has the link from a message to a user's own address."""
     about = _about(wired, token, CHOOSES_FOR)

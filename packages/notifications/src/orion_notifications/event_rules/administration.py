@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_contracts.event import Event
 from orion_core.database import Database, Transaction
 from orion_core.errors import FieldError, Problem, not_found
+from orion_core.faults import code_and_sentence
 from orion_core.ids import uuid7
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
@@ -164,12 +165,11 @@ def _event(event_type: str, data: Mapping[str, Any]) -> Event:
     try:
         return contract.read({**data, "secrets": "-"} if event_type in SECRETS else data)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)[:20]
-        pointers = ["/data" + "".join(f"/{step}" for step in each["loc"]) for each in found]
         raise _unfit(
             [
-                FieldError(field=pointer, code=each["type"], detail=each["msg"])
-                for pointer, each in zip(pointers, found, strict=True)
+                FieldError(field="/data" + "".join(f"/{step}" for step in each["loc"]), code=code, detail=detail)
+                for each in error.errors(include_url=False, include_input=False)[:20]
+                for code, detail in (code_and_sentence(each),)
             ]
         ) from None
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -94,7 +94,12 @@ async def revoke_my_key(key_id: UUID, request: Request, wired: Wired, claims: Cl
 
 @router.post("/me/api-keys/{key_id}/rotation", status_code=HTTPStatus.CREATED, responses=refusals(NOT_THERE, TAKEN))
 async def rotate_my_key(
-    key_id: UUID, request: Request, wired: Wired, claims: Claims, body: Rotation, response: Response
+    key_id: UUID,
+    request: Request,
+    wired: Wired,
+    claims: Claims,
+    body: Annotated[Rotation, Body(default_factory=Rotation)],
+    response: Response,
 ) -> IssuedApiKey:
     """Make a key's successor, which opens the same; the old one is good until the overlap is over."""
     caller = _owner(wired, claims, request)
@@ -161,7 +166,12 @@ async def revoke_key(key_id: UUID, request: Request, wired: Wired, claims: Claim
 
 @router.post("/api-keys/{key_id}/rotation", status_code=HTTPStatus.CREATED, responses=refusals(NOT_THERE, TAKEN))
 async def rotate_service_key(
-    key_id: UUID, request: Request, wired: Wired, claims: Claims, body: Rotation, response: Response
+    key_id: UUID,
+    request: Request,
+    wired: Wired,
+    claims: Claims,
+    body: Annotated[Rotation, Body(default_factory=Rotation)],
+    response: Response,
 ) -> IssuedApiKey:
     """Make the successor of a service's key; both are good until the overlap is over. Needs what making it needs."""
     refuse_api_key(claims)

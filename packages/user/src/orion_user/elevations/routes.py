@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
 from orion_core.http.openapi import refusals
 from orion_core.paging import Page
@@ -45,13 +45,17 @@ async def elevation(desk: AtDesk, elevation_id: UUID) -> ElevationState:
 
 
 @router.post("/{elevation_id}/approval", responses=REFUSED)
-async def approve_elevation(desk: AtDesk, elevation_id: UUID, body: Decision) -> ElevationState:
+async def approve_elevation(
+    desk: AtDesk, elevation_id: UUID, body: Annotated[Decision, Body(default_factory=Decision)]
+) -> ElevationState:
     """Give the role for the time that was asked for, from now on; somebody else's request only."""
     return await actions.approve(desk, elevation_id, body)
 
 
 @router.post("/{elevation_id}/denial", responses=REFUSED)
-async def deny_elevation(desk: AtDesk, elevation_id: UUID, body: Decision) -> ElevationState:
+async def deny_elevation(
+    desk: AtDesk, elevation_id: UUID, body: Annotated[Decision, Body(default_factory=Decision)]
+) -> ElevationState:
     """Refuse what was asked for."""
     return await actions.deny(desk, elevation_id, body)
 

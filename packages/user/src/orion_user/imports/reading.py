@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from orion_core.faults import code_and_words
 from orion_core.http.shapes import UNSTORABLE_WORDS, is_storable
 from orion_user.imports.rules import LINES_AT_ONCE, ImportFormat
 from orion_user.imports.shapes import ImportedUser
@@ -90,10 +91,6 @@ def _chunks(lines: Iterable[Read]) -> Iterator[tuple[int, list[Read]]]:
 
 
 def _faults(error: ValidationError) -> str:
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    faults = (f"{each['loc'][0] if each['loc'] else 'line'}: {_plain(each['msg'])}" for each in found)
+    found = error.errors(include_input=False, include_url=False)
+    faults = (f"{each['loc'][0] if each['loc'] else 'line'}: {code_and_words(each)[1]}" for each in found)
     return "; ".join(dict.fromkeys(faults))[:500]
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")

@@ -1,19 +1,22 @@
 """Inviting to an organization, by mail; accepting, and taking back."""
 
 import hmac
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from orion_core.database import Transaction
+from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, not_found
 from orion_core.http.authentication import user_id
 from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_core.http.rate_limit import seconds_until
 from orion_core.secrets import hash_secret
-from orion_user.desk import Desk
+from orion_user.audit.rules import ActorType
+from orion_user.desk import Desk, Teller
 from orion_user.organizations import rules, store
 from orion_user.organizations.actions import living
 from orion_user.organizations.mailing import NO_TOKEN, Mailing, new_token
@@ -21,6 +24,16 @@ from orion_user.organizations.members import kept, tell
 from orion_user.organizations.rules import LIFETIME
 from orion_user.organizations.shapes import MembershipState
 from orion_user.places.actions import in_organization
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a link in a mail invites to."""
+
+    organization: str
+    email: str
+    user_id: UUID | None
+    """Who has shown that the address is his."""
 
 
 async def invite(
@@ -94,16 +107,31 @@ async def accept(desk: Desk, membership_id: UUID) -> MembershipState:
 async def accept_by_token(desk: Desk, text: str) -> MembershipState:
     """Become a member by what was in the mail, whatever one's own address is. 404 for a token that is of no use."""
     me = user_id(desk.claims)
-    token = rules.parse(text)
-    if token is None:
-        raise not_found("invitation")
     async with desk.database.transaction() as transaction:
-        row = _open(await store.find_by_token(transaction.connection, token.selector))
-        is_it = hmac.compare_digest(row["invitation_token_hash"], hash_secret(token.secret))
-        is_user = await store.address(transaction.connection, me) is not None
-        if not is_it or desk.now >= row["expires_at"] or not is_user:
+        row = await _mailed(transaction.connection, text, desk.now)
+        if await store.address(transaction.connection, me) is None:
             raise not_found("invitation")
         return await _join(desk, transaction, row, me)
+
+
+async def look_at(database: Database, text: str, now: datetime) -> Opened:
+    """What a link in a mail invites whom to; nothing is changed. 404 for a link that is of no use."""
+    async with database.autocommit() as connection:
+        return await _look_at(connection, await _mailed(connection, text, now))
+
+
+async def accept_by_link(database: Database, guest: Teller, text: str) -> Opened:
+    """Have whoever has shown that the invited address is his become a member: the button was pressed in its mailbox.
+
+    Without such a user nothing is changed. 404 for a link that is of no use.
+    """
+    async with database.transaction() as transaction:
+        row = await _mailed(transaction.connection, text, guest.now)
+        opened = await _look_at(transaction.connection, row)
+        if opened.user_id is not None:
+            by = replace(guest, actor=replace(guest.actor, type=ActorType.USER, id=opened.user_id))
+            await _join(by, transaction, row, opened.user_id)
+        return opened
 
 
 async def take_back(desk: Desk, membership_id: UUID) -> None:
@@ -118,7 +146,22 @@ async def take_back(desk: Desk, membership_id: UUID) -> None:
         await tell(desk, transaction, after, "TAKEN_BACK", kept(row))
 
 
-async def _join(desk: Desk, transaction: Transaction, row: RowMapping, me: UUID) -> MembershipState:
+async def _mailed(connection: AsyncConnection, text: str, now: datetime) -> RowMapping:
+    """The open invitation whose mail was read by whoever shows its token, locked; 404 for none."""
+    token = rules.parse(text)
+    row = _open(None if token is None else await store.find_by_token(connection, token.selector))
+    is_it = token is not None and hmac.compare_digest(row["invitation_token_hash"], hash_secret(token.secret))
+    if not is_it or now >= row["expires_at"]:
+        raise not_found("invitation")
+    return row
+
+
+async def _look_at(connection: AsyncConnection, row: RowMapping) -> Opened:
+    organization = await living(connection, row["organization_id"])
+    return Opened(organization["name"], row["email"], await store.verified(connection, row["email"]))
+
+
+async def _join(desk: Teller, transaction: Transaction, row: RowMapping, me: UUID) -> MembershipState:
     await living(transaction.connection, row["organization_id"])
     values = {"status": store.ACTIVE, "user_id": me, "joined_at": desk.now} | NO_TOKEN
     try:

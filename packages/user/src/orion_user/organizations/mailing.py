@@ -27,8 +27,8 @@ class Mailing:
 
     keyring: Keyring = field(repr=False)
     """Seals links for notifications."""
-    page: str
-    """The product's page that the link leads to, with the token in its fragment, which is sent to no server."""
+    before_token: str
+    """What the link is, but for its token."""
 
     async def send(
         self, desk: Desk, transaction: Transaction, row: RowMapping, organization: RowMapping, token: InvitationToken
@@ -38,7 +38,7 @@ class Mailing:
         guest = await store.verified(connection, row["email"])
         reader = guest or desk.user_id
         message_id = uuid7()
-        secrets = InvitationSecrets(link=f"{self.page}#invitation={token.text}")
+        secrets = InvitationSecrets(link=f"{self.before_token}{token.text}")
         event = InvitationMailRequested(
             message_id=message_id,
             membership_id=row["id"],

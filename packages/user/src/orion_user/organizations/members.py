@@ -12,7 +12,7 @@ from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_user.assignments import actions as assignments
 from orion_user.audit.actions import Change
-from orion_user.desk import Desk
+from orion_user.desk import Desk, Teller
 from orion_user.organizations import store, teams
 from orion_user.organizations.actions import living, seen
 from orion_user.organizations.shapes import MembershipState
@@ -104,7 +104,7 @@ def event_values(row: RowMapping, change: str, now: datetime) -> dict[str, Any]:
     return told | {"membership_id": row["id"], "change": change, "changed_at": now}
 
 
-async def tell(desk: Desk, transaction: Transaction, row: RowMapping, change: str, old: dict[str, Any]) -> None:
+async def tell(desk: Teller, transaction: Transaction, row: RowMapping, change: str, old: dict[str, Any]) -> None:
     """Tell of a change of a membership."""
     event = MembershipChanged(**event_values(row, change, desk.now))
     new = {} if change in {"LEFT", "TAKEN_BACK"} else kept(row)

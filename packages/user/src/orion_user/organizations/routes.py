@@ -2,18 +2,23 @@
 
 from functools import partial
 from http import HTTPStatus
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse
 
+from orion_core.errors import Problem
+from orion_core.http.context import Context
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 from orion_core.paging import Page
+from orion_user.audit.actions import Actor
 from orion_user.components import Components, Wired
-from orion_user.desk import AtDesk
+from orion_user.desk import AtDesk, Teller
 from orion_user.listing import DEFAULT_LIMIT, Cursor, Limit, answer_page
 from orion_user.once import MakingOnce
-from orion_user.organizations import actions, invitations, members, teams
+from orion_user.organizations import actions, invitations, members, pages, teams
 from orion_user.organizations.mailing import Mailing
 from orion_user.organizations.shapes import (
     InvitationAcceptance,
@@ -34,9 +39,17 @@ GONE = refusals(HTTPStatus.NOT_FOUND)
 REFUSED = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 MATCHED = REFUSED | refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
 
+PAGE: dict[str, Any] = {
+    "description": "A page, for a browser",
+    "content": {"text/html": {"schema": {"type": "string"}}},
+}
+PAGES: dict[int | str, dict[str, Any]] = {410: PAGE}
+
+Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
+
 
 def _mailing(wired: Components) -> Mailing:
-    return Mailing(wired.settings.event_sealing_keys, wired.settings.invitation_url)
+    return Mailing(wired.settings.event_sealing_keys, wired.settings.before_invitation_token)
 
 
 @router.get("/organizations")
@@ -196,6 +209,40 @@ async def accept_invitation(desk: AtDesk, invitation_id: UUID) -> MembershipStat
 async def accept_mailed_invitation(desk: AtDesk, body: InvitationAcceptance) -> MembershipState:
     """Become a member by the token in a mailed link, whatever one's own address is."""
     return await invitations.accept_by_token(desk, body.token)
+
+
+@router.get("/invitation-links/{token}", response_class=HTMLResponse, responses=PAGES)
+@router.head("/invitation-links/{token}", include_in_schema=False)
+async def read_invitation_link(wired: Wired, token: Token) -> HTMLResponse:
+    """The page behind the link, where the product has none of its own. Opening it changes nothing, however often."""
+    try:
+        opened = await invitations.look_at(wired.database, token, wired.clock())
+    except Problem:
+        return pages.dead()
+    if opened.user_id is None:
+        return pages.unknown_address(opened.organization, opened.email, HTTPStatus.OK)
+    return pages.question(opened.organization, opened.email)
+
+
+@router.post("/invitation-links/{token}", response_class=HTMLResponse, responses=PAGES | {409: PAGE})
+async def accept_by_invitation_link(wired: Wired, context: Context, token: Token) -> HTMLResponse:
+    """The button of that page: whoever has shown that the invited address is his becomes a member."""
+    actor = Actor(
+        ip_address=context.ip_address,
+        user_agent=context.user_agent,
+        request_id=context.request_id,
+        began=context.began,
+    )
+    try:
+        guest = Teller(wired.outbox, actor, wired.clock())
+        opened = await invitations.accept_by_link(wired.database, guest, token)
+    except Problem as problem:
+        if problem.status == HTTPStatus.NOT_FOUND:
+            return pages.dead()
+        return pages.refused(problem.title, problem.detail, problem.status)
+    if opened.user_id is None:
+        return pages.unknown_address(opened.organization, opened.email, HTTPStatus.CONFLICT)
+    return pages.joined(opened.organization)
 
 
 @router.delete("/invitations/{invitation_id}", status_code=HTTPStatus.NO_CONTENT, responses=GONE)

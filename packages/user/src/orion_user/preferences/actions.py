@@ -14,6 +14,7 @@ from orion_contracts.user_events import NotificationPreferencesChanged, Security
 from orion_core.database import Database, Transaction
 from orion_core.errors import FieldError, Problem, not_found
 from orion_core.events.outbox import Outbox
+from orion_core.faults import code_and_sentence
 from orion_core.http.authentication import require_recent
 from orion_core.http.etags import etag
 from orion_core.merge_patch import merged
@@ -133,8 +134,9 @@ def _validated(kind: str, chosen: dict[str, Any]) -> Document:
         return DOCUMENTS[kind].model_validate(chosen)
     except ValidationError as error:
         faults = [
-            FieldError(field="/" + "/".join(map(str, fault["loc"])), code=fault["type"], detail=fault["msg"])
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+            FieldError(field="/" + "/".join(map(str, fault["loc"])), code=code, detail=words)
+            for fault in error.errors(include_url=False, include_input=False)
+            for code, words in (code_and_sentence(fault),)
         ]
         detail = f"{len(faults)} field{' is' if len(faults) == 1 else 's are'} wrong; see errors."
         raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=faults) from None

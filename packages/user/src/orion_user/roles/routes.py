@@ -2,9 +2,10 @@
 
 from functools import partial
 from http import HTTPStatus
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Body, Request, Response
 
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
@@ -94,7 +95,11 @@ async def role_permissions(desk: AtDesk, role_id: UUID) -> list[InheritedPermiss
 
 @router.put("/{role_id}/permissions/{name}", responses=GONE)
 async def set_role_permission(
-    response: Response, desk: AtDesk, role_id: UUID, name: PermissionName, body: NewRolePermission
+    response: Response,
+    desk: AtDesk,
+    role_id: UUID,
+    name: PermissionName,
+    body: Annotated[NewRolePermission, Body(default_factory=NewRolePermission)],
 ) -> RoleDetails:
     """Have a CUSTOM role allow or deny a permission, instead of what it said of it before."""
     changed = await parts.set_permission(desk, role_id, name, body)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -99,7 +99,9 @@ async def change_user(
 
 
 @router.post("/{user_id}/suspension", responses=_REFUSALS | _CONFLICT)
-async def suspend_user(user_id: UUID, body: Reason, request: Request, wired: Wired, claims: Claims) -> UserShape:
+async def suspend_user(
+    user_id: UUID, body: Annotated[Reason, Body(default_factory=Reason)], request: Request, wired: Wired, claims: Claims
+) -> UserShape:
     """Shut a user out until further notice; auth ends the sessions within moments. Once more changes nothing."""
     by = await _administrator(wired, claims, request, "user:suspend")
     return await administration.suspend(wired.database, wired.outbox, by, user_id, body.reason, wired.clock())
@@ -120,7 +122,9 @@ async def delete_user(user_id: UUID, request: Request, wired: Wired, claims: Cla
 
 
 @router.post("/{user_id}/restoration", responses=_REFUSALS | _CONFLICT)
-async def restore_user(user_id: UUID, body: Reason, request: Request, wired: Wired, claims: Claims) -> UserShape:
+async def restore_user(
+    user_id: UUID, body: Annotated[Reason, Body(default_factory=Reason)], request: Request, wired: Wired, claims: Claims
+) -> UserShape:
     """Bring a deleted user back, as they were. For one who is not deleted it changes nothing."""
     by = await _administrator(wired, claims, request, "user:delete")
     return await administration.restore(wired.database, wired.outbox, by, user_id, body.reason, wired.clock())
