@@ -111,7 +111,7 @@ async def test_the_known_go_first_and_strangers_get_every_fourth_turn(lane: Lane
     await settle()
     strangers = [asyncio.create_task(lane.run(gate.work("stranger"))) for _ in range(4)]
     await settle()
-    known = [asyncio.create_task(lane.run(gate.work("known"), is_known=True)) for _ in range(6)]
+    known = [asyncio.create_task(lane.run(gate.work("known"), known_from="192.0.2.1")) for _ in range(6)]
     await settle()
     gate.open()
     await asyncio.gather(running, *strangers, *known)
@@ -123,13 +123,13 @@ async def test_one_of_several_threads_is_kept_for_the_known() -> None:
     lane, gate, own = Lane(3, patience=5), Gate(), Gate()
     crowd = [asyncio.create_task(lane.run(gate.work("stranger"))) for _ in range(4)]
     await settle()
-    owners = [asyncio.create_task(lane.run(own.work("owner"), is_known=True)) for _ in range(2)]
+    owners = [asyncio.create_task(lane.run(own.work("owner"), known_from="192.0.2.1")) for _ in range(2)]
     own.open()
     assert await asyncio.wait_for(asyncio.gather(*owners), 5) == ["owner"] * 2, "one after the other, beside the crowd"
     assert gate.began == ["stranger"] * 2
     gate.open()
     assert await asyncio.gather(*crowd) == ["stranger"] * 4
-    assert await asyncio.gather(*(lane.run(lambda: "known", is_known=True) for _ in range(3))) == ["known"] * 3
+    assert await asyncio.gather(*(lane.run(lambda: "known", known_from="192.0.2.1") for _ in range(3))) == ["known"] * 3
     lane.close()
 
 
@@ -139,13 +139,52 @@ async def test_a_crowd_of_strangers_takes_no_room_from_the_known(lane: Lane) -> 
     await settle()
     with pytest.raises(Problem):
         lane.require_room()
-    lane.require_room(is_known=True)
-    owner = asyncio.create_task(lane.run(gate.work("owner"), is_known=True))
+    lane.require_room(known_from="192.0.2.1")
+    owner = asyncio.create_task(lane.run(gate.work("owner"), known_from="192.0.2.1"))
     await settle()
     gate.open()
     assert await owner == "owner"
     assert gate.began.index("owner") <= 2
     await asyncio.gather(*crowd)
+
+
+async def test_one_network_or_a_few_never_take_all_places_of_the_known(lane: Lane) -> None:
+    gate = Gate()
+    running = asyncio.create_task(lane.run(gate.work("running")))
+    await settle()
+
+    async def come(name: str, size: int = 1) -> list[asyncio.Task[str]]:
+        came = [asyncio.create_task(lane.run(gate.work(name), known_from=name)) for _ in range(size)]
+        await settle()
+        return came
+
+    crowd = await come("192.0.2.0", 400)
+    owner = await come("198.51.100.1")
+    crowd += [task for n in range(1, 10) for task in await come(f"192.0.2.{n}", 100)]
+    late = await come("198.51.100.2")
+    gate.open()
+    assert await asyncio.gather(*owner, *late) == ["198.51.100.1", "198.51.100.2"]
+    await asyncio.gather(running, *crowd, return_exceptions=True)
+    assert gate.began.index("198.51.100.1") <= 250 / 5 * 4 / 3 + 2, "behind a fifth of the places, and strangers' turns"
+
+
+async def test_a_network_that_has_left_the_queue_has_its_part_again(lane: Lane) -> None:
+    gate = Gate()
+    running = asyncio.create_task(lane.run(gate.work("running")))
+    await settle()
+    for _ in range(3):
+        crowd = [asyncio.create_task(lane.run(gate.work("gone"), known_from="192.0.2.0")) for _ in range(40)]
+        await settle()
+        for task in crowd:
+            task.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+    stranger = asyncio.create_task(lane.run(gate.work("stranger")))
+    await settle()
+    crowd = [asyncio.create_task(lane.run(gate.work("known"), known_from="192.0.2.0")) for _ in range(40)]
+    await settle()
+    gate.open()
+    await asyncio.gather(running, stranger, *crowd)
+    assert gate.began.index("stranger") == 4, "after three turns of the known: none of them waited before it"
 
 
 async def test_a_failure_of_the_work_is_its_callers_and_frees_the_thread(lane: Lane) -> None:

@@ -38,9 +38,6 @@ Operator = Annotated[
 LARGEST_POLICY = 100_000
 """Bytes of a policy's file that are read."""
 
-MOST_LIMITS = 100
-"""More networks than these are not let go at once."""
-
 
 @commands.command()
 def unlock(user: Whom, dry_run: DryRun = False, json: Json = False, operator: Operator = None) -> None:
@@ -148,13 +145,9 @@ def prune(dry_run: DryRun = False, json: Json = False, operator: Operator = None
 
 async def _lift_limits(desk: Desk, whose: KnownIdentity, dry_run: bool) -> int:
     """Lift what refuses the account's tries now, wherever they were made; says how many limits those were."""
-    lifted = 0
     # By address at its first factor from anywhere; by id on the devices that it knows, and at its second factor.
-    for name, more in ((whose.email, f"{whose.email}@"), (str(whose.id), f"{whose.id} ")):
-        for limit in await rate_limits.limited(desk.database, name, None, MOST_LIMITS, desk.now):
-            if limit.whose == name or limit.whose.startswith(more):
-                lifted += 1
-                if not dry_run:
-                    circumstances = Circumstances(details={"actor": desk.operator})
-                    await rate_limits.lift(desk.database, limit.id, circumstances, desk.now)
-    return lifted
+    counters = await rate_limits.limiting(desk.database, whose.email, whose.id, desk.now)
+    for counter in () if dry_run else counters:
+        circumstances = Circumstances(details={"actor": desk.operator})
+        await rate_limits.lift(desk.database, counter, circumstances, desk.now)
+    return len(counters)

@@ -22,7 +22,9 @@ from orion_auth.foreign_hashes import UnusableHashError
 from orion_auth.lane import PATIENCE_SECONDS, Lane
 from orion_auth.password_text import normalise_password
 from orion_core.http.door import leave_door
+from orion_core.networks import network
 from orion_core.secrets import new_secret
+from orion_core.tables import IpAddress
 
 PASSES, MEMORY_KIB, LANES = 2, 19 * 1024, 1
 HASH_BYTES, SALT_BYTES = 32, 16
@@ -77,24 +79,28 @@ class HashingLane:
         leave_door()  # the lane has a queue of its own
         return await self._lane.run(lambda: hash_secret(normalise_password(password)))
 
-    async def verify(self, password_hash: str | None, password: str, *, is_known: bool = False) -> bool:
+    async def verify(self, password_hash: str | None, password: str, *, known_from: IpAddress | None = None) -> bool:
         """Whether the password is right; a 503 Problem when that would have to wait too long.
 
-        Without a hash (nobody of that name) it costs the same and is False. `is_known` says that the caller comes from
-        a device of the owner's, who goes before strangers.
+        Without a hash (nobody of that name) it costs the same and is False. `known_from` says that the caller comes
+        from a device of the owner's, who goes before strangers, and where that is.
         """
         leave_door()
         checked = password_hash or self._nobodys_hash
-        is_right = await self._lane.run(lambda: matches(checked, password), is_known=is_known)
+        is_right = await self._lane.run(lambda: matches(checked, password), known_from=_network(known_from))
         return is_right and password_hash is not None
 
-    def require_room(self, *, is_known: bool = False) -> None:
+    def require_room(self, *, known_from: IpAddress | None = None) -> None:
         """A 503 Problem when a password could not be looked at soon: known before anything is read or counted."""
-        self._lane.require_room(is_known=is_known)
+        self._lane.require_room(known_from=_network(known_from))
 
     def close(self) -> None:
         """Give up what is queued."""
         self._lane.close()
+
+
+def _network(address: IpAddress | None) -> str | None:
+    return network(address) if address is not None else None
 
 
 def hash_secret(secret: str | bytes) -> str:

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -26,6 +26,10 @@ LATEST = 0.1
 """Weight of the latest piece in that mean."""
 KNOWN_TURNS = 3
 """Of four turns that both kinds of callers wait for, those who are known get three."""
+NETWORKS_PART = 4
+"""One network may have a fourth of the places for the known that the others leave, and always one: so somebody who
+signs in to many accounts of his own has a fifth of all, and from a few networks leaves some (as in switches: Choudhury
+and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998)."""
 KEPT_FROM_STRANGERS = 1
 """Threads that work for strangers never take, where there are several: a crowd of them leaves a processor to all else,
 and whoever is known finds a thread."""
@@ -50,33 +54,50 @@ class Lane:
         self._seconds = FIRST_GUESS_SECONDS
         self._known: Places = deque()
         self._strangers: Places = deque()
+        self._of_network: Counter[str] = Counter()
+        """Places of the known that are taken by those of each network."""
         self._turn = 0
 
-    def require_room(self, *, is_known: bool = False) -> None:
+    def require_room(self, *, known_from: str | None = None) -> None:
         """A 503 Problem, with the time after which to try again, when somebody would wait too long now."""
-        wait = self._expected_wait(is_known)
-        if wait > self._patience:
-            raise _refusal(is_known, wait)
+        self._require_room(self._is_preferred(known_from))
 
-    async def run(self, work: Callable[[], Result], *, is_known: bool = False) -> Result:
+    async def run(self, work: Callable[[], Result], *, known_from: str | None = None) -> Result:
         """What `work` returns; a 503 Problem when its turn would come, or has come, too late.
 
-        Who is known, by the device he comes from, waits in a queue of his own, which goes first most of the time: a
-        crowd of strangers delays him little. Who stops waiting leaves the queue; work that has begun goes on to its
-        end, since no thread can be stopped, and keeps its place until then.
+        Who is known, by the device he comes from, says from which network, and waits in a queue of his own, which goes
+        first most of the time: a crowd of strangers delays him little. Those of a network that has its part of that
+        queue wait among strangers. Who stops waiting leaves the queue; work that has begun goes on to its end, since no
+        thread can be stopped, and keeps its place until then.
         """
         began = time.perf_counter()
+        is_known = self._is_preferred(known_from)
         if self._is_free(is_known):
             self._take(is_known)
         else:
-            self.require_room(is_known=is_known)
-            await self._turn_comes(self._known if is_known else self._strangers, is_known)
+            self._require_room(is_known)
+            if is_known and known_from is not None:
+                await self._known_turn_comes(known_from)
+            else:
+                await self._turn_comes(self._strangers, is_known=False)
         metrics.HASHING_WAITS.observe(time.perf_counter() - began)
         return await asyncio.wrap_future(self._submit(work, is_known))
 
     def close(self) -> None:
         """Give up what waits."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _require_room(self, is_known: bool) -> None:
+        wait = self._expected_wait(is_known)
+        if wait > self._patience:
+            raise _refusal(is_known, wait)
+
+    def _is_preferred(self, known_from: str | None) -> bool:
+        """Whether he waits among the known: his network has not yet the part of their places that it may have."""
+        if known_from is None:
+            return False
+        left = (self._patience - self._expected_wait(is_known=True)) * self._threads / self._seconds
+        return self._of_network[known_from] < max(1, left / NETWORKS_PART)
 
     def _is_free(self, is_known: bool) -> bool:
         return self._idle > 0 and (is_known or self._for_strangers > 0)
@@ -113,7 +134,16 @@ class Lane:
         future.add_done_callback(ended)
         return future
 
-    async def _turn_comes(self, queue: Places, is_known: bool) -> None:
+    async def _known_turn_comes(self, network: str) -> None:
+        self._of_network[network] += 1
+        try:
+            await self._turn_comes(self._known, is_known=True)
+        finally:
+            self._of_network[network] -= 1
+            if not self._of_network[network]:
+                del self._of_network[network]
+
+    async def _turn_comes(self, queue: Places, *, is_known: bool) -> None:
         place = asyncio.get_running_loop().create_future()
         queue.append(place)
         self._count()

@@ -70,6 +70,21 @@ async def test_unlock_lifts_the_limits_of_the_account(auth: "Auth", orion: Orion
     assert (await auth.sign_in()).status_code == 201
 
 
+async def test_unlock_lifts_all_limits_of_the_account_and_those_of_no_other(auth: "Auth", orion: Orion) -> None:
+    await auth.verified()
+    await auth.execute(
+        'INSERT INTO rate_limits (key, key_type, endpoint, "limit", window_seconds, count, passes, reset_at) '
+        "SELECT 'login EMAIL ' || whose || '@192.0.2.' || n, 'EMAIL', 'login', 1, 3600, 1, ARRAY[now()], "
+        "now() + interval '2 hours' FROM generate_series(1, 150) AS n, "
+        "unnest(ARRAY['ada@example.com', 'xada@example.com', 'ada@example.comx']) AS whose"
+    )
+    assert json.loads((await orion("unlock", "ada@example.com", "--json")).stdout)["limits_lifted"] == 150
+    [left] = await auth.rows(
+        "SELECT count(*) FROM rate_limits WHERE key LIKE 'login EMAIL %@192.0.2.%' AND \"limit\" = 1"
+    )
+    assert left["count"] == 300
+
+
 async def test_unlock_lifts_the_limits_of_known_devices_too(auth: "Auth", orion: Orion) -> None:
     await auth.verified()
     body = {"email": "ada@example.com", "password": auth.password, "device_id": "laptop"}

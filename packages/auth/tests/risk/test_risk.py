@@ -11,6 +11,7 @@ from netaddr import IPSet
 
 from orion_auth.anonymising import Networks
 from orion_auth.places import Places
+from orion_auth.risk import administration
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -215,7 +216,39 @@ async def test_the_unchanged_policy_reproduces_every_verdict_and_another_says_wh
     assert told["changed"] == len(told["differences"]) == 3
     first = told["differences"][0]
     assert (first["user_id"], first["recorded_verdict"], first["verdict"]) == (str(user_id), "ALLOW", "BLOCK")
-    assert await auth.rows(ATTEMPTS) == before, "nothing is changed by trying"
+    assert (told["next"], await auth.rows(ATTEMPTS)) == (None, before), "nothing is changed by trying"
+
+
+async def test_one_request_tries_a_policy_on_so_many_attempts_and_the_next_goes_on(
+    auth: "Auth", come: Come, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await auth.verified()
+    for number in range(5):
+        await come("203.0.113.5", f"device-{number}")
+        await come("203.0.113.5", f"device-{number}", password="wrong password")
+        auth.clock.advance(hours=20)
+    headers = await administrator(auth)
+    strict = {"step_up_at": 50, "block_at": 90, "weights": {"new_device": 100}} | DAYS
+
+    async def part(**changes: Any) -> Any:
+        return await auth.http.post("/auth/v1/risk-policy/simulations", json=strict | changes, headers=headers)
+
+    whole = (await part()).json()
+    monkeypatch.setattr(administration, "AT_ONCE", 2)
+    for bound, value in (("MOST_BATCHES", 2), ("MOST_SECONDS", 0.0)):
+        monkeypatch.setattr(administration, bound, value)
+        parts = [(await part()).json()]
+        while parts[-1]["next"] is not None:
+            parts.append((await part(cursor=parts[-1]["next"])).json())
+        assert len(parts) >= 3
+        for counted in ("examined", "changed", "differences"):
+            summed = parts[0][counted]
+            for each in parts[1:]:
+                summed += each[counted]
+            assert summed == whole[counted]
+    assert (whole["examined"], whole["changed"]) == (5, 4)
+    other = await part(cursor=parts[0]["next"], block_at=95)
+    assert (other.status_code, other.json()["code"]) == (400, "invalid_cursor")
 
 
 async def test_a_user_sees_the_sign_ins_to_his_account_and_no_others(auth: "Auth", come: Come) -> None:

@@ -1,6 +1,7 @@
 """Signing in and out."""
 
 import asyncio
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,6 +9,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from orion_contracts.events import SessionEnded, SessionStarted
+from orion_core.tables import IpAddress
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -95,8 +97,10 @@ async def test_an_account_that_changes_while_its_password_is_checked_begins_noth
     lane = auth.application.state.components.lane
     verify = lane.verify
 
-    async def verify_while_it_changes(password_hash: str | None, password: str, *, is_known: bool) -> bool:
-        is_right = await verify(password_hash, password, is_known=is_known)
+    async def verify_while_it_changes(
+        password_hash: str | None, password: str, *, known_from: IpAddress | None
+    ) -> bool:
+        is_right = await verify(password_hash, password, known_from=known_from)
         await auth.execute(f"UPDATE identities SET {change}")
         return is_right
 
@@ -107,6 +111,24 @@ async def test_an_account_that_changes_while_its_password_is_checked_begins_noth
     assert await auth.counts() == before
     [attempt] = await auth.rows("SELECT status::text, failure_reason FROM login_attempts")
     assert attempt == {"status": "BLOCKED", "failure_reason": "ACCOUNT_CHANGED"}
+
+
+async def test_whose_device_is_known_waits_among_those_of_his_network(
+    auth: "Auth", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await auth.verified()
+    lane, asked = auth.application.state.components.lane, list[IpAddress | None]()
+    verify = lane.verify
+
+    async def verify_and_note(password_hash: str | None, password: str, *, known_from: IpAddress | None) -> bool:
+        asked.append(known_from)
+        return await verify(password_hash, password, known_from=known_from)
+
+    monkeypatch.setattr(lane, "verify", verify_and_note)
+    for _ in range(2):
+        body = {"email": "ada@example.com", "password": auth.password, "device_id": "adas-laptop"}
+        assert (await auth.http.post("/auth/v1/sessions", json=body)).status_code == 201
+    assert asked == [None, ip_address("192.0.2.1")]
 
 
 async def test_five_tries_a_minute_from_one_place(auth: "Auth") -> None:

@@ -57,13 +57,14 @@ async def sign_in(
     email = normalise_email(email_text)
     visit = Visit(LoginMethod.PASSWORD, email, bearer, now, started, remember=remember)
     identity, device = await visitors.ask(Visitor(email, bearer, now))
-    is_known = device is not None
-    lane.require_room(is_known=is_known)
-    await enter_door(is_preferred=is_known)
-    lane.require_room(is_known=is_known)  # before it is counted: what is not tried is no try
+    known_from = bearer.ip_address if device is not None else None
+    lane.require_room(known_from=known_from)
+    await enter_door(is_preferred=device is not None)
+    lane.require_room(known_from=known_from)  # before it is counted: what is not tried is no try
     taken = await _take_limit(gate, visit, device)
     async with rate_limits.given_back_if_untried(gate.database, taken):
-        password_is_right = await lane.verify(identity.password_hash if identity else None, password, is_known=is_known)
+        kept = identity.password_hash if identity else None
+        password_is_right = await lane.verify(kept, password, known_from=known_from)
     decision = decide(identity.standing if identity else None, password_is_right)
     if identity is None or decision.outcome != "SUCCESS":
         await _record_refusal(gate, visit, identity, decision)

@@ -21,6 +21,7 @@ from orion_core.database import Database
 from orion_core.errors import FieldError, Problem, unauthenticated
 from orion_core.events.outbox import Outbox
 from orion_core.http.rate_limit import RateLimitState
+from orion_core.tables import IpAddress
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ async def change(
         raise unauthenticated("There is no account any more that could be changed.")
     taken = await rate_limits.take_proof(database, user_id, session_id, bearer.ip_address, now)
     async with rate_limits.given_back_if_untried(database, taken):
-        await _require_current(lane, identity, change.current)
+        await _require_current(lane, identity, change.current, bearer.ip_address)
     await rate_limits.give_back(database, taken)
     await check(policy, change.new, [identity.email, identity.username], field="/new_password")
     await refuse_the_same(lane, identity.password_hash, change.new, field="/new_password")
@@ -79,10 +80,10 @@ async def change(
     return taken.state
 
 
-async def _require_current(lane: HashingLane, identity: KnownIdentity, current: str | None) -> None:
+async def _require_current(lane: HashingLane, identity: KnownIdentity, current: str | None, address: IpAddress) -> None:
     if identity.password_hash is None and current is None:
         return
-    if current is None or not await lane.verify(identity.password_hash, current, is_known=True):
+    if current is None or not await lane.verify(identity.password_hash, current, known_from=address):
         error = FieldError(field="/current_password", code="wrong_password", detail="This is not your password.")
         detail = "The current password is wrong. Nothing was changed."
         raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=[error])

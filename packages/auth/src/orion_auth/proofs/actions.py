@@ -150,11 +150,11 @@ async def send_code(
 
 async def _check_password(gate: Gate, lane: HashingLane, attempt: _Try, password: str) -> RateLimitState | None:
     identity = attempt.identity
-    lane.require_room(is_known=True)  # before it is counted: what is not tried is no try
     address = attempt.bearer.ip_address
+    lane.require_room(known_from=address)  # before it is counted: what is not tried is no try
     taken = await rate_limits.take_proof(gate.database, identity.id, attempt.session_id, address, attempt.now)
     async with rate_limits.given_back_if_untried(gate.database, taken):
-        is_right = await lane.verify(identity.password_hash, password, is_known=True)
+        is_right = await lane.verify(identity.password_hash, password, known_from=address)
     if not is_right:
         async with evenly(), gate.database.transaction() as transaction:
             await _note_failure(transaction, gate, attempt, None)

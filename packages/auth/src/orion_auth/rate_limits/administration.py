@@ -10,7 +10,7 @@ from uuid import UUID
 
 from orion_auth.base import AnyRow
 from orion_auth.rate_limits import store
-from orion_auth.rate_limits.rules import COUNTED, Endpoint, RateLimitKeyType
+from orion_auth.rate_limits.rules import COUNTED, Endpoint, RateLimitKeyType, counters_of
 from orion_auth.rate_limits.shapes import LimitedShape, PolicyChange, PolicyListed, PolicyShape
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -104,6 +104,12 @@ async def limited(
         )
         for row in rows
     ]
+
+
+async def limiting(database: Database, email: str, user_id: UUID, now: datetime) -> Sequence[UUID]:
+    """The counters by which this account's tries are refused now, wherever they are made."""
+    async with database.autocommit() as connection:
+        return await store.refusing_among(connection, *counters_of(email, str(user_id)), now)
 
 
 async def lift(database: Database, counter_id: UUID, circumstances: Circumstances, now: datetime) -> None:

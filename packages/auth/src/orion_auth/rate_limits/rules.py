@@ -201,3 +201,17 @@ def of_sign_in_on(device: KnownDevice, address: IPv4Address | IPv6Address) -> li
     """
     whose = f"{device.owner} proved" if device.is_proved else device.owner
     return [*of_known_device(device, address), Limit("login", RateLimitKeyType.USER, whose)]
+
+
+def counters_of(email: str, user_id: str) -> tuple[list[str], list[str]]:
+    """The keys of an account's counters, whole, and what others of them begin with: those of a network or a device."""
+    whole, begun = list[str](), list[str]()
+    for endpoint, key_types in COUNTED.items():
+        if RateLimitKeyType.EMAIL in key_types:
+            whole.append(Limit(endpoint, RateLimitKeyType.EMAIL, email).key)
+            for name in (email, f"mail {email}", f"code {email}"):
+                begun.append(Limit(endpoint, RateLimitKeyType.EMAIL, f"{name}@").key)
+        if RateLimitKeyType.USER in key_types:
+            whole.append(Limit(endpoint, RateLimitKeyType.USER, user_id).key)
+            begun.append(Limit(endpoint, RateLimitKeyType.USER, f"{user_id} ").key)
+    return whole, begun

@@ -95,6 +95,33 @@ async def refusing(
     return (await connection.execute(_REFUSING, values)).all()
 
 
+_REFUSING_AMONG = """
+    SELECT id
+    FROM rate_limits
+    WHERE ({either})                                               -- uq_rate_limits_key
+      AND (
+        blocked_until > :now
+        OR cardinality(passes) >= "limit"
+          AND passes[cardinality(passes) - "limit" + 1] + make_interval(secs => window_seconds) > :now
+      )
+    ORDER BY id
+"""
+
+
+async def refusing_among(
+    connection: AsyncConnection, whole: Sequence[str], begun: Sequence[str], now: datetime
+) -> Sequence[UUID]:
+    """Counters with these keys, or with keys that begin so, under which the next try would be refused.
+
+    Each is looked for along uq_rate_limits_key, beginnings too where the database sorts by code points ("C").
+    """
+    starts = {f"begun_{n}": start for n, start in enumerate(begun)}
+    either = " OR ".join(["key = ANY(:whole)", *(f"key ^@ CAST(:{name} AS text)" for name in starts)])
+    statement = text(_REFUSING_AMONG.format(either=either))
+    values = {"now": now, "whole": list(whole), **starts}
+    return (await connection.execute(statement, values)).scalars().all()
+
+
 async def delete_counter(connection: AsyncConnection, counter_id: UUID) -> AnyRow | None:
     """Forget what was counted (pk_rate_limits); what was forgotten, or None when it was not there."""
     statement = delete(RateLimit).where(RateLimit.id == counter_id).returning(RateLimit.endpoint, RateLimit.key)

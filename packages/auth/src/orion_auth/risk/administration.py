@@ -2,24 +2,30 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from orion_auth.base import AnyRow
 from orion_auth.risk import store
-from orion_auth.risk.rules import Policy, Signals, assess
+from orion_auth.risk.rules import Assessment, Policy, Signals, assess
 from orion_auth.risk.shapes import Difference, PolicyChange, PolicyShape, PolicyVersions, Simulation
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import RISK_POLICY_CHANGED
 from orion_core.database import Database
 from orion_core.errors import Problem
+from orion_core.stretches import Stretches
 
 MOST_VERSIONS = 100
 AT_ONCE = 500
 """Attempts in memory at the same time."""
+MOST_BATCHES = 40
+"""Read for one part of a simulation, which also ends after so many seconds."""
+MOST_SECONDS = 0.5
 MOST_DIFFERENCES = 100
+FIRST = UUID(int=0)
+"""Before every id."""
 
 
 async def read(database: Database) -> PolicyShape:
@@ -59,51 +65,90 @@ async def change(
     return changed
 
 
-async def simulate(
-    database: Database, policy: Policy, since: datetime, until: datetime, most: int = MOST_DIFFERENCES
-) -> Simulation:
+async def simulate(database: Database, policy: Policy, since: datetime, until: datetime, most: int) -> Simulation:
     """Decide again on every attempt that was assessed in this time, from what was known then.
 
-    The first `most` that would be decided otherwise are told one by one.
-    Read in batches, each in a transaction of its own: it holds up nobody, and a year takes as much memory as a day.
+    The first `most` that would be decided otherwise are told one by one. Each batch is read in a transaction of its
+    own: it holds up nobody, and a year takes as much memory as a day.
     """
-    recorded: Counter[str] = Counter()
-    simulated: Counter[str] = Counter()
-    differences: list[Difference] = []
-    changed, after = 0, UUID(int=0)
-    while True:
+    tally, after = _Tally(policy, most), FIRST
+    while after is not None:
+        after = await _examine(database, tally, since, until, after)
+    return tally.told
+
+
+async def simulate_part(
+    database: Database, policy: Policy, since: datetime, until: datetime, after: UUID | None
+) -> tuple[Simulation, UUID | None]:
+    """The same of as many attempts, after one, as may be looked at in one request; and after which to go on."""
+    tally = _Tally(policy, MOST_DIFFERENCES)
+    following = await _examine(database, tally, since, until, after or FIRST)
+    return tally.told, following
+
+
+@dataclass
+class _Tally:
+    """What a policy would have decided, as far as attempts were looked at."""
+
+    policy: Policy
+    most: int
+    recorded: Counter[str] = field(default_factory=Counter[str])
+    simulated: Counter[str] = field(default_factory=Counter[str])
+    changed: int = 0
+    differences: list[Difference] = field(default_factory=list[Difference])
+
+    def add(self, row: AnyRow) -> None:
+        """Decide on one attempt again."""
+        again = assess(Signals(**row.risk["signals"]), self.policy)
+        self.recorded[row.risk["verdict"]] += 1
+        self.simulated[again.verdict] += 1
+        if again.verdict == row.risk["verdict"]:
+            return
+        self.changed += 1
+        if len(self.differences) < self.most:
+            self.differences.append(_difference(row, again))
+
+    @property
+    def told(self) -> Simulation:
+        """In the words of the answer."""
+        return Simulation(
+            examined=self.recorded.total(),
+            recorded=dict(self.recorded),
+            simulated=dict(self.simulated),
+            changed=self.changed,
+            differences=self.differences,
+        )
+
+
+async def _examine(database: Database, tally: _Tally, since: datetime, until: datetime, after: UUID) -> UUID | None:
+    """Look at attempts until there are no more (None), or enough for now: after which to go on."""
+    stretches = Stretches()
+    for _ in range(MOST_BATCHES):
         async with database.autocommit() as connection:
             rows = await store.history(connection, after, since, until, AT_ONCE)
         for row in rows:
-            again = assess(Signals(**row.risk["signals"]), policy)
-            recorded[row.risk["verdict"]] += 1
-            simulated[again.verdict] += 1
-            if again.verdict == row.risk["verdict"]:
-                continue
-            changed += 1
-            if len(differences) < most:
-                differences.append(
-                    Difference(
-                        attempt_id=row.id,
-                        user_id=row.user_id,
-                        attempted_at=row.attempted_at,
-                        outcome=row.status,
-                        recorded_score=row.risk_score,
-                        recorded_verdict=row.risk["verdict"],
-                        score=again.score,
-                        verdict=again.verdict,
-                        reasons=[reason.detail for reason in again.reasons],
-                    )
-                )
+            if row.risk is not None and since <= row.attempted_at < until:
+                tally.add(row)
+            await stretches.give_way()
         if len(rows) < AT_ONCE:
-            break
+            return None
         after = rows[-1].id
-    return Simulation(
-        examined=recorded.total(),
-        recorded=dict(recorded),
-        simulated=dict(simulated),
-        changed=changed,
-        differences=differences,
+        if stretches.spent > MOST_SECONDS:
+            break
+    return after
+
+
+def _difference(row: AnyRow, again: Assessment) -> Difference:
+    return Difference(
+        attempt_id=row.id,
+        user_id=row.user_id,
+        attempted_at=row.attempted_at,
+        outcome=row.status,
+        recorded_score=row.risk_score,
+        recorded_verdict=row.risk["verdict"],
+        score=again.score,
+        verdict=again.verdict,
+        reasons=[reason.detail for reason in again.reasons],
     )
 
 

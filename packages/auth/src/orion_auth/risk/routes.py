@@ -1,13 +1,14 @@
 """The policy of risk, over HTTP, for administrators."""
 
 from http import HTTPStatus
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
 from orion_auth.components import Administrator, Wired
 from orion_auth.risk import administration
 from orion_auth.risk.rules import Policy
-from orion_auth.risk.shapes import PolicyChange, PolicyShape, PolicyVersions, Simulation, SimulationRequest
+from orion_auth.risk.shapes import PolicyChange, PolicyShape, PolicyVersions, SimulationPart, SimulationRequest
 from orion_auth.security_events.actions import Circumstances
 from orion_core.http.context import Context
 from orion_core.http.etags import etag, require_match
@@ -52,8 +53,15 @@ async def list_versions(wired: Wired, _: Administrator) -> PolicyVersions:
     return await administration.versions(wired.database)
 
 
-@router.post("/simulations")
-async def simulate(body: SimulationRequest, wired: Wired, _: Administrator) -> Simulation:
-    """Who would have been stopped or asked for a second factor under another policy. Changes nothing."""
+@router.post("/simulations", responses=refusals(HTTPStatus.BAD_REQUEST))
+async def simulate(body: SimulationRequest, wired: Wired, _: Administrator) -> SimulationPart:
+    """Who would have been stopped or asked for a second factor under another policy. Changes nothing.
+
+    One request looks at 20,000 attempts at most, and for half a second; `next` goes on from there.
+    """
     policy = Policy(body.step_up_at, body.block_at, body.weights)
-    return await administration.simulate(wired.database, policy, body.since, body.until)
+    listing = f"risk simulation {body.model_dump_json(exclude={'cursor'})}"
+    after: UUID | None = wired.cursors.read(listing, body.cursor)[0] if body.cursor is not None else None
+    part, following = await administration.simulate_part(wired.database, policy, body.since, body.until, after)
+    cursor = wired.cursors.issue(listing, [following]) if following is not None else None
+    return SimulationPart(**part.model_dump(), next=cursor)

@@ -59,6 +59,8 @@ class SimulationRequest(PolicyChange):
 
     since: Moment
     until: Moment
+    cursor: str | None = Field(default=None, max_length=500)
+    """`next` of the answer before, to go on where that ended; all else as it was."""
 
 
 class Difference(ResponseShape):
@@ -86,3 +88,10 @@ class Simulation(ResponseShape):
     changed: int
     differences: list[Difference]
     """The first of those that changed."""
+
+
+class SimulationPart(Simulation):
+    """What a policy would have decided on as many attempts, the oldest first, as one request looks at."""
+
+    next: str | None
+    """Cursor of the next part, to be added to this one; null when all were looked at."""
