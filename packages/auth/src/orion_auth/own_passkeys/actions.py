@@ -45,6 +45,7 @@ from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.rules import may_remove
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_auth.user_agents import describe
+from orion_auth.ways_in import last_way_in
 from orion_core.database import Transaction
 from orion_core.errors import Problem, not_found
 
@@ -179,8 +180,7 @@ async def _require_way_in(transaction: Transaction, user_id: UUID) -> None:
         return
     if await passkeys.has_account_elsewhere(transaction.connection, user_id):
         return
-    detail = "This is the only way into your account. Set a password, add a passkey or link another account first."
-    raise Problem(409, "last_way_in", "Last way in", detail)
+    raise last_way_in()
 
 
 def shape(row: AnyRow) -> PasskeyShape:

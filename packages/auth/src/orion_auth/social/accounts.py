@@ -25,6 +25,7 @@ from orion_auth.social.proofs import token_place
 from orion_auth.social.rules import Arrival, decide, may_unlink
 from orion_auth.social.shapes import LinkedAccount
 from orion_auth.tokens.actions import Bearer
+from orion_auth.ways_in import last_way_in
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, not_found
 from orion_core.sealing import SealError
@@ -96,7 +97,7 @@ async def unlink(
             other_accounts=sum(row.provider in enabled for row in others),
         )
         if not left:
-            raise _last_way_in()
+            raise last_way_in()
         await store.remove(transaction.connection, account_id)
         if account.is_primary and others:
             await store.set_primary(transaction.connection, user_id, others[0].id)
@@ -177,8 +178,3 @@ def _shown(row: AnyRow) -> LinkedAccount:
 def _linked_elsewhere() -> Problem:
     detail = "Somebody else has linked this account. Sign in through it, and unlink it there first."
     return Problem(409, "linked_elsewhere", "Linked to another account", detail)
-
-
-def _last_way_in() -> Problem:
-    detail = "This is the only way into your account. Set a password, add a passkey or link another account first."
-    return Problem(409, "last_way_in", "Last way in", detail)
