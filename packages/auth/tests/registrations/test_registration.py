@@ -9,7 +9,7 @@ import pytest
 
 from orion_auth.hashing import hash_secret
 from orion_auth.imports.actions import read_line, take_in
-from orion_contracts.events import EmailVerificationRequested, EmailVerified, IdentityRegistered
+from orion_contracts.events import EmailVerificationRequested, EmailVerified, IdentityRegistered, SecurityNoticeRaised
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -54,6 +54,9 @@ async def test_a_known_address_gets_the_same_answer_and_keeps_its_account(auth: 
     assert await auth.rows("SELECT * FROM identities WHERE id = :id", id=user_id) == before
     [event] = await auth.rows("SELECT event_type, user_id FROM security_events")
     assert event == {"event_type": "registration.repeated", "user_id": user_id}
+    [told] = await auth.rows("SELECT data FROM outbox WHERE type = :type", type=SecurityNoticeRaised.type)
+    notice = SecurityNoticeRaised.read(told["data"])
+    assert (notice.notice, notice.email) == ("registration.repeated", "ada@example.com"), "the owner is told by a mail"
 
 
 @pytest.mark.parametrize("ada_is_first", [False, True])

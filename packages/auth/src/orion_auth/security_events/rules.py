@@ -238,7 +238,13 @@ API_KEY_LEAKED = Kind(
 # The account
 
 REGISTRATION_REPEATED = Kind(
-    "registration.repeated", _C.ACCOUNT, _S.LOW, "Somebody registered with your address", was_blocked=True
+    "registration.repeated",
+    _C.ACCOUNT,
+    _S.LOW,
+    "Somebody registered with your address",
+    "You have an account already, and nothing was changed. If it was you: sign in, or set a new password by a mail.",
+    is_notified=True,
+    was_blocked=True,
 )
 EMAIL_CHANGE_REQUESTED = Kind(
     "email.change_requested",
