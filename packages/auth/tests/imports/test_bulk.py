@@ -44,10 +44,14 @@ async def test_what_becomes_of_each(auth: "Auth") -> None:
         wanted("x@example.com", username="eve"),
         wanted("no address"),
         wanted("new@example.com", username="loose", email_verified=False),
+        wanted("pending@example.com"),
+        wanted("pending@example.com", email_verified=False),
     ]
     answers = [await send(auth, *sent) for _ in range(2)]
     assert answers[0] == answers[1], "sent again, it answers the same"
-    assert [each["outcome"] for each in answers[0]] == ["CREATED", "EXISTS", "EXISTS", "REFUSED", "REFUSED", "CREATED"]
+    outcomes = ["CREATED", "EXISTS", "EXISTS", "REFUSED", "REFUSED", "CREATED", "REFUSED", "EXISTS"]
+    assert [each["outcome"] for each in answers[0]] == outcomes
+    assert "somebody has registered it here and never verified it" in answers[0][6]["reason"]
     assert [each["user_id"] for each in answers[0][:3]] == [ada["id"], ada["id"], str(eve)]
     assert answers[0][0]["email"] == "ada@example.com"
     rows = await auth.rows(

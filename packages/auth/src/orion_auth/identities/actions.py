@@ -136,17 +136,17 @@ async def bring_in(transaction: Transaction, new: NewIdentity, *, is_verified: b
 
 async def bring_in_many(
     transaction: Transaction, columns: dict[str, list[Any]], now: datetime
-) -> tuple[frozenset[UUID], dict[str, UUID]]:
+) -> tuple[frozenset[UUID], dict[str, AnyRow]]:
     """Create many identities that another system had, from columns of equal length: `ids`, `emails`, `usernames`,
     `locales`, `verified`.
 
     The ids that were created, and who has the addresses of the others (an address that is missing there was free: the
-    username, or the id, was taken).
+    username, or the id, was taken): their `id`, and whether each `is_claimed`.
     """
     created = await store.insert_many(transaction.connection, columns, now)
     pairs = zip(columns["ids"], columns["emails"], strict=True)
     others = [email for user_id, email in pairs if user_id not in created]
-    return created, await store.ids_of(transaction.connection, others) if others else {}
+    return created, await store.owners_of(transaction.connection, others) if others else {}
 
 
 async def unlock(transaction: Transaction, identity_id: UUID) -> bool:

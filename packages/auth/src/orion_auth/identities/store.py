@@ -75,17 +75,17 @@ INSERT_MANY = text("""
     FROM unnest(
       CAST(:ids AS uuid[]), CAST(:emails AS text[]), CAST(:usernames AS text[]), CAST(:locales AS text[]),
       CAST(:verified AS boolean[])
-    ) AS new (id, email, username, locale, is_verified)
-    ORDER BY email  -- two imports that bring the same people wait for each other in one order
+    ) WITH ORDINALITY AS new (id, email, username, locale, is_verified, position)
+    ORDER BY email, position  -- two imports that bring the same people wait for each other in one order
     ON CONFLICT DO NOTHING
     RETURNING id
 """)
 
 FIND_MANY = text("""
-    SELECT found.id, found.email
+    SELECT found.id, found.email, found.is_claimed
     FROM unnest(CAST(:emails AS text[])) AS given (email)
     CROSS JOIN LATERAL (
-      SELECT id, email FROM identities
+      SELECT id, email, email_verified_at IS NULL AND password_changed_at IS NOT NULL AS is_claimed FROM identities
       WHERE email = given.email AND deleted_at IS NULL                        -- uq_identities_email
       LIMIT 1
     ) AS found
@@ -104,10 +104,10 @@ async def insert_many(connection: AsyncConnection, columns: dict[str, list[Any]]
     return frozenset(added.scalars())
 
 
-async def ids_of(connection: AsyncConnection, emails: Collection[str]) -> dict[str, UUID]:
-    """The living identities with those addresses, by address (uq_identities_email)."""
+async def owners_of(connection: AsyncConnection, emails: Collection[str]) -> dict[str, AnyRow]:
+    """The living identities with those addresses, by address (uq_identities_email), and whether each `is_claimed`."""
     rows = await connection.execute(FIND_MANY, {"emails": list(emails)})
-    return {row.email: row.id for row in rows}
+    return {row.email: row for row in rows}
 
 
 async def list_emails(connection: AsyncConnection, identity_ids: Collection[UUID]) -> Sequence[AnyRow]:

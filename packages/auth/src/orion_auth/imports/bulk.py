@@ -9,7 +9,9 @@ from datetime import datetime
 from uuid import UUID
 
 from orion_auth.addresses import normalise_email
+from orion_auth.base import AnyRow
 from orion_auth.identities import actions as identities
+from orion_auth.imports.actions import CLAIMED
 from orion_auth.imports.shapes import BulkIdentity, BulkOutcome
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
@@ -61,12 +63,14 @@ async def _tell(
     await outbox.write(transaction, event, now)  # wakes nobody: user has the answer to write profiles from
 
 
-def _outcome(each: BulkIdentity, email: str | None, created: frozenset[UUID], owners: dict[str, UUID]) -> BulkOutcome:
+def _outcome(each: BulkIdentity, email: str | None, created: frozenset[UUID], owners: dict[str, AnyRow]) -> BulkOutcome:
     if email is None:
         return BulkOutcome(outcome="REFUSED", reason="email: not an e-mail address")
     owner = owners.get(email)
-    if each.id in created or owner == each.id:
+    if each.id in created or (owner is not None and owner.id == each.id):
         return BulkOutcome(outcome="CREATED", user_id=each.id, email=email)
+    if owner is not None and owner.is_claimed and each.email_verified:
+        return BulkOutcome(outcome="REFUSED", reason=CLAIMED)
     if owner is not None:
-        return BulkOutcome(outcome="EXISTS", user_id=owner)
+        return BulkOutcome(outcome="EXISTS", user_id=owner.id)
     return BulkOutcome(outcome="REFUSED", reason="username or id: somebody has it")
