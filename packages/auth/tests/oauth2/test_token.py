@@ -153,9 +153,9 @@ async def test_a_service_gets_a_token_for_its_key(auth: "Auth") -> None:
     assert events[0]["type"] == "orion.auth.identity.registered.v1"
 
 
-async def claims_of(auth: "Auth", token: str) -> dict[str, Any]:
+async def claims_of(auth: "Auth", token: str, service: str = "user") -> dict[str, Any]:
     form = {"token": token}
-    return (await auth.http.post("/auth/oauth2/introspect", data=form, auth=("user", auth.service_key))).json()
+    return (await auth.http.post("/auth/oauth2/introspect", data=form, auth=(service, auth.service_key))).json()
 
 
 async def test_a_token_is_for_every_service_or_for_those_it_was_asked_for(auth: "Auth") -> None:
@@ -176,6 +176,8 @@ async def test_a_token_for_another_service_is_refused_here(auth: "Auth") -> None
     narrowed = (await auth.http.post(ENDPOINT, data=form)).json()
     headers = auth.as_bearer(narrowed["access_token"])
     assert (await auth.http.get("/auth/v1/sessions/current", headers=headers)).status_code == 401
+    assert (await claims_of(auth, narrowed["access_token"]))["active"], "it is for the one that asks"
+    assert await claims_of(auth, narrowed["access_token"], "operator") == {"active": False}
     again = (await auth.refresh(narrowed["refresh_token"])).json()["access_token"]
     assert (await auth.http.get("/auth/v1/sessions/current", headers=auth.as_bearer(again))).status_code == 200
 

@@ -21,11 +21,14 @@ from orion_auth.sessions import actions as sessions
 from orion_auth.signer import AccessToken
 from orion_auth.tokens.actions import Bearer
 from orion_contracts.claims import AccessClaims, Confirmation
+from orion_core.access_tokens import AUDIENCE, audience_of
 from orion_core.database import Database
 from orion_core.dpop import Proof
 from orion_core.errors import Problem
-from orion_core.http.authentication import Authenticator
 from orion_core.http.rate_limit import RateLimitState
+
+Examine = Callable[[str], Awaitable[AccessClaims]]
+"""The claims of a good access token; a 401 Problem for any other."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,7 @@ def response_of(token: AccessToken, **more: str) -> TokenResponse:
     return TokenResponse(access_token=token.text, token_type=token.token_type, expires_in=token.expires_in, **more)
 
 
-async def revoke(
-    gate: Gate, examine_any: Callable[[str], Awaitable[AccessClaims]], token: str | None, now: datetime
-) -> None:
+async def revoke(gate: Gate, examine_any: Examine, token: str | None, now: datetime) -> None:
     """End the session that a token belongs to (RFC 7009); what is no good token any more is left as it is.
 
     Whoever holds a user's token may do that, as he may sign out: it is its own proof, for whichever service it is. A
@@ -100,17 +101,20 @@ async def revoke(
 
 
 async def introspect(
-    database: Database, authenticate: Authenticator, issuer: str, token: str | None, now: datetime
+    database: Database, examine_any: Examine, issuer: str, service: str, token: str | None, now: datetime
 ) -> Introspection:
-    """What a token is worth at this moment (RFC 7662); of one that is worth nothing, nothing else is told."""
+    """What a token is worth to a service at this moment (RFC 7662); of what is worth nothing, nothing else is told.
+
+    An access token that is for other services alone (RFC 8707), auth not among them, is worth nothing to this one.
+    """
     if token is None:
         raise TokenRequestError("invalid_request", "token is missing.")
     async with database.autocommit() as connection:
         known = await refresh_tokens.find(connection, token, now)
     if known is not None:
         return _refresh_token(known, issuer) if known.is_active else Introspection(active=False)
-    claims = await _claims(authenticate.examine, token)
-    if claims is None:
+    claims = await _claims(examine_any, token)
+    if claims is None or claims.audiences.isdisjoint({AUDIENCE, audience_of("auth"), audience_of(service)}):
         return Introspection(active=False)
     told = claims.model_dump(exclude={"epoch"}, exclude_none=True)
     return Introspection(active=True, token_type="DPoP" if claims.cnf else "Bearer", **told)
@@ -131,7 +135,7 @@ def _refresh_token(known: Known, issuer: str) -> Introspection:
     )
 
 
-async def _claims(examine: Callable[[str], Awaitable[AccessClaims]], token: str) -> AccessClaims | None:
+async def _claims(examine: Examine, token: str) -> AccessClaims | None:
     try:
         return await examine(token)
     except Problem as problem:

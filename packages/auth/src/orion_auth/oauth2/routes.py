@@ -101,13 +101,14 @@ async def revoke(request: Request, wired: Wired) -> Response:
 
 @router.post("/introspect", response_model=Introspection, responses=_ERRORS, openapi_extra=_ANY_TOKEN_FORM)
 async def introspect(request: Request, wired: Wired) -> JSONResponse:
-    """Tell a service what a token is worth now (RFC 7662)."""
+    """Tell a service what a token is worth to it now (RFC 7662): for others alone (`resource`), it is not active."""
     try:
         form = read_form(request.headers.get("content-type", ""), await request.body())
         authorization = request.headers.get("authorization", "")
-        await service_of(wired.database, wired.settings, authorization, form, wired.clock())
-        issuer = wired.settings.issuer
-        told = await actions.introspect(wired.database, wired.authenticate, issuer, form.get("token"), wired.clock())
+        service = await service_of(wired.database, wired.settings, authorization, form, wired.clock())
+        told = await actions.introspect(
+            wired.database, wired.examine_any, wired.settings.issuer, service, form.get("token"), wired.clock()
+        )
     except TokenRequestError as error:
         return _refused(error)
     return JSONResponse(told.model_dump(exclude_none=True))
