@@ -60,7 +60,7 @@ async def test_a_running_service_prunes_by_its_setting(monkeypatch: pytest.Monke
     [
         ('{"outbox": "1 day"}', "outbox: '1 day' is too short; its rows are kept for at least 7 days. Example: "),
         ('{"inboxes": "1 day"}', "there is no table 'inboxes'; possible are "),
-        ('{"outbox": 7}', "Input should be a valid string"),
+        ('{"outbox": 7}', "must be a text"),
         ("7 days", "it is not JSON. Example: "),
     ],
 )

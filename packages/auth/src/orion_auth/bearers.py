@@ -31,7 +31,12 @@ DeviceSecret = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{32,128}
 class DeviceShown(RequestShape):
     """What a client says of the device it runs on. Without a `device_id` every sign-in is one from a new device."""
 
-    device_id: DeviceId | None = Field(None, examples=["6f1c9f0e-laptop"])
+    device_id: DeviceId | None = Field(
+        None,
+        examples=["6f1c9f0e-laptop"],
+        description="Made by the client once, kept, and sent each time. Without it every sign-in is from a new device, "
+        "of which the owner gets a mail, and which cannot be trusted.",
+    )
     device_secret: DeviceSecret | None = Field(None, repr=False)
     """Proves a trusted device; browsers send it by themselves, as a cookie."""
     fingerprint: str | None = Field(None, max_length=256)
