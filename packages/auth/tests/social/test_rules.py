@@ -11,7 +11,6 @@ from orion_auth.social.rules import (
     decide,
     is_of_domain,
     may_return_to,
-    may_unlink,
     pause_after,
     with_parameters,
 )
@@ -58,11 +57,6 @@ class TestLinking:
     def test_who_is_signed_in_links_to_himself_whatever_the_address_says(self, arrival: Arrival) -> None:
         if arrival.signed_in is not None and arrival.linked_to is None:
             assert decide(arrival) == "LINK"
-
-    @given(st.booleans(), st.integers(0, 3), st.integers(0, 3))
-    def test_the_last_way_in_is_never_taken(self, has_password: bool, passkeys: int, others: int) -> None:
-        left = has_password or passkeys + others > 0
-        assert may_unlink(has_password=has_password, passkeys=passkeys, other_accounts=others) is left
 
     def test_a_domain_is_that_one_and_none_below_or_beside(self) -> None:
         assert is_of_domain("ada@example.com", ["example.com"])

@@ -45,7 +45,7 @@ from orion_auth.two_factor import actions as two_factor
 from orion_auth.two_factor.rules import may_remove
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_auth.user_agents import describe
-from orion_auth.ways_in import last_way_in
+from orion_auth.ways_in import is_one_left, last_way_in
 from orion_core.database import Transaction
 from orion_core.errors import Problem, not_found
 
@@ -162,8 +162,8 @@ async def remove(gate: Gate, owner: Owner, row_id: UUID, *, mails_let_in: bool) 
         row = await passkeys.remove(transaction, owner.user_id, row_id)
         if row is None:
             raise not_found("passkey")
-        if ways_in and identity.password_hash is None and not mails_let_in:
-            await _require_way_in(transaction, owner.user_id)
+        if ways_in and not mails_let_in:
+            await _require_way_in(transaction, identity)
         present = await two_factor.enrolled(owner.user_id).alone(transaction.connection)
         is_factor = TwoFactorMethod.HARDWARE_KEY in present.verified
         if is_factor and not await passkeys.count(transaction.connection, owner.user_id):
@@ -174,13 +174,13 @@ async def remove(gate: Gate, owner: Owner, row_id: UUID, *, mails_let_in: bool) 
         await _note(transaction, gate, PASSKEY_REMOVED, identity, owner, row)
 
 
-async def _require_way_in(transaction: Transaction, user_id: UUID) -> None:
-    """Refuse to leave the user neither a passkey nor an account elsewhere to come in by."""
-    if await passkeys.count_ways_in(transaction.connection, user_id):
-        return
-    if await passkeys.has_account_elsewhere(transaction.connection, user_id):
-        return
-    raise last_way_in()
+async def _require_way_in(transaction: Transaction, identity: KnownIdentity) -> None:
+    if not is_one_left(
+        has_password=identity.password_hash is not None,
+        passkeys=await passkeys.count_ways_in(transaction.connection, identity.id),
+        has_account_elsewhere=await passkeys.has_account_elsewhere(transaction.connection, identity.id),
+    ):
+        raise last_way_in()
 
 
 def shape(row: AnyRow) -> PasskeyShape:

@@ -22,10 +22,10 @@ from orion_auth.social import arrivals, linking, store
 from orion_auth.social.arrivals import Shown
 from orion_auth.social.bridge import Bridge, authorization_is_dead, no_such_provider
 from orion_auth.social.proofs import token_place
-from orion_auth.social.rules import Arrival, decide, may_unlink
+from orion_auth.social.rules import Arrival, decide
 from orion_auth.social.shapes import LinkedAccount
 from orion_auth.tokens.actions import Bearer
-from orion_auth.ways_in import last_way_in
+from orion_auth.ways_in import is_one_left, last_way_in
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, not_found
 from orion_core.sealing import SealError
@@ -91,12 +91,11 @@ async def unlink(
         account = _found(accounts, account_id)
         others = [row for row in accounts if row.id != account_id]
         enabled = {name for name, _ in await oauth_connections.list_enabled(transaction.connection)}
-        left = may_unlink(
+        if not is_one_left(
             has_password=identity.password_hash is not None,
             passkeys=await passkeys.count_ways_in(transaction.connection, user_id),
-            other_accounts=sum(row.provider in enabled for row in others),
-        )
-        if not left:
+            has_account_elsewhere=any(row.provider in enabled for row in others),
+        ):
             raise last_way_in()
         await store.remove(transaction.connection, account_id)
         if account.is_primary and others:

@@ -79,11 +79,6 @@ def is_of_domain(email: str, domains: Sequence[str]) -> bool:
     return email.rpartition("@")[2] in domains
 
 
-def may_unlink(*, has_password: bool, passkeys: int, other_accounts: int) -> bool:
-    """Whether a way in is left; an account that nobody can get into is lost."""
-    return has_password or passkeys > 0 or other_accounts > 0
-
-
 # ------------------------------------------------------------------------------------------------------------- where to
 
 
