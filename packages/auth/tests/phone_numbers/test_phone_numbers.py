@@ -119,6 +119,8 @@ async def test_a_code_has_five_tries_ten_minutes_and_one_use(auth: "Auth") -> No
     assert (await confirm(auth, headers, code)).json()["code"] == "invalid_code"
     await ask(auth, headers)
     once = await code_sent(auth)
+    begun = await auth.rows("SELECT id FROM two_factor_challenges WHERE purpose = 'PHONE_VERIFICATION'")
+    assert len(begun) == 1, "it takes the place of the one that was sent before"
     at_once = await asyncio.gather(*(confirm(auth, headers, once) for _ in range(8)))
     assert sorted(each.status_code for each in at_once) == [200] + [422] * 7
     await ask(auth, headers, OTHER)

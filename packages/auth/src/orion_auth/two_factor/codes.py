@@ -14,6 +14,9 @@ from orion_core.secrets import new_code
 PURPOSE = "challenge code"
 """What the keyring derives the key of code hashes for."""
 
+SET_UPS = frozenset({ChallengePurpose.ENROLMENT, ChallengePurpose.PHONE_VERIFICATION})
+"""What is begun anew in place of what was begun before, so that repeating it leaves no rows."""
+
 
 def sent_message(challenge_id: UUID, method: TwoFactorMethod, code: str) -> bytes:
     """What the hash of a code is made of: it is good for this challenge, and by the way it was sent."""
@@ -40,6 +43,8 @@ async def open_code(
         "context": context,
         "expires_at": expires_at,
     }
+    if purpose in SET_UPS:
+        await store.drop_begun(transaction.connection, user_id, purpose)
     await store.insert_challenge(transaction.connection, values)
     return code
 

@@ -152,7 +152,7 @@ async def _open(
         "context": context | {"method": method.value},
         "expires_at": now + CHALLENGE_LIFETIME,
     }
-    await store.drop_begun(transaction.connection, user_id)
+    await store.drop_begun(transaction.connection, user_id, ChallengePurpose.ENROLMENT)
     await store.insert_challenge(transaction.connection, values)
 
 

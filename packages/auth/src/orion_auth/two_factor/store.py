@@ -118,11 +118,11 @@ async def find_open(
     return (await connection.execute(statement)).one_or_none()
 
 
-async def drop_begun(connection: AsyncConnection, user_id: UUID) -> None:
+async def drop_begun(connection: AsyncConnection, user_id: UUID, purpose: ChallengePurpose) -> None:
     """Forget the set-up that was begun before (ix_two_factor_challenges_user_id_purpose): the newest alone counts."""
     statement = delete(TwoFactorChallenge).where(
         TwoFactorChallenge.user_id == user_id,
-        TwoFactorChallenge.purpose == ChallengePurpose.ENROLMENT,
+        TwoFactorChallenge.purpose == purpose,
         TwoFactorChallenge.consumed_at.is_(None),
     )
     await connection.execute(statement)
