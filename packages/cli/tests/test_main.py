@@ -1,5 +1,6 @@
 """The command line itself."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -36,6 +37,17 @@ def test_wrong_use_of_db_is_no_drift(orion: list[str], words: tuple[str, ...]) -
     done = run(orion, *words)
     assert done.returncode == 3
     assert "nonsense" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"), [("orion a", {"api", "auth", "audit"}), ("orion db st", {"status", "stats", "studio"})]
+)
+def test_a_shell_completes_words_of_the_command_that_is_typed(orion: list[str], line: str, offered: set[str]) -> None:
+    asked = {"_ORION_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    done = subprocess.run(
+        [str(Path(orion[0]).with_name("orion"))], env=os.environ | asked, capture_output=True, text=True, check=False
+    )
+    assert set(done.stdout.split()) == offered
 
 
 def test_a_service_has_commands_of_its_own(orion: list[str]) -> None:

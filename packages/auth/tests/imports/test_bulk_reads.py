@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import TextClause, text
+from sqlalchemy import Executable, text
 
 from orion_auth.identities import store
 from orion_core.database import Database
@@ -16,14 +16,14 @@ FILL = """
     INSERT INTO identities (email, username, locale, status, email_verified_at)
     SELECT n || '@example.com', 'u' || n, 'en', 'ACTIVE', now() FROM generate_series(1, 5000) AS n
 """
-STATEMENTS: list[tuple[TextClause, dict[str, Any]]] = [
+STATEMENTS: list[tuple[Executable, dict[str, Any]]] = [
     (store.RELEASE_USERNAMES, {"usernames": [f"u{n}" for n in range(4950, 5050)], "ids": []}),
     (store.FIND_MANY, {"emails": [f"{n}@example.com" for n in range(4950, 5050)]}),
 ]
 
 
 @pytest.mark.parametrize(("statement", "values"), STATEMENTS, ids=["usernames", "emails"])
-async def test_each_is_looked_up_by_its_index(auth: "Auth", statement: TextClause, values: dict[str, Any]) -> None:
+async def test_each_is_looked_up_by_its_index(auth: "Auth", statement: Executable, values: dict[str, Any]) -> None:
     database = Database.connect(auth.database.owner_url, role=None, application="test")
     async with database.autocommit() as connection:
         await connection.exec_driver_sql("ALTER TABLE identities SET (autovacuum_enabled = false)")

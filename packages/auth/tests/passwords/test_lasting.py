@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from orion_auth.pages import POLICY
+from orion_core.http.pages import POLICY
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth

@@ -40,7 +40,8 @@ def build(called: str = "") -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     application.callback()(_options)
-    for word, commands in (COMMANDS if called in COMMANDS else COMMANDS | operators()).items():
+    known = COMMANDS if called in {*COMMANDS, "--version"} else COMMANDS | operators()
+    for word, commands in known.items():
         if word == called:
             _add(application, word, commands)
         else:

@@ -89,7 +89,6 @@ def code_and_words(fault: Mapping[str, Any]) -> tuple[str, str]:
 def code_and_sentence(fault: Mapping[str, Any]) -> tuple[str, str]:
     """The same, where the words stand alone."""
     code, words = code_and_words(fault)
-    first, *rest = words.split(" ", 1)
-    return code, " ".join([first.capitalize() if first.isalpha() and first.islower() else first, *rest]).rstrip(
-        "."
-    ) + "."
+    if words.partition(" ")[0].isalpha():  # else it begins with the name of something, as it is written
+        words = words[0].upper() + words[1:]
+    return code, words.rstrip(".") + "."

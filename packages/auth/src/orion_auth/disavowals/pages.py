@@ -1,6 +1,6 @@
 """The pages behind "this wasn't me"."""
 
-from orion_auth.pages import button, page
+from orion_core.http.pages import button, page
 
 
 def question(token: str) -> str:

@@ -9,8 +9,8 @@ from fastapi.responses import HTMLResponse
 from orion_auth.bearers import bearer_of
 from orion_auth.components import Wired
 from orion_auth.disavowals import actions, pages
-from orion_auth.pages import PAGE, html, page_or_problem, wants_page
 from orion_core.errors import Problem
+from orion_core.http.pages import PAGE, html, page_or_problem, wants_page
 
 router = APIRouter(prefix="/auth/v1/disavowals", tags=["devices"])
 

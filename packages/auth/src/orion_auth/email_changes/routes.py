@@ -10,13 +10,13 @@ from fastapi.responses import HTMLResponse
 from orion_auth.components import Claims, Wired
 from orion_auth.email_changes import actions
 from orion_auth.email_changes.shapes import EmailChangeAccepted, EmailChangeRequest, EmailChangeState
-from orion_auth.pages import PAGE, button, html, page, wants_page
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import require_shown
 from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
+from orion_core.http.pages import PAGE, button, html, page, wants_page
 
 router = APIRouter(prefix="/auth/v1", tags=["e-mail changes"])
 

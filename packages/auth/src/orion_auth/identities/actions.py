@@ -136,17 +136,20 @@ async def bring_in(transaction: Transaction, new: NewIdentity, *, is_verified: b
 
 async def bring_in_many(
     transaction: Transaction, columns: dict[str, list[Any]], now: datetime
-) -> tuple[frozenset[UUID], dict[str, AnyRow]]:
+) -> tuple[frozenset[UUID], dict[str, KnownIdentity]]:
     """Create many identities that another system had, from columns of equal length: `ids`, `emails`, `usernames`,
     `locales`, `verified`.
 
     The ids that were created, and who has the addresses of the others (an address that is missing there was free: the
-    username, or the id, was taken): their `id`, and whether each `is_claimed`.
+    username, or the id, was taken).
     """
     created = await store.insert_many(transaction.connection, columns, now)
     pairs = zip(columns["ids"], columns["emails"], strict=True)
     others = [email for user_id, email in pairs if user_id not in created]
-    return created, await store.owners_of(transaction.connection, others) if others else {}
+    owners = dict[str, KnownIdentity]()
+    for row in await store.find_many(transaction.connection, others) if others else ():
+        owners[row.email] = _identity(row, now)
+    return created, owners
 
 
 async def unlock(transaction: Transaction, identity_id: UUID) -> bool:
@@ -288,8 +291,10 @@ def note_login(transaction: Transaction, identity_id: UUID) -> None:
 
 
 def _known(row: AnyRow | None, now: datetime) -> KnownIdentity | None:
-    if row is None:
-        return None
+    return None if row is None else _identity(row, now)
+
+
+def _identity(row: AnyRow, now: datetime) -> KnownIdentity:
     return KnownIdentity(
         id=row.id,
         email=row.email,

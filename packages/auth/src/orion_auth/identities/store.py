@@ -82,14 +82,16 @@ INSERT_MANY = text("""
 """)
 
 FIND_MANY = text("""
-    SELECT found.id, found.email, found.is_claimed
+    SELECT
+      found.id, found.email, found.username, found.locale, found.password_hash, found.password_changed_at,
+      found.status, found.locked_until, found.security_epoch, found.is_told_of_sign_ins
     FROM unnest(CAST(:emails AS text[])) AS given (email)
     CROSS JOIN LATERAL (
-      SELECT id, email, email_verified_at IS NULL AND password_changed_at IS NOT NULL AS is_claimed FROM identities
+      SELECT * FROM identities
       WHERE email = given.email AND deleted_at IS NULL                        -- uq_identities_email
       LIMIT 1
     ) AS found
-""")
+""").columns(*_COLUMNS)
 
 
 async def insert_many(connection: AsyncConnection, columns: dict[str, list[Any]], now: datetime) -> frozenset[UUID]:
@@ -104,10 +106,9 @@ async def insert_many(connection: AsyncConnection, columns: dict[str, list[Any]]
     return frozenset(added.scalars())
 
 
-async def owners_of(connection: AsyncConnection, emails: Collection[str]) -> dict[str, AnyRow]:
-    """The living identities with those addresses, by address (uq_identities_email), and whether each `is_claimed`."""
-    rows = await connection.execute(FIND_MANY, {"emails": list(emails)})
-    return {row.email: row for row in rows}
+async def find_many(connection: AsyncConnection, emails: Collection[str]) -> Sequence[AnyRow]:
+    """The living identities with those addresses (uq_identities_email)."""
+    return (await connection.execute(FIND_MANY, {"emails": list(emails)})).all()
 
 
 async def list_emails(connection: AsyncConnection, identity_ids: Collection[UUID]) -> Sequence[AnyRow]:

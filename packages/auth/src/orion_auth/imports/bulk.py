@@ -9,8 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from orion_auth.addresses import normalise_email
-from orion_auth.base import AnyRow
 from orion_auth.identities import actions as identities
+from orion_auth.identities.actions import KnownIdentity
 from orion_auth.imports.actions import CLAIMED
 from orion_auth.imports.shapes import BulkIdentity, BulkOutcome
 from orion_auth.security_events import actions as security_events
@@ -63,7 +63,9 @@ async def _tell(
     await outbox.write(transaction, event, now)  # wakes nobody: user has the answer to write profiles from
 
 
-def _outcome(each: BulkIdentity, email: str | None, created: frozenset[UUID], owners: dict[str, AnyRow]) -> BulkOutcome:
+def _outcome(
+    each: BulkIdentity, email: str | None, created: frozenset[UUID], owners: dict[str, KnownIdentity]
+) -> BulkOutcome:
     if email is None:
         return BulkOutcome(outcome="REFUSED", reason="email: not an e-mail address")
     owner = owners.get(email)

@@ -12,9 +12,10 @@ from orion_auth.components import Administrator, Wired
 from orion_auth.invitations import actions
 from orion_auth.invitations.actions import Guest
 from orion_auth.invitations.shapes import Acceptance, InvitationState, NewInvitation
-from orion_auth.pages import PAGE, PASSWORD_FORM, form, html, page, posted
+from orion_auth.pages import PASSWORD_FORM, form, posted
 from orion_core.errors import Problem
 from orion_core.http.openapi import refusals
+from orion_core.http.pages import PAGE, html, page
 
 router = APIRouter(prefix="/auth/v1", tags=["invitations"])
 

@@ -12,6 +12,7 @@ from orion_auth.oauth2.rules import (
     TokenRequestError,
     granted_audience,
     granted_scope,
+    is_for,
     requested_scopes,
 )
 from orion_auth.oauth2.shapes import Introspection, TokenResponse
@@ -21,7 +22,6 @@ from orion_auth.sessions import actions as sessions
 from orion_auth.signer import AccessToken
 from orion_auth.tokens.actions import Bearer
 from orion_contracts.claims import AccessClaims, Confirmation
-from orion_core.access_tokens import AUDIENCE, audience_of
 from orion_core.database import Database
 from orion_core.dpop import Proof
 from orion_core.errors import Problem
@@ -114,7 +114,7 @@ async def introspect(
     if known is not None:
         return _refresh_token(known, issuer) if known.is_active else Introspection(active=False)
     claims = await _claims(examine_any, token)
-    if claims is None or claims.audiences.isdisjoint({AUDIENCE, audience_of("auth"), audience_of(service)}):
+    if claims is None or not is_for(claims.audiences, service):
         return Introspection(active=False)
     told = claims.model_dump(exclude={"epoch"}, exclude_none=True)
     return Introspection(active=True, token_type="DPoP" if claims.cnf else "Bearer", **told)

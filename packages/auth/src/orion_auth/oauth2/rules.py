@@ -112,6 +112,11 @@ def granted_audience(requested: str | None) -> str | list[str]:
     return resources if len(resources) > 1 else (resources or [AUDIENCE])[0]
 
 
+def is_for(audiences: frozenset[str], service: str) -> bool:
+    """Whether an access token is of use to a service that asks auth about it: for all, for auth, or for itself."""
+    return not audiences.isdisjoint({AUDIENCE, audience_of("auth"), audience_of(service)})
+
+
 def requested_scopes(requested: str | None) -> tuple[str, ...]:
     """The scopes that a refresh asks for, each once; none when it leaves them to the token."""
     return tuple(dict.fromkeys((requested or "").split()))

@@ -1,6 +1,7 @@
 """The pages behind the link in a mail for setting a new password."""
 
-from orion_auth.pages import form, page
+from orion_auth.pages import form
+from orion_core.http.pages import page
 
 
 def question(token: str, text: str = "All your devices are signed out by it.") -> str:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from orion_auth.bearers import bearer_of
 from orion_auth.components import Claims, Components, Wired
-from orion_auth.pages import PAGE, PASSWORD_FORM, html, page_or_problem, posted
+from orion_auth.pages import PASSWORD_FORM, posted
 from orion_auth.passwords import changing, pages, resetting
 from orion_auth.passwords.changing import Change
 from orion_auth.passwords.shapes import NewPasswordChosen, PasswordChange, ResetAccepted, ResetRequest
@@ -21,6 +21,7 @@ from orion_core.faults import code_and_sentence
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context, RequestContext
 from orion_core.http.openapi import refusals
+from orion_core.http.pages import PAGE, html, page_or_problem
 
 router = APIRouter(prefix="/auth/v1", tags=["passwords"])
 

@@ -67,7 +67,14 @@ GIVE_BACK = Statement(
 )
 """Takes the youngest pass from each of these counters, locking them in the order in which they are taken."""
 
-_REFUSING = text("""
+_REFUSES = """(
+        blocked_until > :now
+        OR cardinality(passes) >= "limit"
+          AND passes[cardinality(passes) - "limit" + 1] + make_interval(secs => window_seconds) > :now
+      )"""
+"""Whether a counter refuses the next try."""
+
+_REFUSING = text(f"""
     SELECT
       id, endpoint, key_type, key, "limit", window_seconds,
       greatest(
@@ -75,15 +82,11 @@ _REFUSING = text("""
       ) AS ends_at
     FROM rate_limits
     WHERE id > :after                                              -- pk_rate_limits
-      AND (
-        blocked_until > :now
-        OR cardinality(passes) >= "limit"
-          AND passes[cardinality(passes) - "limit" + 1] + make_interval(secs => window_seconds) > :now
-      )
+      AND {_REFUSES}
       AND (CAST(:whose AS text) IS NULL OR strpos(key, :whose) > 0)
     ORDER BY id
     LIMIT :limit
-""")
+""")  # noqa: S608
 """Reads the table along its key: it holds what was tried within the last hours, and nobody asks for it often."""
 
 
@@ -95,17 +98,13 @@ async def refusing(
     return (await connection.execute(_REFUSING, values)).all()
 
 
-_REFUSING_AMONG = """
+_REFUSING_AMONG = f"""
     SELECT id
     FROM rate_limits
-    WHERE ({either})                                               -- uq_rate_limits_key
-      AND (
-        blocked_until > :now
-        OR cardinality(passes) >= "limit"
-          AND passes[cardinality(passes) - "limit" + 1] + make_interval(secs => window_seconds) > :now
-      )
+    WHERE ({{either}})                                               -- uq_rate_limits_key
+      AND {_REFUSES}
     ORDER BY id
-"""
+"""  # noqa: S608
 
 
 async def refusing_among(

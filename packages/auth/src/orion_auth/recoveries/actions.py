@@ -18,7 +18,17 @@ from orion_auth.identities.actions import KnownIdentity
 from orion_auth.mailing import Letter
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.recoveries import refusals, store
-from orion_auth.recoveries.rules import CODE_LIFETIME, MOST_TRIES, WINDOW, Channel, hint, mailboxes, recipients, stage
+from orion_auth.recoveries.rules import (
+    CODE_LIFETIME,
+    MOST_TRIES,
+    WINDOW,
+    Channel,
+    hint,
+    is_overtaken,
+    mailboxes,
+    recipients,
+    stage,
+)
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import (
@@ -201,7 +211,7 @@ async def _find_open(
     """
     row = await store.find_open(transaction.connection, identity.id, now)
     since = await two_factor.set_up_since(transaction.connection, identity.id)
-    if row is None or since is None or since <= row.requested_at:
+    if row is None or not is_overtaken(row.requested_at, since):
         return row
     await cancel_open(transaction, gate.outbox, identity, _circumstances(gate, bearer, {}), now)
     return None

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from orion_auth.pages import button, page
+from orion_core.http.pages import button, page
 
 
 def question(token: str, ready_at: datetime) -> str:

@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse
 
 from orion_auth.bearers import bearer_of
 from orion_auth.components import Claims, Wired
-from orion_auth.pages import PAGE, html, page_or_problem, wants_page
 from orion_auth.recoveries import actions, pages
 from orion_auth.recoveries.actions import Recovery
 from orion_auth.recoveries.rules import CODE_LIFETIME
@@ -27,6 +26,7 @@ from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
+from orion_core.http.pages import PAGE, html, page_or_problem, wants_page
 
 router = APIRouter(prefix="/auth/v1", tags=["recovery"])
 

@@ -31,6 +31,11 @@ def stage(ready_at: datetime, expires_at: datetime, now: datetime) -> Stage:
     return "READY" if now >= ready_at else "WAITING"
 
 
+def is_overtaken(requested_at: datetime, set_up_since: datetime | None) -> bool:
+    """Whether none of the second factors is left that a recovery was asked for: the oldest is younger than it."""
+    return set_up_since is not None and set_up_since > requested_at
+
+
 def recipients(contacts: RecoveryContacts, account_email: str, *, by_email: bool = True) -> dict[Channel, str]:
     """Where codes may be sent; `by_email` says whether mails may be relied on at all.
 

@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl
 from uuid import UUID
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from orion_auth.answers import SECOND_FACTOR_NEEDED, admitted
 from orion_auth.bearers import bearer_of
 from orion_auth.components import Claims, Components, Wired
 from orion_auth.sessions.shapes import SessionGranted
-from orion_auth.social import accounts, actions, arrivals, pages
+from orion_auth.social import accounts, actions, arrivals
 from orion_auth.social.actions import Return
 from orion_auth.social.arrivals import EmailSaid, Shown
 from orion_auth.social.bridge import Bridge, callback_path, cookie_name
@@ -34,6 +34,7 @@ from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
 from orion_core.http.context import Context, RequestContext
 from orion_core.http.openapi import refusals
+from orion_core.http.pages import html, page
 
 router = APIRouter(prefix="/auth/v1", tags=["social login"])
 
@@ -233,8 +234,10 @@ async def _come_back(
         bearer = Bearer(context.ip_address, context.user_agent)
         onward = await actions.come_back(bridge, name, returned, bearer, wired.clock())
     except Problem as problem:
-        headers = problem.headers | {"Content-Security-Policy": pages.POLICY}
-        return HTMLResponse(pages.refused(problem), problem.status, headers)
+        # There is nowhere to send the browser on to.
+        refused = html(page(problem.title, problem.detail), problem.status)
+        refused.headers.update(problem.headers)
+        return refused
     response = RedirectResponse(onward, HTTPStatus.SEE_OTHER)
     response.delete_cookie(cookie_name(returned.state), path=callback_path(name), httponly=True)
     return response

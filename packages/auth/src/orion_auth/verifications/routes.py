@@ -7,13 +7,13 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from orion_auth.components import Wired
-from orion_auth.pages import PAGE, html, page_or_problem, wants_page
 from orion_auth.tokens.actions import Bearer
 from orion_auth.verifications import actions, pages
 from orion_auth.verifications.shapes import CodeConfirmation, VerificationAccepted, VerificationRequest
 from orion_core.errors import Problem
 from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
+from orion_core.http.pages import PAGE, html, page_or_problem, wants_page
 
 router = APIRouter(prefix="/auth/v1", tags=["verification"])
 

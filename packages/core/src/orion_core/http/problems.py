@@ -125,7 +125,7 @@ async def _broken_off(request: Request, _: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """Every method that the resource has (RFC 9110 §15.5.6); Starlette names those of the first route only."""
-    routes, words = request.app.router.routes, ("DELETE", "GET", "PATCH", "POST", "PUT")
+    routes, words = request.app.router.routes, ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
     scopes = {word: {**request.scope, "method": word} for word in words}
     return ", ".join(word for word in words if any(route.matches(scopes[word])[0] is Match.FULL for route in routes))
 

@@ -5,21 +5,9 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
+from orion_core.http.pages import button, document, html
 from orion_notifications.kinds import ALWAYS_ON, Category, Channel
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
-}
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse}td,th{padding:.4rem .8rem;text-align:left;border-bottom:1px solid #ddd}"
-    "button{font:inherit;padding:.5rem 1rem}"
-)
 NAMES = {
     Category.MARKETING: "News and offers",
     Category.SYSTEM: "About the service",
@@ -34,11 +22,7 @@ SHOWN: Sequence[Channel] = [Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.IN
 
 def page(title: str, body: str, status: int = 200) -> HTMLResponse:
     """A page; `body` is HTML in which everything is escaped that is not ours."""
-    html = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style><h1>{escape(title)}</h1>{body}</html>"
-    )
-    return HTMLResponse(html, status, headers=HEADERS)
+    return html(document(title, body), status)
 
 
 def unknown() -> HTMLResponse:
@@ -56,15 +40,9 @@ def unsubscribing(category: Category, action: str, more: str, *, is_off: bool, a
     """One category for one address: a button, since opening a link must change nothing."""
     name = escape(NAMES[category])
     if is_off:
-        body = (
-            f"<p>You get no more messages of the kind <b>{name}</b>.</p>"
-            f'<form method="post" action="{escape(again)}"><button>Get them again</button></form>'
-        )
+        body = f"<p>You get no more messages of the kind <b>{name}</b>.</p>{button(again, 'Get them again')}"
     else:
-        body = (
-            f"<p>Do you want no more messages of the kind <b>{name}</b>?</p>"
-            f'<form method="post" action="{escape(action)}"><button>Unsubscribe</button></form>'
-        )
+        body = f"<p>Do you want no more messages of the kind <b>{name}</b>?</p>{button(action, 'Unsubscribe')}"
     return page("Messages", f'{body}<p><a href="{escape(more)}">Choose more</a></p>')
 
 

@@ -5,7 +5,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from orion_core.database import Database
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring, place
+from orion_core.told_urls import told
 from orion_notifications import audit_trail
 from orion_notifications.audit_trail import Entry
 from orion_notifications.webhooks import rules, store
@@ -195,9 +195,8 @@ def _open(row: RowMapping, keyring: Keyring) -> list[Secret]:
 
 
 def _told(endpoint: EndpointShape) -> dict[str, Any]:
-    """What the audit trail keeps; by the hash one sees whether the URL was changed."""
-    told = {"url": rules.without_keys(endpoint.url), "url_hash": sha256(endpoint.url.encode()).hexdigest()[:16]}
-    return told | {"description": endpoint.description, "is_enabled": endpoint.is_enabled}
+    """What the audit trail keeps."""
+    return told(endpoint.url) | {"description": endpoint.description, "is_enabled": endpoint.is_enabled}
 
 
 def _refuse(fault: str | None) -> None:

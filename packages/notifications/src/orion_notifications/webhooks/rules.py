@@ -80,9 +80,3 @@ def fault(url: str, *, local: bool) -> str | None:
     if parts.scheme == "http" and local and (address is None or is_near(address)):
         return None
     return None if parts.scheme == "https" and host else "it must begin with https://"
-
-
-def without_keys(url: str) -> str:
-    """Where a URL leads, for those who are not its owner: many a path or query is itself what opens the door."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}/" + ("•••" if parts.path.strip("/") or parts.query else "")

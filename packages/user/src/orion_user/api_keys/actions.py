@@ -91,7 +91,7 @@ async def issue(keys: Keys, caller: Caller, wanted: NewApiKey) -> IssuedApiKey:
         connection = transaction.connection
         await _require(connection, caller)
         await _hold_maker(connection, caller)
-        if caller.owner is not None and await users.profile(connection, caller.owner, lock=True) is None:
+        if caller.owner is not None and await users.profile(connection, caller.owner) is None:
             raise not_found("user")
         await _require_held(connection, caller, wanted.scopes, expires_at)
         if await store.count_good(connection, caller.owner, service, caller.now) >= MOST_KEYS:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from orion_core import told_urls
 from orion_core.networks import is_near, literal, may_be_reached
 
 AT_ONCE = 500
@@ -63,13 +64,9 @@ def fault(url: str, *, local: bool) -> str | None:
 
 
 def told(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of a stream as the audit trail, which all streams carry on, tells of them: some receivers know who may
-    send by a token behind the question mark.
-    """
+    """Settings of a stream as the audit trail tells of them, which all streams carry on."""
     url: str | None = settings.get("url")
-    if url is None or not (query := urlsplit(url).query):
-        return dict(settings)
-    return {**settings, "url": url.removesuffix(query) + "[redacted]"}
+    return {**settings, **(told_urls.told(url) if url is not None else {})}
 
 
 def is_webhook(url: str) -> bool:

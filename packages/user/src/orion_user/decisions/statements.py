@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import TextClause, text
 
 from orion_core.statement import Statement
+from orion_user.decisions.rules import MOST_TOLD
 
 LIVE = "held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expires_at)"
 NOT_ENDED = "(held.expires_at IS NULL OR :now < held.expires_at)"
@@ -109,7 +110,7 @@ def _statements(*, past: bool) -> Statements:
               SELECT held.*, {LIVE} AND {AROUND} AS speaks,
                 row_number() OVER (ORDER BY ({LIVE} AND {AROUND}) DESC, {longest_first}) AS place
               FROM ({about}) AS held
-            ) AS about ON about.speaks OR about.place <= 200
+            ) AS about ON about.speaks OR about.place <= {MOST_TOLD}
             ORDER BY {longest_first}
             """)
         ),

@@ -12,6 +12,7 @@ from orion_core.errors import Problem
 from orion_core.http.context import Context
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
+from orion_core.http.pages import PAGE, html, page
 from orion_core.paging import Page
 from orion_user.audit.actions import Actor
 from orion_user.components import Components, Wired
@@ -39,10 +40,6 @@ GONE = refusals(HTTPStatus.NOT_FOUND)
 REFUSED = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 MATCHED = REFUSED | refusals(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
 
-PAGE: dict[str, Any] = {
-    "description": "A page, for a browser",
-    "content": {"text/html": {"schema": {"type": "string"}}},
-}
 PAGES: dict[int | str, dict[str, Any]] = {410: PAGE}
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
@@ -221,7 +218,7 @@ async def read_invitation_link(wired: Wired, token: Token) -> HTMLResponse:
         return pages.dead()
     if opened.user_id is None:
         return pages.unknown_address(opened.organization, opened.email, HTTPStatus.OK)
-    return pages.question(opened.organization, opened.email)
+    return pages.question(token, opened.organization, opened.email)
 
 
 @router.post("/invitation-links/{token}", response_class=HTMLResponse, responses=PAGES | {409: PAGE})
@@ -239,7 +236,7 @@ async def accept_by_invitation_link(wired: Wired, context: Context, token: Token
     except Problem as problem:
         if problem.status == HTTPStatus.NOT_FOUND:
             return pages.dead()
-        return pages.refused(problem.title, problem.detail, problem.status)
+        return html(page(problem.title, problem.detail), problem.status)
     if opened.user_id is None:
         return pages.unknown_address(opened.organization, opened.email, HTTPStatus.CONFLICT)
     return pages.joined(opened.organization)
