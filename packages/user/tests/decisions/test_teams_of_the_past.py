@@ -142,3 +142,36 @@ async def test_of_a_moment_in_the_past_it_is_answered_what_a_check_answered_then
     assert len({str(each) for each in history.answers.values()}) > 5, "hardly anything has changed"
     for moment, answers in history.answers.items():
         assert await history.asked(moment) == answers
+
+
+async def test_nothing_was_allowed_once_the_organization_or_the_user_was_deleted(
+    auth: "AuthFeed", ask_as: AskAs, giver: Giver, query: "Query"
+) -> None:
+    boss, ada, grace = [await ask_as(f"{name}@example.com") for name in ("boss", "ada", "grace")]
+    await giver.role(boss.user_id, "super_admin", auth.clock())
+    organization = await giver.organization(boss.user_id)
+    await giver.role(ada.user_id, "editor", auth.clock(), scope="ORG", scope_id=organization)
+    await giver.role(grace.user_id, "editor", auth.clock())
+    place = {"team_id": str(await giver.team(organization))}
+    before = auth.clock()
+    auth.clock.advance(hours=1)
+    await query("UPDATE organizations SET deleted_at = :now WHERE id = :id", now=auth.clock(), id=organization)
+    await query(
+        "UPDATE users SET status = 'DELETED', deleted_at = :now WHERE id = :id", now=auth.clock(), id=grace.user_id
+    )
+    after = auth.clock()
+    auth.clock.advance(hours=1)
+    for moment, allowed in ((before, True), (after, False)):
+        for user in (ada, grace):
+            at, subject = moment.isoformat(), user.user_id
+            assert await boss.may("update", "content", at=at, subject=subject, properties=place) is allowed
+            explained = await boss.explain("update", "content", at=at, subject=subject, properties=place)
+            assert explained["decision"] is allowed
+            if not allowed and user is grace:
+                assert explained["reason"] == "inactive_subject"
+            elif not allowed:
+                assert "deleted_organization" in str(explained)
+        one = boss.question("update", "content", properties=place)
+        who = await boss.post("search/subject", {**one, "subject": {"type": "user"}}, moment.isoformat())
+        found = {each["id"] for each in who.json()["results"]}
+        assert [str(user.user_id) in found for user in (ada, grace)] == [allowed, allowed]

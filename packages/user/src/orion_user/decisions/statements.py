@@ -20,6 +20,13 @@ PERMISSION_ID = "(SELECT id FROM permissions WHERE name = :permission)"  # uq_pe
 STANDING = "EXISTS (SELECT FROM users WHERE id = :user_id AND may_come_in(status, deleted_at))"  # pk_users
 DECIDES = "EXISTS (SELECT FROM user_grants AS known WHERE known.grant_id = held.id)"  # pk_user_grants
 """Not of a user who may not come in, nor in a deleted organization: as for the decision itself (`access/store.py`)."""
+STOOD = "NOT EXISTS (SELECT FROM users WHERE id = {} AND deleted_at <= :now)"  # pk_users
+WAS_THERE = """NOT EXISTS (
+  SELECT FROM organizations AS around                                    -- pk_organizations
+  WHERE around.id IN ({place}, (SELECT organization_id FROM teams WHERE id = {place})) AND around.deleted_at <= :now
+)"""
+DECIDED = f"{STOOD.format('held.user_id')} AND {WAS_THERE.format(place='held.scope_id')}"
+"""As at present, of a moment that is over: what was deleted by then, and is still. More is not kept."""
 OF_USER = "held.user_id = :user_id"
 OF_SEVERAL = "held.user_id = ANY (CAST(:users AS uuid[]))"
 
@@ -96,9 +103,10 @@ class Statements:
 
 
 def _statements(*, past: bool) -> Statements:
-    """Of a moment that is over it is not known who might come in, and what was deleted: both are passed over."""
-    granted, decides = (THEN, "true") if past else (PRESENT, DECIDES)
-    standing, is_there = ("true", "true") if past else (STANDING, "NOT lies_in_deleted_organization(about.scope_id)")
+    """Of a moment that is over it is not known who was suspended, nor what was deleted and restored since."""
+    granted, decides = (THEN, DECIDED) if past else (PRESENT, DECIDES)
+    standing = STOOD.format(":user_id") if past else STANDING
+    is_there = WAS_THERE.format(place="about.scope_id") if past else "NOT lies_in_deleted_organization(about.scope_id)"
     about = grounds(OF_USER, of_role=granted) if past else grounds(OF_USER, roles=OF_INACTIVE_ROLES_TOO)
     longest_first = "expires_at DESC NULLS FIRST, starts_at DESC"
     return Statements(
@@ -170,7 +178,7 @@ def _subjects(granted: str, by_role: str, directly: str) -> str:
 
 AT_PRESENT, IN_THE_PAST = _statements(past=False), _statements(past=True)
 
-DECIDE_THEN = Statement(text(grounds(OF_USER, LIVE, AROUND, of_role=THEN)))
+DECIDE_THEN = Statement(text(grounds(OF_USER, LIVE, AROUND, DECIDED, of_role=THEN)))
 """What spoke of one permission here, at a moment that is over."""
 
 LAY_IN = """
