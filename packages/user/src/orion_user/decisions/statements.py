@@ -20,13 +20,24 @@ PERMISSION_ID = "(SELECT id FROM permissions WHERE name = :permission)"  # uq_pe
 STANDING = "EXISTS (SELECT FROM users WHERE id = :user_id AND may_come_in(status, deleted_at))"  # pk_users
 DECIDES = "EXISTS (SELECT FROM user_grants AS known WHERE known.grant_id = held.id)"  # pk_user_grants
 """Not of a user who may not come in, nor in a deleted organization: as for the decision itself (`access/store.py`)."""
-STOOD = "NOT EXISTS (SELECT FROM users WHERE id = {} AND deleted_at <= :now)"  # pk_users
+STOOD = """NOT EXISTS (
+  SELECT FROM users AS away                                              -- pk_users
+  WHERE away.id = {user} AND (away.deleted_at <= :now OR EXISTS (
+    SELECT FROM user_absences AS past                                    -- ix_user_absences_user_id_began_at
+    WHERE past.user_id = away.id AND past.began_at <= :now
+      AND (:now < past.ended_at OR past.ended_at IS NULL AND NOT may_come_in(away.status, away.deleted_at))
+  ))
+)"""
 WAS_THERE = """NOT EXISTS (
   SELECT FROM organizations AS around                                    -- pk_organizations
-  WHERE around.id IN ({place}, (SELECT organization_id FROM teams WHERE id = {place})) AND around.deleted_at <= :now
+  WHERE around.id IN ({place}, (SELECT organization_id FROM teams WHERE id = {place}))
+    AND (around.deleted_at <= :now OR EXISTS (
+      SELECT FROM organization_absences AS past           -- ix_organization_absences_organization_id_began_at
+      WHERE past.organization_id = around.id AND past.began_at <= :now AND :now < past.ended_at
+    ))
 )"""
-DECIDED = f"{STOOD.format('held.user_id')} AND {WAS_THERE.format(place='held.scope_id')}"
-"""As at present, of a moment that is over: what was deleted by then, and is still. More is not kept."""
+DECIDED = f"{STOOD.format(user='held.user_id')} AND {WAS_THERE.format(place='held.scope_id')}"
+"""As at present, of a moment that is over."""
 OF_USER = "held.user_id = :user_id"
 OF_SEVERAL = "held.user_id = ANY (CAST(:users AS uuid[]))"
 
@@ -103,9 +114,8 @@ class Statements:
 
 
 def _statements(*, past: bool) -> Statements:
-    """Of a moment that is over it is not known who was suspended, nor what was deleted and restored since."""
     granted, decides = (THEN, DECIDED) if past else (PRESENT, DECIDES)
-    standing = STOOD.format(":user_id") if past else STANDING
+    standing = STOOD.format(user=":user_id") if past else STANDING
     is_there = WAS_THERE.format(place="about.scope_id") if past else "NOT lies_in_deleted_organization(about.scope_id)"
     about = grounds(OF_USER, of_role=granted) if past else grounds(OF_USER, roles=OF_INACTIVE_ROLES_TOO)
     longest_first = "expires_at DESC NULLS FIRST, starts_at DESC"

@@ -594,6 +594,28 @@ class Membership(TypedDict):
     """timestamptz NOT NULL DEFAULT now()."""
 
 
+class OrganizationAbsence(TypedDict):
+    """That an organization was deleted for a time, until it was restored."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    organization_id: UUID
+    """uuid NOT NULL."""
+
+    began_at: datetime
+    """timestamptz NOT NULL."""
+
+    ended_at: datetime
+    """timestamptz NOT NULL."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class Organization(TypedDict):
     """A customer of the product, or any group that has its own roles and teams. Its owner cannot be purged before it
     is handed over."""
@@ -1000,6 +1022,28 @@ class Team(TypedDict):
 
     deleted_at: datetime | None
     """timestamptz."""
+
+
+class UserAbsence(TypedDict):
+    """That a user could not come in for a time, suspended or deleted; without an end that is so still."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    user_id: UUID
+    """uuid NOT NULL."""
+
+    began_at: datetime
+    """timestamptz NOT NULL."""
+
+    ended_at: datetime | None
+    """timestamptz."""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
 
 
 class UserGrant(TypedDict):

@@ -105,6 +105,7 @@ async def restore(desk: Desk, organization_id: UUID) -> OrganizationState:
             if before is None or before["deleted_at"] is None:
                 raise not_found("deleted organization")
             row = await store.change(transaction.connection, organization_id, {"deleted_at": None})
+            await store.keep_absence(transaction.connection, organization_id, before["deleted_at"], desk.now)
             await tell(desk, transaction, row, "RESTORED", kept(before), kept(row))
     except IntegrityError as error:
         raise refusal(error) from None

@@ -12,10 +12,17 @@ from sqlalchemy import RowMapping, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.tables import table_of
-from orion_user.organizations.tables import Membership, MembershipStatus, Organization, Team, TeamMove
+from orion_user.organizations.tables import (
+    Membership,
+    MembershipStatus,
+    Organization,
+    OrganizationAbsence,
+    Team,
+    TeamMove,
+)
 
 ORGANIZATIONS, TEAMS, MEMBERSHIPS = table_of(Organization), table_of(Team), table_of(Membership)
-TEAM_MOVES = table_of(TeamMove)
+TEAM_MOVES, ABSENCES = table_of(TeamMove), table_of(OrganizationAbsence)
 ACTIVE, INVITED, ENDED = MembershipStatus.ACTIVE, MembershipStatus.INVITED, MembershipStatus.ENDED
 
 VERIFIED = text("""
@@ -99,6 +106,12 @@ async def change(connection: AsyncConnection, organization_id: UUID, values: dic
     """Set columns (primary key). IntegrityError: uq_organizations_slug."""
     statement = update(ORGANIZATIONS).where(Organization.id == organization_id).values(values).returning(ORGANIZATIONS)
     return (await connection.execute(statement)).mappings().one()
+
+
+async def keep_absence(connection: AsyncConnection, organization_id: UUID, began_at: datetime, now: datetime) -> None:
+    """Keep for how long an organization was deleted that is restored now."""
+    values = {"organization_id": organization_id, "began_at": began_at, "ended_at": now}
+    await connection.execute(insert(ABSENCES).values(values))
 
 
 async def page(connection: AsyncConnection, after: UUID | None, limit: int) -> Sequence[RowMapping]:

@@ -46,6 +46,22 @@ class Organization(Identified, SoftDeleted, Timestamped, Annotated, Table):
     )
 
 
+class OrganizationAbsence(Identified, Timestamped, Table):
+    """That an organization was deleted for a time, until it was restored."""
+
+    __tablename__ = "organization_absences"
+
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id", ondelete="CASCADE"))
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("ended_at >= began_at", name="ended_at"),
+        Index(None, "organization_id", "began_at"),
+        {"info": {"retention": Follows("organizations", "a part of it"), "grants": "SELECT, INSERT"}},
+    )
+
+
 class Team(Identified, SoftDeleted, Timestamped, Annotated, Table):
     """A group inside an organization. Teams nest within their organization, and never in a circle.
 

@@ -168,8 +168,8 @@ async def suspend(transaction: Transaction, event: IdentitySuspended) -> None:
     """Note that auth has shut the user out. Does nothing for a user who is gone."""
     user = await store.profile(transaction.connection, event.user_id, lock=True)
     if user is not None:
-        status = rules.status_once_suspended(user["status"])
-        await store.change_profile(transaction.connection, event.user_id, {"status": status})
+        values = {"status": rules.status_once_suspended(user["status"])}
+        await store.shut_out(transaction.connection, event.user_id, values, event.suspended_at)
 
 
 async def reinstate(transaction: Transaction, event: IdentityReinstated) -> None:
@@ -177,7 +177,7 @@ async def reinstate(transaction: Transaction, event: IdentityReinstated) -> None
     user = await store.profile(transaction.connection, event.user_id, lock=True)
     if user is not None:
         status = rules.status_once_reinstated(user["status"], is_verified=user["email_verified_at"] is not None)
-        await store.change_profile(transaction.connection, event.user_id, {"status": status})
+        await store.let_in(transaction.connection, event.user_id, {"status": status}, event.reinstated_at)
 
 
 async def count_login(connection: AsyncConnection, user_id: UUID, at: datetime) -> bool:

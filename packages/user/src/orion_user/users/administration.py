@@ -91,7 +91,7 @@ async def suspend(
         _require_living(before)
         if before["status"] is UserStatus.SUSPENDED:
             return UserShape.of(before)
-        await store.change_profile(transaction.connection, user_id, {"status": UserStatus.SUSPENDED})
+        await store.shut_out(transaction.connection, user_id, {"status": UserStatus.SUSPENDED}, now)
         event = UserSuspended(user_id=user_id, by=by.name, suspended_at=now)
         return await _told(transaction, by, "user.suspend", before, now, outbox, event, reason)
 
@@ -106,7 +106,7 @@ async def reinstate(
             return UserShape.of(before)
         is_verified = before["email_verified_at"] is not None
         status = status_once_reinstated(before["status"], is_verified=is_verified)
-        await store.change_profile(transaction.connection, user_id, {"status": status})
+        await store.let_in(transaction.connection, user_id, {"status": status}, now)
         event = UserReinstated(user_id=user_id, by=by.name, reinstated_at=now)
         return await _told(transaction, by, "user.reinstate", before, now, outbox, event, reason)
 
@@ -125,7 +125,7 @@ async def delete(
             "deleted_at": now,
             "purge_after": now + PURGE_DELAY,
         }
-        await store.change_profile(transaction.connection, user_id, values)
+        await store.shut_out(transaction.connection, user_id, values, now)
         event = UserDeleted(user_id=user_id, by=by.name, deleted_at=now, purge_after=now + PURGE_DELAY)
         return await _told(transaction, by, "user.delete", before, now, outbox, event, reason)
 
@@ -146,7 +146,7 @@ async def restore(
         values = {"status": status, "status_before_deletion": None, "deleted_at": None, "purge_after": None}
         try:
             async with transaction.connection.begin_nested():
-                await store.change_profile(transaction.connection, user_id, values)
+                await store.let_in(transaction.connection, user_id, values, now)
         except IntegrityError:
             detail = "Another user has this one's address, username or number by now. Nothing was changed."
             raise Problem(409, "address_taken", "Address taken", detail) from None

@@ -176,6 +176,33 @@ async def record(connection: AsyncConnection, user_id: UUID, *, lock: bool = Fal
     return found.mappings().one_or_none()
 
 
+BEGIN_ABSENCE = text("""
+    INSERT INTO user_absences AS known (user_id, began_at)
+    SELECT id, :at FROM users WHERE id = :user_id AND may_come_in(status, deleted_at)           -- pk_users
+    ON CONFLICT (user_id) WHERE ended_at IS NULL DO UPDATE SET began_at = excluded.began_at     -- uq_user_absences_open
+""")
+END_ABSENCE = text("""
+    UPDATE user_absences SET ended_at = greatest(began_at, :at)
+    WHERE user_id = :user_id AND ended_at IS NULL                                               -- uq_user_absences_open
+      AND EXISTS (SELECT FROM users WHERE id = :user_id AND may_come_in(status, deleted_at))    -- pk_users
+""")
+
+
+async def shut_out(connection: AsyncConnection, user_id: UUID, values: dict[str, Any], at: datetime) -> None:
+    """Set columns by which a user may come in no more, and keep since when, unless he might not before. By pk_users."""
+    await connection.execute(BEGIN_ABSENCE, {"user_id": user_id, "at": at})
+    await change_profile(connection, user_id, values)
+
+
+async def let_in(connection: AsyncConnection, user_id: UUID, values: dict[str, Any], at: datetime) -> None:
+    """Set columns by which a user may come in again, and keep until when he might not. By pk_users.
+
+    IntegrityError as for `change_profile`. It need not be so: who is restored may still be suspended.
+    """
+    await change_profile(connection, user_id, values)
+    await connection.execute(END_ABSENCE, {"user_id": user_id, "at": at})
+
+
 async def put_away_for_good(connection: AsyncConnection, user_id: UUID, now: datetime) -> bool:
     """Delete a user, deleted before or not, so that nobody can restore them; False for nobody. By pk_users."""
     values = {

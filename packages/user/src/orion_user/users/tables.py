@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from orion_core.retention.declarations import Forever
+from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, SoftDeleted, Timestamped, native_enum
 from orion_user.base import EMAIL_CHECK, PHONE_CHECK, Table, object_check
 from orion_user.users.rules import UserStatus
@@ -79,4 +80,21 @@ class User(Identified, SoftDeleted, Timestamped, Annotated, Table):
             },
             "comment": "Profiles; id is the user id in every service",
         },
+    )
+
+
+class UserAbsence(Identified, Timestamped, Table):
+    """That a user could not come in for a time, suspended or deleted; without an end that is so still."""
+
+    __tablename__ = "user_absences"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("ended_at >= began_at", name="ended_at"),
+        Index(None, "user_id", "began_at"),
+        Index("uq_user_absences_open", "user_id", unique=True, postgresql_where=text("ended_at IS NULL")),
+        {"info": {"retention": Follows("users", "a part of it"), "grants": "SELECT, INSERT, UPDATE"}},
     )

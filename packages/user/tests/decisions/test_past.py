@@ -144,34 +144,46 @@ async def test_of_a_moment_in_the_past_it_is_answered_what_a_check_answered_then
         assert await history.asked(moment) == answers
 
 
-async def test_nothing_was_allowed_once_the_organization_or_the_user_was_deleted(
-    auth: "AuthFeed", ask_as: AskAs, giver: Giver, query: "Query"
+async def test_nothing_was_allowed_while_the_organization_or_the_user_was_put_away(
+    auth: "AuthFeed", ask_as: AskAs, giver: Giver
 ) -> None:
+    """Suspended and reinstated, deleted and restored, deleted and not restored."""
     boss, ada, grace = [await ask_as(f"{name}@example.com") for name in ("boss", "ada", "grace")]
     await giver.role(boss.user_id, "super_admin", auth.clock())
     organization = await giver.organization(boss.user_id)
     await giver.role(ada.user_id, "editor", auth.clock(), scope="ORG", scope_id=organization)
     await giver.role(grace.user_id, "editor", auth.clock())
     place = {"team_id": str(await giver.team(organization))}
-    before = auth.clock()
+    one = boss.question("update", "content", properties=place)
+    acme, user = f"/user/v1/organizations/{organization}", f"/user/v1/users/{grace.user_id}"
+    changes = [
+        (None, "", (True, True)),
+        ("POST", f"{user}/suspension", (True, False)),
+        ("DELETE", f"{user}/suspension", (True, True)),
+        ("DELETE", acme, (False, True)),
+        ("DELETE", user, (False, False)),
+        ("POST", f"{acme}/restoration", (True, False)),
+        ("POST", f"{user}/restoration", (True, True)),
+        ("DELETE", acme, (False, True)),
+        ("DELETE", user, (False, False)),
+    ]
+    moments: list[tuple[datetime, tuple[bool, bool]]] = []
+    for method, url, allowed in changes:
+        auth.clock.advance(hours=1)
+        if method is not None:
+            headers = bearer(boss.user_id)
+            if method == "DELETE" and not url.endswith("suspension"):
+                headers |= {"If-Match": (await boss.http.get(url, headers=headers)).headers["ETag"]}
+            done = await boss.http.request(method, url, headers=headers)
+            assert done.status_code < 300, done.text
+        moments.append((auth.clock(), allowed))
     auth.clock.advance(hours=1)
-    await query("UPDATE organizations SET deleted_at = :now WHERE id = :id", now=auth.clock(), id=organization)
-    await query(
-        "UPDATE users SET status = 'DELETED', deleted_at = :now WHERE id = :id", now=auth.clock(), id=grace.user_id
-    )
-    after = auth.clock()
-    auth.clock.advance(hours=1)
-    for moment, allowed in ((before, True), (after, False)):
-        for user in (ada, grace):
-            at, subject = moment.isoformat(), user.user_id
-            assert await boss.may("update", "content", at=at, subject=subject, properties=place) is allowed
-            explained = await boss.explain("update", "content", at=at, subject=subject, properties=place)
-            assert explained["decision"] is allowed
-            if not allowed and user is grace:
-                assert explained["reason"] == "inactive_subject"
-            elif not allowed:
-                assert "deleted_organization" in str(explained)
-        one = boss.question("update", "content", properties=place)
-        who = await boss.post("search/subject", {**one, "subject": {"type": "user"}}, moment.isoformat())
+    for moment, allowed in moments:
+        at = moment.isoformat()
+        for asker, may, reason in ((ada, allowed[0], "deleted_organization"), (grace, allowed[1], "inactive_subject")):
+            assert await boss.may("update", "content", at=at, subject=asker.user_id, properties=place) is may
+            explained = await boss.explain("update", "content", at=at, subject=asker.user_id, properties=place)
+            assert (explained["decision"], may or reason in str(explained)) == (may, True)
+        who = await boss.post("search/subject", {**one, "subject": {"type": "user"}}, at)
         found = {each["id"] for each in who.json()["results"]}
-        assert [str(user.user_id) in found for user in (ada, grace)] == [allowed, allowed]
+        assert tuple(str(asker.user_id) in found for asker in (ada, grace)) == allowed
