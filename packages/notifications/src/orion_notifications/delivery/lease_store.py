@@ -103,25 +103,29 @@ WITH lane AS (
     q.lost_leases
 )"""
 
+# Not written as the partial indexes of `notifications` have it: a record is found by its key (pk_notifications). To the
+# planner hardly any is waiting, and it would rather read all that are, and have been while somebody holds a snapshot.
+IS_WAITING = "n.status::text IN ('QUEUED', 'PROCESSING')"
+
 # Whose record has ended is handed over to nobody: its place in the queue goes when its lease is over (GIVE_BACK). None
 # should be there; one that is must not keep back all that is claimed with it.
 #
 # Before anything is handed over to somebody who takes his time, the record says so.
-STARTED = """, started AS (
+STARTED = f""", started AS (
   UPDATE notifications n
   SET status = 'PROCESSING', processing_at = now(), next_attempt_at = NULL, updated_at = now()
   FROM leased WHERE n.id = leased.notification_id AND leased.channel <> ALL (CAST($13::text[] AS channel[]))
-    AND n.status IN ('QUEUED', 'PROCESSING')
-)"""
+    AND {IS_WAITING}
+)"""  # noqa: S608
 
-CLAIMED = """
+CLAIMED = f"""
 SELECT l.channel::text, n.category::text, l.priority::text, n.variables::text, n.id, l.attempt, n.attempts + 1,
   n.user_id, n.type, n.recipient, n.recipient_name, n.template_id, n.template_version, n.locale, n.timezone,
   n.subject, n.content, n.html_content, n.sealed_variables, n.max_attempts, n.expires_at, l.due_at, l.leased_at,
   l.ordering_key, l.lost_leases, n.batch_id
 FROM leased l JOIN notifications n ON n.id = l.notification_id
-WHERE n.status IN ('QUEUED', 'PROCESSING')
-"""
+WHERE {IS_WAITING}
+"""  # noqa: S608
 
 CLAIM_AT_ONCE = CLAIM + CLAIMED
 CLAIM_ALL = CLAIM + STARTED + CLAIMED
@@ -192,13 +196,13 @@ RETURNING n.id
 """
 
 # ix_notification_queue_leased. A try that was under way has an attempt of its own only if an older worker began it.
-GIVE_BACK = """
+GIVE_BACK = f"""
 WITH found AS MATERIALIZED (
   SELECT notification_id, attempt, leased_at FROM notification_queue
   WHERE lease_until < now() ORDER BY lease_until LIMIT $1 FOR UPDATE SKIP LOCKED
 ), overdue AS MATERIALIZED (
   SELECT f.* FROM found f JOIN notifications n ON n.id = f.notification_id
-  WHERE n.status IN ('QUEUED', 'PROCESSING')
+  WHERE {IS_WAITING}
 ), over AS (
   DELETE FROM notification_queue q USING found f
   WHERE q.notification_id = f.notification_id
@@ -226,7 +230,7 @@ WITH found AS MATERIALIZED (
     failed_at = CASE WHEN n.attempts + 1 >= n.max_attempts THEN now() END,
     error_code = 'lease_expired', error_message = 'the worker did not report back; the message may have left',
     sealed_variables = CASE WHEN n.attempts + 1 < n.max_attempts THEN n.sealed_variables END, updated_at = now()
-  FROM overdue o WHERE n.id = o.notification_id AND n.status IN ('QUEUED', 'PROCESSING')
+  FROM overdue o WHERE n.id = o.notification_id AND {IS_WAITING}
   RETURNING n.id, n.status
 ), again AS (
   UPDATE notification_queue q SET lease_until = NULL, leased_at = NULL, due_at = now(),
@@ -236,7 +240,7 @@ WITH found AS MATERIALIZED (
   DELETE FROM notification_queue q USING returned r WHERE q.notification_id = r.id AND r.status = 'FAILED'
 )
 SELECT id FROM returned UNION ALL SELECT notification_id FROM over
-"""
+"""  # noqa: S608
 
 # Whoever queued it did not name its channel: the version before this one, during a deploy. NULL is found by
 # ix_notification_queue_lane too.
