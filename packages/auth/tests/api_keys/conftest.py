@@ -118,10 +118,10 @@ class Desk:
             data = {"grant_type": "client_credentials"} | form
             return await http.post("/auth/oauth2/token", data=data, auth=(client_id, secret))
 
-    async def told(self, token: str) -> dict[str, Any]:
+    async def told(self, token: str, service: str = "user") -> dict[str, Any]:
         """What a service learns of a token."""
-        service = ("user", self.auth.service_key)
-        return (await self.auth.http.post("/auth/oauth2/introspect", data={"token": token}, auth=service)).json()
+        key = (service, self.auth.service_key)
+        return (await self.auth.http.post("/auth/oauth2/introspect", data={"token": token}, auth=key)).json()
 
 
 @pytest.fixture

@@ -56,7 +56,11 @@ async def test_a_services_key_speaks_for_the_service(desk: Desk) -> None:
 
 async def test_user_is_asked_with_a_token_that_is_good_there_alone(desk: Desk) -> None:
     await desk.user.heard()
-    assert await desk.told(desk.user.shown.removeprefix("Bearer ")) == {"active": False}
+    token = desk.user.shown.removeprefix("Bearer ")
+    assert (await desk.told(token))["aud"] == "urn:orion:user"
+    assert await desk.told(token, "operator") == {"active": False}
+    feed = await desk.auth.http.get("/auth/v1/events", headers=desk.auth.as_bearer(token))
+    assert feed.status_code == 401, "nor does auth itself take it"
 
 
 async def test_what_was_forged_is_refused_and_all_of_it_alike(desk: Desk) -> None:
