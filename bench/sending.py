@@ -16,6 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uvloop
 from running import Wire, percentile
 from sqlalchemy import text
@@ -102,6 +103,7 @@ async def run(admin_url: str, count: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 3_000
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # the figures alone are printed
     with tempfile.TemporaryDirectory(prefix="orion-bench-", ignore_cleanup_errors=True) as folder:
         server = postgres.start(Path(folder) / "postgres", durable=True)
         try:
