@@ -81,9 +81,9 @@ def look_around(http: httpx.Client, urls: dict[str, str], signed_in: dict[str, s
 
     def me() -> Any:
         answer = http.get(f"{urls['user']}/user/v1/me", headers=signed_in)
-        return answer.json() if answer.is_success else None
+        return answer.json() if answer.is_success and answer.json()["email_verified_at"] else None
 
-    show(eventually("profile", me))
+    show(eventually("profile that knows of the verification", me))
 
     step("my messages")
 
