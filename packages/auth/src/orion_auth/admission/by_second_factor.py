@@ -158,8 +158,9 @@ async def _answer(
         return "WRONG"
     await two_factor.finish(transaction, counted, answer.method, visit.now)
     kind = BACKUP_CODE_USED if answer.method is TwoFactorMethod.BACKUP_CODE else None
-    kind = TWO_FACTOR_ENABLED if counted.must_enrol else kind
     circumstances = circumstances_of(visit, first.assessment)
+    if counted.must_enrol:
+        kind, circumstances = TWO_FACTOR_ENABLED, replace(circumstances, subject=answer.method.value)
     if answer.method is TwoFactorMethod.TOTP and counted.must_enrol:  # a key has done so when it was made
         await clean_starts.make_clean_start(transaction, gate, identity, circumstances, visit.now)
     if kind is not None:

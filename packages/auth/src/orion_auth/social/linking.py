@@ -51,6 +51,7 @@ async def link(
             user_agent=bearer.user_agent,
             device_id=bearer.device_id,
             details={"provider": provider},
+            subject=provider,
         )
         await security_events.note(transaction, bridge.gate.outbox, SOCIAL_LINKED, identity, circumstances, now)
     return account_id

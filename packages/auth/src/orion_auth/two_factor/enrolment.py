@@ -1,5 +1,6 @@
 """Setting up a second factor: it counts once it has been shown."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -92,6 +93,7 @@ async def save(
     common: dict[str, Any] = {"is_enabled": True, "primary_method": before.primary or method}
     await store.change(transaction.connection, identity.id, values | common)
     await clean_starts.follow(transaction, gate, identity, method, circumstances, now, is_first=not before.is_enabled)
+    circumstances = replace(circumstances, subject=method.value)
     await security_events.note(transaction, gate.outbox, TWO_FACTOR_ENABLED, identity, circumstances, now)
 
 
