@@ -12,7 +12,7 @@ from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.security_events import store
-from orion_auth.security_events.rules import Kind, Wanted
+from orion_auth.security_events.rules import Kind, Wanted, tags_of
 from orion_auth.user_agents import describe
 from orion_contracts.account_messages import SecurityNoticeRaised
 from orion_core.database import Database, Transaction
@@ -154,6 +154,7 @@ async def _append(
         "city": circumstances.city,
         "was_blocked": kind.was_blocked,
         "was_notified": was_notified,
+        "tags": tags_of(kind),
         "occurred_at": now,
     }
     await store.insert_event(transaction.connection, values)
