@@ -33,7 +33,7 @@ from orion_auth.two_factor_methods import TwoFactorMethod, references
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.statement import look_together
 
 
@@ -72,9 +72,9 @@ async def finish_sign_in(
     async with gate.database.transaction() as transaction:
         outcome = await _answer(transaction, gate, replace(visit, limit=limit), sign_in, answer, check)
     if outcome == "OVER":
-        raise _over()
+        raise told_under(limit, _over())
     if outcome == "WRONG":
-        raise _wrong(answer.method)
+        raise told_under(limit, _wrong(answer.method))
     return await sessions.grant(gate.signer, outcome, limit, now)
 
 
