@@ -207,6 +207,7 @@ async def test_a_set_up_has_five_tries(auth: "Auth") -> None:
     app = TOTP((await auth.http.post(f"{ME}/totp", headers=headers)).json()["secret"])
     tries = [await confirm(auth, headers, "TOTP", "not it") for _ in range(5)]
     assert {each.status_code for each in tries} == {422}
+    assert all("two_factor_verification" in each.headers["RateLimit"] for each in tries)
     assert (await confirm(auth, headers, "TOTP", app.at(auth.clock()))).status_code == 422
     assert await auth.rows("SELECT * FROM two_factor_auth") == []
 

@@ -24,6 +24,7 @@ from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
 from orion_core.errors import Problem
+from orion_core.http.rate_limit import told_under
 from orion_core.ids import uuid7
 from orion_core.secrets import new_code
 
@@ -70,13 +71,13 @@ async def confirm(
     gate: Gate, user_id: UUID, method: TwoFactorMethod, code: str, circumstances: Circumstances, now: datetime
 ) -> None:
     """Add the method whose set-up was begun last, once its code is right; 422 when it is not. Five tries."""
-    await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
+    state = await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
         identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         is_right = await _try(transaction, gate, identity, method, code, circumstances, now)
     if not is_right:
         detail = "The code is wrong, has expired or was used. Type the present one, or begin again."
-        raise Problem(422, "invalid_code", "Invalid code", detail)
+        raise told_under(state, Problem(422, "invalid_code", "Invalid code", detail))
 
 
 async def save(
