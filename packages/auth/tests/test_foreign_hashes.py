@@ -5,6 +5,7 @@ import json
 import re
 from base64 import b64encode
 from hashlib import pbkdf2_hmac, scrypt, sha1
+from typing import Any
 
 import bcrypt
 import pytest
@@ -14,6 +15,7 @@ from argon2.low_level import Type, hash_secret_raw
 from orion_auth import hashing
 from orion_auth.foreign_hashes import UnusableHashError
 from orion_auth.hashing import HashingLane, hash_secret, needs_new_hash
+from orion_auth.imports.actions import read_line
 from orion_auth.imports.formats import HashParts, KeycloakCredential, read_hash
 
 # Decomposed, as one system sends it and another does not; none of these libraries normalises.
@@ -134,6 +136,20 @@ def test_keycloak() -> None:
     )
     assert kept(old).startswith("$wrapped$pbkdf2-sha256$i=27500,l=64$"), "a twentieth of what OWASP asks for"
     assert verifies(kept(old), PASSWORD)
+    entry: dict[str, Any] = {
+        "id": "4f2c6f0e-9a0b-4a63-8a0d-2f6f5f0c7c11",
+        "type": "password",
+        "userLabel": "My password",
+        "createdDate": 1_700_000_000_000,
+        "priority": 10,
+        "secretData": old.secret_data,
+        "credentialData": old.credential_data,
+    }
+    line = read_line(1, json.dumps({"email": "ada@example.com", "password_hash": entry}).encode())
+    assert (line.fault, line.user and line.user.password_hash) == (None, KeycloakCredential.model_validate(entry)), (
+        "as it stands in an export"
+    )
+    assert verifies(kept(KeycloakCredential.model_validate(entry)), PASSWORD)
     more = {"hashLength": ["32"], "memory": ["7168"], "type": ["id"], "version": ["1.3"], "parallelism": ["1"]}
     value = hash_secret_raw(text, salt, 5, 7168, 1, 32, Type.ID)
     new = KeycloakCredential(

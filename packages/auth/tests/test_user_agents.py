@@ -41,6 +41,21 @@ def test_a_client_is_told_by_its_user_agent(user_agent: str | None, client: Clie
 
 
 @pytest.mark.parametrize(
+    ("user_agent", "told"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        (
+            "Mozilla/5.0 (Linux; Android 16; Call +1 555 0100 now) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36",  # noqa: E501 - as it is sent
+            "Chrome Mobile on Android",
+        ),
+        ("call-555-0100-bot/1.0", None),
+    ],
+)
+def test_mails_call_a_client_by_no_word_that_somebody_typed(user_agent: str, told: str | None) -> None:
+    assert describe(user_agent).told_name == told
+
+
+@pytest.mark.parametrize(
     ("user_agent", "kind"),
     [
         ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", DeviceType.BOT),

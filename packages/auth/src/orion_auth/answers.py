@@ -28,7 +28,7 @@ def admitted(outcome: Grant | Challenged, now: datetime) -> Response:
             expires_in=int((outcome.expires_at - now).total_seconds()),
             must_enrol=outcome.must_enrol,
         )
-        return JSONResponse(needed.model_dump(mode="json"), HTTPStatus.ACCEPTED)
+        return JSONResponse(needed.model_dump(mode="json"), HTTPStatus.ACCEPTED, _headers(outcome))
     trust = outcome.trust
     granted = SessionGranted(
         access_token=outcome.access_token.text,
@@ -41,8 +41,11 @@ def admitted(outcome: Grant | Challenged, now: datetime) -> Response:
         device_secret=trust.secret if trust else None,
         trusted_until=trust.expires_at if trust else None,
     )
-    headers = outcome.limit.headers() if outcome.limit else None
-    response = JSONResponse(granted.model_dump(mode="json"), HTTPStatus.CREATED, headers)
+    response = JSONResponse(granted.model_dump(mode="json"), HTTPStatus.CREATED, _headers(outcome))
     if trust is not None:
         give_device_secret(response, trust.secret, int((trust.expires_at - now).total_seconds()))
     return response
+
+
+def _headers(outcome: Grant | Challenged) -> dict[str, str] | None:
+    return outcome.limit.headers() if outcome.limit else None

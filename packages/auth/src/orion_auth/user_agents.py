@@ -14,6 +14,12 @@ LONGEST = 50
 
 _PHONES = {"iPhone", "iPod", "Generic Smartphone", "Generic Feature Phone"}
 _DESKTOPS = {"Windows", "Mac OS X", "macOS", "Linux", "Ubuntu", "Fedora", "Debian", "Chrome OS", "FreeBSD", "OpenBSD"}
+_SYSTEMS = _DESKTOPS | {"Android", "iOS", "KaiOS", "Tizen"}
+_BROWSERS = {
+    *("Chrome", "Chrome Mobile", "Chrome Mobile iOS", "Chrome Mobile WebView", "Chromium", "DuckDuckGo Mobile"),
+    *("Edge", "Edge Mobile", "Firefox", "Firefox iOS", "Firefox Mobile", "IE", "Mobile Safari", "Opera"),
+    *("Mobile Safari UI/WKWebView", "Opera Mobile", "Safari", "Samsung Internet", "Vivaldi", "Yandex Browser"),
+}
 
 
 class DeviceType(Enum):
@@ -41,8 +47,16 @@ class Client:
     @property
     def name(self) -> str | None:
         """What its owner would call it: `Firefox on Linux`, `Chrome Mobile on Pixel 9`."""
-        on = self.model or self.os
-        return f"{self.browser} on {on}"[:100] if self.browser and on else self.browser or on
+        return _named(self.browser, self.model or self.os)
+
+    @property
+    def told_name(self) -> str | None:
+        """The same in words that we know alone, for mails: `Chrome Mobile on Android`.
+
+        Any other program, and a model, is called what somebody typed: a stranger, say, who wants to be called back.
+        """
+        browser = self.browser if self.browser in _BROWSERS else None
+        return _named(browser, self.os if self.os in _SYSTEMS else None)
 
 
 @lru_cache(maxsize=4096)
@@ -98,6 +112,10 @@ def _os_version(os: OS) -> str | None:
 
 def _browser_version(browser: UserAgent) -> str | None:
     return _short(".".join(part for part in (browser.major, browser.minor) if part is not None)) or None
+
+
+def _named(browser: str | None, on: str | None) -> str | None:
+    return f"{browser} on {on}"[:100] if browser and on else browser or on
 
 
 def _short(text: str) -> str:

@@ -167,6 +167,7 @@ async def test_of_a_flood_of_refused_attempts_each_networks_first_are_recorded(a
 
 async def test_a_known_and_an_unknown_address_are_limited_alike(auth: "Auth") -> None:
     await auth.verified()
+    told = list[str]()
     for _ in range(7):
         known = await sign_in(auth, "wrong password")
         unknown = await sign_in(auth, "wrong password", "198.51.100.1", "nobody@example.com")
@@ -174,3 +175,6 @@ async def test_a_known_and_an_unknown_address_are_limited_alike(auth: "Auth") ->
         assert {name: value for name, value in known.headers.items() if name.startswith("ratelimit")} == {
             name: value for name, value in unknown.headers.items() if name.startswith("ratelimit")
         }
+        told.append(known.headers["RateLimit"])
+    left = [state.partition(";t=")[0] for state in told]
+    assert left == [f'"login";r={n}' for n in (4, 3, 2, 1, 0, 0, 0)], "a refusal says how many tries are left"

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from orion_auth.devices.rules import MOST_UNTRUSTED
+from orion_contracts.account_messages import SecurityNoticeRaised
 
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
@@ -63,6 +64,9 @@ async def test_a_user_sees_his_devices_by_what_they_are(auth: "Auth") -> None:
         "138.0",
     )
     assert (phone["status"], phone["login_count"], phone["last_ip_address"]) == ("UNTRUSTED", 1, "192.0.2.1")
+    [told] = await auth.rows("SELECT data FROM outbox WHERE type = :type", type=SecurityNoticeRaised.type)
+    notice = SecurityNoticeRaised.read(told["data"])
+    assert (notice.notice, notice.device_name) == ("device.new", "Chrome Mobile on Android"), "which one it was"
 
 
 async def test_a_device_that_comes_again_is_the_same_one_under_the_name_its_owner_gave_it(auth: "Auth") -> None:

@@ -100,6 +100,9 @@ async def test_the_button_locks_everybody_out_until_a_reset(auth: "Auth") -> Non
         "SELECT details, severity::text FROM security_events WHERE event_type = 'device.disavowed'"
     )
     assert event == {"details": {"sessions_ended": 2, "taken_back": 0}, "severity": "CRITICAL"}
+    operator = auth.as_bearer(await auth.operator_token())
+    found = (await auth.http.get("/auth/v1/security-events?tag=intruder", headers=operator)).json()["items"]
+    assert [(each["type"], each["tags"]) for each in found] == [("device.disavowed", ["intruder"])], "not device.new"
 
 
 async def test_no_device_is_trusted_any_more(auth: "Auth") -> None:

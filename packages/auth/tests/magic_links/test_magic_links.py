@@ -55,6 +55,7 @@ async def test_a_known_and_an_unknown_address_get_the_same_answer(auth: "Auth") 
     wrong = [await by_code(auth, asked["sign_in"], "000000") for asked in (known, unknown)]
     assert wrong[0].status_code == wrong[1].status_code == 401
     assert wrong[0].json() | {"instance": ""} == wrong[1].json() | {"instance": ""}
+    assert all(each.headers["RateLimit"].startswith('"sign_in_mail"') for each in wrong)
     assert len(await auth.sent("SIGN_IN")) == 1
 
 

@@ -91,8 +91,12 @@ async def test_a_refresh_token_has_no_more_scopes_than_it_was_given(auth: "Auth"
     await auth.verified()
     token = (await auth.sign_in()).json()["refresh_token"]
     form = {"grant_type": "refresh_token", "refresh_token": token, "scope": "auth:admin"}
-    assert (await auth.http.post(ENDPOINT, data=form)).status_code == 400
+    refused = await auth.http.post(ENDPOINT, data=form)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope"), (
+        "the session goes on, and is told so"
+    )
     assert (await auth.refresh(token)).status_code == 200, "the token was not used up"
+    assert (await auth.http.post(ENDPOINT, data=form)).json()["error"] == "invalid_grant", "it was now"
 
 
 async def test_a_refresh_token_that_is_shown_again_has_no_more_scopes_either(auth: "Auth") -> None:

@@ -46,6 +46,12 @@ async def test_the_current_password_is_asked_for_and_guesses_are_limited(auth: "
     for answer in answers:
         [error] = answer.json()["errors"]
         assert (answer.status_code, error["field"], error["code"]) == (422, "/current_password", "wrong_password")
+    assert [answer.headers["RateLimit"].partition(";t=")[0] for answer in answers[:2]] == [
+        '"login_known_device";r=9',
+        '"login_known_device";r=8',
+    ]
+    [failed] = await auth.rows("SELECT count(*) FROM security_events WHERE event_type = 'session.proof_failed'")
+    assert failed == {"count": 10}, "the owner sees that somebody tried"
     assert (await change(auth, token)).status_code == 429
     auth.clock.advance(seconds=61)
     assert (await auth.sign_in()).status_code == 201

@@ -85,6 +85,7 @@ async def test_a_wrong_password_proves_nothing_and_is_recorded(auth: "Auth") -> 
     session = (await auth.sign_in()).json()
     refused = await prove(auth, session, "wrong password")
     assert (refused.status_code, refused.json()["code"]) == (401, "invalid_credentials")
+    assert refused.headers["RateLimit"].startswith('"login_known_device";r=9;')
     assert claims((await auth.refresh(session["refresh_token"])).json()).auth_time == claims(session).auth_time
     [attempt] = await auth.rows("SELECT failure_reason FROM login_attempts WHERE status = 'FAILED'")
     assert attempt == {"failure_reason": "WRONG_PASSWORD"}

@@ -105,6 +105,7 @@ async def test_the_password_alone_moves_the_time_and_does_not_stand_in_for_the_o
 async def test_a_wrong_code_proves_nothing_is_recorded_and_limited(auth: "Auth", ada: Ada) -> None:
     answers = await asyncio.gather(*(ada.prove(method="TOTP", code="000000") for _ in range(6)))
     assert sorted(each.status_code for each in answers) == [422] * 5 + [429]
+    assert all("two_factor_verification" in each.headers["RateLimit"] for each in answers)
     [failed] = await auth.rows("SELECT count(*), min(failure_reason) FROM login_attempts WHERE status = 'FAILED'")
     assert failed == {"count": 5, "min": "WRONG_SECOND_FACTOR"}
     [events] = await auth.rows("SELECT count(*) FROM security_events WHERE event_type = 'session.proof_failed'")

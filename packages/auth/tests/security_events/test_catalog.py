@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orion_auth.security_events import rules
-from orion_auth.security_events.rules import CATALOG, Kind
+from orion_auth.security_events.rules import CATALOG, Kind, tags_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "security-events.md"
 SOURCE = Path(rules.__file__).parents[1]
@@ -15,7 +15,8 @@ SOURCE = Path(rules.__file__).parents[1]
 def line(kind: Kind) -> str:
     words = kind.title if kind.description is None else f"{kind.title}. {kind.description}"
     told = "yes" if kind.is_notified else "no"
-    return f"| `{kind.type}` | {kind.category.value} | {kind.severity.value} | {told} | {words} |"
+    tags = ", ".join(f"`{tag}`" for tag in tags_of(kind))
+    return f"| `{kind.type}` | {kind.category.value} | {kind.severity.value} | {tags} | {told} | {words} |"
 
 
 def test_the_page_says_of_every_kind_what_the_catalog_says() -> None:

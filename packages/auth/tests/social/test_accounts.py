@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import text
 from starlette.responses import RedirectResponse, Response
 
+from orion_contracts.account_messages import SecurityNoticeRaised
+
 if TYPE_CHECKING:
     from packages.auth.tests.conftest import Auth
     from packages.auth.tests.social.conftest import Administrator, Provider, Traveller
@@ -178,6 +180,15 @@ async def test_unlinking_is_told_and_leaves_a_primary(
     assert [(account["id"], account["is_primary"]) for account in await person.listed()] == [(first["id"], True)]
     events = await auth.rows("SELECT event_type FROM security_events WHERE category = 'SOCIAL' ORDER BY created_at")
     assert events[-1] == {"event_type": "social.unlinked"}
+    rows = await auth.rows(
+        "SELECT data FROM outbox WHERE type = :type ORDER BY sequence", type=SecurityNoticeRaised.type
+    )
+    notices = [SecurityNoticeRaised.read(row["data"]) for row in rows]
+    assert [(notice.notice, notice.details) for notice in notices if notice.notice.startswith("social.")] == [
+        ("social.linked", {"SUBJECT": "example"}),
+        ("social.linked", {"SUBJECT": "other"}),
+        ("social.unlinked", {"SUBJECT": "other"}),
+    ], "the owner reads which provider it is"
     assert (await ada.use(await travellers("other").journey())).json()["code"] == "account_exists"
 
 

@@ -3,10 +3,12 @@
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from orion_auth.oauth_connections.presets import Preset, beginning
 from orion_auth.oauth_connections.rules import is_of_others
+from orion_auth.providers.rules import Account, read_account
 from orion_auth.providers.rules import Provider as Configured
 
 if TYPE_CHECKING:
@@ -56,6 +58,61 @@ LEADING_INSIDE: list[dict[str, Any]] = [
     {"userinfo_endpoint": "http://internal.example/"},
     {"jwks_uri": ["x"]},
 ]
+
+
+PERSONS: list[tuple[Preset, dict[str, Any], Account]] = [
+    (
+        Preset.GOOGLE,
+        {"sub": "117", "email": "ada@example.com", "email_verified": True, "name": "Ada", "locale": "de"},
+        Account("117", "ada@example.com", True, {"name": "Ada", "locale": "de"}),
+    ),
+    (
+        Preset.MICROSOFT,
+        {"sub": "AAAA", "email": "ada@example.com", "xms_edov": "1", "preferred_username": "ada@example.com"},
+        Account("AAAA", "ada@example.com", True, {"username": "ada@example.com"}),
+    ),
+    (
+        Preset.MICROSOFT,
+        {"sub": "AAAA", "email": "ada@example.com", "xms_edov": "0", "email_verified": True},
+        Account("AAAA", "ada@example.com", False, {}),
+    ),
+    (
+        Preset.APPLE,
+        {"sub": "001.a", "email": "x@privaterelay.appleid.com", "email_verified": "true", "is_private_email": "true"},
+        Account("001.a", "x@privaterelay.appleid.com", True, {}),
+    ),
+    (
+        Preset.GITHUB,
+        {"id": 583231, "login": "ada", "name": None, "avatar_url": "https://a.example/1", "email": "ada@example.com"}
+        | {"email_verified": True},  # as `/user/emails` has it
+        Account("583231", "ada@example.com", True, {"username": "ada", "picture": "https://a.example/1"}),
+    ),
+    (
+        Preset.DISCORD,
+        {"id": "80351110224678912", "username": "ada", "global_name": "Ada", "email": "ada@example.com"}
+        | {"verified": True, "avatar": "8342729096ea3675442027381ff50dfe", "locale": "en-US"},
+        Account("80351110224678912", "ada@example.com", True, {"name": "Ada", "username": "ada", "locale": "en-US"}),
+    ),
+    (
+        Preset.FACEBOOK,
+        {"id": "10224", "name": "Ada", "email": "ada@example.com", "email_verified": True}
+        | {"picture": {"data": {"url": "https://p.example/1"}}},
+        Account("10224", "ada@example.com", False, {"name": "Ada", "picture": "https://p.example/1"}),
+    ),
+]
+"""Whom each of the presets tells of in words of its own, and what is read of it."""
+
+
+def configured(preset: Preset, **said: Any) -> Configured:
+    known: dict[str, Any] = beginning(preset) | {"name": "x", "client_id": "c"} | said
+    return Configured(**{field.name: known[field.name] for field in fields(Configured)})
+
+
+@pytest.mark.parametrize(("preset", "told", "account"), PERSONS)
+def test_each_preset_reads_a_person_as_its_provider_writes_one(
+    preset: Preset, told: dict[str, Any], account: Account
+) -> None:
+    assert read_account(configured(preset), told) == account
 
 
 class TestConfiguring:
@@ -138,9 +195,7 @@ class TestConfiguring:
     def test_one_tenant_of_many_is_the_same_provider_and_many_are_not_the_one(self) -> None:
         def microsoft(tenant: str, **more: Any) -> Configured:
             issuer = f"https://login.microsoftonline.com/{tenant}/v2.0"
-            said = {"name": "m", "client_id": "c", "issuer": issuer} | more
-            known: dict[str, Any] = beginning(Preset.MICROSOFT) | said
-            return Configured(**{field.name: known[field.name] for field in fields(Configured)})
+            return configured(Preset.MICROSOFT, issuer=issuer, **more)
 
         many, one = microsoft("{tenantid}"), microsoft("9188040d-6c67-4c5b-b112-36a304b66dad")
         assert not is_of_others(many, one)

@@ -273,3 +273,15 @@ class TestOtherKindsOfProvider:
         assert (secret.claims["iss"], secret.claims["sub"], secret.claims["aud"]) == ("TEAM", "orion", provider.url)
         [linked] = await auth.rows("SELECT profile, provider_email FROM oauth_providers")
         assert linked == {"profile": {"name": "Ada Lovelace"}, "provider_email": "ada@example.com"}
+        begun = await traveller.browser.post(path, json={"return_to": "https://app.example.com/signed-in"})
+        fields = await traveller.agree_by_form(begun.json())
+        name, value = begun.headers["set-cookie"].split(";")[0].split("=", 1)
+        back = await traveller.browser.post(
+            "/auth/v1/oauth-connections/apple/callback", data=fields, headers={"Cookie": f"{name}={value}"}
+        )
+        journey = traveller.read(back) | {"flow": begun.json()["flow"]}
+        assert (await traveller.use(journey)).status_code == 201
+        [linked] = await auth.rows("SELECT profile FROM oauth_providers")
+        assert linked == {"profile": {"name": "Ada Lovelace"}}, "which is told the first time alone"
+        [told] = await auth.rows("SELECT count(*) FROM outbox WHERE type = :type", type=IdentityProfileChanged.type)
+        assert told == {"count": 1}, "nothing has changed"

@@ -42,6 +42,14 @@ async def notices(auth: "Auth") -> list[str]:
     return [notice for notice in told if notice.startswith(("two_factor.", "backup_codes.", "factors."))]
 
 
+async def subjects(auth: "Auth") -> list[dict[str, str]]:
+    """What the notices of second factors say that they concern."""
+    query = "SELECT data FROM outbox WHERE type = :t AND data->>'notice' LIKE 'two_factor.%' ORDER BY sequence"
+    return [
+        SecurityNoticeRaised.read(row["data"]).details for row in await auth.rows(query, t=SecurityNoticeRaised.type)
+    ]
+
+
 async def confirm(auth: "Auth", headers: dict[str, str], method: str, code: str) -> httpx.Response:
     return await auth.http.post(f"{ME}/confirmations", json={"method": method, "code": code}, headers=headers)
 
@@ -90,6 +98,7 @@ async def test_an_authenticator_app_is_offered_confirmed_and_asked_for(auth: "Au
     session = await answer(auth, needed["challenge"], "TOTP", app.at(auth.clock()))
     assert session.status_code == 201, session.text
     assert await notices(auth) == ["two_factor.enabled"]
+    assert await subjects(auth) == [{"SUBJECT": "TOTP"}]
     [row] = await auth.rows("SELECT totp_secret, last_used_method::text FROM two_factor_auth")
     assert app.secret.encode() not in row["totp_secret"]
     assert row["last_used_method"] == "TOTP"
@@ -198,6 +207,7 @@ async def test_a_set_up_has_five_tries(auth: "Auth") -> None:
     app = TOTP((await auth.http.post(f"{ME}/totp", headers=headers)).json()["secret"])
     tries = [await confirm(auth, headers, "TOTP", "not it") for _ in range(5)]
     assert {each.status_code for each in tries} == {422}
+    assert all("two_factor_verification" in each.headers["RateLimit"] for each in tries)
     assert (await confirm(auth, headers, "TOTP", app.at(auth.clock()))).status_code == 422
     assert await auth.rows("SELECT * FROM two_factor_auth") == []
 
@@ -305,6 +315,7 @@ async def test_the_primary_method_is_asked_for_first_and_the_last_one_removed_sw
         "two_factor.disabled",
         "two_factor.disabled",
     ]
+    assert [each["SUBJECT"] for each in await subjects(auth)] == ["TOTP", "EMAIL", "EMAIL", "TOTP"]
 
 
 async def test_who_must_have_one_sets_it_up_before_the_session_begins(auth: "Auth") -> None:
@@ -329,6 +340,7 @@ async def test_who_must_have_one_sets_it_up_before_the_session_begins(auth: "Aut
     refused = await auth.http.post("/auth/v1/challenges/enrolments", json={"challenge": later["challenge"]})
     assert (refused.status_code, refused.json()["code"]) == (409, "enrolment_not_open")
     assert "two_factor.enabled" in await notices(auth)
+    assert await subjects(auth) == [{"SUBJECT": "TOTP"}]
 
 
 async def test_an_administrator_resets_who_has_lost_everything(auth: "Auth") -> None:

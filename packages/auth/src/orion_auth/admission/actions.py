@@ -41,7 +41,7 @@ from orion_auth.two_factor.rules import Enrolled, enrollable, must_enrol, offere
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.ids import uuid7
 from orion_core.statement import look_together
 
@@ -120,9 +120,9 @@ async def admit(gate: Gate, visit: Visit, identity: KnownIdentity, proof: Proof)
         if not isinstance(outcome, Problem) and visit.taken is not None:
             rate_limits.give_back_with(transaction, visit.taken)
     if isinstance(outcome, Problem):
-        raise outcome  # what was written down of it is kept
+        raise told_under(visit.limit, outcome)  # what was written down of it is kept
     if isinstance(outcome, Challenged):
-        return outcome
+        return replace(outcome, limit=visit.limit)
     return await sessions.grant(gate.signer, outcome, visit.limit, visit.now)
 
 

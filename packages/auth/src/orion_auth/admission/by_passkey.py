@@ -30,7 +30,7 @@ from orion_auth.two_factor.actions import Challenged, HalfFinished
 from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_core.database import Transaction
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 
 ALONE = Asked(WebAuthnPurpose.SIGN_IN)
 """Any passkey that verifies its user."""
@@ -86,9 +86,9 @@ async def sign_in(
         if shown is not None and identity is not None:
             await passkeys.tell_of_copy(transaction, gate.outbox, shown, identity, _circumstances(bearer), now)
     if decision.reason in {"LOCKED", "SUSPENDED"}:
-        raise refusal(decision)
+        raise told_under(visit.limit, refusal(decision))
     if shown is None or identity is None or decision.outcome != "SUCCESS":
-        raise _not_signed_in()
+        raise told_under(visit.limit, _not_signed_in())
     proof = Proof(shown.amr, is_multi_factor="mfa" in shown.amr)
     return await admit(gate, visit, identity, proof)
 

@@ -26,6 +26,7 @@ from orion_auth.visitors import Visitor, Visitors
 from orion_contracts.events import SignInFailed
 from orion_core.errors import Problem
 from orion_core.http.door import enter_door
+from orion_core.http.rate_limit import told_under
 from orion_core.ids import uuid7
 
 PROOF = Proof(("pwd",))
@@ -68,7 +69,7 @@ async def sign_in(
     decision = decide(identity.standing if identity else None, password_is_right)
     if identity is None or decision.outcome != "SUCCESS":
         await _record_refusal(gate, visit, identity, decision)
-        raise refusal(decision)
+        raise told_under(taken.state, refusal(decision))
     await _raise_hash(gate, lane, identity, password)
     proof = replace(PROOF, password_is_breached=await policy.is_known_here(password))
     return await admit(gate, replace(visit, limit=taken.state, taken=taken), identity, proof)

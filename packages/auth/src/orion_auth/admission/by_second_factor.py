@@ -33,7 +33,7 @@ from orion_auth.two_factor_methods import TwoFactorMethod, references
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.statement import look_together
 
 
@@ -72,9 +72,9 @@ async def finish_sign_in(
     async with gate.database.transaction() as transaction:
         outcome = await _answer(transaction, gate, replace(visit, limit=limit), sign_in, answer, check)
     if outcome == "OVER":
-        raise _over()
+        raise told_under(limit, _over())
     if outcome == "WRONG":
-        raise _wrong(answer.method)
+        raise told_under(limit, _wrong(answer.method))
     return await sessions.grant(gate.signer, outcome, limit, now)
 
 
@@ -158,8 +158,9 @@ async def _answer(
         return "WRONG"
     await two_factor.finish(transaction, counted, answer.method, visit.now)
     kind = BACKUP_CODE_USED if answer.method is TwoFactorMethod.BACKUP_CODE else None
-    kind = TWO_FACTOR_ENABLED if counted.must_enrol else kind
     circumstances = circumstances_of(visit, first.assessment)
+    if counted.must_enrol:
+        kind, circumstances = TWO_FACTOR_ENABLED, replace(circumstances, subject=answer.method.value)
     if answer.method is TwoFactorMethod.TOTP and counted.must_enrol:  # a key has done so when it was made
         await clean_starts.make_clean_start(transaction, gate, identity, circumstances, visit.now)
     if kind is not None:

@@ -59,6 +59,11 @@ class KeycloakCredential(RequestShape):
     type: Literal["password"] = "password"
     secret_data: str = Field(alias="secretData", max_length=4000, repr=False)
     credential_data: str = Field(alias="credentialData", max_length=4000)
+    id: Any = None
+    """This and what follows is of no use here; it is there, so that an entry is brought over as it stands."""
+    user_label: Any = Field(default=None, alias="userLabel")
+    created_date: Any = Field(default=None, alias="createdDate")
+    priority: Any = None
 
 
 def read_hash(given: str | HashParts | KeycloakCredential, wrap: Callable[[bytes], str]) -> str:

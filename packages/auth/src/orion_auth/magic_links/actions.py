@@ -31,7 +31,7 @@ from orion_auth.two_factor.actions import Challenged
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.networks import network
 from orion_core.secrets import new_code
 
@@ -145,5 +145,5 @@ def _note_failure(transaction: Transaction, visit: Visit, identity: KnownIdentit
 async def _enter(gate: Gate, visit: Visit, identity: KnownIdentity | None) -> Grant | Challenged:
     if identity is None or identity.standing != "GOOD":
         detail = "The code or link is wrong, has expired, was used, or was tried too often. Ask for another mail."
-        raise Problem(401, "invalid_credentials", "Not signed in", detail)
+        raise told_under(visit.limit, Problem(401, "invalid_credentials", "Not signed in", detail))
     return await admit(gate, visit.of(identity.email), identity, PROOF)

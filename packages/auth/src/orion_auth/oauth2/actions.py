@@ -68,8 +68,24 @@ async def grant_by_refresh(
     scopes, audience = requested_scopes(wanted.scope), granted_audience(wanted.resource)
     grant = await sessions.refresh(gate, rotations, refresh_token, bearer, now, scopes, audience)
     if grant is None:
+        await _refuse_scopes(gate.database, refresh_token, scopes, bearer, now)
         raise TokenRequestError("invalid_grant", "The refresh token has ended, was used or was revoked; sign in again.")
     return Granted(response_of(grant.access_token, refresh_token=grant.refresh_token), grant.limit)
+
+
+async def _refuse_scopes(
+    database: Database, refresh_token: str, scopes: tuple[str, ...], bearer: Bearer, now: datetime
+) -> None:
+    """Say so if a token that is good was asked for too much (RFC 6749 §5.2): whoever is told that it has ended signs
+    his user out.
+    """
+    if not scopes:
+        return
+    async with database.autocommit() as connection:
+        known = await refresh_tokens.find(connection, refresh_token, now)
+    if known is not None and known.is_active and known.jkt in (None, bearer.jkt) and not set(scopes) <= {*known.scopes}:
+        may_have = " ".join(known.scopes) or "none, as every session; leave scope out"
+        raise TokenRequestError("invalid_scope", f"This refresh token may have: {may_have}.")
 
 
 def response_of(token: AccessToken, **more: str) -> TokenResponse:

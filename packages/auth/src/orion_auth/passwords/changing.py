@@ -14,13 +14,13 @@ from orion_auth.passwords.actions import check, refuse_the_same
 from orion_auth.rate_limits import actions as rate_limits
 from orion_auth.security_events import actions as security_events
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.security_events.rules import PASSWORD_CHANGED
+from orion_auth.security_events.rules import PASSWORD_CHANGED, PROOF_FAILED
 from orion_auth.sessions import actions as sessions
 from orion_auth.tokens.actions import Bearer
 from orion_core.database import Database
 from orion_core.errors import FieldError, Problem, unauthenticated
 from orion_core.events.outbox import Outbox
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.tables import IpAddress
 
 
@@ -56,7 +56,12 @@ async def change(
         raise unauthenticated("There is no account any more that could be changed.")
     taken = await rate_limits.take_proof(database, user_id, session_id, bearer.ip_address, now)
     async with rate_limits.given_back_if_untried(database, taken):
-        await _require_current(lane, identity, change.current, bearer.ip_address)
+        is_right = await _is_current(lane, identity, change.current, bearer.ip_address)
+    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=session_id)
+    if not is_right:
+        async with database.transaction() as transaction:
+            await security_events.note(transaction, outbox, PROOF_FAILED, identity, circumstances, now)
+        raise told_under(taken.state, _wrong_password())
     await rate_limits.give_back(database, taken)
     await check(policy, change.new, [identity.email, identity.username], field="/new_password")
     await refuse_the_same(lane, identity.password_hash, change.new, field="/new_password")
@@ -75,18 +80,20 @@ async def change(
             now=now,
             keep=session_id,
         )
-        circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=session_id)
         await security_events.note(transaction, outbox, PASSWORD_CHANGED, identity, circumstances, now)
     return taken.state
 
 
-async def _require_current(lane: HashingLane, identity: KnownIdentity, current: str | None, address: IpAddress) -> None:
-    if identity.password_hash is None and current is None:
-        return
-    if current is None or not await lane.verify(identity.password_hash, current, known_from=address):
-        error = FieldError(field="/current_password", code="wrong_password", detail="This is not your password.")
-        detail = "The current password is wrong. Nothing was changed."
-        raise Problem(422, "invalid_fields", "Invalid fields", detail, errors=[error])
+async def _is_current(lane: HashingLane, identity: KnownIdentity, current: str | None, address: IpAddress) -> bool:
+    if current is None:
+        return identity.password_hash is None
+    return await lane.verify(identity.password_hash, current, known_from=address)
+
+
+def _wrong_password() -> Problem:
+    error = FieldError(field="/current_password", code="wrong_password", detail="This is not your password.")
+    detail = "The current password is wrong. Nothing was changed."
+    return Problem(422, "invalid_fields", "Invalid fields", detail, errors=[error])
 
 
 def _changed_meanwhile() -> Problem:

@@ -24,7 +24,7 @@ from orion_contracts.account_messages import MessageSecrets
 from orion_contracts.events import PhoneChanged
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, invalid_field
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 
 PURPOSE, SMS = ChallengePurpose.PHONE_VERIFICATION, TwoFactorMethod.SMS
 
@@ -73,7 +73,7 @@ async def confirm(gate: Gate, user_id: UUID, code: str, circumstances: Circumsta
 
     422 when the code is wrong; 409 when somebody else has taken the number meanwhile.
     """
-    await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
+    state = await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
         identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         keyring = gate.mailing.keyring
@@ -82,7 +82,7 @@ async def confirm(gate: Gate, user_id: UUID, code: str, circumstances: Circumsta
         is_made = phone is not None and await _change(transaction, gate, identity, phone, circumstances, now)
     if phone is None:
         detail = "The code is wrong, has expired or was used. Type it again, or ask for another one."
-        raise Problem(422, "invalid_code", "Invalid code", detail)
+        raise told_under(state, Problem(422, "invalid_code", "Invalid code", detail))
     if not is_made:
         detail = "This number cannot be the one of your account. Nothing was changed; choose another one."
         raise Problem(409, "phone_unavailable", "Number not available", detail)

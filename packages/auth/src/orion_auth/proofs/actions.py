@@ -30,7 +30,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.database import Transaction
 from orion_core.errors import Problem, unauthenticated
 from orion_core.http.authentication import user_id
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 
 PASSWORD = "pwd"
 """RFC 8176's word for a password."""
@@ -94,7 +94,7 @@ async def prove(
     amr = await _record_proof(gate, attempt, shown)
     if amr is None:
         detail = "The code is wrong, has expired or was used. Type the present one; the session goes on as it was."
-        raise Problem(422, "invalid_code", "Invalid code", detail)
+        raise told_under(state, Problem(422, "invalid_code", "Invalid code", detail))
     return await token_after(gate, claims, identity, amr, now), state
 
 
@@ -159,7 +159,8 @@ async def _check_password(gate: Gate, lane: HashingLane, attempt: _Try, password
         async with evenly(), gate.database.transaction() as transaction:
             await _note_failure(transaction, gate, attempt, None)
             identities.note_failed_login(transaction, identity.id)
-        raise Problem(401, "invalid_credentials", "Not proved", "The password is wrong; the session goes on as it was.")
+        detail = "The password is wrong; the session goes on as it was."
+        raise told_under(taken.state, Problem(401, "invalid_credentials", "Not proved", detail))
     await rate_limits.give_back(gate.database, taken)
     return taken.state
 

@@ -28,7 +28,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.database import Transaction
 from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 
 
 async def offer(
@@ -78,7 +78,7 @@ async def prove(
             )
     if amr is None:
         detail = "This is not the answer of a key of this account. Ask for options anew; the session goes on as it was."
-        raise Problem(422, "invalid_passkey", "Invalid passkey", detail)
+        raise told_under(limit, Problem(422, "invalid_passkey", "Invalid passkey", detail))
     return await token_after(gate, claims, identity, amr, now), limit
 
 

@@ -182,7 +182,7 @@ def read_account(provider: Provider, claims: Mapping[str, Any]) -> Account:
     if not is_subject(subject):
         raise ProviderError("NO_SUBJECT", "the provider did not say who its user is")
     email = _line(told("email"), 255)
-    verified = told("email_verified") in (True, "true")  # Apple writes it as a string
+    verified = told("email_verified") in (True, "true", "1")  # Apple writes "true", Microsoft "1", 1 or true
     profile = {claim: text for claim in ("name", "username", "locale") if (text := _line(told(claim), 100))}
     picture = _line(told("picture"), 500)
     if picture is not None and url_fault(picture, local=False) is None:

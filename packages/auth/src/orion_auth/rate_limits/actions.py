@@ -200,10 +200,12 @@ def in_session(session_id: UUID) -> KnownDevice:
     return KnownDevice(f"session {session_id}", is_proved=True)
 
 
-async def take_set_up(database: Database, user_id: UUID, session_id: UUID | None, now: datetime) -> None:
+async def take_set_up(
+    database: Database, user_id: UUID, session_id: UUID | None, now: datetime
+) -> RateLimitState | None:
     """Count a try at a code that sets something up in this user's session: no stranger keeps him from that."""
     device = in_session(session_id) if session_id is not None else None
-    await take_two_factor(database, user_id, now, device=device)
+    return await take_two_factor(database, user_id, now, device=device)
 
 
 async def take_recovery(

@@ -47,7 +47,7 @@ from orion_contracts.account_messages import MessageSecrets, SecurityNoticeRaise
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
 from orion_core.events.outbox import Outbox
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.ids import uuid7, uuid7_at
 from orion_core.secrets import hash_secret, new_code, new_secret, new_selector
 
@@ -132,7 +132,7 @@ async def complete(gate: Gate, challenge: str, code: str, bearer: Bearer, now: d
     """
     sign_in = await _find(gate, challenge, now)
     device = await devices.begun_on(gate.database, sign_in.user_id, sign_in.device_id, bearer)
-    await rate_limits.take_two_factor(gate.database, sign_in.user_id, now, device=device)
+    state = await rate_limits.take_two_factor(gate.database, sign_in.user_id, now, device=device)
     async with gate.database.transaction() as transaction:
         identity, contacts = await _hold(transaction, gate, sign_in, now)
         is_open = await _find_open(transaction, gate, identity, bearer, now) is not None
@@ -141,7 +141,7 @@ async def complete(gate: Gate, challenge: str, code: str, bearer: Bearer, now: d
             await _make(transaction, gate, sign_in, identity, contacts, bearer, now)
     if outcome == "WRONG":
         detail = "The code is wrong, has expired or was used, or there was none yet. Type the last one, or ask for it."
-        raise Problem(422, "invalid_code", "Invalid code", detail)
+        raise told_under(state, Problem(422, "invalid_code", "Invalid code", detail))
 
 
 async def read(gate: Gate, user_id: UUID, now: datetime) -> Recovery:

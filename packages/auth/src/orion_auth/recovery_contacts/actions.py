@@ -23,7 +23,7 @@ from orion_auth.two_factor_methods import ChallengePurpose, RecoveryContacts, Tw
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, invalid_field
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.tables import IpAddress
 
 Channel = Literal["EMAIL", "SMS"]
@@ -74,7 +74,7 @@ async def confirm(
     gate: Gate, user_id: UUID, channel: Channel, code: str, circumstances: Circumstances, now: datetime
 ) -> RecoveryContacts:
     """Recover the account by the contact that the code was sent to last; five tries, 422 when it is wrong."""
-    await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
+    state = await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
         identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         method, keyring = TwoFactorMethod[channel], gate.mailing.keyring
@@ -85,7 +85,7 @@ async def confirm(
         contacts = await two_factor.recovery_contacts(transaction.connection, user_id)
     if recipient is None:
         detail = "The code is wrong, has expired or was used. Type it again, or ask for another one."
-        raise Problem(422, "invalid_code", "Invalid code", detail)
+        raise told_under(state, Problem(422, "invalid_code", "Invalid code", detail))
     return contacts
 
 

@@ -12,7 +12,8 @@ from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.security_events import store
-from orion_auth.security_events.rules import Kind, Wanted
+from orion_auth.security_events.rules import Kind, Wanted, tags_of
+from orion_auth.user_agents import describe
 from orion_contracts.account_messages import SecurityNoticeRaised
 from orion_core.database import Database, Transaction
 from orion_core.events.outbox import Outbox
@@ -31,13 +32,12 @@ class Circumstances:
     ip_address: IpAddress | None = None
     user_agent: str | None = None
     device_id: str | None = None
-    device_name: str | None = None
     session_id: UUID | None = None
     country: str | None = None
     city: str | None = None
     details: dict[str, Any] = field(default_factory=dict[str, Any])
     subject: str | None = None
-    """What it was done to, which the notice tells too: `Google`, `TOTP`. A word of ours, never what somebody typed."""
+    """What it was done to, which the notice tells too: `google`, `TOTP`. A word of ours, never what somebody typed."""
 
 
 async def note(
@@ -71,7 +71,7 @@ async def note(
             ip_address=circumstances.ip_address,
             country=circumstances.country,
             city=circumstances.city,
-            device_name=circumstances.device_name,
+            device_name=describe(circumstances.user_agent).told_name,
             details={} if circumstances.subject is None else {"SUBJECT": circumstances.subject},
             secrets=secrets,
         )
@@ -154,6 +154,7 @@ async def _append(
         "city": circumstances.city,
         "was_blocked": kind.was_blocked,
         "was_notified": was_notified,
+        "tags": tags_of(kind),
         "occurred_at": now,
     }
     await store.insert_event(transaction.connection, values)

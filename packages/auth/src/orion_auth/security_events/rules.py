@@ -361,3 +361,23 @@ SECURITY_EVENTS_EXPORTED = Kind(
 
 CATALOG: Mapping[str, Kind] = {kind.type: kind for kind in list(vars().values()) if isinstance(kind, Kind)}
 """Every kind by its type."""
+
+TAGGED: Mapping[str, tuple[Kind, ...]] = {
+    "intruder": (
+        *(SIGN_IN_BLOCKED, SIGN_IN_UNFINISHED, SIGN_IN_SUSPICIOUS, TWO_FACTOR_FAILED, PASSKEY_CLONED, TOKEN_REUSED),
+        *(DEVICE_DISAVOWED, API_KEY_LEAKED, EMAIL_CHANGE_REFUSED, RECOVERY_CANCELLED),
+    ),
+    "credential": (
+        *(PASSWORD_CHANGED, PASSWORD_RESET, TWO_FACTOR_ENABLED, TWO_FACTOR_DISABLED, BACKUP_CODES_REGENERATED),
+        *(PASSKEY_ADDED, PASSKEY_REMOVED, RECOVERY_COMPLETED, RECOVERY_CHANGED, DEVICE_TRUSTED, API_KEY_ISSUED),
+        *(API_KEY_REVOKED, EMAIL_CHANGED, SOCIAL_LINKED, SOCIAL_UNLINKED, FACTORS_RESET),
+    ),
+}
+"""What events of several categories have in common: they speak of somebody who is not the owner; what opens an account,
+or spares it the second factor, was added, changed or taken off.
+"""
+
+
+def tags_of(kind: Kind) -> list[str]:
+    """The tags under which events of this kind are found."""
+    return [tag for tag, kinds in TAGGED.items() if kind in kinds]

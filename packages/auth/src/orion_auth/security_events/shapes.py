@@ -19,7 +19,7 @@ class EventFilters(RequestShape):
     type: str | None = Field(None, pattern=r"^[a-z_]+\.[a-z_]+$", max_length=80, examples=["token.reused"])
     category: SecurityEventCategory | None = None
     severity: SecurityEventSeverity | None = None
-    tag: str | None = Field(None, min_length=1, max_length=50)
+    tag: str | None = Field(None, min_length=1, max_length=50, examples=["intruder"])
     ip: IPvAnyAddress | None = None
     since: Moment | None = None
     until: Moment | None = Field(None, description="Before this moment.")

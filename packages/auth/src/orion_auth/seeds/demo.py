@@ -10,6 +10,7 @@ from argon2.low_level import Type, hash_secret
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.hashing import HASH_BYTES, LANES, MEMORY_KIB, PASSES
+from orion_auth.security_events.rules import NEW_DEVICE, SIGN_IN_SUSPICIOUS, tags_of
 from orion_core.demo import Demo, DemoUser, Facts, Row, Session, demo_id, moment_before
 from orion_core.seeds import SAMPLE_PASSWORD
 
@@ -158,7 +159,7 @@ def _attempt(user: DemoUser, session: Session, random: Random, at: datetime, sta
         "city": user.city,
         "is_suspicious": suspicious,
         "risk_score": 60 + int(40 * random.random()) if suspicious else int(40 * random.random() ** 3),
-        "failure_reason": "wrong_password" if status == "FAILED" else None,
+        "failure_reason": "WRONG_PASSWORD" if status == "FAILED" else None,
         "attempted_at": at,
         "duration_ms": 25 + int(60 * random.random() ** 4),
         "created_at": at,
@@ -167,21 +168,22 @@ def _attempt(user: DemoUser, session: Session, random: Random, at: datetime, sta
 
 
 def _security_event(user: DemoUser, session: Session, *, odd: bool) -> Row:
-    at = session.started_at
+    at, kind = session.started_at, SIGN_IN_SUSPICIOUS if odd else NEW_DEVICE
     return "security_events", {
         "id": demo_id(at, f"security event {session.id}"),
         "user_id": user.id,
-        "event_type": "login.suspicious" if odd else "device.new",
-        "category": "AUTHENTICATION" if odd else "DEVICE",
-        "severity": "HIGH" if odd else "LOW",
-        "title": "Unusual sign-in" if odd else "Signed in from a new device",
+        "event_type": kind.type,
+        "category": kind.category.value,
+        "severity": kind.severity.value,
+        "title": kind.title,
+        "description": kind.description,
         "device_id": session.device.device_id,
         "session_id": session.id,
         "ip_address": session.ip_address,
         "user_agent": session.device.user_agent,
         "country": user.country,
         "city": user.city,
-        "tags": ["demo"],
+        "tags": ["demo", *tags_of(kind)],
         "occurred_at": at,
         "created_at": at,
         "updated_at": at,

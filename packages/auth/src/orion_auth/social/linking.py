@@ -51,13 +51,19 @@ async def link(
             user_agent=bearer.user_agent,
             device_id=bearer.device_id,
             details={"provider": provider},
+            subject=provider,
         )
         await security_events.note(transaction, bridge.gate.outbox, SOCIAL_LINKED, identity, circumstances, now)
     return account_id
 
 
 async def note_use(transaction: Transaction, bridge: Bridge, linked: AnyRow, proof: Proof, now: datetime) -> bool:
-    """Bring a linked account up to date with what its provider has just said; False when it was unlinked meanwhile."""
+    """Bring a linked account up to date with what its provider has just said; False when it was unlinked meanwhile.
+
+    A name stays where none is told: Apple tells it the first time alone.
+    """
+    known = {claim: text for claim, text in linked.profile.items() if claim == "name"}
+    proof = proof.model_copy(update={"profile": known | proof.profile})
     values = token_columns(bridge.keyring, linked.id, proof, now) | {"sync_due_at": now + SYNC_EVERY}
     if proof.email is None:
         del values["provider_email"]

@@ -31,6 +31,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.database import Database, Transaction
 from orion_core.http.authentication import require_recent
 from orion_core.http.authentication import user_id as owner_of
+from orion_core.http.rate_limit import RateLimitState
 from orion_core.http.step_up import SEVERAL_FACTORS, second_factor_needed
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring
@@ -47,6 +48,8 @@ class Challenged:
     expires_at: datetime
     must_enrol: bool = False
     """There is no second factor, and one is required: it is set up before the session begins."""
+    limit: RateLimitState | None = None
+    """Under which the first proof was counted."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Setting up a second factor: it counts once it has been shown."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
 from orion_core.errors import Problem
+from orion_core.http.rate_limit import told_under
 from orion_core.ids import uuid7
 from orion_core.secrets import new_code
 
@@ -69,13 +71,13 @@ async def confirm(
     gate: Gate, user_id: UUID, method: TwoFactorMethod, code: str, circumstances: Circumstances, now: datetime
 ) -> None:
     """Add the method whose set-up was begun last, once its code is right; 422 when it is not. Five tries."""
-    await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
+    state = await rate_limits.take_set_up(gate.database, user_id, circumstances.session_id, now)
     async with gate.database.transaction() as transaction:
         identity = await callers.hold(transaction, user_id, circumstances.session_id, now)
         is_right = await _try(transaction, gate, identity, method, code, circumstances, now)
     if not is_right:
         detail = "The code is wrong, has expired or was used. Type the present one, or begin again."
-        raise Problem(422, "invalid_code", "Invalid code", detail)
+        raise told_under(state, Problem(422, "invalid_code", "Invalid code", detail))
 
 
 async def save(
@@ -92,6 +94,7 @@ async def save(
     common: dict[str, Any] = {"is_enabled": True, "primary_method": before.primary or method}
     await store.change(transaction.connection, identity.id, values | common)
     await clean_starts.follow(transaction, gate, identity, method, circumstances, now, is_first=not before.is_enabled)
+    circumstances = replace(circumstances, subject=method.value)
     await security_events.note(transaction, gate.outbox, TWO_FACTOR_ENABLED, identity, circumstances, now)
 
 

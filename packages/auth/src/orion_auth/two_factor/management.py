@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -109,6 +109,7 @@ async def remove(
         await store.change(transaction.connection, user_id, values)
         if primary is None:
             await store.replace_backup_codes(transaction.connection, user_id, [], now)
+        circumstances = replace(circumstances, subject=method.value)
         await security_events.note(transaction, gate.outbox, TWO_FACTOR_DISABLED, identity, circumstances, now)
 
 

@@ -17,7 +17,7 @@ from orion_auth.verifications.rules import LIFETIME
 from orion_contracts.events import EmailVerificationRequested, EmailVerified, VerificationSecrets
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import RateLimitState
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.ids import uuid7
 from orion_core.tables import IpAddress
 
@@ -97,7 +97,7 @@ async def confirm_by_code(
         verified = await _try_code(transaction, mailing, email, code, now)
     if not verified:
         detail = "The code is wrong, has expired or was used. Type it again, or ask for another mail."
-        raise Problem(422, "invalid_code", "Invalid code", detail)
+        raise told_under(state, Problem(422, "invalid_code", "Invalid code", detail))
     return state
 
 

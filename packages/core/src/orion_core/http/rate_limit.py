@@ -32,6 +32,12 @@ def too_many_requests(state: RateLimitState) -> Problem:
     return Problem(429, "too_many_requests", "Too many requests", detail, headers=headers)
 
 
+def told_under(state: RateLimitState | None, problem: Problem) -> Problem:
+    """The refusal of a try that was counted: it says where its caller stands, as a good answer does."""
+    problem.headers |= state.headers() if state is not None else {}
+    return problem
+
+
 def seconds_until(moment: datetime, now: datetime) -> int:
     """Whole seconds, at least one."""
     return max(1, math.ceil((moment - now).total_seconds()))
