@@ -105,6 +105,21 @@ def _dpop_refusal(error: str, detail: str) -> Problem:
     return Problem(401, error, "Not signed in", detail, headers={"WWW-Authenticate": challenge})
 
 
+class InsufficientScopeError(Problem):
+    """403: the token was not given `scope`."""
+
+    def __init__(self, claims: AccessClaims, scope: str) -> None:
+        super().__init__(
+            403,
+            "insufficient_scope",
+            "Not allowed",
+            f"This needs an access token with the scope {scope}.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+        )
+        self.claims = claims
+        self.scope = scope
+
+
 def require_scope(claims: AccessClaims, scope: str) -> None:
     """403 unless the token was given `scope`.
 
@@ -112,13 +127,7 @@ def require_scope(claims: AccessClaims, scope: str) -> None:
     called alike and mean nothing here.
     """
     if scope not in claims.scopes or claims.is_of_api_key:
-        raise Problem(
-            403,
-            "insufficient_scope",
-            "Not allowed",
-            f"This needs an access token with the scope {scope}.",
-            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
-        )
+        raise InsufficientScopeError(claims, scope)
 
 
 def user_id(claims: AccessClaims) -> UUID:
