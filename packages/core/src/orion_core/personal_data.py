@@ -71,7 +71,8 @@ async def collect(
 ) -> Pages:
     """All rows of each table that tell of a person, the earliest first, without secrets; `connection` in a transaction.
 
-    Of the tables in `only` these columns alone, and of those in `where` the rows that the SQL holds of. By the primary key of `users` and the index that each `user_id` has.
+    Of the tables in `only` these columns alone, and of those in `where` the rows that the SQL holds of. By the primary
+    key of `users` and the index that each `user_id` has.
     """
     driver = await driver_of(connection)
     for name, column in tables_of_a_person(metadata, users).items():

@@ -11,7 +11,7 @@ from orion_core.access_tokens import Refusals, TokenVerifier
 from orion_core.clock import Clock
 from orion_core.dpop import CHALLENGE, SCHEME, InvalidProofError, ProofReader, SeenProofs
 from orion_core.errors import Problem
-from orion_core.http.context import EXCHANGE
+from orion_core.http.context import EXCHANGE, IpAddress
 
 Authenticate = Callable[[Request], Awaitable[AccessClaims]]
 
@@ -128,6 +128,21 @@ def require_scope(claims: AccessClaims, scope: str) -> None:
     """
     if scope not in claims.scopes or claims.is_of_api_key:
         raise InsufficientScopeError(claims, scope)
+
+
+def require_network(claims: AccessClaims, address: IpAddress) -> None:
+    """403 where the token of an API key names networks, and `address` is in none of them.
+
+    For services that do not have the key itself to look at.
+    """
+    if claims.networks is not None and not any(address in network for network in claims.networks):
+        raise wrong_network()
+
+
+def wrong_network() -> Problem:
+    """The answer to whoever uses an API key from where it is not for."""
+    detail = "This API key may not be used from this address; its owner has named the networks that it is for."
+    return Problem(403, "api_key_address", "Not from here", detail)
 
 
 def user_id(claims: AccessClaims) -> UUID:
