@@ -129,6 +129,8 @@ REFUSED: list[dict[str, Any]] = [
     {"location": "Vienna\x85Austria"},
     {"name": "Ada\u202emoc.elgoog"},
     {"name": "\u200bOrion support"},
+    {"name": "\u3164"},  # a letter that is not there
+    {"location": "Oslo\u061c"},
     {"location": "Vienna\u2028Austria"},
     {"website": "javascript:alert(1)"},
     {"website": "https://github.com@evil.example/"},

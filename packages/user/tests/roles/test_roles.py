@@ -130,6 +130,7 @@ async def test_names_that_look_like_others_are_refused(admin: httpx.AsyncClient)
         ("another", "Admin\ufe0f", "invalid_fields"),
         ("Another", "Another", "invalid_fields"),
         ("another", "An\u202eother", "invalid_fields"),
+        ("another", "\u3164", "invalid_fields"),
     ):
         answer = await admin.post(ROLES, json={"name": name, "display_name": display_name})
         assert answer.json().get("code") == code, (name, display_name, answer.text)
