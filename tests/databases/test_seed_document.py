@@ -144,6 +144,9 @@ async def test_permissions(platform: "Platform") -> None:
     found = {row[0]: row[1] for row in rows}
     document = {"user": 5, "role": 5, "permission": 3, "content": 5, "system": 3}
     assert {name: found[name] for name in document} == document
+    rows = await platform.read("user", "SELECT category, count(*) FROM permissions GROUP BY 1")
+    named = {f"{name.title()} Management": number for name, number in document.items()}
+    assert {row[0]: row[1] for row in rows if row[0] in named} == named
 
 
 async def test_roles_and_what_they_allow(platform: "Platform") -> None:

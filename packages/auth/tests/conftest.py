@@ -43,6 +43,12 @@ class Auth:
         async with self.owner.autocommit() as connection:
             return [dict(row) for row in (await connection.execute(text(query), values)).mappings()]
 
+    async def changes(self, action: str) -> list[tuple[Any, Any]]:
+        """What the audit trail is told of such changes: the fields before and after."""
+        query = "SELECT data->'old' AS old, data->'new' AS new FROM outbox WHERE data->>'action' = :action"
+        rows = await self.rows(f"{query} AND type LIKE '%.audit.recorded.v1' ORDER BY sequence", action=action)
+        return [(row["old"], row["new"]) for row in rows]
+
     async def counts(self) -> dict[str, int]:
         """How many rows the tables have that the thread writes."""
         tables = ("identities", "auth_tokens", "two_factor_challenges", "outbox", "session_blacklist")

@@ -334,7 +334,8 @@ Callers = Callable[[object], httpx.AsyncClient]
 
 
 async def as_named(request: Request) -> AccessClaims:
-    """In tests a token is the user's id, or `operator`, or `key:` and the scopes of a service's key.
+    """In tests a token is the user's id, or `operator`, or `key:` and the scopes of a service's key, or `key@`, the
+    network that it is for and a space before them.
 
     Who is called `stale:` and his id has proved long ago who he is.
     """
@@ -348,6 +349,9 @@ async def as_named(request: Request) -> AccessClaims:
         claims = {"sub": name, "client_id": name, "scope": "auth:admin"}
     if name.startswith("key:"):
         claims = {"sub": "service:shop", "client_id": "orn_shop", "sid": "k", "scope": name.removeprefix("key:")}
+    if name.startswith("key@"):
+        network, _, scope = name.removeprefix("key@").partition(" ")
+        claims = {"sub": "service:shop", "client_id": "orn_shop", "sid": "k", "scope": scope, "networks": [network]}
     return AccessClaims(iss="i", aud="orion", exp=2, iat=1, jti="j", **claims)
 
 

@@ -9,8 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from orion_contracts.audit import NotificationsAuditRecorded
 from orion_contracts.claims import AccessClaims
 from orion_core.database import Database
+from orion_core.denied_attempts import DeniedAttempts
 from orion_core.errors import Problem
 from orion_core.ids import uuid7
 from orion_core.rights.client import RightsClient
@@ -19,7 +21,7 @@ from orion_core.testing import MovableClock
 from orion_notifications.guard import Guard
 
 if TYPE_CHECKING:
-    from packages.notifications.tests.conftest import Query
+    from packages.notifications.tests.conftest import Callers, Query
 
 ADA = uuid7()
 
@@ -76,7 +78,8 @@ def user_service() -> User:
 @pytest.fixture
 def guard(database: Database, user_service: User, clock: MovableClock) -> Guard:
     http = httpx.AsyncClient(transport=httpx.MockTransport(user_service))
-    return Guard(Decider(RightsClient(http, "http://user", Tokens()).refresh), database, clock)
+    denied = DeniedAttempts(database, NotificationsAuditRecorded, clock)
+    return Guard(Decider(RightsClient(http, "http://user", Tokens()).refresh), denied, clock)
 
 
 async def test_what_user_has_granted_counts_from_the_next_request_on(guard: Guard, user_service: User) -> None:
@@ -159,3 +162,26 @@ async def test_denials_stand_in_the_audit_trail_once_a_minute(
     written = [event[0] for event in events]
     assert [entry["status"] for entry in written] == ["DENIED", "DENIED"]
     assert [entry["new"].get("left_out") for entry in written] == [None, 2]
+
+
+async def test_what_is_for_our_own_services_is_refused_to_others_and_written_down(
+    caller: "Callers", query: "Query"
+) -> None:
+    async with caller(ADA) as ada:
+        for _ in range(2):
+            answer = await ada.get(f"/users/{ADA}/personal-data")
+            assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    told = await query(
+        "SELECT data->>'resource_id', data->>'status' FROM outbox WHERE data->>'action' = 'access.denied'"
+    )
+    assert told == [("personal_data:read", "DENIED")]
+
+
+async def test_the_key_of_a_network_opens_nothing_from_elsewhere(application: FastAPI) -> None:
+    for address, status in (("10.1.2.3", 200), ("192.0.2.1", 403)):
+        transport = httpx.ASGITransport(application, client=(address, 1))
+        headers = {"Authorization": "Bearer key@10.0.0.0/8 notification:read", "X-Forwarded-For": "10.1.2.3"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://n", headers=headers) as http:
+            answer = await http.get("/notifications/v1/notifications")
+            assert answer.status_code == status, answer.text
+    assert answer.json()["code"] == "api_key_address"

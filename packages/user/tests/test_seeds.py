@@ -15,7 +15,8 @@ async def test_permissions_by_category(query: "Query") -> None:
     assert dict(found) == {
         "User Management": 5,
         "Role Management": 5,
-        "Permission Management": 4,
+        "Permission Management": 3,
+        "Decisions": 1,
         "Content Management": 5,
         "System Management": 3,
         "API Key Management": 4,

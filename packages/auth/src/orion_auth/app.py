@@ -70,11 +70,13 @@ from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
 from orion_auth.user_feed import UserFeed
 from orion_auth.usernames import routes as usernames
 from orion_auth.verifications import routes as verifications
+from orion_contracts.audit import AuthAuditRecorded
 from orion_core.access_tokens import TokenVerifier, audience_of
 from orion_core.api_key_uses import Uses
 from orion_core.api_keys import STAGES
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
+from orion_core.denied_attempts import DeniedAttempts
 from orion_core.dpop import ProofReader
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
@@ -166,7 +168,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.As
         if components.password_policy.breached is not None:
             await components.password_policy.breached.close()
 
-    return create_application(
+    application = create_application(
         name="auth",
         title="Orion auth",
         settings=settings,
@@ -190,6 +192,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.As
         on_stop=stop,
         expensive=EXPENSIVE,
     )
+    return DeniedAttempts(database, AuthAuditRecorded, clock).write_down_scopes(application)
 
 
 def _components(

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Literal
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Literal
 
 import structlog
 
@@ -20,6 +21,8 @@ from orion_core.sealing import SealError
 from orion_core.signatures import PrivateKey, encode
 
 log = structlog.get_logger()
+
+Network = IPv4Network | IPv6Network
 
 LIFETIME = timedelta(minutes=10)
 RELOAD_SECONDS = 60
@@ -149,11 +152,13 @@ class AccessTokenSigner:
         epoch: int,
         audience: str | list[str] = AUDIENCE,
         ends_at: datetime | None = None,
+        networks: Sequence[Network] = (),
         jkt: str | None = None,
     ) -> AccessToken:
         """A token for an API key of `subject`: the key's id stands where a session's does, and it ends with the key."""
         claims = self._claims(subject, client_id, now)
-        changes = {"sid": str(key_id), "scope": scope, "aud": audience, "epoch": epoch, "cnf": _confirmation(jkt)}
+        changes: dict[str, Any] = {"sid": str(key_id), "scope": scope, "aud": audience, "epoch": epoch}
+        changes |= {"networks": list(networks) or None, "cnf": _confirmation(jkt)}
         if ends_at is not None:
             changes["exp"] = min(claims.exp, int(ends_at.timestamp()))
         return await self._sign(claims.model_copy(update=changes))

@@ -125,6 +125,8 @@ async def test_from_other_networks_there_is_no_token(desk: Desk) -> None:
     assert (refusal(outside), inside.status_code) == ((401, "invalid_client"), 200)
     assert "address" in outside.json()["error_description"]
     assert (await desk.exchange(key, "2001:db8::1")).status_code == 200
+    told = await desk.told(inside.json()["access_token"])
+    assert told["networks"] == ["203.0.113.0/24", "2001:db8::/32"], "for whoever takes the token"
     wrong = await desk.exchange(ApiKeyText("test", key.text.prefix, ApiKeyText.new("test").secret), "192.0.2.1")
     assert "address" not in wrong.json()["error_description"]
 

@@ -77,6 +77,7 @@ async def test_a_device_that_comes_again_is_the_same_one_under_the_name_its_owne
         f"/auth/v1/me/devices/{laptop['id']}", headers=headers, json={"name": "  Ada's laptop "}
     )
     assert renamed.json()["name"] == "Ada's laptop"
+    assert await auth.changes("device.update") == [({"name": laptop["name"]}, {"name": "Ada's laptop"})]
     auth.clock.advance(days=1)
     headers = await signed_in(auth, user_agent=FIREFOX_LATER)
     again = (await devices_of(auth, headers))["laptop"]

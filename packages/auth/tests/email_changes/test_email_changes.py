@@ -60,6 +60,7 @@ async def test_the_address_changes_when_both_ends_agree(auth: "Auth") -> None:
     notices = await auth.rows("SELECT data FROM outbox WHERE type = :type", type=SecurityNoticeRaised.type)
     told = [(notice["data"]["notice"], notice["data"]["email"]) for notice in notices]
     assert sorted(told) == sorted([("email.changed", OLD), ("email.changed", NEW)])
+    assert await auth.changes("email.changed") == [({"email": OLD}, {"email": NEW})]
     assert (await auth.sign_in(NEW)).status_code == 201
     assert (await auth.sign_in(OLD)).status_code == 401
 

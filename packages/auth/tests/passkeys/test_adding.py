@@ -82,6 +82,7 @@ async def test_names(auth: "Auth", ada: "User") -> None:
     assert passkey["name"] == "Firefox on Linux"
     renamed = await auth.http.patch(f"{MINE}/{passkey['id']}", json={"name": "Desk"}, headers=ada.headers)
     assert renamed.json() == passkey | {"name": "Desk"}
+    assert await auth.changes("passkey.update") == [({"name": passkey["name"]}, {"name": "Desk"})]
 
 
 async def test_other_algorithms(ada: "User") -> None:

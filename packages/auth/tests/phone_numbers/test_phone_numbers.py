@@ -1,6 +1,7 @@
 """The phone number of an account: shown to be its owner's, changed, taken away, and whose it is told to nobody."""
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -78,6 +79,10 @@ async def test_it_is_changed_and_taken_away_and_all_hear_of_it(auth: "Auth") -> 
     assert row == {"phone": None, "phone_verified_at": None}
     kinds = await auth.rows("SELECT event_type FROM security_events WHERE was_notified")
     assert [row["event_type"] for row in kinds] == ["phone.changed"] * 3
+    numbers = [None, PHONE, OTHER, None]
+    assert await auth.changes("phone.changed") == [
+        ({"phone": before}, {"phone": after}) for before, after in pairwise(numbers)
+    ]
 
 
 async def test_the_number_of_somebody_else_gets_no_code_and_the_answer_does_not_tell(auth: "Auth") -> None:

@@ -1,5 +1,6 @@
 """Where an account is recovered: shown to be its owner's, and every change told."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from packages.auth.tests.recoveries.conftest import CONTACTS, Ada, enrol, set_contact
@@ -40,6 +41,10 @@ async def test_whoever_reads_the_old_address_is_told_too(auth: "Auth", ada: Ada)
     assert (await auth.http.delete(f"{CONTACTS}/EMAIL", headers=ada.headers)).status_code == 204
     assert (await auth.http.delete(f"{CONTACTS}/EMAIL", headers=ada.headers)).status_code == 404
     assert (await auth.http.get(CONTACTS, headers=ada.headers)).json()["email"] is None
+    addresses = [None, "ada@another.example", "eve@evil.example", None]
+    assert await auth.changes("recovery.changed") == [
+        ({"recovery_email": before}, {"recovery_email": after}) for before, after in pairwise(addresses)
+    ]
 
 
 async def test_the_address_of_the_account_is_no_second_way(auth: "Auth", ada: Ada) -> None:

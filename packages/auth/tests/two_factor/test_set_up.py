@@ -299,6 +299,8 @@ async def test_the_primary_method_is_asked_for_first_and_the_last_one_removed_sw
     await auth.http.post(f"{ME}/backup-codes", headers=headers)
     assert (await challenge(auth))["methods"] == ["TOTP", "EMAIL", "BACKUP_CODE"]
     assert (await auth.http.put(f"{ME}/primary", json={"method": "EMAIL"}, headers=headers)).status_code == 204
+    chosen = ({"primary_method": "TOTP"}, {"primary_method": "EMAIL"})
+    assert await auth.changes("two_factor.update") == [chosen]
     assert (await challenge(auth))["methods"] == ["EMAIL", "TOTP", "BACKUP_CODE"]
     assert (await auth.http.put(f"{ME}/primary", json={"method": "SMS"}, headers=headers)).status_code == 409
     assert (await auth.http.delete(f"{ME}/methods/EMAIL", headers=headers)).status_code == 204

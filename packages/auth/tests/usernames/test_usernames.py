@@ -23,6 +23,7 @@ async def test_a_free_name_is_given_and_told(auth: "Auth") -> None:
         assert (await choose(auth, token, "Lovelace")).status_code == 204
     rows = await auth.rows("SELECT data->>'username' AS name FROM outbox WHERE type = :type", type=UsernameChanged.type)
     assert rows == [{"name": "lovelace"}]
+    assert await auth.changes("username.changed") == [({"username": "ada"}, {"username": "lovelace"})]
     await auth.verified("eve@example.com", username="ada")
 
 

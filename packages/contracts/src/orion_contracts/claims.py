@@ -1,5 +1,7 @@
 """Claims of Orion's access tokens: JWTs of type `at+jwt` (RFC 9068)."""
 
+from ipaddress import IPv4Network, IPv6Network
+
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 API_KEY_CLIENT = "orn_"
@@ -46,6 +48,8 @@ class AccessClaims(BaseModel):
     cnf: Confirmation | None = None
     epoch: NonNegativeInt = 0
     """The user's security epoch at issue; a token of an earlier epoch than the user's present one is refused."""
+    networks: list[IPv4Network | IPv6Network] | None = None
+    """From which alone the token of an API key is good, where its owner has named some."""
 
     @property
     def is_of_api_key(self) -> bool:

@@ -4,7 +4,10 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u2069\ufeff"
+HIDDEN = (
+    r"\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u2028-\u202e\u2060-\u206f"
+    r"\u2800\u3164\ufeff\uffa0\ufff0-\ufffb"
+)
 """Control characters, which end up in mail headers, and those that hide, or turn what stands beside them.
 
 Not the joiners and marks that names in Persian or Hebrew are written with.

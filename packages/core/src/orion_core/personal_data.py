@@ -67,10 +67,12 @@ async def collect(
     users: str | None,
     user_id: UUID,
     only: Mapping[str, Collection[str]] | None = None,
+    where: Mapping[str, str] | None = None,
 ) -> Pages:
     """All rows of each table that tell of a person, the earliest first, without secrets; `connection` in a transaction.
 
-    Of the tables in `only` these columns alone. By the primary key of `users` and the index that each `user_id` has.
+    Of the tables in `only` these columns alone, and of those in `where` the rows that the SQL holds of. By the primary
+    key of `users` and the index that each `user_id` has.
     """
     driver = await driver_of(connection)
     for name, column in tables_of_a_person(metadata, users).items():
@@ -79,7 +81,8 @@ async def collect(
         if only is not None and name in only:
             hidden += [each.name for each in table.columns if each.name not in only[name]]
         order = "ORDER BY id" if "id" in table.columns else ""
-        statement = f'SELECT (to_jsonb("{name}") - $1::text[])::text FROM "{name}" WHERE "{column}" = $2 {order}'
+        rows_of = f'"{column}" = $2 AND ({(where or {}).get(name, "true")})'
+        statement = f'SELECT (to_jsonb("{name}") - $1::text[])::text FROM "{name}" WHERE {rows_of} {order}'
         cursor = await driver.cursor(statement, hidden, user_id)
         while rows := await cursor.fetch(AT_ONCE):
             yield name, [row[0] for row in rows]

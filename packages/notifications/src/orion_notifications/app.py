@@ -5,9 +5,11 @@ from functools import partial
 import httpx
 from fastapi import FastAPI
 
+from orion_contracts.audit import NotificationsAuditRecorded
 from orion_core.auth_client import AuthClient
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
+from orion_core.denied_attempts import DeniedAttempts
 from orion_core.events.client import FeedClient
 from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
@@ -108,9 +110,9 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
     user = _user(settings, tokens, http, database, clock, queue)
     desk = Desk(settings.sealing_keys, queue)
     streams = Streams(database, Wakeup(url, INBOX_CHANNEL), auth.revocations, clock)
-    guard = Guard(Decider(RightsClient(http, settings.user_url, tokens).refresh), database, clock)
-
-    return create_application(
+    denied = DeniedAttempts(database, NotificationsAuditRecorded, clock)
+    guard = Guard(Decider(RightsClient(http, settings.user_url, tokens).refresh), denied, clock)
+    application = create_application(
         name="notifications",
         title="Orion notifications",
         settings=settings,
@@ -150,6 +152,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         large_bodies=[batches.UPLOAD],
         on_stop=http.aclose,
     )
+    return denied.write_down_scopes(application)
 
 
 def consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock, outbox: Outbox) -> Consumer:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
-from orion_core.http.authentication import Authenticate
+from orion_core.http.authentication import Authenticate, require_network
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
@@ -73,7 +73,9 @@ Wired = Annotated[Components, Depends(_components)]
 
 
 async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:
-    return await wired.authenticate(request)
+    claims = await wired.authenticate(request)
+    require_network(claims, request.scope["orion.context"].ip_address)
+    return claims
 
 
 Claims = Annotated[AccessClaims, Depends(_claims)]

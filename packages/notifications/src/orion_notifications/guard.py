@@ -7,26 +7,21 @@ asked.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from uuid import UUID
 
 import httpx
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
-from orion_core.database import Database
+from orion_core.denied_attempts import DeniedAttempts
 from orion_core.errors import Problem, unavailable
 from orion_core.http.step_up import second_factor_needed
 from orion_core.rights.caller import Caller, caller
 from orion_core.rights.circumstances import circumstances
 from orion_core.rights.decider import Decider
-from orion_core.rights.denials import SeenDenials
 from orion_core.rights.fresh_proof import require_fresh_proof, with_second_factor
-from orion_notifications import audit_trail
-from orion_notifications.audit_trail import Entry
 
 log = structlog.get_logger()
 
@@ -39,9 +34,8 @@ class Guard:
     """Lets administrators and programs do what they were given; no transaction is open meanwhile."""
 
     decider: Decider
-    database: Database
+    denied: DeniedAttempts
     clock: Clock
-    denials: SeenDenials = field(default_factory=SeenDenials)
 
     async def require(self, claims: AccessClaims, permission: str) -> None:
         """Return when the caller has `permission`; else a 403 Problem, which stands in the audit trail.
@@ -59,7 +53,7 @@ class Guard:
         proved = with_second_factor(claims, self.clock())
         if proved is not None and who.carries(permission) and await self._has(who.user_id, proved, permission):
             raise second_factor_needed()
-        await self._write_down(claims, permission)
+        await self.denied.write(claims, "permission", permission)
         raise _denied(who, permission)
 
     async def _has(self, user_id: UUID | None, claims: AccessClaims, permission: str) -> bool:
@@ -73,20 +67,6 @@ class Guard:
             raise unavailable("rights_unreachable", detail, 2) from error
         now = self.clock()
         return rights.allows(permission, now, facts=circumstances(claims, now))
-
-    async def _write_down(self, claims: AccessClaims, permission: str) -> None:
-        """A denial that cannot be written changes no answer: who is denied is denied."""
-        now = self.clock()
-        left_out = self.denials.admit((claims.client_id, claims.sub), permission, now)
-        if left_out is None:
-            return
-        new: dict[str, Any] = {"permission": permission, **left_out}
-        entry = Entry("access.denied", "permission", permission, new=new, is_denied=True)
-        try:
-            async with self.database.transaction() as transaction:
-                await audit_trail.record(transaction, entry, now)
-        except (SQLAlchemyError, OSError) as error:
-            log.warning("audit.denial_not_written", reason=type(error).__name__)
 
 
 def _denied(who: Caller, permission: str) -> Problem:

@@ -32,10 +32,11 @@ async def test_what_has_no_room_waits_for_the_next_window_also_in_a_race(
     assert uses == [(noon + n * timedelta(hours=1), used) for n, used in enumerate((3, 3, 2))]
 
 
-async def test_or_it_ends_and_says_why(caller: "Callers", auth: "AuthFeed") -> None:
+async def test_or_it_ends_and_says_why(caller: "Callers", auth: "AuthFeed", query: "Query") -> None:
     ada = await auth.register()
     async with caller("operator") as operator:
-        await operator.put("/throttles", json=THROTTLE | {"most": 1, "excess": "REJECT", "channel": None})
+        for most in (2, 1):
+            await operator.put("/throttles", json=THROTTLE | {"most": most, "excess": "REJECT", "channel": None})
         outcomes = [
             (await operator.post("/notifications", json=message(ada))).json()["notifications"][0]["code"]
             for _ in range(2)
@@ -46,6 +47,11 @@ async def test_or_it_ends_and_says_why(caller: "Callers", auth: "AuthFeed") -> N
         assert (await operator.delete(f"/throttles/{kept['id']}")).status_code == 404
         again = await operator.post("/notifications", json=message(ada))
         assert again.json()["notifications"][0]["outcome"] == "SEND"
+    told = await query(
+        "SELECT data->'old'->'most', data->'new'->'most' FROM outbox WHERE data->>'action' LIKE 'throttle.%' "
+        "ORDER BY sequence"
+    )
+    assert told == [(None, 2), (2, 1), (1, None)]
 
 
 async def test_a_simulation_takes_no_room(caller: "Callers", auth: "AuthFeed", query: "Query") -> None:

@@ -16,6 +16,7 @@ from orion_core.events.feed import Feed
 from orion_core.events.follow import Follower
 from orion_core.events.outbox import Outbox
 from orion_core.http.application import create_application, routes_of
+from orion_core.http.authentication import InsufficientScopeError
 from orion_core.http.context import EXCHANGE
 from orion_core.http.feed import feed_routes
 from orion_core.http.idempotency import IdempotencyKeys
@@ -186,6 +187,13 @@ def _write_down_denials(application: FastAPI, database: Database, clock: Clock) 
             await denials.write(database, Actor.of(exchange.claims, request), attempt, clock())
         return problem_response(error, request.scope["orion.context"].request_id)
 
+    async def lacking_scope(request: Request, error: Exception) -> Response:
+        assert isinstance(error, InsufficientScopeError)
+        attempt = Change("access.denied", "scope", error.scope, new={"scope": error.scope})
+        await denials.write(database, Actor.of(error.claims, request), attempt, clock())
+        return problem_response(error, request.scope["orion.context"].request_id)
+
+    application.add_exception_handler(InsufficientScopeError, lacking_scope)
     application.add_exception_handler(PermissionDeniedError, denied)
     application.add_exception_handler(RefusedError, refused)
 

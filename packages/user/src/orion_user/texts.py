@@ -4,8 +4,10 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*$"
-"""No control characters, and none that hide or turn what stands beside them."""
+from orion_core.person_names import HIDDEN
+
+NO_CONTROLS = rf"^[^{HIDDEN}\u200c-\u200f]*$"
+"""No control characters, and none that hide or turn what stands beside them, not even those that names need."""
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NO_CONTROLS)]
 """What people read in lists."""

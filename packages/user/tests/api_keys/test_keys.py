@@ -124,6 +124,7 @@ WRONG: list[dict[str, Any]] = [
     {"scopes": ["events:read"]},
     {"name": ""},
     {"name": "a\nb"},
+    {"name": "yek\u202ednuof"},
     {"name": "\0"},
     {"expires_in_days": 0},
     {"expires_in_days": 367},

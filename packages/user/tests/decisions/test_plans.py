@@ -25,7 +25,7 @@ class Planner:
         self.user_id = user_id
         self.auth = auth
 
-    async def plan(self, *changes: dict[str, Any]) -> PlanShape:
+    async def plan(self, *changes: dict[str, Any], after: UUID | None = None) -> PlanShape:
         values = {
             "iss": "a",
             "aud": "orion",
@@ -37,8 +37,8 @@ class Planner:
             "auth_time": 2**31,
         }
         claims = AccessClaims.model_validate({**values, "sub": str(self.user_id)})
-        asked = PlanRequest.model_validate_json(PlanRequest.model_validate({"changes": changes}).model_dump_json())
-        return await actions.plan(self.database, claims, asked.changes, self.auth.clock())
+        asked = PlanRequest.model_validate({"changes": changes, "after": after}).model_dump_json()
+        return await actions.plan(self.database, claims, PlanRequest.model_validate_json(asked), self.auth.clock())
 
 
 @pytest.fixture
@@ -114,6 +114,28 @@ async def test_a_role_that_would_say_less_takes_from_all_who_have_it(
     assert names(of_ada.given) == {"user:suspend"}
     assert (found.looked_at, found.there_are_more) == (2, False)
     assert await everything(query) == before
+
+
+async def test_of_many_all_are_told_by_pages(
+    auth: "AuthFeed", giver: "Giver", planner: Planner, query: "Query", writer: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "MOST_USERS", 2)
+    users = [await auth.register(f"user{number}@example.com") for number in range(5)]
+    for user_id in users[:-1]:
+        await giver.role(user_id, "writer", auth.clock())
+    changes = [
+        {"kind": "role_says", "role_id": writer, "permission": "content:update", "effect": None},
+        {"kind": "role_granted", "user_id": users[-1], "role_id": await role_id(query, "editor")},
+    ]
+    told, after = list[UUID](), None
+    for looked_at, there_are_more in ((2, True), (2, True), (1, False)):
+        found = await planner.plan(*changes, after=after)
+        assert (found.looked_at, found.there_are_more, found.next is None) == (
+            looked_at, there_are_more, not there_are_more
+        )  # fmt: skip
+        told += [each.user_id for each in found.users]
+        after = found.next
+    assert told == sorted(users)
 
 
 @pytest.mark.parametrize("kind", ["denied", "ended", "inactive", "disinherited"])

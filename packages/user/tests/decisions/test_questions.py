@@ -230,3 +230,14 @@ async def test_where_what_is_answered_is_told(ask_as: "AskAs") -> None:
     assert told["policy_decision_point"] == "http://user"
     answer = await ada.post(told["access_evaluation_endpoint"].rpartition("/")[2], ada.question("read", "content"))
     assert answer.json() == {"decision": True, "context": {"reason": "allowed"}}
+    endpoints = {
+        name: url.removeprefix("http://user/user/v1/access/") for name, url in told.items() if "endpoint" in name
+    }
+    answers = {name: await ada.post(path, ada.question("read", "user")) for name, path in endpoints.items()}
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(
+        [
+            "access_evaluation_endpoint", "access_evaluations_endpoint",
+            "search_subject_endpoint", "search_resource_endpoint", "search_action_endpoint",
+        ],
+        200,
+    )  # fmt: skip

@@ -321,6 +321,7 @@ def test_ids_of_lines_are_version_7_in_order_and_their_own(first: int, second: i
     assert (one.version, one.variant) == (7, "specified in RFC 4122")
     assert (one < two) == (first < second)
     assert (one == two) == (first == second)
+    assert one.hex[:12] == two.hex[:12] == import_id.hex[:12], "by which the trail tells who was brought over by what"
 
 
 @given(st.binary(max_size=80))

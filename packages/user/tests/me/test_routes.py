@@ -61,7 +61,9 @@ async def test_a_token_for_other_services_is_refused(
         assert (await client.get("/user/v1/me", headers=headers)).status_code == status
 
 
-async def test_who_is_asking(service: httpx.ASGITransport, caller: "Caller", clock: MovableClock, sign: "Sign") -> None:
+async def test_who_is_asking(
+    service: httpx.ASGITransport, caller: "Caller", clock: MovableClock, sign: "Sign", query: "Query"
+) -> None:
     async with httpx.AsyncClient(transport=service, base_url="http://user") as anybody:
         assert (await anybody.get("/user/v1/me")).status_code == 401
         headers = {"Authorization": f"Bearer {sign('notifications', None, 'events:read')}"}
@@ -70,8 +72,12 @@ async def test_who_is_asking(service: httpx.ASGITransport, caller: "Caller", clo
     early = await caller(uuid7(), uuid7()).get("/user/v1/me")
     assert (early.status_code, early.json()["code"]) == (503, "profile_not_ready")
     assert early.headers["Retry-After"] == "1"
-    feed = await caller(uuid7(), uuid7()).get("/user/v1/events")
-    assert (feed.status_code, feed.json()["code"]) == (403, "insufficient_scope")
+    eve = uuid7()
+    for _ in range(2):
+        feed = await caller(eve, uuid7()).get("/user/v1/events")
+        assert (feed.status_code, feed.json()["code"]) == (403, "insufficient_scope")
+    denied = await query("SELECT actor_id, resource_id, status::text FROM audit_logs WHERE action = 'access.denied'")
+    assert denied == [(eve, "events:read", "DENIED")]
 
 
 async def test_nobody_overwrites_what_they_have_not_seen(auth: "AuthFeed", caller: "Caller", query: "Query") -> None:
@@ -123,6 +129,8 @@ REFUSED: list[dict[str, Any]] = [
     {"location": "Vienna\x85Austria"},
     {"name": "Ada\u202emoc.elgoog"},
     {"name": "\u200bOrion support"},
+    {"name": "\u3164"},  # a letter that is not there
+    {"location": "Oslo\u061c"},
     {"location": "Vienna\u2028Austria"},
     {"website": "javascript:alert(1)"},
     {"website": "https://github.com@evil.example/"},

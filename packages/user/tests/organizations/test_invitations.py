@@ -296,3 +296,56 @@ async def test_whoever_has_left_is_not_told_of_what_he_had_invited_to(
     await tell_expired(database, outbox, clock)
     told = await query("SELECT type FROM outbox WHERE type LIKE '%n.expired%' OR data->>'change' = 'EXPIRED'")
     assert told == [("orion.user.membership.changed.v1",)]
+
+
+async def test_an_invitation_is_good_only_while_who_sent_it_may_invite(
+    boss: httpx.AsyncClient, ada: httpx.AsyncClient, acme: str, auth: "AuthFeed", caller: "Caller", give: "Give",
+    mails: Any, clock: "MovableClock", query: "Query", sign: "Sign", pass_time: "PassTime",
+) -> None:  # fmt: skip
+    eve_id, grace_id = await somebody(auth, "eve"), await somebody(auth, "grace")
+    eve, grace = caller(eve_id, uuid7()), caller(grace_id, uuid7())
+    await give(eve_id, "moderator", "ORG", UUID(acme.rsplit("/", 1)[1]))
+    made = (await eve.post(f"{acme}/invitations", json={"email": GRACE})).json()["id"]
+    for name in ("one", "two"):
+        assert (await eve.post(f"{acme}/invitations", json={"email": f"{name}@example.com"})).status_code == 201
+    link = token_of((await mails())[0][1])
+    ways = (("POST", f"{MINE}/{made}/acceptance", None), ("POST", ACCEPTANCES, {"token": link}))
+    assert [each["id"] for each in (await grace.get(MINE)).json()] == [made]
+
+    async def refused() -> None:
+        for method, path, body in ways:
+            answer = await grace.request(method, path, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (409, "inviter_may_no_more")
+        page = f"/user/v1/invitation-links/{link}"
+        assert [(await grace.request(how, page)).status_code for how in ("GET", "POST")] == [410, 409]
+        assert (await grace.get(MINE)).json() == []
+        assert await query("SELECT count(*) FROM memberships WHERE user_id = :id", id=grace_id) == [(0,)]
+
+    suspended, reinstated = (
+        "UPDATE users SET status = 'SUSPENDED' WHERE id = :id",
+        "UPDATE users SET status = 'ACTIVE' WHERE id = :id",
+    )
+    await query(suspended, id=eve_id)
+    await refused()
+    await query(reinstated, id=eve_id)
+    await query("UPDATE user_roles SET condition = 'network.address == \"10.0.0.1\"' WHERE user_id = :id", id=eve_id)
+    assert [each["id"] for each in (await grace.get(MINE)).json()] == [made], "a condition was met when she invited"
+    clock.advance(seconds=1)
+    await query("UPDATE user_roles SET expires_at = :now WHERE user_id = :id AND scope = 'ORG'", id=eve_id, now=clock())
+    await refused()
+    # Who may, mails it again, and it is hers; an operator's is nobody's right and stays.
+    await pass_time(minutes=11)
+    assert (await ada.post(f"/user/v1/invitations/{made}/mails")).status_code == 200
+    headers = {"Authorization": f"Bearer {sign('operator', None, 'auth:admin', client_id='operator')}"}
+    operator = httpx.AsyncClient(transport=ada._transport, base_url="http://user", headers=headers)
+    assert (await operator.post(f"{acme}/invitations", json={"email": "three@example.com"})).status_code == 201
+    assert (await grace.post(f"{MINE}/{made}/acceptance")).status_code == 200
+    # Of whoever is forgotten nothing is left that could be accepted.
+    erasure = UUID((await operator.post(f"/user/v1/users/{eve_id}/erasure")).json()["id"])
+    await auth.bring(IdentityErased(user_id=eve_id, erasure_id=erasure, counts={}, erased_at=clock()))
+    left = await query("SELECT email, status::text, invited_by FROM memberships WHERE email IS NOT NULL ORDER BY email")
+    assert [row[:2] for row in left] == [
+        (GRACE, "ACTIVE"), ("one@example.com", "ENDED"), ("three@example.com", "INVITED"), ("two@example.com", "ENDED"),
+    ]  # fmt: skip
+    audited = await query("SELECT actor_type FROM audit_logs WHERE action = 'membership.taken_back'")
+    assert audited == [("SYSTEM",)] * 2

@@ -125,8 +125,12 @@ async def test_names_that_look_like_others_are_refused(admin: httpx.AsyncClient)
         ("another", "Маilеr", "name_taken"),
         ("another", "Super Аdmin", "invalid_fields"),
         ("adm1n", "Another", "invalid_fields"),
+        ("superadmin", "Another", "invalid_fields"),
+        ("another", "Super-Admin", "invalid_fields"),
+        ("another", "Admin\ufe0f", "invalid_fields"),
         ("Another", "Another", "invalid_fields"),
         ("another", "An\u202eother", "invalid_fields"),
+        ("another", "\u3164", "invalid_fields"),
     ):
         answer = await admin.post(ROLES, json={"name": name, "display_name": display_name})
         assert answer.json().get("code") == code, (name, display_name, answer.text)
@@ -173,6 +177,14 @@ async def test_roles_of_an_organization(auth: "AuthFeed", caller: "Caller", give
     await give(boss_id, "super_admin")
     boss = caller(boss_id, uuid7())
     foreign, common = await made(boss, "clerk", organization_id=str(other)), await made(boss, "common")
+    # In an organization common roles are given too; it keeps no name from the others.
+    for name, display_name in (("cornmon", "Another"), ("another", "Соmmon"), ("common", "Another")):
+        body = {"name": name, "display_name": display_name, "organization_id": str(mine)}
+        refused = await ada.post(ROLES, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "name_taken")
+    renamed = await ada.patch(f"{ROLES}/{role['id']}", json={"display_name": "COMMON"}, headers={"If-Match": "*"})
+    assert renamed.json()["code"] == "name_taken"
+    await made(boss, "clerk")
     assert (await boss.put(f"{ROLES}/{foreign['id']}/permissions/system:configure", json={})).status_code == 200
     for client, child in ((boss, role["id"]), (boss, common["id"]), (ada, role["id"])):
         refused = await client.put(f"{ROLES}/{child}/parents/{foreign['id']}")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion_user.roles.rules import skeleton
+from orion_user.roles.rules import bare, skeleton
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,9 @@ from orion_user.roles.rules import skeleton
         ("Café", "Cafe\u0301"),
         ("Scope", "Ѕсоре"),
         ("Ops", "𝐎𝗉𝘀"),
+        ("Office", "Oﬃce"),
+        *(("Admin", f"Ad{unseen}min") for unseen in "\u00ad\u034f\u061c\u115f\u17b4\u180b\u3164\ufe0f\uffa0\U000e0061"),
+        ("Super Admin", "Super\u2800Admin\u2800"),
     ],
 )
 def test_these_look_the_same(one: str, other: str) -> None:
@@ -33,6 +36,12 @@ def test_these_look_the_same(one: str, other: str) -> None:
 )
 def test_these_do_not(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
+
+
+def test_neither_what_parts_words_nor_an_accent_makes_another_name() -> None:
+    names = ("Super Admin", "Superadmin", "super_admin", "Super-Admin", "Super\u00b7Ádmin", "\u201cSuper Admin\u201d.")
+    assert {bare(name) for name in names} == {"superadrnln"}
+    assert bare("Super Admins") != bare("Super Admin")
 
 
 @given(st.text(max_size=30))

@@ -125,6 +125,8 @@ async def test_whoever_never_verified_a_changed_address_makes_room_and_whoever_d
     assert await query("SELECT id FROM users WHERE purge_after <= deleted_at") == [(squatter,)], "for good"
     told = await query("SELECT subject FROM outbox WHERE type = 'orion.user.user.deleted.v1'")
     assert told == [(str(squatter),)]
+    trail = await query("SELECT user_id, actor_name FROM audit_logs WHERE action = 'user.delete'")
+    assert trail == [(squatter, "auth")]
     other = await auth.register("bob@example.com")
     with pytest.raises(EventFailedError):
         await auth.bring(event.model_copy(update={"user_id": other, "previous": "bob@example.com"}))

@@ -4,8 +4,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Any
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,7 +35,7 @@ class KnownKey:
     service: str | None
     scopes: frozenset[str]
     ends_at: datetime | None
-    allowed_cidrs: Sequence[Any] = field(repr=False)
+    networks: Sequence[IPv4Network | IPv6Network] = field(repr=False)
 
     @property
     def subject(self) -> str:
@@ -45,7 +44,7 @@ class KnownKey:
 
     def admits(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether it may be used from there; an empty list allows everywhere."""
-        return not self.allowed_cidrs or any(address in ip_network(str(cidr)) for cidr in self.allowed_cidrs)
+        return not self.networks or any(address in network for network in self.networks)
 
 
 async def follow(transaction: Transaction, outbox: Outbox, event: ApiKeyChanged, stage: Stage, now: datetime) -> None:
@@ -92,5 +91,5 @@ async def know(connection: AsyncConnection, shown: ApiKeyText, now: datetime) ->
         service=row.service,
         scopes=frozenset(row.scopes),
         ends_at=row.ends_at,
-        allowed_cidrs=row.allowed_cidrs,
+        networks=[ip_network(str(cidr)) for cidr in row.allowed_cidrs],
     )

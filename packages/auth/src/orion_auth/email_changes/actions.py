@@ -1,7 +1,6 @@
 """Asking for another address, agreeing to it at both ends, and making the change."""
 
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -192,24 +191,21 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
     await two_factor.take_back_codes(transaction, row.user_id)
     # The old address hears of this last of all; the new one learns from which moment on it is the account's.
     both = row.old_email, row.new_email
-    await _note(transaction, mailing, EMAIL_CHANGED, owner, bearer, now, addresses=both)
+    circumstances = security_events.changed(_from(bearer), {"email": row.old_email}, {"email": row.new_email})
+    await security_events.note(transaction, mailing.outbox, EMAIL_CHANGED, owner, circumstances, now, addresses=both)
     event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)
     await mailing.outbox.record(transaction, event, now)
     return True
 
 
 async def _note(
-    transaction: Transaction,
-    mailing: Mailing,
-    kind: Kind,
-    whose: KnownIdentity,
-    bearer: Bearer,
-    now: datetime,
-    *,
-    addresses: Sequence[str] | None = None,
+    transaction: Transaction, mailing: Mailing, kind: Kind, whose: KnownIdentity, bearer: Bearer, now: datetime
 ) -> None:
-    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
-    await security_events.note(transaction, mailing.outbox, kind, whose, circumstances, now, addresses=addresses)
+    await security_events.note(transaction, mailing.outbox, kind, whose, _from(bearer), now)
+
+
+def _from(bearer: Bearer) -> Circumstances:
+    return Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
 
 
 def _invalid_email() -> Problem:

@@ -77,6 +77,7 @@ async def grant_to_api_key(
         epoch=owner.security_epoch if owner is not None else 0,
         audience=audience,
         ends_at=key.ends_at,
+        networks=key.networks,
         jkt=proof.jkt if proof is not None else None,
     )
     desk.uses.note(key.id, address, now)

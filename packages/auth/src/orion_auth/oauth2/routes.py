@@ -111,7 +111,7 @@ async def introspect(request: Request, wired: Wired) -> JSONResponse:
         )
     except TokenRequestError as error:
         return _refused(error)
-    return JSONResponse(told.model_dump(exclude_none=True))
+    return JSONResponse(told.model_dump(mode="json", exclude_none=True))
 
 
 @metadata_router.get("/.well-known/oauth-authorization-server")

@@ -1,6 +1,9 @@
 """What the token endpoint answers, in the names of RFC 6749."""
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
+
+from pydantic import Field
 
 from orion_contracts.claims import Confirmation
 from orion_core.http.shapes import ResponseShape
@@ -41,6 +44,9 @@ class Introspection(ResponseShape):
     acr: str | None = None
     amr: list[str] | None = None
     cnf: Confirmation | None = None
+    networks: list[IPv4Network | IPv6Network] | None = Field(
+        default=None, description="From which alone the token of an API key is good; from everywhere when left out."
+    )
 
 
 class ServerMetadata(ResponseShape):

@@ -50,10 +50,12 @@ async def list_devices(database: Database, user_id: UUID, now: datetime) -> Devi
 async def rename(database: Database, owner: Owner, row_id: UUID, name: str) -> DeviceShape:
     """Call a device something else; 404 when the user has none of that id."""
     async with database.transaction() as transaction:
+        before = await _hold(transaction, owner, row_id)
         row = await devices.rename(transaction, owner.user_id, row_id, name)
         if row is None:
             raise _unknown()
-        entry = Entry("device.update", "device", str(row_id), owner.user_id, new={"name": name})
+        old, new = {"name": before.name}, {"name": name}
+        entry = Entry("device.update", "device", str(row_id), owner.user_id, old=old, new=new)
         await audit_trail.record(transaction, entry, owner.now)
     return shape(row, owner.now)
 

@@ -142,10 +142,13 @@ async def finish(
 async def rename(gate: Gate, owner: Owner, row_id: UUID, name: str) -> PasskeyShape:
     """Call a passkey something else; 404 when the user has none of that id."""
     async with gate.database.transaction() as transaction:
+        await callers.hold(transaction, owner.user_id, owner.session_id, owner.now)
+        had = {each.id: each.name for each in await passkeys.list_of(transaction.connection, owner.user_id)}
         row = await passkeys.rename(transaction.connection, owner.user_id, row_id, name)
         if row is None:
             raise not_found("passkey")
-        entry = Entry("passkey.update", "passkey", str(row_id), owner.user_id, new={"name": name})
+        old, new = {"name": had[row_id]}, {"name": name}
+        entry = Entry("passkey.update", "passkey", str(row_id), owner.user_id, old=old, new=new)
         await audit_trail.record(transaction, entry, owner.now)
     return shape(row)
 

@@ -113,7 +113,8 @@ async def _change(
     event = PhoneChanged(user_id=identity.id, phone=phone, previous=previous, changed_at=now)
     await gate.outbox.record(transaction, event, now)
     if phone != previous:
-        await security_events.note(transaction, gate.outbox, PHONE_CHANGED, identity, circumstances, now)
+        told = security_events.changed(circumstances, {"phone": previous}, {"phone": phone})
+        await security_events.note(transaction, gate.outbox, PHONE_CHANGED, identity, told, now)
     return True
 
 

@@ -116,7 +116,9 @@ async def _set(
         await two_factor.set_recovery_phone(transaction, identity.id, recipient, now)
     await recoveries.cancel_open(transaction, gate.outbox, identity, circumstances, now)
     told = mailboxes(before, identity.email)
-    await security_events.note(transaction, gate.outbox, RECOVERY_CHANGED, identity, circumstances, now, addresses=told)
+    field, previous = ("email", before.email) if channel == "EMAIL" else ("phone", before.phone)
+    detailed = security_events.changed(circumstances, {f"recovery_{field}": previous}, {f"recovery_{field}": recipient})
+    await security_events.note(transaction, gate.outbox, RECOVERY_CHANGED, identity, detailed, now, addresses=told)
 
 
 async def _send(

@@ -1,6 +1,6 @@
 """Keeping the security history of an account, in the transaction of what happened, and telling its owner."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -38,6 +38,11 @@ class Circumstances:
     details: dict[str, Any] = field(default_factory=dict[str, Any])
     subject: str | None = None
     """What it was done to, which the notice tells too: `google`, `TOTP`. A word of ours, never what somebody typed."""
+
+
+def changed(circumstances: Circumstances, before: Mapping[str, Any], after: Mapping[str, Any]) -> Circumstances:
+    """With what was before and after, by field, which the audit trail tells too."""
+    return replace(circumstances, details=circumstances.details | {"before": dict(before), "after": dict(after)})
 
 
 async def note(

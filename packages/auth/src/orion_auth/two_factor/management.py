@@ -80,7 +80,8 @@ async def set_primary(gate: Gate, user_id: UUID, method: TwoFactorMethod, now: d
             detail = "This method is not set up; set it up first."
             raise Problem(409, "method_not_set_up", "Method not set up", detail)
         await store.change(transaction.connection, user_id, {"primary_method": method})
-        entry = Entry("two_factor.update", "user", str(user_id), user_id, new={"primary_method": method.name})
+        old, new = {"primary_method": present.primary and present.primary.name}, {"primary_method": method.name}
+        entry = Entry("two_factor.update", "user", str(user_id), user_id, old=old, new=new)
         await audit_trail.record(transaction, entry, now)
 
 

@@ -23,5 +23,6 @@ async def change(
             return
         if not await identities.change_username(transaction, user_id, username):
             raise username_taken()
-        await security_events.note(transaction, outbox, USERNAME_CHANGED, identity, circumstances, now)
+        told = security_events.changed(circumstances, {"username": identity.username}, {"username": username})
+        await security_events.note(transaction, outbox, USERNAME_CHANGED, identity, told, now)
         await outbox.record(transaction, UsernameChanged(user_id=user_id, username=username, changed_at=now), now)

@@ -11,7 +11,7 @@ from orion_core.access_tokens import Refusals, TokenVerifier
 from orion_core.clock import Clock
 from orion_core.dpop import CHALLENGE, SCHEME, InvalidProofError, ProofReader, SeenProofs
 from orion_core.errors import Problem
-from orion_core.http.context import EXCHANGE
+from orion_core.http.context import EXCHANGE, IpAddress
 
 Authenticate = Callable[[Request], Awaitable[AccessClaims]]
 
@@ -105,6 +105,21 @@ def _dpop_refusal(error: str, detail: str) -> Problem:
     return Problem(401, error, "Not signed in", detail, headers={"WWW-Authenticate": challenge})
 
 
+class InsufficientScopeError(Problem):
+    """403: the token was not given `scope`."""
+
+    def __init__(self, claims: AccessClaims, scope: str) -> None:
+        super().__init__(
+            403,
+            "insufficient_scope",
+            "Not allowed",
+            f"This needs an access token with the scope {scope}.",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+        )
+        self.claims = claims
+        self.scope = scope
+
+
 def require_scope(claims: AccessClaims, scope: str) -> None:
     """403 unless the token was given `scope`.
 
@@ -112,13 +127,22 @@ def require_scope(claims: AccessClaims, scope: str) -> None:
     called alike and mean nothing here.
     """
     if scope not in claims.scopes or claims.is_of_api_key:
-        raise Problem(
-            403,
-            "insufficient_scope",
-            "Not allowed",
-            f"This needs an access token with the scope {scope}.",
-            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
-        )
+        raise InsufficientScopeError(claims, scope)
+
+
+def require_network(claims: AccessClaims, address: IpAddress) -> None:
+    """403 where the token of an API key names networks, and `address` is in none of them.
+
+    For services that do not have the key itself to look at.
+    """
+    if claims.networks is not None and not any(address in network for network in claims.networks):
+        raise wrong_network()
+
+
+def wrong_network() -> Problem:
+    """The answer to whoever uses an API key from where it is not for."""
+    detail = "This API key may not be used from this address; its owner has named the networks that it is for."
+    return Problem(403, "api_key_address", "Not from here", detail)
 
 
 def user_id(claims: AccessClaims) -> UUID:

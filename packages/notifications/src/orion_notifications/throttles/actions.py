@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -46,16 +47,18 @@ async def list_all(database: Database) -> Sequence[RowMapping]:
 
 async def set_one(database: Database, wanted: ThrottleChange, now: datetime) -> RowMapping:
     """Set the throttle of a type and channel. Room that messages have taken stays theirs."""
+    channel = wanted.channel and Channel[wanted.channel]
     values = {
         "type": wanted.type,
-        "channel": wanted.channel and Channel[wanted.channel],
+        "channel": channel,
         "most": wanted.most,
         "window_seconds": wanted.window_seconds,
         "excess": Excess[wanted.excess],
     }
     async with database.transaction() as transaction:
+        before = await store.hold(transaction.connection, wanted.type, channel)
         row = await store.set_one(transaction.connection, values)
-        entry = Entry("throttle.update", "throttle", str(row["id"]), new=wanted.model_dump(mode="json"))
+        entry = Entry("throttle.update", "throttle", str(row["id"]), old=_told(before), new=_told(row))
         await audit_trail.record(transaction, entry, now)
         return row
 
@@ -63,7 +66,18 @@ async def set_one(database: Database, wanted: ThrottleChange, now: datetime) -> 
 async def remove(database: Database, throttle_id: UUID, now: datetime) -> bool:
     """Take a throttle away; False when there is none."""
     async with database.transaction() as transaction:
-        if not await store.remove(transaction.connection, throttle_id):
+        before = await store.remove(transaction.connection, throttle_id)
+        if before is None:
             return False
-        await audit_trail.record(transaction, Entry("throttle.delete", "throttle", str(throttle_id)), now)
+        entry = Entry("throttle.delete", "throttle", str(throttle_id), old=_told(before))
+        await audit_trail.record(transaction, entry, now)
         return True
+
+
+def _told(row: RowMapping | None) -> dict[str, Any]:
+    """What the audit trail tells of a throttle; nothing of none."""
+    if row is None:
+        return {}
+    channel: Channel | None = row["channel"]
+    told = {name: row[name] for name in ("type", "most", "window_seconds")}
+    return told | {"channel": channel and channel.name, "excess": row["excess"].name}

@@ -64,6 +64,12 @@ async def list_all(connection: AsyncConnection) -> Sequence[RowMapping]:
     return (await connection.execute(select(THROTTLES).order_by(THROTTLES.c.type, THROTTLES.c.id))).mappings().all()
 
 
+async def hold(connection: AsyncConnection, kind: str, channel: Channel | None) -> RowMapping | None:
+    """The throttle of exactly that type and channel, locked (uq_throttles_type_channel)."""
+    statement = select(THROTTLES).where(THROTTLES.c.type == kind, THROTTLES.c.channel.is_not_distinct_from(channel))
+    return (await connection.execute(statement.with_for_update())).mappings().one_or_none()
+
+
 async def set_one(connection: AsyncConnection, values: dict[str, Any]) -> RowMapping:
     """Add one, or change the one of that type and channel."""
     statement = insert(THROTTLES).values(id=uuid7(), **values)
@@ -71,6 +77,7 @@ async def set_one(connection: AsyncConnection, values: dict[str, Any]) -> RowMap
     return (await connection.execute(changed.returning(THROTTLES))).mappings().one()
 
 
-async def remove(connection: AsyncConnection, throttle_id: UUID) -> bool:
-    """Delete one, with the uses of it (pk_throttles, ix_throttle_uses_throttle_id)."""
-    return (await connection.execute(delete(THROTTLES).where(THROTTLES.c.id == throttle_id))).rowcount > 0
+async def remove(connection: AsyncConnection, throttle_id: UUID) -> RowMapping | None:
+    """Delete one, with the uses of it (pk_throttles, ix_throttle_uses_throttle_id); the row that is gone."""
+    statement = delete(THROTTLES).where(THROTTLES.c.id == throttle_id).returning(THROTTLES)
+    return (await connection.execute(statement)).mappings().one_or_none()

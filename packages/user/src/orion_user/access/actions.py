@@ -10,7 +10,14 @@ from orion_core.database import Database
 from orion_core.rights.caller import Caller
 from orion_core.rights.decisions import Saying
 from orion_user.access import store
-from orion_user.access.rules import Asked, EffectivePermission, HeldRole, effective_permissions, may_as_much
+from orion_user.access.rules import (
+    Asked,
+    EffectivePermission,
+    HeldRole,
+    effective_permissions,
+    may_as_much,
+    might_be_allowed,
+)
 from orion_user.refusals import RefusedError
 
 
@@ -58,3 +65,8 @@ async def sayings(database: Database, asked: Asked) -> list[Saying]:
     """What speaks of a permission there and then."""
     async with database.autocommit() as connection:
         return await store.decide(connection, asked)
+
+
+async def might(connection: AsyncConnection, asked: Asked) -> bool:
+    """Whether a user may do it there and then, under whatever conditions: he is not the one who asks."""
+    return might_be_allowed(await store.decide(connection, asked))

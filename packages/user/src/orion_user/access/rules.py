@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
+from orion_core.rights.decisions import Saying
 from orion_user.permissions.rules import PermissionEffect, PermissionScope
 
 
@@ -116,6 +117,13 @@ def may_as_much(own: Iterable[EffectivePermission], theirs: Iterable[EffectivePe
     """
     everything = list(own)
     return all(any(mine.reaches(each) for mine in everything) for each in theirs)
+
+
+def might_be_allowed(sayings: Iterable[Saying]) -> bool:
+    """Whether something is allowed where nothing is known of the circumstances: under some condition, it may be."""
+    everything = list(sayings)
+    denied = any(each.denies and not each.conditions for each in everything)
+    return not denied and any(not each.denies for each in everything)
 
 
 def effective_permissions(grants: Iterable[Grant]) -> list[EffectivePermission]:

@@ -11,8 +11,7 @@ from orion_contracts.claims import AccessClaims
 from orion_core.api_key_uses import Use, Uses, Write
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
-from orion_core.errors import Problem
-from orion_core.http.authentication import Authenticate
+from orion_core.http.authentication import Authenticate, wrong_network
 from orion_core.http.context import RequestContext
 from orion_core.http.rate_limit import RateLimitState, too_many_requests
 from orion_core.revocations import token_ended
@@ -59,8 +58,7 @@ async def admit(database: Database, uses: Uses, claims: AccessClaims, context: R
     if not Ends(row["expires_at"], row["overlap_until"], row["revoked_at"]).is_good(now):
         raise token_ended(claims)
     if not rules.admits(row["allowed_cidrs"], context.ip_address):
-        detail = "This API key may not be used from this address; its owner has named the networks that it is for."
-        raise Problem(403, "api_key_address", "Not from here", detail)
+        raise wrong_network()
     if row["rate_limit"] is not None and not row["was_counted"]:
         reset = rules.wait(row["before"] or (), second)
         raise too_many_requests(RateLimitState("api_key", row["rate_limit"], WINDOW, 0, reset))

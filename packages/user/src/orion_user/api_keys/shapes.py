@@ -21,6 +21,7 @@ from orion_user.api_keys.rules import (
     Ends,
     KeyStatus,
 )
+from orion_user.texts import Label
 
 
 def _text(value: object) -> object:
@@ -34,9 +35,6 @@ def _each_once(values: list[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")
-]
 Scope = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$", max_length=121)]
 """The name of a permission."""
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=MOST_SCOPES), AfterValidator(_each_once)]
@@ -49,7 +47,7 @@ Service = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,59}$")]
 class NewApiKey(RequestShape):
     """A key that a user wants."""
 
-    name: Name = Field(examples=["nightly export"])
+    name: Label = Field(examples=["nightly export"])
     scopes: Scopes = Field(examples=[["content:read"]], description="Permissions that it is limited to.")
     expires_in_days: Annotated[int, Field(strict=True, ge=1, le=LONGEST_LIFETIME.days)] = LIFETIME.days
     allowed_cidrs: Cidrs = Field([], examples=[["203.0.113.0/24"]], description="Empty: from everywhere.")
@@ -65,7 +63,7 @@ class NewServiceKey(NewApiKey):
 class ApiKeyChanges(RequestShape):
     """What to change; what is left out stays. What a key opens is fixed: for other scopes make another key."""
 
-    name: Name = Field(default="", examples=["nightly export"])
+    name: Label = Field(default="", examples=["nightly export"])
     allowed_cidrs: Cidrs = Field(default=[], description="Empty: from everywhere.")
     rate_limit: Rate | None = None
 

@@ -88,6 +88,7 @@ async def erase_here(transaction: Transaction, outbox: Outbox, erasure_id: UUID,
             user = await users.record(connection, user_id)
             email = user["email"] if user is not None and user["email_verified_at"] is not None else None
             await organizations.forget_owner(transaction, user_id, now)
+            await organizations.forget_sender(transaction, outbox, user_id, now)
             await users.delete_for_good(connection, user_id)
             if email is not None:
                 await organizations.forget_address(transaction, email)

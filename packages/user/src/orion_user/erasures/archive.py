@@ -31,6 +31,9 @@ USERS = "users"
 OF_AUDIT = frozenset({"timestamp", "action", "resource_type", "status", "changed_fields", "old_values", "new_values"})
 """What a person is told of entries about them; who it was, and from where, tells of somebody else (CJEU C-579/21)."""
 
+NOT_OF_HOLDS = "action NOT LIKE 'legal\\_hold.%'"
+"""Whoever is held is not warned by his archive that somebody wants to know what he has done."""
+
 IN_MEMORY = 1_000_000
 """Bytes of an archive; a larger one is on disk."""
 PIECE = 65_536
@@ -75,7 +78,14 @@ async def _own(database: Database, user_id: UUID) -> Pages:
     """What this service knows. What the address was invited to names nobody but by it, so it is his once verified."""
     async with database.transaction() as transaction:
         connection = transaction.connection
-        async for page in personal_data.collect(connection, Table.metadata, USERS, user_id, {"audit_logs": OF_AUDIT}):
+        async for page in personal_data.collect(
+            connection,
+            Table.metadata,
+            USERS,
+            user_id,
+            only={"audit_logs": OF_AUDIT},
+            where={"audit_logs": NOT_OF_HOLDS},
+        ):
             yield page
         user = await users.record(connection, user_id)
         if user is not None and user["email_verified_at"] is not None:

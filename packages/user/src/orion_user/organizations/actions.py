@@ -12,14 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_contracts.access_events import OrganizationChanged
 from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
+from orion_core.events.outbox import Outbox
 from orion_core.http.etags import etag
 from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_core.rights.fresh_proof import require_fresh_proof
 from orion_user.assignments import actions as assignments
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import SYSTEM, Change
-from orion_user.desk import Desk
-from orion_user.organizations import store
+from orion_user.desk import Desk, Teller
+from orion_user.organizations import store, telling
 from orion_user.organizations.shapes import MembershipState, NewOrganization, OrganizationChanges, OrganizationState
 from orion_user.permissions.rules import PermissionScope
 from orion_user.places import actions as places
@@ -155,6 +156,13 @@ async def forget_owner(transaction: Transaction, owner_id: UUID, now: datetime) 
     for organization_id in await store.delete_for_good(transaction.connection, owner_id):
         change = Change("organization.purged", "organization", str(organization_id))
         await audit.record(transaction, SYSTEM, change, now)
+
+
+async def forget_sender(transaction: Transaction, outbox: Outbox, sender_id: UUID, now: datetime) -> None:
+    """Take back what somebody who is forgotten had invited to: nobody answers for it any more."""
+    by = Teller(outbox, SYSTEM, now)
+    for row in await store.end_invitations_of(transaction.connection, sender_id, now, "who had invited is gone"):
+        await telling.tell(by, transaction, row, "TAKEN_BACK", telling.kept(row) | {"status": store.INVITED})
 
 
 async def seen(desk: Desk, connection: AsyncConnection, organization_id: UUID) -> RowMapping:

@@ -18,8 +18,8 @@ from orion_core.events.outbox import Outbox
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import SYSTEM, Change
 from orion_user.organizations import store
-from orion_user.organizations.members import event_values
 from orion_user.organizations.rules import TOLD_WITHIN
+from orion_user.organizations.telling import event_values
 
 EVERY_SECONDS = 30
 AT_ONCE = 100

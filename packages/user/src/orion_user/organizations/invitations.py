@@ -15,14 +15,16 @@ from orion_core.http.authentication import user_id
 from orion_core.http.idempotency import NO_CLAIM, Claim
 from orion_core.http.rate_limit import seconds_until
 from orion_core.secrets import hash_secret
+from orion_user.access import actions as access
+from orion_user.access.rules import Asked
 from orion_user.audit.rules import ActorType
 from orion_user.desk import Desk, Teller
 from orion_user.organizations import rules, store
 from orion_user.organizations.actions import living
-from orion_user.organizations.mailing import NO_TOKEN, Mailing, new_token
-from orion_user.organizations.members import kept, tell
+from orion_user.organizations.mailing import Mailing, new_token
 from orion_user.organizations.rules import LIFETIME
 from orion_user.organizations.shapes import MembershipState
+from orion_user.organizations.telling import kept, tell
 from orion_user.places.actions import in_organization
 
 
@@ -90,7 +92,8 @@ async def mine(desk: Desk) -> list[MembershipState]:
         found = await store.address(connection, user_id(desk.claims))
         if found is None or found["email_verified_at"] is None:
             return []
-        return [MembershipState.of(row) for row in await store.invitations(connection, found["email"], desk.now)]
+        rows = await store.invitations(connection, found["email"], desk.now)
+        return [MembershipState.of(row) for row in rows if await _is_backed(connection, row, desk.now)]
 
 
 async def accept(desk: Desk, membership_id: UUID) -> MembershipState:
@@ -101,6 +104,7 @@ async def accept(desk: Desk, membership_id: UUID) -> MembershipState:
         found = await store.address(transaction.connection, me)
         if found is None or not _is_addressed(row, found, desk):
             raise not_found("invitation")
+        await _require_backed(transaction.connection, row, desk.now)
         return await _join(desk, transaction, row, me)
 
 
@@ -142,7 +146,7 @@ async def take_back(desk: Desk, membership_id: UUID) -> None:
         if own is None or not _is_addressed(row, own, desk):
             await desk.require(transaction.connection, "user:create", in_organization(row["organization_id"]))
         values = {"status": store.ENDED, "ended_at": desk.now, "end_reason": "invitation taken back or declined"}
-        after = await store.change_membership(transaction.connection, membership_id, values | NO_TOKEN)
+        after = await store.change_membership(transaction.connection, membership_id, values | store.NO_TOKEN)
         await tell(desk, transaction, after, "TAKEN_BACK", kept(row))
 
 
@@ -153,6 +157,7 @@ async def _mailed(connection: AsyncConnection, text: str, now: datetime) -> RowM
     is_it = token is not None and hmac.compare_digest(row["invitation_token_hash"], hash_secret(token.secret))
     if not is_it or now >= row["expires_at"]:
         raise not_found("invitation")
+    await _require_backed(connection, row, now)
     return row
 
 
@@ -162,14 +167,37 @@ async def _look_at(connection: AsyncConnection, row: RowMapping) -> Opened:
 
 
 async def _join(desk: Teller, transaction: Transaction, row: RowMapping, me: UUID) -> MembershipState:
-    await living(transaction.connection, row["organization_id"])
-    values = {"status": store.ACTIVE, "user_id": me, "joined_at": desk.now} | NO_TOKEN
+    values = {"status": store.ACTIVE, "user_id": me, "joined_at": desk.now} | store.NO_TOKEN
     try:
         after = await store.change_membership(transaction.connection, row["id"], values)
     except IntegrityError:
         raise Problem(409, "already_member", "Already a member", "You belong to this organization already.") from None
     await tell(desk, transaction, after, "JOINED", kept(row))
     return MembershipState.of(after)
+
+
+async def _require_backed(connection: AsyncConnection, row: RowMapping, now: datetime) -> None:
+    """409 once whoever sent an invitation may invite no more: what he could not do now is not done in his name.
+
+    404 while the organization is deleted.
+    """
+    await living(connection, row["organization_id"])
+    if not await _is_backed(connection, row, now):
+        detail = (
+            "Whoever sent this invitation may not invite to the organization any more. "
+            "Ask somebody who may to mail it again. Nothing was changed."
+        )
+        raise Problem(409, "inviter_may_no_more", "Invitation without effect", detail)
+
+
+async def _is_backed(connection: AsyncConnection, row: RowMapping, now: datetime) -> bool:
+    """What a service or an operator has sent is good until it is taken back; and a condition that a user's right has
+    was met when he invited.
+    """
+    if row["invited_by"] is None:
+        return True
+    here = in_organization(row["organization_id"])
+    return await access.might(connection, Asked(row["invited_by"], "user:create", now, here.within))
 
 
 def _from(desk: Desk) -> dict[str, object]:

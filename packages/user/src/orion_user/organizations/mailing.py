@@ -15,9 +15,6 @@ from orion_user.organizations import store
 from orion_user.organizations.rules import InvitationToken
 from orion_user.preferences import actions as preferences
 
-NO_TOKEN: dict[str, Any] = {"invitation_token": None, "invitation_token_hash": None}
-"""Of an invitation that is over: its link is dead."""
-
 LOCALE = "en"
 
 

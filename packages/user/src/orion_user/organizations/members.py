@@ -1,26 +1,19 @@
 """Who belongs to organizations and teams: put into teams, leaving."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from orion_contracts.access_events import MembershipChanged
-from orion_core.database import Transaction
 from orion_core.errors import Problem, invalid_field, not_found
 from orion_user.assignments import actions as assignments
-from orion_user.audit.actions import Change
-from orion_user.desk import Desk, Teller
+from orion_user.desk import Desk
 from orion_user.organizations import store, teams
 from orion_user.organizations.actions import living, seen
 from orion_user.organizations.shapes import MembershipState
+from orion_user.organizations.telling import kept, tell
 from orion_user.places.actions import in_organization
 from orion_user.preferences.actions import default_visibility
-
-KEPT = ("organization_id", "team_id", "user_id", "status", "expires_at")
-"""Not the address that is invited: nothing would find it when its owner is forgotten. The entry names the row."""
 
 
 async def page(
@@ -91,22 +84,3 @@ async def leave(desk: Desk, organization_id: UUID, member_id: UUID) -> None:
         await store.end_memberships(connection, organization_id, member_id, desk.now, "left or removed")
         await assignments.leave(desk, transaction, member_id, organization_id, "left the organization")
         await tell(desk, transaction, row, "LEFT", kept(row))
-
-
-def kept(row: RowMapping) -> dict[str, Any]:
-    """What the audit trail tells of a membership."""
-    return {column: row[column] for column in KEPT}
-
-
-def event_values(row: RowMapping, change: str, now: datetime) -> dict[str, Any]:
-    """What `MembershipChanged` says of it."""
-    told = {column: row[column] for column in ("organization_id", "team_id", "user_id", "email", "expires_at")}
-    return told | {"membership_id": row["id"], "change": change, "changed_at": now}
-
-
-async def tell(desk: Teller, transaction: Transaction, row: RowMapping, change: str, old: dict[str, Any]) -> None:
-    """Tell of a change of a membership."""
-    event = MembershipChanged(**event_values(row, change, desk.now))
-    new = {} if change in {"LEFT", "TAKEN_BACK"} else kept(row)
-    action = f"membership.{change.lower()}"
-    await desk.tell(transaction, event, Change(action, "membership", str(row["id"]), row["user_id"], old, new))

@@ -25,6 +25,9 @@ ORGANIZATIONS, TEAMS, MEMBERSHIPS = table_of(Organization), table_of(Team), tabl
 TEAM_MOVES, ABSENCES = table_of(TeamMove), table_of(OrganizationAbsence)
 ACTIVE, INVITED, ENDED = MembershipStatus.ACTIVE, MembershipStatus.INVITED, MembershipStatus.ENDED
 
+NO_TOKEN: dict[str, Any] = {"invitation_token": None, "invitation_token_hash": None}
+"""Of an invitation that is over: its link is dead."""
+
 VERIFIED = text("""
     SELECT id FROM users
     WHERE email = :email AND deleted_at IS NULL                               -- uq_users_email
@@ -313,6 +316,15 @@ async def addressed(connection: AsyncConnection, email: str) -> Sequence[RowMapp
     """Memberships that an address was invited to, and nobody has accepted. By ix_memberships_email."""
     statement = select(MEMBERSHIPS).where(Membership.email == email, Membership.user_id.is_(None))
     return (await connection.execute(statement.order_by(Membership.id))).mappings().all()
+
+
+async def end_invitations_of(
+    connection: AsyncConnection, sender_id: UUID, now: datetime, reason: str
+) -> Sequence[RowMapping]:
+    """End the open invitations that somebody has sent (ix_memberships_invited_by); their rows."""
+    statement = update(MEMBERSHIPS).where(Membership.invited_by == sender_id, Membership.status == INVITED)
+    ended = statement.values(status=ENDED, ended_at=now, end_reason=reason, **NO_TOKEN).returning(MEMBERSHIPS)
+    return (await connection.execute(ended)).mappings().all()
 
 
 async def drop_expired(connection: AsyncConnection, organization_id: UUID, email: str, now: datetime) -> None:

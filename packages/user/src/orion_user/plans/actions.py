@@ -22,6 +22,7 @@ from orion_user.plans.shapes import (
     Change,
     GrantEnded,
     PermissionGranted,
+    PlanRequest,
     PlanShape,
     RoleActive,
     RoleGranted,
@@ -32,6 +33,7 @@ from orion_user.plans.shapes import (
 from orion_user.roles import actions as roles
 
 MOST_USERS = 100
+FIRST = UUID(int=0)
 
 NEEDS = {
     "role_granted": ("role:assign",),
@@ -48,11 +50,12 @@ class _RollBackError(Exception):
     """Leaves the transaction of a plan, so that nothing of it stays."""
 
 
-async def plan(database: Database, claims: AccessClaims, changes: Sequence[Change], now: datetime) -> PlanShape:
-    """What the changes would give and take.
+async def plan(database: Database, claims: AccessClaims, asked: PlanRequest, now: datetime) -> PlanShape:
+    """What the changes would give and take; of many users whom they concern a page.
 
     404 for unknown ids, 409 for changes of a role that comes with Orion, 422 for what the database would refuse.
     """
+    changes, after = asked.changes, asked.after or FIRST
     for number, change in enumerate(changes):
         if (condition := getattr(change, "condition", None)) is not None:
             refuse_invalid(condition, f"/changes/{number}/condition")
@@ -61,23 +64,25 @@ async def plan(database: Database, claims: AccessClaims, changes: Sequence[Chang
         async with database.transaction() as transaction:
             for permission in dict.fromkeys(each for change in changes for each in NEEDS[change.kind]):
                 await guard.require(transaction.connection, claims, permission, now)
-            found.append(await _tried(transaction.connection, changes, now))
+            found.append(await _tried(transaction.connection, changes, after, now))
             raise _RollBackError
     except _RollBackError:
         return found[0]
 
 
-async def _tried(connection: AsyncConnection, changes: Sequence[Change], now: datetime) -> PlanShape:
-    users = await _concerned(connection, changes, now)
+async def _tried(connection: AsyncConnection, changes: Sequence[Change], after: UUID, now: datetime) -> PlanShape:
+    users = await _concerned(connection, changes, after, now)
     looked_at = users[:MOST_USERS]
-    before = await _rights(connection, looked_at, now)
+    there_are_more = len(users) > len(looked_at)
+    had = await _rights(connection, looked_at, now)
     for number, change in enumerate(changes):
         await _apply(connection, number, change, now)
-    after = await _rights(connection, looked_at, now)
-    differences = {user_id: difference(before[user_id], after[user_id]) for user_id in looked_at}
+    would_have = await _rights(connection, looked_at, now)
+    differences = {user_id: difference(had[user_id], would_have[user_id]) for user_id in looked_at}
     return PlanShape(
         looked_at=len(looked_at),
-        there_are_more=len(users) > len(looked_at),
+        there_are_more=there_are_more,
+        next=looked_at[-1] if there_are_more else None,
         users=[
             UserDifference(
                 user_id=user_id,
@@ -90,8 +95,10 @@ async def _tried(connection: AsyncConnection, changes: Sequence[Change], now: da
     )
 
 
-async def _concerned(connection: AsyncConnection, changes: Sequence[Change], now: datetime) -> list[UUID]:
-    """Users who have something that is changed: those who are named, and those who have a role that is."""
+async def _concerned(connection: AsyncConnection, changes: Sequence[Change], after: UUID, now: datetime) -> list[UUID]:
+    """Users behind one, in order, who have something that is changed: those who are named, and those who have a role
+    that is. One more than are looked at, if there are so many.
+    """
     named: list[UUID | None] = []
     changed: list[UUID] = []
     for change in changes:
@@ -102,8 +109,9 @@ async def _concerned(connection: AsyncConnection, changes: Sequence[Change], now
                 named.append(change.user_id)
             case RoleSays() | RoleInherits() | RoleActive():
                 changed.append(change.role_id)
-    users = [user_id for user_id in named if user_id is not None]
-    return list(dict.fromkeys(users + await store.holders(connection, changed, now, MOST_USERS + 1)))
+    found = await store.holders(connection, changed, now, after, MOST_USERS + 1)
+    users = {user_id for user_id in named if user_id is not None and user_id > after}
+    return sorted(users | set(found))[: MOST_USERS + 1]
 
 
 async def _rights(

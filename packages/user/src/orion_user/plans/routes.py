@@ -17,6 +17,6 @@ async def plan(wired: Wired, claims: Claims, asked: PlanRequest) -> PlanShape:
     """What changes of roles and grants would give and take, and to whom; nothing is changed.
 
     It needs what making the changes needs; roles that come with Orion cannot be changed here either. Of a role that
-    many have, the first hundred holders are looked at.
+    many have, a hundred holders are looked at, in the order of their ids; `after` goes on with the others.
     """
-    return await actions.plan(wired.database, claims, asked.changes, wired.clock())
+    return await actions.plan(wired.database, claims, asked, wired.clock())

@@ -88,6 +88,7 @@ class PlanRequest(RequestShape):
     """Changes that would be made together, in this order."""
 
     changes: list[Change] = Field(min_length=1, max_length=MOST_CHANGES)
+    after: UUID | None = Field(default=None, description="`next` of the page before: the users behind it.")
 
 
 class UserDifference(ResponseShape):
@@ -103,4 +104,5 @@ class PlanShape(ResponseShape):
 
     looked_at: int = Field(description="Users who have something that is changed, as far as they were looked at.")
     there_are_more: bool = Field(description="Whether more users have it than were looked at.")
+    next: UUID | None = Field(description="Where there are more: what to ask `after` for them.")
     users: list[UserDifference] = Field(description="Those for whom something would be different.")

@@ -64,6 +64,7 @@ HOLDERS = text("""
     FROM role_ancestors AS ancestor                                      -- ix_role_ancestors_ancestor_id_role_id
     JOIN user_roles AS held ON held.role_id = ancestor.role_id           -- ix_user_roles_role_id_scope_id_user_id
     WHERE ancestor.ancestor_id = ANY (CAST(:roles AS uuid[]))
+      AND held.user_id > :after
       AND held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expires_at)
     ORDER BY held.user_id
     LIMIT :limit
@@ -75,9 +76,9 @@ async def apply(connection: AsyncConnection, change: str, values: Mapping[str, A
     return (await connection.execute(CHANGES[change], values)).first() is not None
 
 
-async def holders(connection: AsyncConnection, roles: list[UUID], now: object, limit: int) -> list[UUID]:
-    """Users who have one of these roles now, by an assignment of it or of one that inherits from it."""
-    values = {"roles": roles, "now": now, "limit": limit}
+async def holders(connection: AsyncConnection, roles: list[UUID], now: object, after: UUID, limit: int) -> list[UUID]:
+    """Users behind one who have one of these roles now, by an assignment of it or of one that inherits from it."""
+    values = {"roles": roles, "now": now, "after": after, "limit": limit}
     return list((await connection.execute(HOLDERS, values)).scalars())
 
 

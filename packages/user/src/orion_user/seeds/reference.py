@@ -13,6 +13,7 @@ USERS, ROLE_MANAGEMENT, PERMISSION_MANAGEMENT, CONTENT, SYSTEM = (
 )
 
 
+DECISIONS = "Decisions"
 API_KEYS = "API Key Management"
 MESSAGES, TEMPLATES, DELIVERY = "Message Management", "Template Management", "Delivery Management"
 API_KEYS_ADMIN = ("api_key:read", "api_key:revoke")
@@ -76,7 +77,7 @@ PERMISSIONS = (
     ReferencePermission("permission", "read", PERMISSION_MANAGEMENT, "Read which permissions there are"),
     ReferencePermission("permission", "grant", PERMISSION_MANAGEMENT, "Allow or deny a user something past all roles"),
     ReferencePermission("permission", "revoke", PERMISSION_MANAGEMENT, "End what was granted past all roles"),
-    ReferencePermission("access", "read", PERMISSION_MANAGEMENT, "Ask what others may do, and why"),
+    ReferencePermission("access", "read", DECISIONS, "Ask what others may do, and why"),
     ReferencePermission("content", "create", CONTENT, "Create content"),
     ReferencePermission("content", "read", CONTENT, "Read content"),
     ReferencePermission("content", "update", CONTENT, "Change content"),

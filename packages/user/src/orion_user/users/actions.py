@@ -27,6 +27,8 @@ from orion_core.errors import invalid_field
 from orion_core.events.outbox import Outbox
 from orion_core.merge_patch import merged
 from orion_user.assignments import actions as assignments
+from orion_user.audit import actions as audit
+from orion_user.audit.actions import Actor, Change
 from orion_user.preferences import actions as preferences
 from orion_user.users import rules, store
 from orion_user.users.rules import UserStatus
@@ -144,6 +146,10 @@ async def change_email(transaction: Transaction, event: EmailChanged, outbox: Ou
     if made_room is not None:
         deleted = UserDeleted(user_id=made_room, by="auth", deleted_at=now, purge_after=now)
         await outbox.record(transaction, deleted, now)
+        left = Change(
+            "user.delete", "user", str(made_room), made_room, new={"reason": "made room for a verified address"}
+        )
+        await audit.record(transaction, Actor.service("auth"), left, now)
     await store.set_email(transaction.connection, event.user_id, event.email, event.changed_at)
 
 
