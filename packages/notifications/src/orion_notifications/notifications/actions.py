@@ -281,8 +281,9 @@ def _record(notification_id: UUID, considered: Considered, desk: Desk, now: date
 async def reconsider(transaction: Transaction, desk: Desk, user_id: UUID, now: datetime) -> None:
     """Have everything that was put off go when it may by now, or not at all; what a worker has in hand is the worker's.
 
-    A message that was asked for at a local time goes at that time of the zone that is the user's now. One that waits
-    for room in a window of a throttle has its room there and does not come before.
+    A message that was asked for at a local time goes at that time of the zone that is the user's now, or at once where
+    that is over. One that waits for room in a window of a throttle has its room there and does not come before; one
+    that waits for its next try is not looked at before that.
     """
     rows = await store.deferred_of(transaction.connection, user_id)
     if not rows:
@@ -318,6 +319,7 @@ async def readdress(
 
 
 def _draft_in(row: RowMapping) -> Draft:
+    queued_at, scheduled_at = row["queued_at"], row["scheduled_at"]
     return Draft(
         type=row["type"],
         category=row["category"],
@@ -326,6 +328,7 @@ def _draft_in(row: RowMapping) -> Draft:
         recipient=row["recipient"],
         scheduled_at=_not_before(row),
         local_time=row["local_time"],
+        local_after=queued_at if scheduled_at is None else max(queued_at, scheduled_at),
         expires_at=row["expires_at"],
     )
 

@@ -151,11 +151,10 @@ async def attempts(connection: AsyncConnection, notification_id: UUID) -> Sequen
 
 
 async def deferred_of(connection: AsyncConnection, user_id: UUID) -> Sequence[RowMapping]:
-    """What a user is waiting for that was never tried (ix_notifications_user_id_waiting)."""
+    """What was put off by a decision, and not by a try that failed (ix_notifications_user_id_waiting)."""
     statement = select(NOTIFICATIONS).where(
         NOTIFICATIONS.c.user_id == user_id,
         NOTIFICATIONS.c.status == NotificationStatus.QUEUED,
-        NOTIFICATIONS.c.attempts == 0,
         NOTIFICATIONS.c.deferred_reason.is_not(None),
     )
     return (await connection.execute(statement)).mappings().all()
