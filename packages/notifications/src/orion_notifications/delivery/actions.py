@@ -65,6 +65,11 @@ async def withdraw(transaction: Transaction, notification_id: UUID) -> bool:
     return await store.withdraw(transaction.connection, notification_id)
 
 
+async def withdraw_many(transaction: Transaction, ids: Sequence[UUID]) -> set[UUID]:
+    """The same of many at once: those that were taken out."""
+    return await store.withdraw_many(transaction.connection, ids)
+
+
 async def reschedule(transaction: Transaction, notification_id: UUID, due_at: datetime) -> bool:
     """Have a notification sent at another time, unless a worker has it or it has left."""
     return await store.reschedule(transaction.connection, notification_id, due_at)
