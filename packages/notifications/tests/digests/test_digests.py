@@ -40,12 +40,14 @@ async def test_what_comes_in_a_window_becomes_one_mail_however_many_close_it(
     async with caller(ada) as http, caller("operator") as operator:
         chosen = await http.patch("/me/preferences", json={"digests": {"SOCIAL": "DAILY"}, "digest_at": "18:00"})
         assert chosen.status_code == 200
-        bodies = [message(ada, **SOCIAL, content={"subject": f"<b>{n}</b>", "text": "x"}) for n in range(5)]
+        words = [{"subject": f"<b>{n}</b>", "text": "x"} for n in range(5)]
+        bodies = [message(ada, **SOCIAL, content=content, ordering_key="ada") for content in words]
         answers = await asyncio.gather(*(operator.post("/notifications", json=body) for body in bodies))
         sent = [answer.json()["notifications"][0] for answer in answers]
         assert {(each["outcome"], each["until"]) for each in sent} == {("DIGEST", "2026-11-27T17:00:00Z")}
         alone = message(ada, **SOCIAL, priority="URGENT")
         assert (await operator.post("/notifications", json=alone)).json()["notifications"][0]["outcome"] == "SEND"
+        assert await query("SELECT DISTINCT ordering_key FROM notification_queue") == [(None,)], "none waits for it"
         assert not await close_one(database, desk, Library(database), clock()), "the window is not over"
         clock.advance(hours=5, minutes=1)
         closed = await asyncio.gather(*(close_one(database, desk, Library(database), clock()) for _ in range(4)))

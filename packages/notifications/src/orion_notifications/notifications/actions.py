@@ -133,14 +133,16 @@ async def accept(
     considered = await _with_room(connection, considered, now)
     when = await _due_at(connection, considered, notification_id)
     await store.add(connection, _record(notification_id, considered, desk, now))
-    if considered.judgement.outcome in (Outcome.SEND, Outcome.DEFER, Outcome.DIGEST):
+    outcome = considered.judgement.outcome
+    if outcome in (Outcome.SEND, Outcome.DEFER, Outcome.DIGEST):
         await enqueue(
             transaction,
             desk.queue,
             notification_id=notification_id,
             priority=considered.draft.priority,
             due_at=when,
-            ordering_key=order.ordering_key,
+            # What is told of in a digest, next Monday perhaps, holds up none of its key.
+            ordering_key=None if outcome is Outcome.DIGEST else order.ordering_key,
         )
     return Accepted(notification_id, is_new=True, considered=considered)
 
