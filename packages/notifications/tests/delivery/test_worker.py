@@ -21,6 +21,7 @@ from orion_notifications.delivery.dispatch import Pace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from fastapi import FastAPI
     from packages.notifications.tests.conftest import AuthFeed, Callers, MakeSettings, Query, Until, Working
 
 QUICK = Pace(slots=16, lease_seconds=2.5, send_seconds=1, poll_seconds=0.05, give_back_seconds=0.1)
@@ -83,6 +84,23 @@ async def test_a_worker_that_is_killed_loses_nothing(
     )
     assert states == [(1, "UNKNOWN", "lease_expired"), (2, "SUCCESS", None)]
     assert await query("SELECT status, attempts FROM notifications WHERE channel = 'EMAIL'") == [("SENT", 2)]
+
+
+async def test_a_worker_is_woken_and_does_not_wait_for_its_next_look(
+    application: "FastAPI", caller: "Callers", query: "Query", working: "Working", until: "Until"
+) -> None:
+    stop = asyncio.Event()
+    ringing = asyncio.create_task(application.state.components.desk.queue.run(stop))
+    async with caller("operator") as http, working(Pace(poll_seconds=60)):
+        for number in (1, 2, 3):  # the first may be found as it starts
+
+            async def is_sent(number: int = number) -> bool:
+                return await query("SELECT count(*) FROM notifications WHERE status = 'SENT'") == [(number,)]
+
+            assert (await http.post("/notifications", json=message())).status_code == 202
+            await until(is_sent)
+    stop.set()
+    await ringing
 
 
 async def test_a_server_that_comes_back_gets_the_mail(
