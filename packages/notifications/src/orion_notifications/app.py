@@ -34,7 +34,7 @@ from orion_notifications.batches import routes as batches
 from orion_notifications.callbacks import routes as callbacks
 from orion_notifications.choices import routes as choices
 from orion_notifications.components import Components
-from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault
+from orion_notifications.delivery.actions import QUEUE_CHANNEL, fault, keep_telling
 from orion_notifications.desk import Desk
 from orion_notifications.engagements import routes as engagements
 from orion_notifications.erasures import routes as erasures
@@ -145,6 +145,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             partial(keep_partitions_ahead, database),
             partial(keep_pruned, database, policy),
             partial(keep_counting, database),
+            partial(keep_telling, database),
             user.run,
             *auth.background,
         ],

@@ -18,9 +18,10 @@ from orion_notifications.admission import Admission
 from orion_notifications.audience_pages import AudiencePages
 from orion_notifications.batches.feeding import feed
 from orion_notifications.batches.gathering import keep_gathering
+from orion_notifications.bounces import Bouncing
 from orion_notifications.choices.links import About, preferences_url, unsubscribe_url
 from orion_notifications.delivery import in_app, metrics
-from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault
+from orion_notifications.delivery.actions import GENERIC_PLANS, QUEUE_CHANNEL, fault, keep_telling
 from orion_notifications.delivery.channels import Channels, Environment
 from orion_notifications.delivery.dispatch import Dispatcher, Pace
 from orion_notifications.delivery.email import Server
@@ -61,7 +62,9 @@ async def work(
     inbox = Wakeup(url, INBOX_CHANNEL)
     unsubscribing = partial(_unsubscribe_url, settings, clock)
     channels = Channels(database, url, settings.sealing_keys, clock, environment(settings), unsubscribing)
-    mails = Tracked(channels.sends[Channel.EMAIL], database, settings.sealing_keys, settings.public_url)
+    hasher = hasher_of(settings.sealing_keys)
+    bouncing = Bouncing(channels.sends[Channel.EMAIL], database, hasher, clock)
+    mails = Tracked(bouncing.send, database, settings.sealing_keys, settings.public_url)
     dispatcher = Dispatcher(
         database=database,
         queue=queue,
@@ -70,7 +73,7 @@ async def work(
         at_once={Channel.IN_APP: in_app.deliver},
         clock=clock,
         pace=pace or Pace(),
-        admit=Admission(database, hasher_of(settings.sealing_keys), clock).admit,
+        admit=Admission(database, hasher, clock).admit,
         written=partial(_ring_inboxes, inbox),
         linking=partial(_links, settings, clock),
     )
@@ -81,7 +84,8 @@ async def work(
     http = httpx.AsyncClient()
     feeding = partial(feed, database, Desk(settings.sealing_keys, queue), clock)
     gathering = partial(keep_gathering, database, _audience_pages(settings, http, clock), clock)
-    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run, feeding, gathering)
+    telling = partial(keep_telling, database)
+    running = (queue.run, inbox.run, channels.bell.run, channels.roster.run, feeding, gathering, telling)
     beside = [asyncio.create_task(each(stop)) for each in running]
     try:
         async with serving_health(host, port, database, {"queue": queue_fault}):

@@ -285,16 +285,33 @@ async def test_the_rest_waits_for_the_canary_and_is_stopped_by_it(
         for path in (good, bad):
             await become(http, path, "RUNNING")
         await steps(3)
-        assert [(await http.get(path)).json()["fed_count"] for path in (good, bad)] == [2, 2]
+        clock.advance(seconds=60)
+        await steps(2)
+        fed = [(await http.get(path)).json()["fed_count"] for path in (good, bad)]
+        assert fed == [2, 2], "a canary that has not left has told nothing, however long that takes"
         await query("UPDATE notifications SET status = 'PROCESSING', processing_at = now()")
         await query("UPDATE notifications SET status = 'SENT', sent_at = now()")
         await query("UPDATE notifications SET status = 'BOUNCED' WHERE batch_id = :id", id=UUID(bad.rpartition("/")[2]))
-        clock.advance(seconds=60)
         await steps()
         assert (await http.get(good)).json()["fed_count"] == 5
         stopped = (await http.get(bad)).json()
     assert (stopped["status"], stopped["fed_count"]) == ("PAUSED", 2)
     assert stopped["reason"] == "2 of 2 came back: more than 100 of a thousand."
+
+
+async def test_no_more_is_made_while_enough_is_due(
+    caller: "Callers", query: "Query", steps: "Steps", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orion_notifications.batches.feeding.MOST_AHEAD", 3)
+    async with caller(SCOPES) as http:
+        first, second = await begin(http, people(3)), await begin(http, people(2, 10))
+        for path, fed in ((first, 3), (second, 0)):
+            await become(http, path, "RUNNING")
+            await steps(2)
+            assert (await http.get(path)).json()["fed_count"] == fed
+        await query("UPDATE notification_queue SET lease_until = now() + interval '1 minute', leased_at = now()")
+        await steps()
+        assert (await http.get(second)).json()["fed_count"] == 2
 
 
 async def test_complaints_are_counted_against_their_batch(

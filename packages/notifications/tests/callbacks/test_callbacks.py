@@ -209,12 +209,19 @@ async def test_who_complains_is_written_to_no_more(
     served: "Served", query: "Query", clock: MovableClock, provider: str
 ) -> None:
     path = await account(served, provider)
-    id = await sent(query, provider)
+    id, batch_id = await sent(query, provider), uuid7()
+    await query(
+        "INSERT INTO notification_batches (id, name, channel, content, category)"
+        " VALUES (:id, 'b', 'EMAIL', '{}', 'SYSTEM')",
+        id=batch_id,
+    )
+    await query("UPDATE notifications SET batch_id = :batch_id", batch_id=batch_id)
     await tell(served, path, *signed(provider, path, event_of(provider, "DELIVERED", id, clock()), clock()))
     told = signed(provider, path, event_of(provider, "COMPLAINED", id, clock()), clock())
     for _ in range(2):
         assert (await tell(served, path, *told)).status_code == 204
     assert await query("SELECT channel::text, reason::text FROM suppressions") == [("EMAIL", "COMPLAINT")]
+    assert await query("SELECT total_complained FROM notification_batches") == [(1,)], "which it may stop"
     assert await status_of(query, id) == "DELIVERED"
     assert await audited(query) == [{"channel": "EMAIL", "category": None, "reason": "COMPLAINT"}]
 

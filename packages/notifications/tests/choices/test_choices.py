@@ -113,6 +113,27 @@ async def test_moving_to_another_zone_moves_what_waits(
         assert await query(fate) == [("QUEUED", None), ("REJECTED", "switched_off")], "the first is due: the worker's"
 
 
+async def test_what_its_time_has_come_for_or_what_was_tried_goes_as_soon_as_it_is_not_quiet(
+    caller: "Callers", auth: "AuthFeed", query: "Query", clock: "MovableClock"
+) -> None:
+    ada = await auth.register()
+    at(clock, "2026-11-28T06:00:00+00:00")
+    async with caller(ada) as http, caller("operator") as operator:
+        hours = {"enabled": True, "start": "22:00", "end": "10:00"}
+        await http.patch("/me/preferences", json={"quiet_hours": hours})
+        for when in ({}, {"local_time": "08:00"}):
+            assert (await operator.post("/notifications", json=message(ada, **when))).status_code == 202
+        await query("UPDATE notifications SET attempts = 1 WHERE local_time IS NULL")  # as a worker puts it off again
+        due = (
+            "SELECT to_char(q.due_at, 'DD HH24:MI') FROM notification_queue q "
+            "JOIN notifications n ON n.id = q.notification_id WHERE n.type = 'order.shipped'"
+        )
+        assert await query(due) == [("28 09:00",)] * 2
+        clock.advance(hours=2)  # nine in Berlin
+        await http.patch("/me/preferences", json={"quiet_hours": hours | {"enabled": False}})
+        assert await query(due) == [("28 08:00",)] * 2, "now, and not at eight of tomorrow"
+
+
 async def test_moving_to_another_zone_in_user_moves_what_waits(
     caller: "Callers", auth: "AuthFeed", user: "UserFeed", query: "Query", clock: "MovableClock"
 ) -> None:

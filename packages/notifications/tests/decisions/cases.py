@@ -20,9 +20,10 @@ from orion_core.testing import MovableClock
 from orion_notifications.admission import Admission
 from orion_notifications.delivery.messages import Claimed
 from orion_notifications.desk import Desk
-from orion_notifications.kinds import Category, Channel, Priority
+from orion_notifications.kinds import ALWAYS_ON, Category, Channel, Priority
 from orion_notifications.notifications.sending import explain, read, send, simulate
 from orion_notifications.notifications.shapes import Message
+from orion_notifications.preferences.rules import Frequency
 from orion_notifications.suppressions.actions import hasher_of, suppress
 from orion_notifications.suppressions.rules import SuppressionReason
 
@@ -41,10 +42,11 @@ PREFERENCES = text("""
 INSERT INTO user_preferences (
   user_id, email, email_verified_at, phone, locale, timezone, email_enabled, sms_enabled, category_channels,
   chosen_channels, type_channels, quiet_hours_enabled, quiet_hours_start, quiet_hours_end, quiet_hours_timezone,
-  quiet_hours_days
+  quiet_hours_days, digests
 ) VALUES (
   :user_id, :email, now(), :phone, :locale, :timezone, :email_enabled, :sms_enabled, CAST(:muted AS jsonb),
-  CAST(:chosen AS jsonb), CAST(:types AS jsonb), :quiet, :start, :end, :quiet_zone, CAST(:days AS smallint[])
+  CAST(:chosen AS jsonb), CAST(:types AS jsonb), :quiet, :start, :end, :quiet_zone, CAST(:days AS smallint[]),
+  CAST(:digests AS jsonb)
 )
 """)
 
@@ -79,7 +81,7 @@ class Cases:
         status = row["status"].name
         if status != ("REJECTED" if real.outcome == "REJECTED" else "QUEUED"):
             return f"{asked}: {real.outcome}, but {status}"
-        if status == "QUEUED":
+        if status == "QUEUED" and real.outcome != "DIGEST":  # which no worker looks at
             due = real.until or now
             admission = Admission(self.database, hasher_of(self.desk.keyring), lambda: due)
             rulings = await admission.admit([_claimed(row)])
@@ -108,6 +110,7 @@ class Cases:
             "end": hours[1],
             "quiet_zone": random.choice([None, *ZONES]),
             "days": random.sample(range(1, 8), random.randrange(1, 8)),
+            "digests": self._digests(),
         }
         async with self.database.autocommit() as connection:
             await connection.execute(PREFERENCES, values)
@@ -117,6 +120,11 @@ class Cases:
         random = self.random
         chosen = random.sample(list(names), random.choice([0, 0, 1, 2]))
         return orjson.dumps({name: {random.choice(CHANNELS): random.random() < 0.5} for name in chosen}).decode()
+
+    def _digests(self) -> str:
+        random = self.random
+        told_together = random.sample([each for each in Category if each not in ALWAYS_ON], random.choice([0, 1, 4]))
+        return orjson.dumps({each.name: random.choice(list(Frequency)).name for each in told_together}).decode()
 
     async def _ban(self, email: str) -> None:
         random = self.random

@@ -175,6 +175,20 @@ async def test_a_limit_that_the_provider_names_is_kept(desk: Desk, message: Make
     assert timedelta(seconds=55) < failure.retry_after <= timedelta(seconds=120)
 
 
+async def test_an_account_that_heeds_its_bucket_is_not_down(desk: Desk, message: Make) -> None:
+    """Discord's driver asks nobody until the bucket is full again."""
+    one = await desk.add("one")
+    carrier = Carrier(desk.roster, Channel.SMS)
+    (line,) = desk.roster.lines(Channel.SMS)
+    for _ in range(5):
+        one.failure = None
+        await carrier.send(message())
+        one.failure = replace(LIMITED, status=AttemptStatus.NOT_TRIED, retry_after=timedelta(seconds=0.01))
+        assert (await refused(carrier, message())).status is AttemptStatus.NOT_TRIED
+        await asyncio.sleep(0.02)
+    assert line.standing.health is ProviderHealth.HEALTHY
+
+
 async def test_when_all_are_down_messages_wait_without_being_tried(desk: Desk, message: Make, query: "Query") -> None:
     one = await desk.add("one")
     one.failure = AWAY

@@ -130,23 +130,29 @@ async def test_a_connection_is_closed_when_nobody_waits_for_it_any_more() -> Non
 
 
 @pytest.mark.parametrize(
-    ("rcpt", "data", "status", "code", "is_permanent"),
+    ("rcpt", "data", "status", "code", "is_permanent", "is_bounce"),
     [
-        ("550 5.1.1 no such user", "", AttemptStatus.FAILURE, "smtp_550", True),
-        ("451 4.3.0 try later", "", AttemptStatus.FAILURE, "smtp_451", False),
-        ("450 4.7.1 slow down", "", AttemptStatus.RATE_LIMITED, "smtp_450", False),
-        ("250 OK", "554 5.7.1 spam", AttemptStatus.FAILURE, "smtp_554", True),
-        ("250 OK", "452 4.2.2 mailbox full", AttemptStatus.FAILURE, "smtp_452", False),
+        ("550 5.1.1 no such user", "", AttemptStatus.FAILURE, "smtp_550", True, True),
+        ("550 5.7.1 not you", "", AttemptStatus.FAILURE, "smtp_550", True, False),
+        ("550 no", "", AttemptStatus.FAILURE, "smtp_550", True, False),
+        ("552 5.2.2 mailbox full", "", AttemptStatus.FAILURE, "smtp_552", True, False),
+        ("450 4.1.1 not now", "", AttemptStatus.FAILURE, "smtp_450", False, False),
+        ("451 4.3.0 try later", "", AttemptStatus.FAILURE, "smtp_451", False, False),
+        ("450 4.7.1 slow down", "", AttemptStatus.RATE_LIMITED, "smtp_450", False, False),
+        ("250 OK", "554 5.7.1 spam", AttemptStatus.FAILURE, "smtp_554", True, False),
+        ("250 OK", "550 5.1.0 spam", AttemptStatus.FAILURE, "smtp_550", True, False),
+        ("250 OK", "452 4.2.2 mailbox full", AttemptStatus.FAILURE, "smtp_452", False, False),
     ],
 )
 async def test_a_servers_refusal_is_understood(
-    rcpt: str, data: str, status: AttemptStatus, code: str, is_permanent: bool
+    rcpt: str, data: str, status: AttemptStatus, code: str, is_permanent: bool, is_bounce: bool
 ) -> None:
     async with refusing(Refusing(rcpt, data)) as port:
         with pytest.raises(NotDeliveredError) as refused:
             await channel(port).send(message())
     failure = refused.value.failure
     assert (failure.status, failure.code, failure.is_permanent) == (status, code, is_permanent)
+    assert failure.is_bounce == is_bounce
     assert failure.status_code == int(code.removeprefix("smtp_"))
 
 

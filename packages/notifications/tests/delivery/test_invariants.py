@@ -6,11 +6,12 @@ import pytest
 from packages.notifications.tests.delivery.test_queue import add
 
 from orion_core.database import Database
+from orion_core.metrics import REGISTRY
 from orion_notifications.delivery import invariants
 from orion_notifications.delivery.invariants import broken
 
 if TYPE_CHECKING:
-    from packages.notifications.tests.conftest import Query
+    from packages.notifications.tests.conftest import Query, Until, Working
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,16 @@ async def test_a_broken_invariant_is_named(database: Database, query: "Query", c
     async with database.autocommit() as connection:
         assert await broken(connection, 100, 0) == {name: 1}
     assert name in invariants.RULES
+
+
+async def test_metrics_name_it_though_nobody_asks_whether_the_worker_is_ready(
+    database: Database, query: "Query", working: "Working", until: "Until", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_told() -> bool:
+        return REGISTRY.get_sample_value("orion_notifications_broken", {"invariant": "unqueued"}) == 1
+
+    monkeypatch.setattr("orion_notifications.delivery.actions.TELL_EVERY_SECONDS", 0.05)
+    await add(database)
+    await query("DELETE FROM notification_queue")
+    async with working():
+        await until(is_told)

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import SMTP
+from packages.notifications.tests.delivery.test_email import Refusing, refusing
+from packages.notifications.tests.notifications.test_sending import message
 from sqlalchemy import text
 
 from orion_core.database import Database
@@ -19,7 +21,8 @@ from orion_notifications.delivery.dispatch import Pace
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from packages.notifications.tests.conftest import AuthFeed, MakeSettings, Query, Until, Working
+    from fastapi import FastAPI
+    from packages.notifications.tests.conftest import AuthFeed, Callers, MakeSettings, Query, Until, Working
 
 QUICK = Pace(slots=16, lease_seconds=2.5, send_seconds=1, poll_seconds=0.05, give_back_seconds=0.1)
 PATIENT = Pace(slots=16, lease_seconds=30, send_seconds=15, poll_seconds=0.05, give_back_seconds=0.1)
@@ -83,6 +86,23 @@ async def test_a_worker_that_is_killed_loses_nothing(
     assert await query("SELECT status, attempts FROM notifications WHERE channel = 'EMAIL'") == [("SENT", 2)]
 
 
+async def test_a_worker_is_woken_and_does_not_wait_for_its_next_look(
+    application: "FastAPI", caller: "Callers", query: "Query", working: "Working", until: "Until"
+) -> None:
+    stop = asyncio.Event()
+    ringing = asyncio.create_task(application.state.components.desk.queue.run(stop))
+    async with caller("operator") as http, working(Pace(poll_seconds=60)):
+        for number in (1, 2, 3):  # the first may be found as it starts
+
+            async def is_sent(number: int = number) -> bool:
+                return await query("SELECT count(*) FROM notifications WHERE status = 'SENT'") == [(number,)]
+
+            assert (await http.post("/notifications", json=message())).status_code == 202
+            await until(is_sent)
+    stop.set()
+    await ringing
+
+
 async def test_a_server_that_comes_back_gets_the_mail(
     auth: "AuthFeed", query: "Query", working: "Working", mailbox: Mailbox, until: "Until"
 ) -> None:
@@ -115,6 +135,25 @@ async def test_a_server_that_never_answers_is_a_timeout(
 
     async with silent_server() as port, working(QUICK, smtp_port=port):
         await until(has_failed)
+
+
+async def test_an_address_that_is_refused_at_the_door_bounces_as_one_that_is_reported(
+    caller: "Callers", query: "Query", working: "Working", until: "Until"
+) -> None:
+    fates = "SELECT status::text, error_code, failed_at IS NOT NULL FROM notifications ORDER BY id"
+
+    async def has_ended() -> bool:
+        return await undelivered(query) == 0
+
+    async with caller("operator") as operator, refusing(Refusing("550 5.1.1 no such user")) as port:
+        assert (await operator.post("/notifications", json=message())).status_code == 202
+        async with working(smtp_port=port):
+            await until(has_ended)
+        assert (await operator.post("/notifications", json=message())).status_code == 202
+    assert await query(fates) == [("BOUNCED", "smtp_550", True), ("REJECTED", "suppressed", False)]
+    assert await query("SELECT data -> 'new' FROM outbox WHERE data ->> 'action' = 'suppression.create'") == [
+        ({"channel": "EMAIL", "category": None, "reason": "BOUNCE"},)
+    ]
 
 
 async def test_only_the_provider_can_be_late(

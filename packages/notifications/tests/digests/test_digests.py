@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,9 @@ from packages.notifications.tests.notifications.test_sending import at, message
 
 from orion_core.database import Database
 from orion_core.testing import MovableClock
+from orion_notifications.decisions.rules import Draft, Facts, Judgement, judge
 from orion_notifications.digests.rules import LONGEST_LINE, MOST_LINES, Item, as_html, as_text, lines, subject
+from orion_notifications.notifications import digesting
 from orion_notifications.notifications.digesting import close_digests, close_one
 from orion_notifications.templates.actions import Library
 
@@ -22,23 +25,34 @@ SOCIAL = {"category": "SOCIAL", "type": "chat.message"}
 
 
 async def test_what_comes_in_a_window_becomes_one_mail_however_many_close_it(
-    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
-) -> None:
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     ada = await auth.register()
+    judged: list[Draft] = []
+
+    def note(draft: Draft, facts: Facts, now: datetime) -> Judgement:
+        judged.append(draft)
+        return judge(draft, facts, now)
+
+    monkeypatch.setattr(digesting, "judge", note)
     at(clock, "2026-11-27T12:00:00+00:00")
     async with caller(ada) as http, caller("operator") as operator:
         chosen = await http.patch("/me/preferences", json={"digests": {"SOCIAL": "DAILY"}, "digest_at": "18:00"})
         assert chosen.status_code == 200
-        bodies = [message(ada, **SOCIAL, content={"subject": f"<b>{n}</b>", "text": "x"}) for n in range(5)]
+        words = [{"subject": f"<b>{n}</b>", "text": "x"} for n in range(5)]
+        bodies = [message(ada, **SOCIAL, content=content, ordering_key="ada") for content in words]
         answers = await asyncio.gather(*(operator.post("/notifications", json=body) for body in bodies))
         sent = [answer.json()["notifications"][0] for answer in answers]
         assert {(each["outcome"], each["until"]) for each in sent} == {("DIGEST", "2026-11-27T17:00:00Z")}
         alone = message(ada, **SOCIAL, priority="URGENT")
         assert (await operator.post("/notifications", json=alone)).json()["notifications"][0]["outcome"] == "SEND"
+        assert await query("SELECT DISTINCT ordering_key FROM notification_queue") == [(None,)], "none waits for it"
         assert not await close_one(database, desk, Library(database), clock()), "the window is not over"
         clock.advance(hours=5, minutes=1)
         closed = await asyncio.gather(*(close_one(database, desk, Library(database), clock()) for _ in range(4)))
         assert sum(closed) == 1
+        assert len(judged) == 1, "what is alike is looked at once: there may be thousands, and requests wait for it"
         late = await operator.post("/notifications", json=bodies[0])
         assert late.json()["notifications"][0]["until"] == "2026-11-28T17:00:00Z", "the next window"
     (mail,) = await query("SELECT id, subject, content, html_content FROM notifications WHERE type = 'digest'")

@@ -135,14 +135,24 @@ async def test_what_is_recorded_of_one_message_has_an_end_and_many_links_at_once
     (claimed,) = await claim(database)
     await finish(database, claimed)
     await query("UPDATE notifications SET sent_at = sent_at - interval '1 minute'")
-    targets = [Target(notification_id, number, "https://a.example") for number in (1, 2, 3, 4)]
-    await asyncio.gather(*(record(database, target, FIREFOX) for target in targets))
-    assert await query("SELECT DISTINCT machine FROM engagements") == [("many_links",)]
+    picture, *links = [Target(notification_id, number, "https://a.example") for number in (0, 1, 2, 3, 4)]
+    await record(database, picture, FIREFOX)
+    await asyncio.gather(*(record(database, link, FIREFOX) for link in links))
+    assert await query("SELECT DISTINCT machine FROM engagements") == [("many_links",)], "with the picture"
+    count = "SELECT count(*) FILTER (WHERE machine IS NULL), count(*) FILTER (WHERE machine <> '') FROM engagements"
     for _ in range(MOST_RECORDED):
-        await record(database, targets[0], FIREFOX)
-    assert await query("SELECT count(*) FROM engagements") == [(MOST_RECORDED,)]
+        await record(database, links[0], "bingbot")
+    assert await query(count) == [(0, MOST_RECORDED)]
+    long_ago = "UPDATE engagements SET occurred_at = occurred_at - interval '1 minute'"
+    await query(long_ago)
+    for link in (*links[:2], picture):
+        await record(database, link, FIREFOX)
+    assert await query(count) == [(3, MOST_RECORDED)], "two links and the picture are a reader's, who has room left"
+    for _ in range(MOST_RECORDED):
+        await record(database, links[0], FIREFOX)
+    assert await query(count) == [(MOST_RECORDED, MOST_RECORDED)]
     await record(database, Target(uuid7(), 1, "https://a.example"), FIREFOX)
-    assert await query("SELECT count(*) FROM engagements") == [(MOST_RECORDED,)], "of no message"
+    assert await query(count) == [(MOST_RECORDED, MOST_RECORDED)], "of no message"
 
 
 async def test_a_link_leads_on_while_the_database_is_down(
@@ -246,6 +256,8 @@ def test_only_links_to_the_web_are_replaced() -> None:
         ("Mozilla/5.0", False, 60, 1, "mail_proxy"),
         ("Mozilla/5.0 (via ggpht.com GoogleImageProxy)", False, 60, 1, "mail_proxy"),
         ("Barracuda Sentinel", False, 60, 1, "scanner"),
+        ("Mozilla/5.0 (compatible; bingbot/2.0)", False, 60, 1, "scanner"),
+        ("Mozilla/5.0 (Linux; Android 10; CUBOT X30) Chrome/120.0 Mobile Safari/537.36", False, 60, 1, None),
         ("", False, 60, 1, "scanner"),
     ],
 )

@@ -25,8 +25,12 @@ AFTER = timedelta(minutes=10)
     ("rule", "status", "sent", "seen", "more", "move"),
     [
         (EscalationRule.FIRST, "QUEUED", None, False, True, Move.WAIT),
-        (EscalationRule.FIRST, "SENT", NOON, False, True, Move.END),
+        (EscalationRule.FIRST, "SENT", NOON, False, True, Move.WAIT),
+        (EscalationRule.FIRST, "SENT", NOON, False, False, Move.END),
+        (EscalationRule.FIRST, "SENT", NOON - AFTER, False, True, Move.END),
+        (EscalationRule.FIRST, "DELIVERED", NOON, False, True, Move.END),
         (EscalationRule.FIRST, "FAILED", None, False, True, Move.NEXT),
+        (EscalationRule.FIRST, "BOUNCED", NOON, False, True, Move.NEXT),
         (EscalationRule.FIRST, "BOUNCED", None, False, False, Move.END),
         (EscalationRule.FIRST, "REJECTED", None, False, True, Move.NEXT),
         (EscalationRule.ESCALATE, "DELIVERED", NOON, False, True, Move.WAIT),
@@ -155,6 +159,29 @@ async def test_it_goes_on_until_it_is_seen_and_keeps_no_secret_then(
     assert await go_on(database, escalating, clock())
     assert await query(mine) == [("IN_APP",), ("EMAIL",)]
     assert await query("SELECT sealed_message, ended_at IS NOT NULL FROM escalations") == [(None, True)]
+
+
+async def test_a_channel_whose_message_comes_back_has_not_worked(
+    caller: "Callers", auth: "AuthFeed", query: "Query", database: Database, desk: "Desk", clock: MovableClock
+) -> None:
+    ada = await auth.register()
+
+    async def send(*args: Any) -> Any:
+        return await send_next(desk, *args)
+
+    escalating = Escalating(desk.keyring, send)
+    async with caller("operator") as operator:
+        await operator.post("/notifications", json=message(ada, channels=["EMAIL", "IN_APP"], rule="FIRST"))
+    await query("UPDATE notifications SET status = 'PROCESSING', processing_at = now() WHERE channel = 'EMAIL'")
+    await query("UPDATE notifications SET status = 'SENT', sent_at = :at WHERE channel = 'EMAIL'", at=clock())
+    for _ in range(2):  # it has left, and may come back
+        clock.advance(seconds=6)
+        assert await go_on(database, escalating, clock())
+    await query("UPDATE notifications SET status = 'BOUNCED', failed_at = now() WHERE status = 'SENT'")
+    clock.advance(seconds=13)
+    assert await go_on(database, escalating, clock())
+    mine = "SELECT channel::text FROM notifications WHERE type = 'order.shipped' ORDER BY id"
+    assert await query(mine) == [("EMAIL",), ("IN_APP",)]
 
 
 async def test_a_message_that_is_cancelled_ends_it(

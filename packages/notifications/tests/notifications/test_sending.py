@@ -107,6 +107,10 @@ async def test_who_lacks_the_permission_sends_nothing(caller: "Callers", query: 
     [
         ({"to": {"email": "ada@example.com\r\nBcc: all@example.com"}}, "/to/email"),
         ({"to": {"email": "Ada <ada@example.com>"}}, "/to/email"),
+        ({"to": {"email": "ada@exam\u200bple.com"}}, "/to/email"),
+        ({"to": {"email": "\u202emoc.elpmaxe@ada"}}, "/to/email"),
+        ({"to": {"email": "ada@example..com"}}, "/to/email"),
+        ({"to": {"email": "\U0003fffd@example.com"}}, "/to/email"),
         ({"to": {"email": "ada@example.com", "phone": "+491701234567"}}, "/to"),
         ({"to": {}}, "/to"),
         ({"channels": ["IN_APP"]}, ""),

@@ -33,6 +33,7 @@ from orion_notifications.batches.rules import (
     chunk,
     counts_of,
     failed,
+    least_told_of,
     next_feed,
     why_stop,
 )
@@ -188,11 +189,12 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
         batch["fed_count"],
         batch["rate_per_second"],
         batch["canary_recipients"],
-        canary_is_over=canary_until is not None and now >= canary_until,
+        canary_is_over=canary_until is not None and now >= canary_until and _has_told(batch),
     )
     if size == 0:
         until = canary_until or now + timedelta(seconds=batch["canary_seconds"])
-        return {"canary_until": until, "next_look_at": min(until, _count_again_at(batch))}
+        following = _count_again_at(batch)
+        return {"canary_until": until, "next_look_at": following if until <= now else min(until, following)}
     if await due_of_lane(transaction, batch["channel"], batch["priority"], MOST_AHEAD) >= MOST_AHEAD:
         return {"next_look_at": now + LOOK_AGAIN}
     template: PublishedTemplate | None = None
@@ -210,6 +212,12 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
         "metadata": batch["metadata"] | {"failures": 0},
         "next_look_at": next_feed(len(taken), batch["rate_per_second"], now),
     }
+
+
+def _has_told(batch: RowMapping) -> bool:
+    """Whether enough of the canary's messages have left for it to say something, or none of them will."""
+    left = batch["total_sent"] + batch["total_bounced"]
+    return batch["total_queued"] == 0 or left >= least_told_of(batch["canary_recipients"])
 
 
 def _orders(batch: RowMapping, template: PublishedTemplate | None, taken: Sequence[RowMapping]) -> list[Order]:

@@ -33,7 +33,7 @@ LATE_REPORTS = timedelta(days=3)
 LATE_REPORTS_EVERY = timedelta(hours=1)
 MOST_FAILURES = 10
 LEAST_TOLD_OF = 100
-"""Messages that must have left before shares of them say anything; a smaller canary is taken whole."""
+"""A smaller canary is taken whole."""
 
 
 OF_ADDRESSES = frozenset({Channel.SLACK, Channel.DISCORD})
@@ -109,10 +109,15 @@ class Limits:
     canary_recipients: int | None
 
 
+def least_told_of(canary_recipients: int | None) -> int:
+    """How many messages must have left before shares of them say anything."""
+    return min(LEAST_TOLD_OF, canary_recipients or LEAST_TOLD_OF)
+
+
 def why_stop(counts: Counts, complained: int, limits: Limits) -> str | None:
     """Why a batch must not go on; None when it may."""
     left = counts.sent + counts.bounced
-    if left < min(LEAST_TOLD_OF, limits.canary_recipients or LEAST_TOLD_OF):
+    if left < least_told_of(limits.canary_recipients):
         return None
     if limits.bounced_permille is not None and counts.bounced * 1000 > limits.bounced_permille * left:
         return f"{counts.bounced} of {left} came back: more than {limits.bounced_permille} of a thousand."

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from orion_core.sealing import Keyring
 from orion_notifications.return_paths import notification_of
+from orion_notifications.status_codes import CODE, is_of_address
 
 ADDRESSEES = ("x-original-to", "delivered-to", "envelope-to", "to", "x-failed-recipients")
 MOST_PARTS = 50
@@ -82,7 +83,7 @@ def _delivery(parts: list[Part]) -> tuple[Verdict, str | None] | None:
         action = str(part.get("action", "")).split(";")[0].split("(")[0].strip().lower()
         if not action:
             continue
-        status = re.search(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", str(part.get("status", "")))
+        status = CODE.search(str(part.get("status", "")))
         code = None if status is None else status[0]
         match action:
             case "failed":
@@ -99,13 +100,10 @@ def _delivery(parts: list[Part]) -> tuple[Verdict, str | None] | None:
 
 
 def _is_of_address(code: str | None, diagnosis: str) -> bool:
-    """Whether the address itself is at fault (RFC 3463 §3.2, §3.3): most of X.1.z, and a mailbox that is closed.
+    """Whether the address itself is at fault.
 
     Servers that say only 5.0.0 give the SMTP code in their diagnosis: 550 and 553 are said of addresses.
     """
     if code is None or code.endswith(".0.0"):
         return re.search(r"\b55[03]\b", diagnosis) is not None
-    _, subject, detail = code.split(".")
-    if subject == "1":
-        return detail not in {"7", "8"}  # those are about the sender's
-    return subject == "2" and detail in {"0", "1"}
+    return is_of_address(code)

@@ -98,6 +98,8 @@ class Draft:
     has_secrets: bool = False
     scheduled_at: datetime | None = None
     local_time: time | None = None
+    local_after: datetime | None = None
+    """The moment after which that time was asked for: of what is looked at again it may be over. None: now."""
     expires_at: datetime | None = None
 
 
@@ -242,9 +244,11 @@ def _schedule(path: _Path) -> None:
         path.moment = draft.scheduled_at
         path.add(Step.SCHEDULE, Verdict.DEFER, "scheduled", at=_text(path.moment))
     if draft.local_time is not None:
-        path.moment = next_local(zone, path.moment, draft.local_time)
-        at = {"local_time": draft.local_time.isoformat(), "zone": zone, "at": _text(path.moment)}
-        path.add(Step.SCHEDULE, Verdict.DEFER, "local_time", **at)
+        asked_for = next_local(zone, draft.local_after or path.moment, draft.local_time)
+        verdict = Verdict.DEFER if asked_for > path.moment else Verdict.PASS
+        at = {"local_time": draft.local_time.isoformat(), "zone": zone, "at": _text(asked_for)}
+        path.add(Step.SCHEDULE, verdict, "local_time", **at)
+        path.moment = max(path.moment, asked_for)
 
 
 def _digest(path: _Path) -> Judgement | None:

@@ -1,5 +1,6 @@
 """What can be done with the queue."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ import orjson
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
+from orion_core.background import keep_doing
 from orion_core.database import Database, Transaction
 from orion_core.sealing import Keyring, place
 from orion_core.wakeup import Wakeup
@@ -27,6 +29,7 @@ row: pruning its partitions while planning looks cheaper to it than while execut
 LONGEST_WAIT_SECONDS = 60.0
 LONGEST_OVERDUE_SECONDS = 30.0
 SAMPLE = 1_000
+TELL_EVERY_SECONDS = 15.0
 
 
 def seal_secrets(secrets: dict[str, Any], notification_id: UUID, keyring: Keyring) -> bytes | None:
@@ -60,6 +63,11 @@ async def withdraw(transaction: Transaction, notification_id: UUID) -> bool:
     Whoever does so says in the record, in the same transaction, what has become of it.
     """
     return await store.withdraw(transaction.connection, notification_id)
+
+
+async def withdraw_many(transaction: Transaction, ids: Sequence[UUID]) -> set[UUID]:
+    """The same of many at once: those that were taken out."""
+    return await store.withdraw_many(transaction.connection, ids)
 
 
 async def reschedule(transaction: Transaction, notification_id: UUID, due_at: datetime) -> bool:
@@ -146,3 +154,12 @@ async def fault(database: Database) -> str | None:
     if min(health.waiting_seconds, health.idle_seconds) > LONGEST_WAIT_SECONDS:
         return f"a notification has been due for {health.waiting_seconds:.0f} s; is a worker running?"
     return None
+
+
+async def keep_telling(database: Database, stop: asyncio.Event) -> None:
+    """Have `/metrics` tell how the queue is doing, whether or not anybody asks `/readyz`, until `stop`."""
+
+    async def tell() -> None:
+        await fault(database)
+
+    await keep_doing(stop, TELL_EVERY_SECONDS, tell, "queue.not_told")

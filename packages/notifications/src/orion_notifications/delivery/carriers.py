@@ -39,6 +39,8 @@ MOST_TOKENS = 100
 PATIENCE_SECONDS = 4.0
 """For a token, or a probe of another message, within a try; less than a worker that is stopped gives its messages."""
 PROBE_SECONDS = 0.1
+NO_ERRORS = frozenset({AttemptStatus.RATE_LIMITED, AttemptStatus.NOT_TRIED})
+"""Who waits as he was asked to, or asks him to wait, works."""
 SHORTEST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=5)
 
@@ -288,7 +290,7 @@ class Carrier:
         except NotDeliveredError as error:
             failure = error.failure
             is_theirs = failure.fault is Fault.MESSAGE
-            is_error = not is_theirs and failure.status is not AttemptStatus.RATE_LIMITED
+            is_error = not is_theirs and failure.status not in NO_ERRORS
             if failure.retry_after and not is_theirs:
                 line.blocked_until = max(line.blocked_until, _now() + failure.retry_after.total_seconds())
             raise

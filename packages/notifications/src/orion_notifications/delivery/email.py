@@ -21,6 +21,7 @@ from orion_notifications.delivery.mail import compose, flatten, is_ascii
 from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Unsubscribing
 from orion_notifications.delivery.rules import AttemptStatus, Failure, Fault, Next
 from orion_notifications.provider_settings import Dkim
+from orion_notifications.status_codes import CODE, is_of_address
 
 PROVIDER = "smtp"
 COMMAND_SECONDS = 20.0
@@ -213,7 +214,9 @@ def explain(error: Exception) -> Failure | None:
         fault = Fault.ACCOUNT if isinstance(error, aiosmtplib.SMTPAuthenticationError) else Fault.PROVIDER
         return Failure(AttemptStatus.FAILURE, "smtp_unreachable", _words(error), is_permanent=False, fault=fault)
     if isinstance(error, aiosmtplib.SMTPResponseException):
-        return _refusal(error.code, error.message)
+        failure = _refusal(error.code, error.message)
+        is_of_recipient = isinstance(error, aiosmtplib.SMTPRecipientRefused) and failure.is_permanent
+        return replace(failure, is_bounce=is_of_recipient and _is_of_address(error.message))
     if isinstance(error, TimeoutError):
         return _unreachable(AttemptStatus.TIMEOUT, "smtp_timeout", error)
     if isinstance(error, OSError | aiosmtplib.SMTPServerDisconnected):
@@ -231,6 +234,12 @@ def _refusal(code: int, words: str) -> Failure:
     fault = Fault.PROVIDER if code == 421 else Fault.MESSAGE
     words = words[:LONGEST_RESPONSE]
     return Failure(status, f"smtp_{code}", words, is_permanent=code >= 500, status_code=code, fault=fault)
+
+
+def _is_of_address(words: str) -> bool:
+    """Whether the server says by a code that nobody is there: 550 alone is said by those who like us no more, too."""
+    code = CODE.match(words)
+    return code is not None and is_of_address(code[0])
 
 
 def _unreachable(status: AttemptStatus, code: str, error: Exception) -> Failure:

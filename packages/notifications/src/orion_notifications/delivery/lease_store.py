@@ -180,7 +180,7 @@ SET status = h.next, next_attempt_at = h.again_at, deferred_reason = h.deferred_
   processing_at = coalesce(h.leased_at, n.processing_at),
   sent_at = CASE WHEN h.next IN ('SENT', 'DELIVERED') THEN now() END,
   delivered_at = CASE WHEN h.next = 'DELIVERED' THEN now() END,
-  failed_at = CASE WHEN h.next = 'FAILED' THEN now() END,
+  failed_at = CASE WHEN h.next IN ('FAILED', 'BOUNCED') THEN now() END,
   cancelled_at = CASE WHEN h.next = 'CANCELLED' THEN now() END,
   provider = coalesce(h.provider, n.provider), provider_message_id = h.provider_message_id,
   provider_response = CASE WHEN h.response IS NOT NULL

@@ -52,6 +52,7 @@ class Next(Enum):
     DELIVERED = auto()
     QUEUED = auto()
     FAILED = auto()
+    BOUNCED = auto()
     EXPIRED = auto()
     REJECTED = auto()
     CANCELLED = auto()
@@ -93,6 +94,8 @@ class Failure:
     fault: Fault = Fault.MESSAGE
     may_have_left: bool = False
     """The provider may have taken it all the same: in this try nobody else is asked."""
+    is_bounce: bool = False
+    """There is nobody at the address, and it is written to no more."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def after_failure(
         return Verdict(Next.EXPIRED)
     is_tried = failure.status is not AttemptStatus.NOT_TRIED
     if is_tried and (failure.is_permanent or attempts >= max_attempts):
-        return Verdict(Next.FAILED)
+        return Verdict(Next.BOUNCED if failure.is_bounce else Next.FAILED)
     delay = _delay(failure, attempts, chance)
     if delay and expires_at is not None and now + delay >= expires_at:
         return Verdict(Next.EXPIRED)

@@ -43,6 +43,11 @@ WITHDRAW = text("""
 DELETE FROM notification_queue WHERE notification_id = :id AND lease_until IS NULL RETURNING notification_id
 """)
 
+WITHDRAW_MANY = text("""
+DELETE FROM notification_queue WHERE notification_id = ANY (CAST(:ids AS uuid[])) AND lease_until IS NULL
+RETURNING notification_id
+""")
+
 RESCHEDULE = text("""
 UPDATE notification_queue SET due_at = :due_at WHERE notification_id = :id AND lease_until IS NULL
 RETURNING notification_id
@@ -172,6 +177,11 @@ async def enqueue_many(connection: AsyncConnection, rows: Sequence[Waiting]) -> 
 async def withdraw(connection: AsyncConnection, notification_id: UUID) -> bool:
     """Remove the row, unless it is leased (pk_notification_queue)."""
     return (await connection.execute(WITHDRAW, {"id": notification_id})).scalar_one_or_none() is not None
+
+
+async def withdraw_many(connection: AsyncConnection, ids: Sequence[UUID]) -> set[UUID]:
+    """Remove the rows that are not leased; whose they were (pk_notification_queue)."""
+    return set((await connection.execute(WITHDRAW_MANY, {"ids": list(ids)})).scalars())
 
 
 async def reschedule(connection: AsyncConnection, notification_id: UUID, due_at: datetime) -> bool:

@@ -53,6 +53,11 @@ async def items_of(connection: AsyncConnection, digest_id: UUID, now: datetime) 
     return await store.items(connection, digest_id, now)
 
 
+async def words_of(connection: AsyncConnection, ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """What these messages say, or are rendered from."""
+    return await store.words(connection, ids)
+
+
 async def close(connection: AsyncConnection, digest_id: UUID, now: datetime) -> None:
     """Say that its mail was ordered."""
     await store.close(connection, digest_id, now)

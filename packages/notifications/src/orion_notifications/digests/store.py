@@ -25,12 +25,17 @@ ORDER BY until LIMIT 1 FOR UPDATE SKIP LOCKED
 
 # By ix_digest_items_digest_id and pk_notifications. What an operator has put off since waits for its own time.
 ITEMS = text("""
-SELECT n.id, n.type, n.category::text AS category, n.subject, n.content, n.template_id, n.template_version, n.locale,
-  n.timezone, n.variables, n.decisions
+SELECT n.id, n.type, n.category::text AS category
 FROM digest_items i JOIN notifications n ON n.id = i.notification_id
 WHERE i.digest_id = :digest_id AND n.status = 'QUEUED' AND n.attempts = 0
   AND (n.scheduled_at IS NULL OR n.scheduled_at <= :now)
 ORDER BY n.id
+""")
+
+# By pk_notifications; of those alone that have a line of their own.
+WORDS = text("""
+SELECT id, type, subject, content, template_id, template_version, locale, timezone, variables
+FROM notifications WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id
 """)
 
 # By pk_digests. Its window stays: what is put into it meanwhile would else open a second digest of the same window.
@@ -57,6 +62,11 @@ async def due(connection: AsyncConnection, now: datetime) -> RowMapping | None:
 async def items(connection: AsyncConnection, digest_id: UUID, now: datetime) -> Sequence[RowMapping]:
     """What is to be told of and has not left by itself."""
     return (await connection.execute(ITEMS, {"digest_id": digest_id, "now": now})).mappings().all()
+
+
+async def words(connection: AsyncConnection, ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """What messages say, or are rendered from."""
+    return (await connection.execute(WORDS, {"ids": list(ids)})).mappings().all()
 
 
 async def put_off(connection: AsyncConnection, digest_id: UUID, until: datetime) -> None:

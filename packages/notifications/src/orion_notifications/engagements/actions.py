@@ -37,10 +37,12 @@ async def record(
         async with database.transaction() as transaction:
             connection = transaction.connection
             facts = await store.facts(connection, target.notification_id, target.number)
-            if facts is None or facts["recorded"] >= MOST_RECORDED:
+            if facts is None:
                 return
-            seen = Seen(agent, is_head, is_ahead, facts["since_sent"], facts["others"] + 1)
-            machine = machine_reason(seen)
+            links = facts["others"] + (kind is EngagementKind.CLICK)
+            machine = machine_reason(Seen(agent, is_head, is_ahead, facts["since_sent"], links))
+            if facts["readers" if machine is None else "machines"] >= MOST_RECORDED:
+                return
             whose = {"id": target.notification_id, "user_id": facts["user_id"]}
             what = {"kind": kind.name, "link": target.number, "agent": agent.name, "machine": machine}
             await store.add(connection, whose | what)

@@ -8,7 +8,9 @@ from enum import Enum, auto
 from html import escape, unescape
 
 MOST_RECORDED = 100
-"""Of one message: whoever repeats a link for ever fills nothing."""
+"""Of one message, of readers and of machines each: whoever repeats a link for ever fills nothing, and what a scanner
+does leaves room for the reader.
+"""
 MOST_LINKS = 500
 LONGEST_URL = 2_000
 TOO_SOON = timedelta(seconds=5)
@@ -45,14 +47,16 @@ class Seen:
     since_sent: timedelta | None
     """Null: it is not even written that it has left."""
     links_within_a_second: int
-    """Different ones of the message, with this one."""
+    """Different ones of the message, with this one. The picture is none."""
 
 
 PROXIES = ("googleimageproxy", "yahoomailproxy", "duckduckgo-mail")
 APPLE = "Mozilla/5.0"
 """All that Apple's Mail Privacy Protection says of itself."""
+BOT = re.compile(r"(?<!cu)bot")
+"""Not Cubot, who makes phones."""
 SCANNERS = (
-    *("bot", "crawler", "spider", "preview", "scanner", "headless", "externalhit", "monitor"),
+    *("crawler", "spider", "preview", "scanner", "headless", "externalhit", "monitor"),
     *("curl/", "wget/", "python", "go-http-client", "java/", "okhttp", "libwww", "aiohttp", "node-fetch", "axios"),
     *("barracuda", "proofpoint", "mimecast", "symantec", "trendmicro", "safelinks", "urldefense", "fortiguard"),
 )
@@ -63,7 +67,7 @@ def agent_of(user_agent: str) -> Agent:
     said = user_agent.strip().lower()
     if user_agent.strip() == APPLE or any(name in said for name in PROXIES):
         return Agent.PROXY
-    if not said or any(name in said for name in SCANNERS):
+    if not said or BOT.search(said) or any(name in said for name in SCANNERS):
         return Agent.SCANNER
     return Agent.BROWSER
 

@@ -10,17 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 # Requests for one message follow one another, so that each sees what was counted before it.
 LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('engagements ' || CAST(:id AS text), 0))")
 
-# By pk_notifications and ix_engagements_notification_id, of which there are MOST_RECORDED at most. What was erased has
-# no recipient.
+# By pk_notifications and ix_engagements_notification_id, of which there are twice MOST_RECORDED at most. What was
+# erased has no recipient.
 FACTS = text("""
-SELECT n.user_id, now() - n.sent_at AS since_sent,
-  (SELECT count(*) FROM engagements e WHERE e.notification_id = n.id) AS recorded,
-  (
-    SELECT count(DISTINCT e.link) FROM engagements e
-    WHERE e.notification_id = n.id AND e.kind = 'CLICK' AND e.link <> :link
-      AND e.occurred_at > now() - interval '1 second'
-  ) AS others
-FROM notifications n WHERE n.id = :id AND n.recipient IS NOT NULL
+SELECT n.user_id, now() - n.sent_at AS since_sent, recorded.*
+FROM notifications n
+CROSS JOIN LATERAL (
+  SELECT
+    count(*) FILTER (WHERE e.machine IS NULL) AS readers,
+    count(*) FILTER (WHERE e.machine IS NOT NULL) AS machines,
+    count(DISTINCT e.link) FILTER (
+      WHERE e.kind = 'CLICK' AND e.link <> :link AND e.occurred_at > now() - interval '1 second'
+    ) AS others
+  FROM engagements e WHERE e.notification_id = n.id
+) AS recorded
+WHERE n.id = :id AND n.recipient IS NOT NULL
 """)
 
 ADD = text("""
@@ -28,10 +32,10 @@ INSERT INTO engagements (notification_id, user_id, kind, link, agent, machine)
 VALUES (:id, :user_id, CAST(:kind AS engagement_kind), :link, CAST(:agent AS agent), :machine)
 """)
 
-# The first links of a burst were taken for a reader's.
+# The first links of a burst were taken for a reader's, and so was the picture.
 CORRECT = text("""
 UPDATE engagements SET machine = :machine
-WHERE notification_id = :id AND kind = 'CLICK' AND machine IS NULL AND occurred_at > now() - interval '1 second'
+WHERE notification_id = :id AND machine IS NULL AND occurred_at > now() - interval '1 second'
 """)
 
 OF_MESSAGE = text("""
@@ -54,7 +58,7 @@ async def add(connection: AsyncConnection, values: Mapping[str, Any]) -> None:
 
 
 async def correct(connection: AsyncConnection, notification_id: UUID, machine: str) -> None:
-    """Clicks of the last second were no reader's either."""
+    """What was done in the last second was no reader's either."""
     await connection.execute(CORRECT, {"id": notification_id, "machine": machine})
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 LOOK_AGAIN = timedelta(seconds=5)
-"""How often a message that is still on its way is looked at."""
+"""How often a message that is still on its way is looked at; one that may come back ever less often."""
 PUT_OFF = timedelta(minutes=5)
 """How long one that could not go on is left alone."""
 MOST_FAILURES = 12
@@ -64,12 +64,19 @@ def step(
         return Step(Move.END)  # whoever took it back wants it told by no other way either
     if last.status not in ARRIVED and not is_in_digest:
         return following
+    sent_at = last.sent_at or now
     if rule is EscalationRule.FIRST:
-        return Step(Move.END)
-    seen_by = (last.sent_at or now) + after
-    if now < seen_by and has_next:
-        return Step(Move.WAIT, seen_by)
+        return _first(last, sent_at, has_next=has_next, after=after, now=now)
+    if now < sent_at + after and has_next:
+        return Step(Move.WAIT, sent_at + after)
     return following
+
+
+def _first(last: Standing, sent_at: datetime, *, has_next: bool, after: timedelta, now: datetime) -> Step:
+    """A channel has not worked whose message comes back, as mails do seconds or minutes after they left."""
+    if last.status != "SENT" or not has_next or now >= sent_at + after:
+        return Step(Move.END)
+    return Step(Move.WAIT, min(sent_at + after, now + max(LOOK_AGAIN, now - sent_at)))
 
 
 def look_after_failure(failures: int, now: datetime) -> datetime | None:

@@ -133,14 +133,16 @@ async def accept(
     considered = await _with_room(connection, considered, now)
     when = await _due_at(connection, considered, notification_id)
     await store.add(connection, _record(notification_id, considered, desk, now))
-    if considered.judgement.outcome in (Outcome.SEND, Outcome.DEFER, Outcome.DIGEST):
+    outcome = considered.judgement.outcome
+    if outcome in (Outcome.SEND, Outcome.DEFER, Outcome.DIGEST):
         await enqueue(
             transaction,
             desk.queue,
             notification_id=notification_id,
             priority=considered.draft.priority,
             due_at=when,
-            ordering_key=order.ordering_key,
+            # What is told of in a digest, next Monday perhaps, holds up none of its key.
+            ordering_key=None if outcome is Outcome.DIGEST else order.ordering_key,
         )
     return Accepted(notification_id, is_new=True, considered=considered)
 
@@ -281,8 +283,9 @@ def _record(notification_id: UUID, considered: Considered, desk: Desk, now: date
 async def reconsider(transaction: Transaction, desk: Desk, user_id: UUID, now: datetime) -> None:
     """Have everything that was put off go when it may by now, or not at all; what a worker has in hand is the worker's.
 
-    A message that was asked for at a local time goes at that time of the zone that is the user's now. One that waits
-    for room in a window of a throttle has its room there and does not come before.
+    A message that was asked for at a local time goes at that time of the zone that is the user's now, or at once where
+    that is over. One that waits for room in a window of a throttle has its room there and does not come before; one
+    that waits for its next try is not looked at before that.
     """
     rows = await store.deferred_of(transaction.connection, user_id)
     if not rows:
@@ -318,6 +321,7 @@ async def readdress(
 
 
 def _draft_in(row: RowMapping) -> Draft:
+    queued_at, scheduled_at = row["queued_at"], row["scheduled_at"]
     return Draft(
         type=row["type"],
         category=row["category"],
@@ -326,6 +330,7 @@ def _draft_in(row: RowMapping) -> Draft:
         recipient=row["recipient"],
         scheduled_at=_not_before(row),
         local_time=row["local_time"],
+        local_after=queued_at if scheduled_at is None else max(queued_at, scheduled_at),
         expires_at=row["expires_at"],
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 from sqlalchemy import RowMapping
@@ -12,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_core.background import pause
 from orion_core.clock import Clock
 from orion_core.database import Database
-from orion_notifications.decisions.rules import Draft, Facts, Outcome, judge
-from orion_notifications.decisions.shapes import kept, with_one_more
-from orion_notifications.delivery.actions import withdraw
+from orion_notifications.decisions.rules import Draft, Facts, Judgement, Outcome, judge
+from orion_notifications.decisions.shapes import kept
+from orion_notifications.delivery.actions import withdraw_many
 from orion_notifications.desk import Desk
 from orion_notifications.digests import actions as digests
 from orion_notifications.digests.rules import MOST_LINES, OF_DIGESTS, Item, as_html, as_text, lines, subject
@@ -38,7 +39,8 @@ log = structlog.get_logger()
 async def close_one(database: Database, desk: Desk, library: Library, now: datetime) -> bool:
     """Make the mail of one digest whose window is over; False when there is none. Raises PutOffError.
 
-    What a worker has in hand, since it went by itself, is left out, and so is what its user wants no more.
+    What a worker has in hand, since it went by itself, is left out, and so is what its user wants no more. There may be
+    thousands: no step takes one after the other, since requests wait for it.
     """
     async with digests.due_digest(database, now) as (transaction, digest):
         connection = transaction.connection
@@ -46,18 +48,19 @@ async def close_one(database: Database, desk: Desk, library: Library, now: datet
             return False
         found = await digests.items_of(connection, digest["id"], now)
         contact = await contact_of(connection, digest["user_id"])
-        withdrawn = [row for row in found if await withdraw(transaction, row["id"])]
-        taken = await _still_wanted(connection, desk, contact, withdrawn, now)
+        withdrawn = await withdraw_many(transaction, [row["id"] for row in found])
+        taken = await _still_wanted(connection, desk, contact, [row for row in found if row["id"] in withdrawn], now)
         if taken:
+            ids: list[UUID] = [row["id"] for row in taken]
             order = Order(
                 key=f"digest:{digest['id']}",
                 type=OF_DIGESTS,
                 template=None,
                 channel=Channel.EMAIL,
                 user_id=digest["user_id"],
-                content=await _content(library, taken, contact.locale),
+                content=await _content(connection, library, ids, contact.locale),
                 category=Category[taken[0]["category"]],
-                metadata={"digest_of": [str(row["id"]) for row in taken]},
+                metadata={"digest_of": [str(id) for id in ids]},
             )
             mail = await accept(transaction, desk, order, now)
             said = {
@@ -67,8 +70,7 @@ async def close_one(database: Database, desk: Desk, library: Library, now: datet
                 "error_code": "digested",
                 "error_message": f"it is told of in the digest {mail.id}",
             }
-            for row in taken:
-                await store.change(connection, row["id"], said)
+            await store.change_many(connection, ids, said)
         await digests.close(connection, digest["id"], now)
         return True
 
@@ -83,23 +85,31 @@ async def _still_wanted(
     suppressions: Sequence[Suppression] = ()
     if contact.email is not None:
         suppressions = await suppressions_of(connection, hasher_of(desk.keyring), Channel.EMAIL, contact.email)
+    facts = Facts(contact, suppressions, is_accepted=True)
+    judgements: dict[tuple[str, str], Judgement] = {}
+    for type, category in {(row["type"], row["category"]) for row in rows}:
+        draft = Draft(type, Category[category], Channel.EMAIL, Priority.NORMAL, contact.email)
+        judgements[type, category] = judge(draft, facts, now)
     wanted: list[RowMapping] = []
+    unwanted: dict[tuple[str, str], list[UUID]] = {}
     for row in rows:
-        draft = Draft(row["type"], Category[row["category"]], Channel.EMAIL, Priority.NORMAL, contact.email)
-        judgement = judge(draft, Facts(contact, suppressions, is_accepted=True), now)
-        if judgement.outcome is not Outcome.REJECTED:
+        kind = row["type"], row["category"]
+        if judgements[kind].outcome is Outcome.REJECTED:
+            unwanted.setdefault(kind, []).append(row["id"])
+        else:
             wanted.append(row)  # when it may go is asked of the mail
-            continue
-        decisions = with_one_more(row["decisions"], kept(judgement, now, "digest"))
-        changes = {"decisions": decisions, "next_attempt_at": None, "failed_at": now, **standing(judgement)}
-        await store.change(connection, row["id"], changes)
+    for kind, ids in unwanted.items():
+        judgement = judgements[kind]
+        changes = {"next_attempt_at": None, "failed_at": now, **standing(judgement)}
+        await store.change_many(connection, ids, changes, kept(judgement, now, "digest"))
     return wanted
 
 
-async def _content(library: Library, rows: Sequence[RowMapping], locale: str) -> Content:
-    items = [await _item(library, row) for row in rows[:MOST_LINES]]
-    told = lines(items, locale, len(rows))
-    return Content(subject(locale, len(rows)), as_text(told), as_html(told))
+async def _content(connection: AsyncConnection, library: Library, ids: Sequence[UUID], locale: str) -> Content:
+    rows = await digests.words_of(connection, ids[:MOST_LINES])
+    items = [await _item(library, row) for row in rows]
+    told = lines(items, locale, len(ids))
+    return Content(subject(locale, len(ids)), as_text(told), as_html(told))
 
 
 async def _item(library: Library, row: RowMapping) -> Item:

@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+import orjson
+from sqlalchemy import ColumnElement, RowMapping, Uuid, any_, bindparam, func, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.ids import uuid7
 from orion_core.tables import table_of
+from orion_notifications.decisions.shapes import MOST_KEPT
 from orion_notifications.notifications.rules import NotificationStatus
 from orion_notifications.notifications.tables import Notification, NotificationKey
 
@@ -44,6 +46,13 @@ UPDATE notifications SET recipient = :address
 WHERE user_id = :user_id AND status = 'QUEUED' AND next_attempt_at IS NOT NULL AND category <> 'SECURITY'
   AND channel = CAST(:channel AS channel) AND recipient IS NOT DISTINCT FROM :previous
 """)
+
+# What `with_one_more` does, of many that were judged alike (pk_notifications).
+ONE_MORE = text(f"""
+UPDATE notifications
+SET decisions = jsonb_path_query_array(coalesce(decisions, '[]'), '$[0 to {MOST_KEPT - 2}]') || CAST(:said AS jsonb)
+WHERE id = ANY (CAST(:ids AS uuid[]))
+""")  # noqa: S608
 
 # The one statement here that names delivery's table, by ix_delivery_attempts_notification_id.
 ATTEMPTS = text("""
@@ -133,6 +142,16 @@ async def change(connection: AsyncConnection, notification_id: UUID, values: dic
     return (await connection.execute(statement.returning(NOTIFICATIONS))).mappings().one()
 
 
+async def change_many(
+    connection: AsyncConnection, ids: Sequence[UUID], values: dict[str, Any], said: Mapping[str, Any] | None = None
+) -> None:
+    """Change several alike, and keep the judgement that led to it (pk_notifications)."""
+    mine = NOTIFICATIONS.c.id == any_(bindparam("ids", list(ids), type_=ARRAY(Uuid)))
+    await connection.execute(update(NOTIFICATIONS).where(mine).values(values))
+    if said is not None:
+        await connection.execute(ONE_MORE, {"ids": list(ids), "said": orjson.dumps(said).decode()})
+
+
 async def repeat(connection: AsyncConnection, notification_id: UUID, now: datetime) -> RowMapping:
     """A new notification that says the same to the same recipient."""
     values = {"id": notification_id, "new_id": uuid7(), "now": now}
@@ -151,11 +170,10 @@ async def attempts(connection: AsyncConnection, notification_id: UUID) -> Sequen
 
 
 async def deferred_of(connection: AsyncConnection, user_id: UUID) -> Sequence[RowMapping]:
-    """What a user is waiting for that was never tried (ix_notifications_user_id_waiting)."""
+    """What was put off by a decision, and not by a try that failed (ix_notifications_user_id_waiting)."""
     statement = select(NOTIFICATIONS).where(
         NOTIFICATIONS.c.user_id == user_id,
         NOTIFICATIONS.c.status == NotificationStatus.QUEUED,
-        NOTIFICATIONS.c.attempts == 0,
         NOTIFICATIONS.c.deferred_reason.is_not(None),
     )
     return (await connection.execute(statement)).mappings().all()
