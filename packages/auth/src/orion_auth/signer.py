@@ -14,6 +14,7 @@ import structlog
 from orion_contracts.claims import AccessClaims, Confirmation
 from orion_core.access_tokens import AUDIENCE, TYPE
 from orion_core.background import pause
+from orion_core.database_faults import database_reason
 from orion_core.errors import unavailable
 from orion_core.http.step_up import MULTI_FACTOR, SEVERAL_FACTORS
 from orion_core.ids import uuid7
@@ -97,10 +98,12 @@ class AccessTokenSigner:
 
     def _note(self, error: Exception) -> None:
         """Say once what is wrong. A key loaded before still signs."""
-        reason = str(error) if isinstance(error, SealError) else type(error).__name__
+        is_sealed = isinstance(error, SealError)
+        reason = str(error) if is_sealed else database_reason(error)
         fault = None if self._key else f"the signing key cannot be loaded: {reason}"
         if fault != self.fault:
-            log.error("signing_key.unusable", reason=fault, hint="is AUTH_SEALING_KEYS the one it was sealed under?")
+            hint = "is AUTH_SEALING_KEYS the one it was sealed under?" if is_sealed else "is AUTH_DATABASE_URL right?"
+            log.error("signing_key.unusable", reason=fault, hint=hint)
         self.fault = fault
 
     async def for_user(

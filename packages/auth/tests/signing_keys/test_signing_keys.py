@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from orion_auth.signing_keys.rules import (
     Step,
     next_step,
 )
+from orion_core.database import Database, DatabaseUnreachableError
 from orion_core.errors import Problem
 from orion_core.ids import uuid7
 from orion_core.sealing import Keyring, SealError, place
@@ -85,6 +87,13 @@ async def test_it_is_told_when_the_key_cannot_be_opened(auth: "Auth") -> None:
     assert (refused.value.status, refused.value.code) == (503, "signing_key_unusable")
     assert signer.fault is not None
     assert signer.fault.startswith("the signing key cannot be loaded: ")
+    away = Database.connect("postgresql://u:p@127.0.0.1:1/db", role=None, application="orion test")
+    signer = AccessTokenSigner(lambda: tend(away, policy(OTHERS), auth.clock()), "issuer")
+    with structlog.testing.capture_logs() as logs, pytest.raises(DatabaseUnreachableError):
+        await signer.ready()
+    assert [entry["hint"] for entry in logs] == ["is AUTH_DATABASE_URL right?"], (
+        "nobody is sent after the wrong setting"
+    )
 
 
 async def published(auth: "Auth") -> set[str]:

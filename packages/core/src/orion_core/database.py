@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from orion_core.database_faults import READ_ONLY, sqlstate
 from orion_core.statement import REFUSALS, Statement, Values, as_sqlalchemy, driver_of, execute_together
 
 SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
@@ -187,6 +188,14 @@ class Database:
         async with self.autocommit() as connection:
             return (await connection.execute(text("SELECT now()"))).scalar_one()
 
+    async def is_read_only(self) -> bool:
+        """Whether it takes no changes at present: it is a standby, or was set so."""
+        async with self.autocommit() as connection:
+            if (await connection.execute(text("SHOW transaction_read_only"))).scalar_one() == "off":
+                return False
+            await self._forget_sessions(connection)
+            return True
+
     async def close(self) -> None:
         """Close every connection."""
         while self._idle:
@@ -200,7 +209,9 @@ class Database:
             connection = await self._take()
             try:
                 yield connection
-            except BaseException:
+            except BaseException as error:
+                if sqlstate(error) == READ_ONLY:
+                    await self._forget_sessions(connection)
                 await _give_back(connection)
                 raise
             # SQLAlchemy's own executions leave a transaction of its own open, in which nothing has happened.
@@ -217,6 +228,11 @@ class Database:
                 await self._free.acquire()
         except TimeoutError:
             raise PoolTimeoutError(f"no connection became free in {POOL_SECONDS} s") from None
+
+    async def _forget_sessions(self, connection: AsyncConnection) -> None:
+        """Close what was found read-only and what lies idle: such a session stays so when new ones may write again."""
+        for each in [connection, *self._idle]:
+            (await driver_of(each)).terminate()
 
     async def _take(self) -> AsyncConnection:
         while self._idle:

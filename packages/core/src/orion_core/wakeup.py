@@ -14,6 +14,7 @@ import structlog
 
 from orion_core.background import pause, unless_stopped
 from orion_core.database import asyncpg_arguments
+from orion_core.database_faults import database_reason
 
 NOTIFY_SECONDS = 0.015
 """Between two NOTIFYs of one process in the long run; what rings meanwhile goes with the next one."""
@@ -53,7 +54,7 @@ class Wakeup:
             try:
                 await unless_stopped(stop, self._carry())
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("wakeup.interrupted", channel=self._channel, reason=type(error).__name__)
+                log.warning("wakeup.interrupted", channel=self._channel, reason=database_reason(error))
             self._announce()
             await pause(stop, RECONNECT_SECONDS)
 

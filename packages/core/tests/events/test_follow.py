@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import httpx
 import pytest
+import structlog
 from sqlalchemy import text
 
 from orion_contracts.events import SessionEnded
@@ -214,10 +215,13 @@ async def test_a_feed_that_answers_badly_is_asked_again(
     source.faults = [FAULTS[fault]] * 3
     written = await source.record()
     follower = make_follower()
-    async with running(follower):
-        await until(lambda: has(consumer, written))
-        await until(lambda: moves(follower))
+    with structlog.testing.capture_logs() as logs:
+        async with running(follower):
+            await until(lambda: has(consumer, written))
+            await until(lambda: moves(follower))
     assert await consumer.effects() == written and source.asked > 3
+    told = next(entry["reason"] for entry in logs if entry["event"] == "feed.stopped")
+    assert ("is its URL that of auth?" in told) == (fault == "not found")
 
 
 async def test_the_feed_of_another_service_is_not_taken_for_ours(

@@ -85,6 +85,11 @@ def routes(database: Database) -> APIRouter:
         async with database.transaction() as transaction:
             return (await transaction.connection.execute(text("SELECT 1"))).scalar_one()
 
+    @router.post("/row")
+    async def write() -> None:
+        async with database.transaction() as transaction:
+            await transaction.connection.execute(text("DELETE FROM inbox_cursors WHERE false"))
+
     @router.get("/page", response_class=Response)
     async def page() -> Response:
         return JSONResponse({}, headers={"Cache-Control": "max-age=60"})

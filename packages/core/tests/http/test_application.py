@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from orion_core.database import Database
 from orion_core.http import application as module
+from orion_core.http import health
 from orion_core.http.application import create_application
 from orion_core.settings import ServiceSettings
 
@@ -55,6 +57,32 @@ async def test_what_is_wrong_beside_the_database_is_told_and_takes_nothing_out_o
         200,
         {"status": "degraded", "faults": {"auth": "auth does not answer"}},
     )
+
+
+async def test_whoever_asks_how_it_is_waits_for_no_hung_part(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that somebody has locked, a server that was stopped: it is told within seconds, not when that is over."""
+    monkeypatch.setattr(health, "CHECK_SECONDS", 0.1)
+
+    async def hangs() -> None:
+        async with database.autocommit() as connection:
+            await connection.execute(text("SELECT pg_sleep(5)"))
+
+    async with asyncio.timeout(2):
+        answer = await get(make(database, checks={"queue": hangs}), "/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["faults"] == {"queue": health.SILENT}
+
+    async def silent() -> bool:
+        await asyncio.sleep(5)
+        return False
+
+    monkeypatch.setattr(database, "is_read_only", silent)
+    async with asyncio.timeout(2):
+        answer = await get(make(database), "/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    assert answer.json()["faults"] == {"database": f"the database does not answer: {health.SILENT}"}
 
 
 async def test_metrics_are_in_prometheus_form(database: Database) -> None:

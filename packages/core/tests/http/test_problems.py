@@ -14,6 +14,7 @@ import structlog
 from fastapi import FastAPI
 
 from orion_core.database import Database
+from orion_core.database_faults import REASONS
 from orion_core.http.edge import TurnedAway
 from orion_core.testing import TestDatabase
 
@@ -148,7 +149,10 @@ async def test_of_a_crowd_that_is_turned_away_the_logs_tell_by_number(http: http
 
 
 async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(make_application: MakeApplication) -> None:
-    for url in ("postgresql://u:p@127.0.0.1:1/db", "postgresql:///db?host=/no/such/folder"):
+    for url, why in (
+        ("postgresql://u:p@127.0.0.1:1/db", "ConnectionRefusedError"),
+        ("postgresql:///db?host=/no/such/folder", "FileNotFoundError"),
+    ):
         away = Database.connect(url, role=None, application="orion test")
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(make_application(away)), base_url="http://s"
@@ -159,6 +163,7 @@ async def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(make
             assert (await http.get("/livez")).status_code == 200
             ready = await http.get("/readyz")
             assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+            assert ready.json()["faults"]["database"] == f"the database does not answer: {why}"
         await away.close()
 
 
@@ -172,8 +177,12 @@ async def test_a_database_that_goes_and_comes_back_is_a_503_at_most(
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()
     """)
-    for _ in range(3):
-        problem_of(await http.get("/sample/v1/row"), 503, "database_unreachable")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            problem_of(await http.get("/sample/v1/row"), 503, "database_unreachable")
+    assert {entry["reason"] for entry in logs if entry["event"] == "database.unreachable"} == {
+        "all its connections are in use"
+    }
     await owner.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
     assert (await http.get("/sample/v1/row")).status_code == 200
 
@@ -183,6 +192,38 @@ async def test_who_collides_with_another_change_is_asked_to_try_again(http: http
     answer = await http.get(f"/sample/v1/collision/{sqlstate}")
     problem_of(answer, 503, "changed_at_once")
     assert answer.headers["retry-after"] == "1" and "who collided" not in answer.text
+
+
+async def test_a_statement_that_waits_too_long_is_a_503_and_no_bug(
+    http: httpx.AsyncClient, owner: asyncpg.Connection
+) -> None:
+    for sqlstate in ("57014", "55P03"):
+        with structlog.testing.capture_logs() as logs:
+            answer = await http.get(f"/sample/v1/collision/{sqlstate}")
+        problem_of(answer, 503, "database_busy")
+        assert answer.headers["retry-after"] == "5" and "who collided" not in answer.text
+        assert [entry["reason"] for entry in logs if entry["event"] == "database.busy"] == [REASONS[sqlstate]]
+
+
+async def test_a_database_that_takes_no_changes_says_so_and_is_written_to_as_soon_as_it_does(
+    http: httpx.AsyncClient, own_database: TestDatabase, owner: asyncpg.Connection
+) -> None:
+    """Sessions that began meanwhile stay read-only: they are not kept."""
+    name = own_database.url.rpartition("/")[2]
+    await owner.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await owner.execute("""
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+    """)
+    problem_of(await http.post("/sample/v1/row"), 503, "database_read_only")
+    ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "degraded", "faults": {"database": REASONS["25006"]}})
+    assert (await http.get("/sample/v1/row")).status_code == 200, "what only reads goes on, on a session that is kept"
+    await owner.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    ready = await http.get("/readyz")
+    assert ready.json()["status"] == "degraded", "this session is one of then, and is closed"
+    assert (await http.get("/readyz")).json()["status"] == "ready"
+    assert (await http.post("/sample/v1/row")).status_code == 200
 
 
 async def test_a_login_that_the_database_refuses_is_a_503(

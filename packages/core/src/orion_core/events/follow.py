@@ -23,6 +23,8 @@ from orion_contracts.event import Event
 from orion_core.background import pause, unless_stopped
 from orion_core.clock import Clock
 from orion_core.database import Database, Transaction
+from orion_core.database_faults import database_reason
+from orion_core.errors import Problem
 from orion_core.events.client import FeedClient
 from orion_core.house import add_tables
 from orion_core.metrics import EVENTS_APPLIED, FEED_STOPPED
@@ -198,13 +200,17 @@ def _fault(source: str, error: Exception) -> str:
     """What `/readyz` may show to anybody: names of things, never their values."""
     match error:
         case EventFailedError():
-            return f"{error} ({type(error.__cause__).__name__})"
+            return f"{error} ({database_reason(error.__cause__ or error)})"
+        case httpx.HTTPStatusError(response=httpx.Response(status_code=HTTPStatus.NOT_FOUND)):
+            return f"{source} answered 404{_code(error.response)}: is its URL that of {source}?"
         case httpx.HTTPStatusError():
             return f"{source} answered {error.response.status_code}{_code(error.response)}"
         case httpx.HTTPError():
             return f"{source} does not answer ({type(error).__name__})"
+        case Problem(code=code):
+            return f"the feed of {source} could not be applied ({code})"
         case _:
-            return f"the feed of {source} could not be applied ({type(error).__name__})"
+            return f"the feed of {source} could not be applied ({database_reason(error)})"
 
 
 def _code(response: httpx.Response) -> str:

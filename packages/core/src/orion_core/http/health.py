@@ -2,23 +2,30 @@
 
 Alive says that the process answers. Ready says that it should be sent requests: that its own database answers. What
 else is wrong (a feed that does not move, auth out of reach) is told in the same answer as `degraded` without taking
-the process out of service, since it can still answer what needs none of that.
+the process out of service, since it can still answer what needs none of that. Whoever asks is answered within seconds,
+also while the database hangs or a table is locked.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel
-from sqlalchemy import text
 from starlette.responses import JSONResponse, Response
 
 from orion_core import metrics
 from orion_core.database import Database
+from orion_core.database_faults import READ_ONLY, REASONS, database_reason
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns what is wrong, or None."""
+
+CHECK_SECONDS = 2.0
+"""How long a part may be silent until that is its fault: less than those who ask wait for us."""
+
+SILENT = f"no answer within {CHECK_SECONDS:g} s"
 
 log = structlog.get_logger()
 
@@ -43,13 +50,12 @@ def health_routes(database: Database, checks: Mapping[str, Check]) -> APIRouter:
     @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
     async def readyz() -> Response:
         """Tell whether requests should be sent here, and what is wrong."""
-        faults = {name: fault for name, check in checks.items() if (fault := await check()) is not None}
-        unreachable = await _database_fault(database)
-        if unreachable is not None:
-            faults["database"] = unreachable
-        status = "unavailable" if unreachable else "degraded" if faults else "ready"
+        (fault, is_away), faults = await asyncio.gather(_database_fault(database), _faults(checks))
+        if fault is not None:
+            faults["database"] = fault
+        status = "unavailable" if is_away else "degraded" if faults else "ready"
         body = Readiness(status=status, faults=faults)
-        return JSONResponse(body.model_dump(), status_code=503 if unreachable else 200)
+        return JSONResponse(body.model_dump(), status_code=503 if is_away else 200)
 
     @router.get("/metrics", response_class=Response)
     async def prometheus() -> Response:
@@ -59,11 +65,27 @@ def health_routes(database: Database, checks: Mapping[str, Check]) -> APIRouter:
     return router
 
 
-async def _database_fault(database: Database) -> str | None:
+async def _database_fault(database: Database) -> tuple[str | None, bool]:
+    """What is wrong with it, and whether no request can be answered for that."""
     try:
-        async with database.autocommit() as connection:
-            await connection.execute(text("SELECT 1"))
+        async with asyncio.timeout(CHECK_SECONDS):
+            return (REASONS[READ_ONLY] if await database.is_read_only() else None), False
+    except TimeoutError:
+        reason = SILENT
     except Exception as error:
-        log.warning("database.unreachable", reason=type(error).__name__)
-        return f"the database does not answer ({type(error).__name__})"
-    return None
+        reason = database_reason(error)
+    log.warning("database.unreachable", reason=reason)
+    return f"the database does not answer: {reason}", True
+
+
+async def _faults(checks: Mapping[str, Check]) -> dict[str, str]:
+    found = await asyncio.gather(*(_in_time(check) for check in checks.values()))
+    return {name: fault for name, fault in zip(checks, found, strict=True) if fault is not None}
+
+
+async def _in_time(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return await check()
+    except TimeoutError:
+        return SILENT

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from orion_core.database_faults import READ_ONLY, database_reason, sqlstate
 from orion_core.errors import FieldError, Problem, unavailable
 from orion_core.faults import code_and_sentence
 
@@ -132,34 +133,43 @@ def _allowed(request: Request) -> str:
 
 async def _database(request: Request, error: Exception) -> Response:
     """A database that is away is no bug: say so, and that it will be back. Any other failure of a statement is one."""
-    if isinstance(error, DBAPIError) and _sqlstate(error) in UNSTORABLE_TEXT:
+    state = sqlstate(error)
+    if state in UNSTORABLE_TEXT:
         detail = "Text must not contain NUL characters or lone surrogates."
         return _answer(request, Problem(400, "invalid_request", "Invalid request", detail))
-    if isinstance(error, DBAPIError) and _sqlstate(error) in COLLISIONS:
-        detail = "Somebody else was changing the same at the same moment. Nothing was changed; try again."
-        return _answer(request, unavailable("changed_at_once", detail, 1))
-    if isinstance(error, DBAPIError) and not (error.connection_invalidated or _connection_failed(error)):
+    if (passing := PASSING.get(state)) is not None:
+        if passing is not COLLISION:
+            log.warning(passing[0].replace("_", ".", 1), reason=database_reason(error))
+        return _answer(request, unavailable(*passing))
+    if isinstance(error, DBAPIError) and not (error.connection_invalidated or state.startswith(CONNECTION_FAILURES)):
         raise error
-    log.warning("database.unreachable", reason=type(error).__name__)
+    log.warning("database.unreachable", reason=database_reason(error))
     return _answer(request, unavailable("database_unreachable", "The database cannot be reached; try again.", 2))
 
 
-CONNECTION_FAILURES = ("08", "28", "3D", "53", "57P")
-"""SQLSTATE classes: connection exception, sign-in refused, no such database, insufficient resources, shutdown."""
+CONNECTION_FAILURES = ("08", "28", "3D", "53", "57P", "58")
+"""SQLSTATE classes: connection exception, sign-in refused, no such database, no resources, shutdown, system error."""
 
-COLLISIONS = ("40001", "40P01")
-"""Serialization failure, deadlock detected: of two that collide PostgreSQL ends one (PostgreSQL 18, 13.3.4)."""
+COLLISION = (
+    "changed_at_once",
+    "Somebody else was changing the same at the same moment. Nothing was changed; try again.",
+    1,
+)
+BUSY = ("database_busy", "The database took too long over it, or it is locked. Nothing was changed; try again.", 5)
+READS_ONLY = ("database_read_only", "The database takes no changes at present. Nothing was changed; try again.", 5)
+
+PASSING = {
+    "40001": COLLISION,
+    "40P01": COLLISION,
+    "55P03": BUSY,
+    "57014": BUSY,
+    READ_ONLY: READS_ONLY,
+}
+"""Serialization failure, deadlock (of two that collide PostgreSQL ends one: PostgreSQL 18, 13.3.4); a lock that was not
+to be had, a statement beyond `statement_timeout`; a standby. Code, detail, and seconds until it may go well."""
 
 UNSTORABLE_TEXT = ("22021", "22P05")
 """Character not in repertoire, untranslatable character. Shapes refuse these earlier; a form has no shape."""
-
-
-def _connection_failed(error: DBAPIError) -> bool:
-    return _sqlstate(error).startswith(CONNECTION_FAILURES)
-
-
-def _sqlstate(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlstate", None) or "")
 
 
 def _pointer(location: Sequence[int | str], body: Any) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_core.background import pause
 from orion_core.database import Database
+from orion_core.database_faults import sqlstate
 
 PRUNING_LOCK = 0x6F72696F6E03
 """Advisory lock of whoever prunes; advisory locks are per database."""
@@ -171,11 +172,6 @@ async def delete(batches: Batches, worker: Worker, told: Callable[[int], None]) 
         failures, start, size = 0, last, worker.pace.next(size, seconds)
         await pause(worker.stop, seconds * worker.pace.rest)
     return None
-
-
-def sqlstate(error: DBAPIError) -> str:
-    """SQLSTATE of what the server said; "" when it said nothing."""
-    return str(getattr(error.orig, "sqlstate", None) or "")
 
 
 def passing(error: DBAPIError) -> str | None:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from orion_core.background import pause
+from orion_core.database_faults import sqlstate
 from orion_core.retention.batches import (
     ATTEMPTS,
     AnotherPrunesError,
@@ -18,7 +19,6 @@ from orion_core.retention.batches import (
     Worker,
     delete,
     passing,
-    sqlstate,
 )
 from orion_core.retention.debt import month_condition, month_floor, row_condition
 from orion_core.retention.declarations import Rows

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orion_core.background import keep_doing
 from orion_core.database import Database, Transaction
+from orion_core.database_faults import database_reason
 from orion_core.sealing import Keyring, place
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import invariants, metrics, store
@@ -144,7 +145,7 @@ async def fault(database: Database) -> str | None:
             found = await invariants.broken(connection, SAMPLE, LONGEST_OVERDUE_SECONDS)
             pauses = await store.paused(connection)
     except (SQLAlchemyError, OSError) as error:
-        return f"it cannot be asked ({type(error).__name__})"
+        return f"it cannot be asked: {database_reason(error)}"
     metrics.tell_health(health, found)
     metrics.tell_paused({Channel[row["channel"]] for row in pauses})
     if health.overdue_seconds > LONGEST_OVERDUE_SECONDS:

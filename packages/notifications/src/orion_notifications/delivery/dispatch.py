@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orion_core.background import first_of
 from orion_core.clock import Clock
 from orion_core.database import Database
+from orion_core.database_faults import database_reason, sqlstate
 from orion_core.sealing import Keyring
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery import lease_store as store
@@ -160,7 +161,7 @@ class Dispatcher:
                 lost = 0 if self._suspect else 1
                 claimed = await store.claim(connection, asks, lease, ageing, at_once=at_once, lost=lost)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("queue.unreachable", reason=type(error).__name__)
+            log.warning("queue.unreachable", reason=database_reason(error))
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
             return []
         if everything:
@@ -331,7 +332,7 @@ class Dispatcher:
                 if _is_about_values(error):
                     await self._finish_apart(finished)
                     return
-                log.warning("queue.unreachable", reason=type(error).__name__)
+                log.warning("queue.unreachable", reason=database_reason(error))
                 await asyncio.sleep(DATABASE_PAUSE_SECONDS)
                 continue
             if len(held) < len(finished):
@@ -380,7 +381,7 @@ class Dispatcher:
                 if LARGEST_WRITE in (len(returned), adopted):
                     continue
             except (SQLAlchemyError, OSError) as error:
-                log.warning("queue.not_taken_back", reason=type(error).__name__)
+                log.warning("queue.not_taken_back", reason=database_reason(error))
             pause = max(self._pace.give_back_seconds, SWEEP_SHARE * (_now() - began))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
@@ -388,8 +389,7 @@ class Dispatcher:
 
 def _is_about_values(error: Exception) -> bool:
     """Whether PostgreSQL refuses what is to be written, rather than being unable to write (SQLSTATE 22 and 23)."""
-    sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return isinstance(sqlstate, str) and sqlstate[:2] in {"22", "23"}
+    return sqlstate(error)[:2] in {"22", "23"}
 
 
 def _milliseconds(began: float | None) -> int | None:
