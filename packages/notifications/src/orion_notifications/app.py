@@ -95,7 +95,6 @@ def create_app() -> FastAPI:
 
 def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock = system_clock) -> FastAPI:
     """The service of these settings, which reaches auth through `http` and closes it at the end."""
-    policy = retention_policy(service, settings.retention)
     url = settings.database_url
     role = service_role("notifications")
     database = Database.connect(url, role=role, application="orion notifications", pool_size=settings.pool_size)
@@ -143,7 +142,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             partial(escalate, database, Escalating(settings.sealing_keys, partial(send_next, desk)), clock),
             streams.run,
             partial(keep_partitions_ahead, database),
-            partial(keep_pruned, database, policy),
+            partial(keep_pruned, database, retention_policy(service, settings.retention)),
             partial(keep_counting, database),
             partial(keep_telling, database),
             user.run,
