@@ -187,8 +187,7 @@ async def _trust(
     await transaction.write_later()  # the device may be new
     given = await devices.trust(transaction, identity.id, device_id, now=visit.now, lifetime=answer.trust)
     if given is not None:
-        bearer = visit.bearer
-        circumstances = Circumstances(bearer.ip_address, bearer.user_agent, device_id)
+        circumstances = Circumstances.of(visit.bearer)
         await security_events.note(transaction, gate.outbox, DEVICE_TRUSTED, identity, circumstances, visit.now)
     return given
 

@@ -208,7 +208,7 @@ async def _note(
     *,
     addresses: Sequence[str] | None = None,
 ) -> None:
-    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
+    circumstances = Circumstances.of(bearer)
     await security_events.note(transaction, mailing.outbox, kind, whose, circumstances, now, addresses=addresses)
 
 

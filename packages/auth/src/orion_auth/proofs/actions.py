@@ -65,8 +65,7 @@ class _Try:
     @property
     def circumstances(self) -> Circumstances:
         """Where it is given."""
-        bearer = self.bearer
-        return Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=self.session_id)
+        return Circumstances.of(self.bearer, session_id=self.session_id)
 
 
 async def prove(
