@@ -152,7 +152,9 @@ async def _answer(
     else:
         keyring = gate.mailing.keyring
         drift = gate.factor_policy.totp_drift
-        is_good = await two_factor.is_shown(transaction, keyring, counted, answer.method, answer.code, visit.now, drift)
+        is_good = await two_factor.is_shown(
+            transaction, keyring, counted, answer.method, answer.code, visit.now, drift, visit.bearer
+        )
     if not is_good:
         await _note_wrong(transaction, gate, visit, identity, first.assessment, answer.method, counted.tries_left)
         return "WRONG"

@@ -197,7 +197,7 @@ async def _is_shown(transaction: Transaction, gate: Gate, attempt: _Try, second:
     _require_offered(gate, await two_factor.enrolled(subject).alone(connection), second.method)
     keyring, drift = gate.mailing.keyring, gate.factor_policy.totp_drift
     return await two_factor.is_shown_again(
-        transaction, keyring, subject, second.method, second.code, attempt.now, drift
+        transaction, keyring, subject, second.method, second.code, attempt.now, drift, attempt.bearer
     )
 
 
