@@ -217,6 +217,7 @@ async def test_a_phone_is_set_up_by_a_code_and_gets_codes(auth: "Auth") -> None:
     headers = await bearer(auth)
     sent = await auth.http.post(f"{ME}/sms", json={"phone": "+47 912 34 567"}, headers=headers)
     assert sent.status_code == 202, sent.text
+    assert sent.headers["RateLimit"].startswith('"two_factor_code";r=4;')
     assert "weaker" in sent.json()["warning"], "what it is worth is said before it is relied on"
     event, code = await last_message(auth)
     assert (event.channel, event.recipient, event.purpose) == ("SMS", PHONE, "TWO_FACTOR_CODE")

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from orion_auth.addresses import normalise_phone
 from orion_auth.components import Administrator, Claims, Sender, Wired
@@ -54,23 +54,25 @@ async def begin_totp(claims: Claims, wired: Wired) -> TotpSetUp:
 
 
 @router.post("/me/two-factor/sms", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
-async def begin_sms(body: Phone, claims: Claims, wired: Wired, bearer: Sender) -> SmsCodeOnItsWay:
+async def begin_sms(body: Phone, claims: Claims, wired: Wired, bearer: Sender, response: Response) -> SmsCodeOnItsWay:
     """Have a code sent to a phone; it counts once the code is confirmed. Needs a recent proof."""
     now = wired.clock()
     await require_shown(wired.database, claims, now)
     phone = normalise_phone(body.phone)
     if phone is None:
         raise _invalid_phone()
-    await enrolment.begin_sent(wired.gate, own_id(claims), phone, now, bearer.ip_address)
+    state = await enrolment.begin_sent(wired.gate, own_id(claims), phone, now, bearer.ip_address)
+    response.headers.update(state.headers() if state else {})
     return SmsCodeOnItsWay(detail="A code is on its way.", warning=SMS_WARNING)
 
 
 @router.post("/me/two-factor/email", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
-async def begin_email(claims: Claims, wired: Wired, bearer: Sender) -> CodeOnItsWay:
+async def begin_email(claims: Claims, wired: Wired, bearer: Sender, response: Response) -> CodeOnItsWay:
     """Have a code sent to the address of the account; it counts once the code is confirmed. Needs a recent proof."""
     now = wired.clock()
     await require_shown(wired.database, claims, now)
-    await enrolment.begin_sent(wired.gate, own_id(claims), None, now, bearer.ip_address)
+    state = await enrolment.begin_sent(wired.gate, own_id(claims), None, now, bearer.ip_address)
+    response.headers.update(state.headers() if state else {})
     return CodeOnItsWay(detail="A code is on its way.")
 
 
