@@ -20,6 +20,7 @@ from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
 from orion_auth.taking_back import TakeBack
+from orion_auth.tokens.actions import Bearer
 from orion_auth.visitors import Visitors
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
@@ -29,6 +30,7 @@ from orion_core.errors import Problem
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
 from orion_core.http.authentication import Authenticator, refuse_api_key, require_scope
+from orion_core.http.context import Context
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
@@ -112,6 +114,14 @@ async def read_proof(request: Request, wired: Wired) -> None:
         request.scope[PROOF] = wired.proofs.read(request, wired.clock())
     elif wired.binds_all and request.method == "POST" and not request.url.path.endswith("/callback"):
         raise proof_missing()
+
+
+async def _sender(context: Context, wired: Wired) -> Bearer:
+    return wired.gate.locate(Bearer(context.ip_address, context.user_agent))
+
+
+Sender = Annotated[Bearer, Depends(_sender)]
+"""Who sends a request, as far as the network tells, and where on Earth that is thought to be."""
 
 
 async def _administrator(claims: Claims, wired: Wired) -> AccessClaims:

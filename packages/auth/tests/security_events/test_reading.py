@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql
 
+from orion_auth.location import Location
+from orion_auth.places import Place
 from orion_auth.security_events import actions, store
 from orion_auth.security_events.rules import Wanted
 from orion_auth.security_events.tables import SecurityEvent
@@ -63,6 +65,43 @@ async def test_a_user_pages_through_his_own_history_and_sees_nobody_elses(auth: 
     assert [UUID(id) for id in seen if UUID(id) in mine] == mine
     rows = await auth.rows("SELECT id FROM security_events WHERE user_id = :id ORDER BY id DESC", id=ada)
     assert [UUID(id) for id in seen] == [row["id"] for row in rows]
+
+
+class EverybodyInOslo:
+    """Places, as an operator's database would know them."""
+
+    def find(self, _: object) -> Place:
+        return Place("NO", "Oslo County", "Oslo", Location(59.9, 10.7, 20))
+
+    def close(self) -> None:
+        pass
+
+
+async def test_whatever_somebody_did_is_told_with_the_place(auth: "Auth") -> None:
+    object.__setattr__(auth.application.state.components.gate, "places", EverybodyInOslo())
+    await auth.verified()
+    await auth.register()
+    await auth.http.post("/auth/v1/password-resets", json={"email": "ada@example.com"})
+    await auth.sign_in()
+    headers = auth.as_bearer((await auth.sign_in()).json()["access_token"])
+    http, new = auth.http, "forty lanterns on a quiet pier"
+    await http.post("/auth/v1/sessions/current/proofs", json={"password": "wrong"}, headers=headers)
+    await http.put("/auth/v1/me/username", json={"username": "ada"}, headers=headers)
+    await http.post("/auth/v1/me/email-changes", json={"email": "countess@example.com"}, headers=headers)
+    await http.delete("/auth/v1/sessions", headers=headers)
+    for current in ("wrong", auth.password):
+        body = {"current_password": current, "new_password": new}
+        await http.put("/auth/v1/me/password", json=body, headers=headers)
+    events = await auth.rows(
+        "SELECT event_type, country || region || city AS place, location->>'latitude' AS latitude FROM security_events"
+    )
+    assert {event["event_type"] for event in events} >= {
+        *("registration.repeated", "password.reset_requested", "device.new", "session.proof_failed", "sessions.ended"),
+        *("username.changed", "email.change_requested", "password.changed"),
+    }
+    assert {(event["place"], event["latitude"]) for event in events} == {("NOOslo CountyOslo", "59.9")}
+    notices = await auth.rows("SELECT data->>'city' AS city FROM outbox WHERE data ? 'notice'")
+    assert {notice["city"] for notice in notices} == {"Oslo"}
 
 
 async def test_reasons_are_told_in_words_and_other_details_are_not(auth: "Auth") -> None:

@@ -199,3 +199,13 @@ class TestProfiles:
         await ada.sign_in()
         await keep_once(bridge(auth), auth.clock.advance(hours=25))
         assert (await account(auth))["sync_due_at"] is None
+
+    async def test_one_that_gave_no_refresh_token_is_asked_no_more_once_its_token_has_ended(
+        self, auth: "Auth", ada: "Traveller", provider: "Provider"
+    ) -> None:
+        await ada.sign_in()
+        await auth.execute("UPDATE oauth_providers SET refresh_token = NULL")
+        await keep_once(bridge(auth), auth.clock.advance(hours=25))
+        assert (await account(auth))["sync_due_at"] is None, "else its row is claimed every hour, for ever"
+        await ada.sign_in()
+        assert (await account(auth))["sync_due_at"] is not None

@@ -217,6 +217,7 @@ async def test_a_phone_is_set_up_by_a_code_and_gets_codes(auth: "Auth") -> None:
     headers = await bearer(auth)
     sent = await auth.http.post(f"{ME}/sms", json={"phone": "+47 912 34 567"}, headers=headers)
     assert sent.status_code == 202, sent.text
+    assert sent.headers["RateLimit"].startswith('"two_factor_code";r=4;')
     assert "weaker" in sent.json()["warning"], "what it is worth is said before it is relied on"
     event, code = await last_message(auth)
     assert (event.channel, event.recipient, event.purpose) == ("SMS", PHONE, "TWO_FACTOR_CODE")
@@ -273,6 +274,8 @@ async def test_backup_codes_are_shown_once_and_good_once(auth: "Auth") -> None:
     )
     assert sorted(each.status_code for each in answers) == [201] + [422] * 7
     assert (await auth.http.get(ME, headers=headers)).json()["backup_codes_left"] == 9
+    used = await auth.rows("SELECT host(ip_address) AS ip FROM two_factor_backup_codes WHERE used_at IS NOT NULL")
+    assert used == [{"ip": "192.0.2.1"}], "where it was used"
     assert "backup_codes.used" in await notices(auth)
     again = (await auth.http.post(f"{ME}/backup-codes", headers=headers)).json()["codes"]
     assert (await answer(auth, (await challenge(auth))["challenge"], "BACKUP_CODE", codes[1])).status_code == 422

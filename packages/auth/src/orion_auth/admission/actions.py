@@ -288,14 +288,8 @@ def _known(gate: Gate, visit: Visit, proof: Proof) -> Circumstance:
 
 def circumstances_of(visit: Visit, assessment: Assessment) -> Circumstances:
     """Where an attempt came from, and what spoke against it."""
-    return Circumstances(
-        ip_address=visit.bearer.ip_address,
-        user_agent=visit.bearer.user_agent,
-        device_id=visit.bearer.device_id,
-        country=visit.bearer.place.country,
-        city=visit.bearer.place.city,
-        details={"risk_score": assessment.score, "reasons": [reason.detail for reason in assessment.reasons]},
-    )
+    details = {"risk_score": assessment.score, "reasons": [reason.detail for reason in assessment.reasons]}
+    return Circumstances.of(visit.bearer, details=details)
 
 
 def _changed_meanwhile() -> Problem:

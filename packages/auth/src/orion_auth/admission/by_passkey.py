@@ -84,7 +84,7 @@ async def sign_in(
                 duration_ms=visit.milliseconds,
             )
         if shown is not None and identity is not None:
-            await passkeys.tell_of_copy(transaction, gate.outbox, shown, identity, _circumstances(bearer), now)
+            await passkeys.tell_of_copy(transaction, gate.outbox, shown, identity, Circumstances.of(bearer), now)
     if decision.reason in {"LOCKED", "SUSPENDED"}:
         raise told_under(visit.limit, refusal(decision))
     if shown is None or identity is None or decision.outcome != "SUCCESS":
@@ -126,7 +126,7 @@ async def finish_sign_in(
             return False
         identity = await identities.find(transaction.connection, shown.user_id, at)
         if identity is not None:
-            circumstances = _circumstances(gate.locate(bearer))
+            circumstances = Circumstances.of(gate.locate(bearer))
             await passkeys.tell_of_copy(transaction, gate.outbox, shown, identity, circumstances, at)
         return shown.outcome == "GOOD"
 
@@ -150,7 +150,7 @@ async def enrol(
     await by_second_factor.find_enrolling(gate, challenge, TwoFactorMethod.HARDWARE_KEY, now)
 
     async def check(transaction: Transaction, sign_in: HalfFinished, _: Answer, at: datetime) -> bool:
-        owner = Owner(sign_in.user_id, None, bearer, at, sign_in.id)
+        owner = Owner(sign_in.user_id, None, gate.locate(bearer), at, sign_in.id)
         kept = sign_in.must_enrol and await own_passkeys.keep(transaction, gate, party, owner, credential, None)
         return not isinstance(kept, bool | str)
 
@@ -160,16 +160,6 @@ async def enrol(
 
 def _second_factor_of(sign_in: HalfFinished) -> Asked:
     return Asked(WebAuthnPurpose.SECOND_FACTOR, sign_in.user_id, sign_in.id)
-
-
-def _circumstances(bearer: Bearer) -> Circumstances:
-    return Circumstances(
-        ip_address=bearer.ip_address,
-        user_agent=bearer.user_agent,
-        device_id=bearer.device_id,
-        country=bearer.place.country,
-        city=bearer.place.city,
-    )
 
 
 def _reason(shown: Shown | None) -> str:

@@ -152,7 +152,9 @@ async def _answer(
     else:
         keyring = gate.mailing.keyring
         drift = gate.factor_policy.totp_drift
-        is_good = await two_factor.is_shown(transaction, keyring, counted, answer.method, answer.code, visit.now, drift)
+        is_good = await two_factor.is_shown(
+            transaction, keyring, counted, answer.method, answer.code, visit.now, drift, visit.bearer
+        )
     if not is_good:
         await _note_wrong(transaction, gate, visit, identity, first.assessment, answer.method, counted.tries_left)
         return "WRONG"
@@ -187,8 +189,7 @@ async def _trust(
     await transaction.write_later()  # the device may be new
     given = await devices.trust(transaction, identity.id, device_id, now=visit.now, lifetime=answer.trust)
     if given is not None:
-        bearer = visit.bearer
-        circumstances = Circumstances(bearer.ip_address, bearer.user_agent, device_id)
+        circumstances = Circumstances.of(visit.bearer)
         await security_events.note(transaction, gate.outbox, DEVICE_TRUSTED, identity, circumstances, visit.now)
     return given
 

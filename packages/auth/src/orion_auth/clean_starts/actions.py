@@ -1,5 +1,6 @@
 """What follows for an account's sessions and devices once a second factor is set up."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from orion_auth.devices import actions as devices
@@ -55,10 +56,5 @@ async def make_clean_start(
         transaction, gate.outbox, identity.id, keep=circumstances.session_id, reason=REASON, now=now
     )
     if ended:
-        told = Circumstances(
-            ip_address=circumstances.ip_address,
-            user_agent=circumstances.user_agent,
-            session_id=circumstances.session_id,
-            details={"sessions_ended": ended},
-        )
+        told = replace(circumstances, details={"sessions_ended": ended}, subject=None)
         await security_events.note(transaction, gate.outbox, SESSIONS_ENDED, identity, told, now)

@@ -96,12 +96,8 @@ async def disavow(
             now=now,
             undone_since=since,
         )
-        circumstances = Circumstances(
-            ip_address=bearer.ip_address,
-            user_agent=bearer.user_agent,
-            device_id=used.device_id,
-            details={"sessions_ended": ended, "taken_back": sum(taken_back)},
-        )
+        details = {"sessions_ended": ended, "taken_back": sum(taken_back)}
+        circumstances = Circumstances.of(bearer, device_id=used.device_id, details=details)
         await security_events.note(transaction, mailing.outbox, DEVICE_DISAVOWED, identity, circumstances, now)
 
 

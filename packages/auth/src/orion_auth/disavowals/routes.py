@@ -42,7 +42,7 @@ async def confirm_disavowal(token: Token, request: Request, wired: Wired) -> Res
     204, or a page for a browser; 410 when the link was used or has ended.
     """
     try:
-        bearer = bearer_of(request)
+        bearer = wired.gate.locate(bearer_of(request))
         await actions.disavow(wired.database, wired.mailing, token, bearer, wired.clock(), wired.taken_back)
     except Problem as problem:
         if not wants_page(request):

@@ -191,7 +191,9 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
     await two_factor.take_back_codes(transaction, row.user_id)
     # The old address hears of this last of all; the new one learns from which moment on it is the account's.
     both = row.old_email, row.new_email
-    circumstances = security_events.changed(_from(bearer), {"email": row.old_email}, {"email": row.new_email})
+    circumstances = security_events.changed(
+        Circumstances.of(bearer), {"email": row.old_email}, {"email": row.new_email}
+    )
     await security_events.note(transaction, mailing.outbox, EMAIL_CHANGED, owner, circumstances, now, addresses=both)
     event = EmailChanged(user_id=row.user_id, email=row.new_email, previous=row.old_email, changed_at=now)
     await mailing.outbox.record(transaction, event, now)
@@ -201,11 +203,7 @@ async def _make(transaction: Transaction, mailing: Mailing, row: AnyRow, bearer:
 async def _note(
     transaction: Transaction, mailing: Mailing, kind: Kind, whose: KnownIdentity, bearer: Bearer, now: datetime
 ) -> None:
-    await security_events.note(transaction, mailing.outbox, kind, whose, _from(bearer), now)
-
-
-def _from(bearer: Bearer) -> Circumstances:
-    return Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
+    await security_events.note(transaction, mailing.outbox, kind, whose, Circumstances.of(bearer), now)
 
 
 def _invalid_email() -> Problem:

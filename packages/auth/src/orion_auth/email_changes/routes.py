@@ -7,14 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
-from orion_auth.components import Claims, Wired
+from orion_auth.components import Claims, Sender, Wired
 from orion_auth.email_changes import actions
 from orion_auth.email_changes.shapes import EmailChangeAccepted, EmailChangeRequest, EmailChangeState
-from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import require_shown
 from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
-from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 from orion_core.http.pages import PAGE, button, html, page, wants_page
 
@@ -31,12 +29,11 @@ Token = Annotated[str, Path(max_length=200, description="The token in the link o
     responses=refusals(HTTPStatus.TOO_MANY_REQUESTS),
 )
 async def ask(
-    body: EmailChangeRequest, claims: Claims, wired: Wired, context: Context, response: Response
+    body: EmailChangeRequest, claims: Claims, wired: Wired, bearer: Sender, response: Response
 ) -> EmailChangeAccepted:
     """Ask for another address. It is changed when the links sent to the old and the new one have both been pressed."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    bearer = Bearer(context.ip_address, context.user_agent)
     state = await actions.ask(
         wired.database,
         wired.mailing,
@@ -75,9 +72,8 @@ async def read(token: Token, wired: Wired) -> HTMLResponse:
     "/email-changes/{token}/confirmation",
     responses={200: _OR_A_PAGE} | refusals(HTTPStatus.CONFLICT, HTTPStatus.GONE),
 )
-async def confirm(token: Token, request: Request, wired: Wired, context: Context) -> EmailChangeState:
+async def confirm(token: Token, request: Request, wired: Wired, bearer: Sender) -> EmailChangeState:
     """Agree to the change; it is made when both ends have."""
-    bearer = Bearer(context.ip_address, context.user_agent)
     try:
         is_completed = await actions.confirm(wired.database, wired.mailing, token, bearer, wired.clock())
     except Problem as problem:
@@ -96,9 +92,8 @@ async def confirm(token: Token, request: Request, wired: Wired, context: Context
     response_class=Response,
     responses={200: PAGE} | refusals(HTTPStatus.GONE),
 )
-async def refuse(token: Token, request: Request, wired: Wired, context: Context) -> Response:
+async def refuse(token: Token, request: Request, wired: Wired, bearer: Sender) -> Response:
     """Cancel the change: "this was not me"."""
-    bearer = Bearer(context.ip_address, context.user_agent)
     try:
         await actions.refuse(wired.database, wired.mailing, token, bearer, wired.clock())
     except Problem as problem:

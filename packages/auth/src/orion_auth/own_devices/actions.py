@@ -151,9 +151,8 @@ async def _note(transaction: Transaction, outbox: Outbox, kind: Kind, owner: Own
     identity = await identities.find(transaction.connection, owner.user_id, owner.now)
     if identity is None:
         return
-    circumstances = Circumstances(
-        ip_address=owner.bearer.ip_address,
-        user_agent=owner.bearer.user_agent,
+    circumstances = Circumstances.of(
+        owner.bearer,
         device_id=device.device_id,
         session_id=owner.session_id,
         details={"device_name": device.name} if device.name else {},

@@ -236,8 +236,8 @@ async def _note_factor(transaction: Transaction, gate: Gate, identity: KnownIden
     """Whoever has just made the key has shown it, and goes on where a second factor is asked for from now on."""
     present = await two_factor.enrolled(owner.user_id).alone(transaction.connection)
     await two_factor.note_hardware_key(transaction, owner.user_id, has_one=True, now=owner.now)
-    bearer, key = owner.bearer, TwoFactorMethod.HARDWARE_KEY
-    circumstances = Circumstances(bearer.ip_address, bearer.user_agent, session_id=owner.session_id)
+    key = TwoFactorMethod.HARDWARE_KEY
+    circumstances = Circumstances.of(owner.bearer, session_id=owner.session_id)
     is_first = not present.is_enabled
     await clean_starts.follow(transaction, gate, identity, key, circumstances, owner.now, is_first=is_first)
 
@@ -262,9 +262,8 @@ def _columns(owner: Owner, credential: MadeCredential, made: NewCredential, name
 async def _note(
     transaction: Transaction, gate: Gate, kind: EventKind, identity: KnownIdentity, owner: Owner, row: AnyRow
 ) -> None:
-    circumstances = Circumstances(
-        ip_address=owner.bearer.ip_address,
-        user_agent=owner.bearer.user_agent,
+    circumstances = Circumstances.of(
+        owner.bearer,
         session_id=owner.session_id,
         details={"name": row.name, "passkey_id": str(row.id)},
         subject=PROVIDERS.get(row.aaguid),

@@ -28,7 +28,7 @@ router = APIRouter(prefix="/auth/v1/me/passkeys", tags=["passkeys"])
 
 
 def _owner(claims: AccessClaims, request: Request, wired: Wired) -> Owner:
-    return Owner(user_id(claims), UUID(claims.sid), bearer_of(request), wired.clock())
+    return Owner(user_id(claims), UUID(claims.sid), wired.gate.locate(bearer_of(request)), wired.clock())
 
 
 @router.get("")

@@ -57,7 +57,7 @@ async def change(
     taken = await rate_limits.take_proof(database, user_id, session_id, bearer.ip_address, now)
     async with rate_limits.given_back_if_untried(database, taken):
         is_right = await _is_current(lane, identity, change.current, bearer.ip_address)
-    circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=session_id)
+    circumstances = Circumstances.of(bearer, session_id=session_id)
     if not is_right:
         async with database.transaction() as transaction:
             await security_events.note(transaction, outbox, PROOF_FAILED, identity, circumstances, now)

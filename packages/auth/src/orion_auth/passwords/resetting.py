@@ -88,7 +88,7 @@ async def send_link(
     )
     await mailing.send(transaction, letter, now)
     await security_events.note(
-        transaction, mailing.outbox, PASSWORD_RESET_REQUESTED, identity, _circumstances(bearer), now
+        transaction, mailing.outbox, PASSWORD_RESET_REQUESTED, identity, Circumstances.of(bearer), now
     )
 
 
@@ -163,11 +163,7 @@ async def _set(
     await sessions.end_all(
         transaction, mailing.outbox, identity.id, reason="PASSWORD_RESET", revoked_by=str(identity.id), now=now
     )
-    await security_events.note(transaction, mailing.outbox, PASSWORD_RESET, identity, _circumstances(bearer), now)
-
-
-def _circumstances(bearer: Bearer) -> Circumstances:
-    return Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
+    await security_events.note(transaction, mailing.outbox, PASSWORD_RESET, identity, Circumstances.of(bearer), now)
 
 
 def link_is_dead() -> Problem:

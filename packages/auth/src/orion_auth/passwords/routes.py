@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
 from orion_auth.bearers import bearer_of
-from orion_auth.components import Claims, Components, Wired
+from orion_auth.components import Claims, Components, Sender, Wired
 from orion_auth.pages import PASSWORD_FORM, posted
 from orion_auth.passwords import changing, pages, resetting
 from orion_auth.passwords.changing import Change
@@ -19,7 +19,6 @@ from orion_auth.two_factor.actions import require_shown
 from orion_core.errors import Problem
 from orion_core.faults import code_and_sentence
 from orion_core.http.authentication import user_id
-from orion_core.http.context import Context, RequestContext
 from orion_core.http.openapi import refusals
 from orion_core.http.pages import PAGE, html, page_or_problem
 
@@ -34,7 +33,7 @@ Token = Annotated[str, Path(max_length=200, description="The token in the link o
     response_class=Response,
     responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def change(body: PasswordChange, claims: Claims, wired: Wired, context: Context) -> Response:
+async def change(body: PasswordChange, claims: Claims, wired: Wired, bearer: Sender) -> Response:
     """Change the password. Needs a recent proof and the current password; every other session ends."""
     now, subject = wired.clock(), user_id(claims)
     await require_shown(wired.database, claims, now)
@@ -46,7 +45,7 @@ async def change(body: PasswordChange, claims: Claims, wired: Wired, context: Co
         user_id=subject,
         session_id=UUID(claims.sid),
         change=Change(body.current_password, body.new_password),
-        bearer=Bearer(context.ip_address, context.user_agent),
+        bearer=bearer,
         now=now,
     )
     return Response(status_code=HTTPStatus.NO_CONTENT, headers=state.headers() if state else {})
@@ -55,7 +54,7 @@ async def change(body: PasswordChange, claims: Claims, wired: Wired, context: Co
 @router.post("/password-resets", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
 async def ask(body: ResetRequest, wired: Wired, request: Request, response: Response) -> ResetAccepted:
     """Ask for a mail to set a new password with. The answer does not tell whether somebody has the address."""
-    bearer = bearer_of(request, body)
+    bearer = wired.gate.locate(bearer_of(request, body))
     state = await resetting.ask(wired.database, wired.mailing, body.email, bearer, wired.clock())
     response.headers.update(state.headers() if state else {})
     return ResetAccepted(detail="If somebody has this address, a mail is on its way.")
@@ -80,11 +79,11 @@ async def read_reset(token: Token, wired: Wired) -> HTMLResponse:
     },
     openapi_extra=PASSWORD_FORM,
 )
-async def submit_form(token: Token, request: Request, wired: Wired, context: Context) -> HTMLResponse:
+async def submit_form(token: Token, request: Request, wired: Wired, bearer: Sender) -> HTMLResponse:
     """Set the password that was typed into the page."""
     try:
         chosen = NewPasswordChosen(password=posted(await request.body(), "password"))
-        await _reset(token, chosen, wired, context)
+        await _reset(token, chosen, wired, bearer)
     except ValidationError as error:
         return html(pages.question(token, code_and_sentence(error.errors()[0])[1]), HTTPStatus.BAD_REQUEST)
     except Problem as problem:
@@ -98,12 +97,12 @@ async def submit_form(token: Token, request: Request, wired: Wired, context: Con
     response_class=Response,
     responses=refusals(HTTPStatus.GONE, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def reset(token: Token, body: NewPasswordChosen, wired: Wired, context: Context) -> None:
+async def reset(token: Token, body: NewPasswordChosen, wired: Wired, bearer: Sender) -> None:
     """Set the password with the token of the mail, for an application with a page of its own. Signs nobody in."""
-    await _reset(token, body, wired, context)
+    await _reset(token, body, wired, bearer)
 
 
-async def _reset(token: str, chosen: NewPasswordChosen, wired: Components, context: RequestContext) -> None:
+async def _reset(token: str, chosen: NewPasswordChosen, wired: Components, bearer: Bearer) -> None:
     await resetting.reset(
         wired.database,
         wired.mailing,
@@ -111,7 +110,7 @@ async def _reset(token: str, chosen: NewPasswordChosen, wired: Components, conte
         wired.password_policy,
         token=token,
         password=chosen.password,
-        bearer=Bearer(context.ip_address, context.user_agent),
+        bearer=bearer,
         now=wired.clock(),
     )
 

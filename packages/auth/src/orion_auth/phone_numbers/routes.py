@@ -5,15 +5,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from orion_auth.components import Claims, Wired
+from orion_auth.components import Claims, Sender, Wired
 from orion_auth.phone_numbers import actions
 from orion_auth.phone_numbers.shapes import PhoneChangeAccepted, PhoneChangeRequest, PhoneConfirmation, PhoneState
 from orion_auth.security_events.actions import Circumstances
+from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import require_shown
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
-from orion_core.http.context import Context, RequestContext
 from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1/me", tags=["phone number"])
@@ -28,7 +28,7 @@ async def read_phone(claims: Claims, wired: Wired) -> PhoneState:
 
 @router.post("/phone-changes", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
 async def ask_for_phone(
-    body: PhoneChangeRequest, claims: Claims, wired: Wired, context: Context, response: Response
+    body: PhoneChangeRequest, claims: Claims, wired: Wired, bearer: Sender, response: Response
 ) -> PhoneChangeAccepted:
     """Have a code sent to the number that is to be one's account's. Needs a recent proof.
 
@@ -36,7 +36,7 @@ async def ask_for_phone(
     """
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    state = await actions.ask(wired.gate, subject, body.phone, _circumstances(claims, context), now)
+    state = await actions.ask(wired.gate, subject, body.phone, _circumstances(claims, bearer), now)
     response.headers.update(state.headers() if state else {})
     return PhoneChangeAccepted(
         detail="If the number can be yours, a code is on its way.", expires_in=int(CHALLENGE_LIFETIME.total_seconds())
@@ -47,25 +47,21 @@ async def ask_for_phone(
     "/phone-changes/confirmations",
     responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS),
 )
-async def confirm_phone(body: PhoneConfirmation, claims: Claims, wired: Wired, context: Context) -> PhoneState:
+async def confirm_phone(body: PhoneConfirmation, claims: Claims, wired: Wired, bearer: Sender) -> PhoneState:
     """Show the code that was sent last: from now on its number is the account's. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    phone = await actions.confirm(wired.gate, subject, body.code, _circumstances(claims, context), now)
+    phone = await actions.confirm(wired.gate, subject, body.code, _circumstances(claims, bearer), now)
     return PhoneState(phone=phone.number, verified_at=phone.verified_at)
 
 
 @router.delete("/phone", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND))
-async def remove_phone(claims: Claims, wired: Wired, context: Context) -> None:
+async def remove_phone(claims: Claims, wired: Wired, bearer: Sender) -> None:
     """Take the number off one's account. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    await actions.remove(wired.gate, subject, _circumstances(claims, context), now)
+    await actions.remove(wired.gate, subject, _circumstances(claims, bearer), now)
 
 
-def _circumstances(claims: AccessClaims, context: RequestContext) -> Circumstances:
-    return Circumstances(
-        ip_address=context.ip_address,
-        user_agent=context.user_agent,
-        session_id=UUID(claims.sid) if claims.sid else None,
-    )
+def _circumstances(claims: AccessClaims, bearer: Bearer) -> Circumstances:
+    return Circumstances.of(bearer, session_id=UUID(claims.sid) if claims.sid else None)

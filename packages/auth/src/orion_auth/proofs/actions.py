@@ -65,8 +65,7 @@ class _Try:
     @property
     def circumstances(self) -> Circumstances:
         """Where it is given."""
-        bearer = self.bearer
-        return Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=self.session_id)
+        return Circumstances.of(self.bearer, session_id=self.session_id)
 
 
 async def prove(
@@ -198,7 +197,7 @@ async def _is_shown(transaction: Transaction, gate: Gate, attempt: _Try, second:
     _require_offered(gate, await two_factor.enrolled(subject).alone(connection), second.method)
     keyring, drift = gate.mailing.keyring, gate.factor_policy.totp_drift
     return await two_factor.is_shown_again(
-        transaction, keyring, subject, second.method, second.code, attempt.now, drift
+        transaction, keyring, subject, second.method, second.code, attempt.now, drift, attempt.bearer
     )
 
 

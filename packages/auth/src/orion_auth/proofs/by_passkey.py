@@ -59,9 +59,7 @@ async def prove(
     limit = await rate_limits.take_two_factor(
         gate.database, owner, now, device=rate_limits.in_session(UUID(claims.sid))
     )
-    circumstances = Circumstances(
-        ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=UUID(claims.sid)
-    )
+    circumstances = Circumstances.of(gate.locate(bearer), session_id=UUID(claims.sid))
     async with gate.database.transaction() as transaction:
         identity = await identities.hold(transaction, owner, now)
         if identity is None or identity.standing != "GOOD":

@@ -4,14 +4,12 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from orion_auth.components import Claims, Wired
+from orion_auth.components import Claims, Sender, Wired
 from orion_auth.proofs import actions
 from orion_auth.proofs.actions import Second, Shown
 from orion_auth.proofs.shapes import NewProof, ProofCode, ProofCodeSent, Proved
-from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME
 from orion_auth.two_factor_methods import TwoFactorMethod
-from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 
 router = APIRouter(prefix="/auth/v1", tags=["sessions"])
@@ -27,12 +25,11 @@ router = APIRouter(prefix="/auth/v1", tags=["sessions"])
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-async def prove(body: NewProof, response: Response, claims: Claims, wired: Wired, context: Context) -> Proved:
+async def prove(body: NewProof, response: Response, claims: Claims, wired: Wired, bearer: Sender) -> Proved:
     """Prove again who one is, for what asks for a recent proof (`reauthentication_required`) or for the second factor
     that the account has (`second_factor_needed`).
     """
     now = wired.clock()
-    bearer = Bearer(context.ip_address, context.user_agent)
     second = Second(TwoFactorMethod(body.method), body.code) if body.method and body.code else None
     shown = Shown(body.password, second)
     token, limit = await actions.prove(wired.gate, wired.lane, claims, shown, bearer, now)
@@ -49,10 +46,9 @@ async def prove(body: NewProof, response: Response, claims: Claims, wired: Wired
     responses=refusals(HTTPStatus.TOO_MANY_REQUESTS),
 )
 async def send_proof_code(
-    body: ProofCode, response: Response, claims: Claims, wired: Wired, context: Context
+    body: ProofCode, response: Response, claims: Claims, wired: Wired, bearer: Sender
 ) -> ProofCodeSent:
     """Have a code sent that proves who one is by the second factor; only the last one counts."""
-    bearer = Bearer(context.ip_address, context.user_agent)
     limit = await actions.send_code(wired.gate, claims, TwoFactorMethod(body.method), bearer, wired.clock())
     response.headers.update(limit.headers() if limit else {})
     return ProofCodeSent(detail="A code is on its way.", expires_in=int(CHALLENGE_LIFETIME.total_seconds()))

@@ -181,7 +181,7 @@ async def refuse_by_link(gate: Gate, text: str, bearer: Bearer, now: datetime) -
     row = await look_up(gate.database, text, now)
     if row is None:
         raise refusals.link_is_dead()
-    circumstances = Circumstances(bearer.ip_address, bearer.user_agent)
+    circumstances = _circumstances(gate, bearer, {})
     async with gate.database.transaction() as transaction:
         identity = await identities.hold(transaction, row.user_id, now)
         still = await store.find_open(transaction.connection, row.user_id, now) if identity is not None else None
@@ -316,8 +316,7 @@ async def _hold(
 
 
 def _circumstances(gate: Gate, bearer: Bearer, details: dict[str, object]) -> Circumstances:
-    place = gate.locate(bearer).place
-    return Circumstances(bearer.ip_address, bearer.user_agent, country=place.country, city=place.city, details=details)
+    return Circumstances.of(gate.locate(bearer), details=details)
 
 
 def _reached(gate: Gate, identity: KnownIdentity, contacts: RecoveryContacts) -> dict[Channel, str]:

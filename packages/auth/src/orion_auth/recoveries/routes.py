@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from orion_auth.bearers import bearer_of
-from orion_auth.components import Claims, Wired
+from orion_auth.components import Claims, Sender, Wired
 from orion_auth.recoveries import actions, pages
 from orion_auth.recoveries.actions import Recovery
 from orion_auth.recoveries.rules import CODE_LIFETIME
@@ -21,10 +21,8 @@ from orion_auth.recoveries.shapes import (
     RecoveryState,
 )
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.tokens.actions import Bearer
 from orion_core.errors import Problem
 from orion_core.http.authentication import user_id
-from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 from orion_core.http.pages import PAGE, html, page_or_problem, wants_page
 
@@ -85,9 +83,8 @@ async def read_recovery(token: Token, wired: Wired) -> HTMLResponse:
     response_class=Response,
     responses={200: PAGE} | page_or_problem(HTTPStatus.GONE),
 )
-async def refuse_recovery(token: Token, request: Request, wired: Wired, context: Context) -> Response:
+async def refuse_recovery(token: Token, request: Request, wired: Wired, bearer: Sender) -> Response:
     """Refuse the recovery. 204, or a page for a browser; 410 when it is over."""
-    bearer = Bearer(context.ip_address, context.user_agent)
     try:
         await actions.refuse_by_link(wired.gate, token, bearer, wired.clock())
     except Problem as problem:
@@ -104,11 +101,9 @@ async def read_own_recovery(claims: Claims, wired: Wired) -> RecoveryState:
 
 
 @router.delete("/me/recoveries/current", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND))
-async def refuse_own_recovery(claims: Claims, wired: Wired, context: Context) -> None:
+async def refuse_own_recovery(claims: Claims, wired: Wired, bearer: Sender) -> None:
     """Refuse the recovery of one's own account."""
-    circumstances = Circumstances(
-        context.ip_address, context.user_agent, session_id=UUID(claims.sid) if claims.sid else None
-    )
+    circumstances = Circumstances.of(bearer, session_id=UUID(claims.sid) if claims.sid else None)
     await actions.refuse(wired.gate, user_id(claims), circumstances, wired.clock())
 
 

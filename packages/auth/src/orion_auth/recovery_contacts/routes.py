@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from orion_auth.components import Claims, Components, Wired
+from orion_auth.components import Claims, Components, Sender, Wired
 from orion_auth.recovery_contacts import actions
 from orion_auth.recovery_contacts.shapes import (
     Channel,
@@ -16,12 +16,12 @@ from orion_auth.recovery_contacts.shapes import (
     RecoveryPhone,
 )
 from orion_auth.security_events.actions import Circumstances
+from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import require_shown
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME
 from orion_auth.two_factor_methods import RecoveryContacts
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
-from orion_core.http.context import Context, RequestContext
 from orion_core.http.openapi import refusals
 from orion_core.http.rate_limit import RateLimitState
 
@@ -36,42 +36,42 @@ async def read_contacts(claims: Claims, wired: Wired) -> RecoveryContactsState:
 
 @router.post("/email", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
 async def ask_for_email(
-    body: RecoveryEmail, claims: Claims, wired: Wired, context: Context, response: Response
+    body: RecoveryEmail, claims: Claims, wired: Wired, bearer: Sender, response: Response
 ) -> ContactCodeSent:
     """Have a code sent to another address of one's own; it counts once the code is confirmed. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    state = await actions.ask_email(wired.gate, wired.address_policy, subject, body.email, context.ip_address, now)
+    state = await actions.ask_email(wired.gate, wired.address_policy, subject, body.email, bearer.ip_address, now)
     return _sent(response, state)
 
 
 @router.post("/phone", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
 async def ask_for_phone(
-    body: RecoveryPhone, claims: Claims, wired: Wired, context: Context, response: Response
+    body: RecoveryPhone, claims: Claims, wired: Wired, bearer: Sender, response: Response
 ) -> ContactCodeSent:
     """Have a code sent to a phone of one's own; it counts once the code is confirmed. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    return _sent(response, await actions.ask_phone(wired.gate, subject, body.phone, context.ip_address, now))
+    return _sent(response, await actions.ask_phone(wired.gate, subject, body.phone, bearer.ip_address, now))
 
 
 @router.post("/confirmations", responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
 async def confirm_contact(
-    body: ContactConfirmation, claims: Claims, wired: Wired, context: Context
+    body: ContactConfirmation, claims: Claims, wired: Wired, bearer: Sender
 ) -> RecoveryContactsState:
     """Show the code that was sent last. A recovery that is under way ends with it. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    circumstances = _circumstances(claims, context)
+    circumstances = _circumstances(claims, bearer)
     return _state(await actions.confirm(wired.gate, subject, body.channel, body.code, circumstances, now), wired)
 
 
 @router.delete("/{channel}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND))
-async def remove_contact(channel: Channel, claims: Claims, wired: Wired, context: Context) -> None:
+async def remove_contact(channel: Channel, claims: Claims, wired: Wired, bearer: Sender) -> None:
     """Recover the account by that contact no more. A recovery that is under way ends with it. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    await actions.remove(wired.gate, subject, channel, _circumstances(claims, context), now)
+    await actions.remove(wired.gate, subject, channel, _circumstances(claims, bearer), now)
 
 
 def _sent(response: Response, state: RateLimitState | None) -> ContactCodeSent:
@@ -89,9 +89,5 @@ def _state(contacts: RecoveryContacts, wired: Components) -> RecoveryContactsSta
     )
 
 
-def _circumstances(claims: AccessClaims, context: RequestContext) -> Circumstances:
-    return Circumstances(
-        ip_address=context.ip_address,
-        user_agent=context.user_agent,
-        session_id=UUID(claims.sid) if claims.sid else None,
-    )
+def _circumstances(claims: AccessClaims, bearer: Bearer) -> Circumstances:
+    return Circumstances.of(bearer, session_id=UUID(claims.sid) if claims.sid else None)

@@ -128,7 +128,7 @@ async def _tell_owner(
         waiting = Waiting(known.id, known.email, known.locale, password_hash)
         await verifications.request_mail(transaction, mailing, waiting, bearer, now)
     else:
-        circumstances = Circumstances(ip_address=bearer.ip_address, user_agent=bearer.user_agent)
+        circumstances = Circumstances.of(bearer)
         await security_events.note(transaction, mailing.outbox, REGISTRATION_REPEATED, known, circumstances, now)
 
 

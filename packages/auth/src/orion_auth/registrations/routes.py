@@ -5,12 +5,10 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from orion_auth.components import Wired
+from orion_auth.components import Sender, Wired
 from orion_auth.registrations import actions
 from orion_auth.registrations.actions import Applicant
 from orion_auth.registrations.shapes import Registration, RegistrationAccepted
-from orion_auth.tokens.actions import Bearer
-from orion_core.http.context import Context
 from orion_core.http.idempotency import Claim
 from orion_core.http.openapi import refusals
 from orion_core.http.rate_limit import RateLimitState
@@ -26,7 +24,7 @@ ACCEPTED = RegistrationAccepted(detail="A mail is on its way. Follow its link, o
     response_model=RegistrationAccepted,
     responses=refusals(HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def register(body: Registration, request: Request, wired: Wired, context: Context) -> Response:
+async def register(body: Registration, request: Request, wired: Wired, bearer: Sender) -> Response:
     """Register. The answer does not tell whether the address has an account already."""
     applicant = Applicant(body.email, body.username, body.name, body.locale, body.timezone)
 
@@ -39,7 +37,7 @@ async def register(body: Registration, request: Request, wired: Wired, context: 
             wired.mailing,
             applicant,
             body.password,
-            bearer=Bearer(context.ip_address, context.user_agent),
+            bearer=bearer,
             claim=claim,
             now=wired.clock(),
         )

@@ -1,18 +1,20 @@
 """Keeping the security history of an account, in the transaction of what happened, and telling its owner."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
 from orion_auth import audit_trail
 from orion_auth.audit_trail import Entry
 from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
+from orion_auth.places import NOWHERE, Place
 from orion_auth.security_events import store
 from orion_auth.security_events.rules import Kind, Wanted, tags_of
+from orion_auth.tokens.actions import Bearer
 from orion_auth.user_agents import describe
 from orion_contracts.account_messages import SecurityNoticeRaised
 from orion_core.database import Database, Transaction
@@ -33,11 +35,16 @@ class Circumstances:
     user_agent: str | None = None
     device_id: str | None = None
     session_id: UUID | None = None
-    country: str | None = None
-    city: str | None = None
+    place: Place = NOWHERE
     details: dict[str, Any] = field(default_factory=dict[str, Any])
     subject: str | None = None
     """What it was done to, which the notice tells too: `google`, `TOTP`. A word of ours, never what somebody typed."""
+
+    @classmethod
+    def of(cls, bearer: Bearer, **more: Any) -> Self:
+        """Of whoever sends a request, as far as the network tells; `more` is what else is known."""
+        told = cls(bearer.ip_address, bearer.user_agent, bearer.device_id, place=bearer.place)
+        return replace(told, **more)
 
 
 def changed(circumstances: Circumstances, before: Mapping[str, Any], after: Mapping[str, Any]) -> Circumstances:
@@ -74,8 +81,8 @@ async def note(
             locale=whose.locale,
             occurred_at=now,
             ip_address=circumstances.ip_address,
-            country=circumstances.country,
-            city=circumstances.city,
+            country=circumstances.place.country,
+            city=circumstances.place.city,
             device_name=describe(circumstances.user_agent).told_name,
             details={} if circumstances.subject is None else {"SUBJECT": circumstances.subject},
             secrets=secrets,
@@ -142,6 +149,7 @@ async def _append(
     was_notified: bool,
 ) -> None:
     """The id tells the time too, so that a search between two times opens the months between them alone."""
+    place = circumstances.place
     values: dict[str, Any] = {
         "id": event_id,
         "user_id": user_id,
@@ -155,13 +163,14 @@ async def _append(
         "ip_address": circumstances.ip_address,
         "user_agent": circumstances.user_agent,
         "device_id": circumstances.device_id,
-        "country": circumstances.country,
-        "city": circumstances.city,
+        "country": place.country,
+        "region": place.region,
+        "city": place.city,
         "was_blocked": kind.was_blocked,
         "was_notified": was_notified,
         "tags": tags_of(kind),
         "occurred_at": now,
-    }
+    } | ({"location": asdict(place.location)} if place.location is not None else {})
     await store.insert_event(transaction.connection, values)
     await audit_trail.record(transaction, _entry(kind, user_id, circumstances), now, event_id)
     transaction.after_commit(

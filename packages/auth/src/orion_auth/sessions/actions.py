@@ -150,7 +150,7 @@ async def refresh(
             await dpop.use(connection, bearer.proof, now)
     if isinstance(rotated, Replayed):
         async with gate.database.transaction() as transaction:
-            await _end_replayed(transaction, gate.outbox, rotated, bearer, now)
+            await _end_replayed(transaction, gate.outbox, rotated, gate.locate(bearer), now)
         return None
     if rotated is None:
         return None
@@ -309,9 +309,7 @@ async def _end_replayed(
     await _end(transaction, outbox, replayed.user_id, replayed.session_id, "REUSE_DETECTED", now)
     owner = await identities.find(transaction.connection, replayed.user_id, now)
     if owner is not None:
-        circumstances = Circumstances(
-            ip_address=bearer.ip_address, user_agent=bearer.user_agent, session_id=replayed.session_id
-        )
+        circumstances = Circumstances.of(bearer, session_id=replayed.session_id)
         await security_events.note(transaction, outbox, TOKEN_REUSED, owner, circumstances, now)
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orion_auth.components import Administrator, Claims, Components, Wired, claims_of
+from orion_auth.components import Administrator, Claims, Components, Sender, Wired, claims_of
 from orion_auth.places import NOWHERE, Places
 from orion_auth.refresh_tokens import actions as refresh_tokens
 from orion_auth.refresh_tokens.shapes import RefreshTokenShape
@@ -16,7 +16,6 @@ from orion_auth.sessions.listings import Located
 from orion_auth.sessions.shapes import SessionsEnded, SessionShape
 from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import require_recent, require_scope, user_id
-from orion_core.http.context import Context
 from orion_core.http.feed import SCOPE
 from orion_core.http.openapi import refusals
 from orion_core.http.shortcut import Shortcut
@@ -59,14 +58,14 @@ async def list_sessions(
 async def end_others(
     claims: Claims,
     wired: Wired,
-    context: Context,
+    bearer: Sender,
     every: Annotated[bool, Query(alias="all", description="End this one too.")] = False,
 ) -> SessionsEnded:
     """Sign out everywhere else, or with `all=true` everywhere. Needs a proof of who one is that is minutes old."""
     subject, now = user_id(claims), wired.clock()
     require_recent(claims, now)
     keep = None if every else UUID(claims.sid)
-    circumstances = Circumstances(ip_address=context.ip_address, user_agent=context.user_agent)
+    circumstances = Circumstances.of(bearer)
     ended = await listings.end_others(wired.database, wired.outbox, subject, keep, circumstances, now)
     return SessionsEnded(ended=ended)
 

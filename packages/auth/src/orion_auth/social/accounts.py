@@ -100,12 +100,8 @@ async def unlink(
         await store.remove(transaction.connection, account_id)
         if account.is_primary and others:
             await store.set_primary(transaction.connection, user_id, others[0].id)
-        circumstances = Circumstances(
-            ip_address=bearer.ip_address,
-            user_agent=bearer.user_agent,
-            details={"provider": account.provider},
-            subject=account.provider,
-        )
+        details, seen = {"provider": account.provider}, bridge.gate.locate(bearer)
+        circumstances = Circumstances.of(seen, details=details, subject=account.provider)
         await security_events.note(transaction, bridge.gate.outbox, SOCIAL_UNLINKED, identity, circumstances, now)
     return account
 

@@ -79,7 +79,11 @@ async def _refresh(bridge: Bridge, row: AnyRow, now: datetime) -> None:
 
 async def _read_again(bridge: Bridge, row: AnyRow, now: datetime) -> None:
     if row.access_token is None or (row.token_expires_at is not None and row.token_expires_at <= now):
-        return  # asked again in an hour: by then the token may have been refreshed
+        if row.refresh_token is not None:
+            return  # asked again in an hour: by then the token may have been refreshed
+        async with bridge.database.autocommit() as connection:
+            await store.give_up_reading(connection, row, None)  # the next sign-in alone brings another
+        return
     try:
         provider = await _provider(bridge, row)
         access_token = bridge.keyring.open(row.access_token, token_place("access_token", row.id)).decode()

@@ -46,13 +46,8 @@ async def link(
     await store.insert_account(transaction.connection, values)
     await note_profile(transaction, bridge.gate.outbox, user_id, provider, {}, proof.profile, now)
     if is_told and identity is not None:
-        circumstances = Circumstances(
-            ip_address=bearer.ip_address,
-            user_agent=bearer.user_agent,
-            device_id=bearer.device_id,
-            details={"provider": provider},
-            subject=provider,
-        )
+        seen = bridge.gate.locate(bearer)
+        circumstances = Circumstances.of(seen, details={"provider": provider}, subject=provider)
         await security_events.note(transaction, bridge.gate.outbox, SOCIAL_LINKED, identity, circumstances, now)
     return account_id
 

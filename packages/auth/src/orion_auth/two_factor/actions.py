@@ -14,7 +14,7 @@ from orion_auth.base import AnyRow
 from orion_auth.identities.actions import KnownIdentity
 from orion_auth.passkeys import actions as passkeys
 from orion_auth.tokens import actions as tokens
-from orion_auth.tokens.actions import Confirmed
+from orion_auth.tokens.actions import Bearer, Confirmed
 from orion_auth.two_factor import store
 from orion_auth.two_factor.codes import PURPOSE, open_code, sent_message, take_back_codes, try_code
 from orion_auth.two_factor.rules import (
@@ -206,6 +206,7 @@ async def is_shown(
     code: str,
     now: datetime,
     drift: int,
+    bearer: Bearer,
 ) -> bool:
     """Whether `code` is the second factor asked for; one that can be shown once is used up by it.
 
@@ -219,7 +220,7 @@ async def is_shown(
             return sign_in.code_hash is not None and keyring.verify_mac(PURPOSE, message, sign_in.code_hash)
         case TwoFactorMethod.BACKUP_CODE:
             hashes = backup_code_hashes(keyring, sign_in.user_id, code)
-            return await store.use_backup_code(transaction.connection, sign_in.user_id, hashes, now)
+            return await store.use_backup_code(transaction.connection, sign_in.user_id, hashes, now, bearer)
         case TwoFactorMethod.HARDWARE_KEY:
             return False
 
@@ -232,6 +233,7 @@ async def is_shown_again(
     code: str,
     now: datetime,
     drift: int,
+    bearer: Bearer,
 ) -> bool:
     """Whether `code` is a second factor of somebody who is signed in; one that can be shown once is used up by it.
 
@@ -245,7 +247,7 @@ async def is_shown_again(
             return await try_code(transaction, keyring, user_id, purpose, method, code, now) is not None
         case TwoFactorMethod.BACKUP_CODE:
             hashes = backup_code_hashes(keyring, user_id, code)
-            return await store.use_backup_code(transaction.connection, user_id, hashes, now)
+            return await store.use_backup_code(transaction.connection, user_id, hashes, now, bearer)
         case TwoFactorMethod.HARDWARE_KEY:
             return False
 

@@ -24,9 +24,10 @@ from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
 from orion_contracts.account_messages import MessageSecrets
 from orion_core.database import Transaction
 from orion_core.errors import Problem
-from orion_core.http.rate_limit import told_under
+from orion_core.http.rate_limit import RateLimitState, told_under
 from orion_core.ids import uuid7
 from orion_core.secrets import new_code
+from orion_core.tables import IpAddress
 
 
 async def begin_totp(gate: Gate, user_id: UUID, now: datetime) -> TotpOffer:
@@ -41,11 +42,13 @@ async def begin_totp(gate: Gate, user_id: UUID, now: datetime) -> TotpOffer:
     return offer
 
 
-async def begin_sent(gate: Gate, user_id: UUID, phone: str | None, now: datetime, ip_address: Any) -> None:
+async def begin_sent(
+    gate: Gate, user_id: UUID, phone: str | None, now: datetime, ip_address: IpAddress
+) -> RateLimitState | None:
     """Send a code to a phone, or where there is none to the e-mail address of the account."""
     method = TwoFactorMethod.SMS if phone else TwoFactorMethod.EMAIL
     _require_allowed(gate, method)
-    await rate_limits.take_two_factor_code(gate.database, user_id, now)
+    state = await rate_limits.take_two_factor_code(gate.database, user_id, now)
     if phone is not None:
         await rate_limits.take_sms(gate.database, phone, now)
     challenge_id, code = uuid7(), new_code()
@@ -65,6 +68,7 @@ async def begin_sent(gate: Gate, user_id: UUID, phone: str | None, now: datetime
             ip_address=ip_address,
         )
         await gate.mailing.send(transaction, letter, now)
+    return state
 
 
 async def confirm(

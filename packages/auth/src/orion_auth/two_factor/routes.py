@@ -3,11 +3,12 @@
 from http import HTTPStatus
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from orion_auth.addresses import normalise_phone
-from orion_auth.components import Administrator, Claims, Wired
+from orion_auth.components import Administrator, Claims, Sender, Wired
 from orion_auth.security_events.actions import Circumstances
+from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import enrolment, management
 from orion_auth.two_factor.actions import require_shown
 from orion_auth.two_factor.management import State
@@ -27,7 +28,6 @@ from orion_auth.two_factor_methods import TwoFactorMethod
 from orion_contracts.claims import AccessClaims
 from orion_core.errors import Problem, invalid_field
 from orion_core.http.authentication import user_id as own_id
-from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 
 SMS_WARNING = (
@@ -54,33 +54,35 @@ async def begin_totp(claims: Claims, wired: Wired) -> TotpSetUp:
 
 
 @router.post("/me/two-factor/sms", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
-async def begin_sms(body: Phone, claims: Claims, wired: Wired, context: Context) -> SmsCodeOnItsWay:
+async def begin_sms(body: Phone, claims: Claims, wired: Wired, bearer: Sender, response: Response) -> SmsCodeOnItsWay:
     """Have a code sent to a phone; it counts once the code is confirmed. Needs a recent proof."""
     now = wired.clock()
     await require_shown(wired.database, claims, now)
     phone = normalise_phone(body.phone)
     if phone is None:
         raise _invalid_phone()
-    await enrolment.begin_sent(wired.gate, own_id(claims), phone, now, context.ip_address)
+    state = await enrolment.begin_sent(wired.gate, own_id(claims), phone, now, bearer.ip_address)
+    response.headers.update(state.headers() if state else {})
     return SmsCodeOnItsWay(detail="A code is on its way.", warning=SMS_WARNING)
 
 
 @router.post("/me/two-factor/email", status_code=HTTPStatus.ACCEPTED, responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
-async def begin_email(claims: Claims, wired: Wired, context: Context) -> CodeOnItsWay:
+async def begin_email(claims: Claims, wired: Wired, bearer: Sender, response: Response) -> CodeOnItsWay:
     """Have a code sent to the address of the account; it counts once the code is confirmed. Needs a recent proof."""
     now = wired.clock()
     await require_shown(wired.database, claims, now)
-    await enrolment.begin_sent(wired.gate, own_id(claims), None, now, context.ip_address)
+    state = await enrolment.begin_sent(wired.gate, own_id(claims), None, now, bearer.ip_address)
+    response.headers.update(state.headers() if state else {})
     return CodeOnItsWay(detail="A code is on its way.")
 
 
 @router.post("/me/two-factor/confirmations", responses=refusals(HTTPStatus.TOO_MANY_REQUESTS))
-async def confirm_method(body: Confirmation, claims: Claims, wired: Wired, context: Context) -> TwoFactorState:
+async def confirm_method(body: Confirmation, claims: Claims, wired: Wired, bearer: Sender) -> TwoFactorState:
     """Show the code of the method whose set-up was begun last; from now on it is a second factor."""
     now = wired.clock()
     await require_shown(wired.database, claims, now)
     method = TwoFactorMethod(body.method)
-    circumstances = _circumstances(claims, context, method)
+    circumstances = _circumstances(claims, bearer, method)
     await enrolment.confirm(wired.gate, own_id(claims), method, body.code, circumstances, now)
     return _state(await management.read(wired.gate, own_id(claims)))
 
@@ -94,11 +96,11 @@ async def set_primary(body: PrimaryMethod, claims: Claims, wired: Wired) -> None
 
 
 @router.post("/me/two-factor/backup-codes", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def make_backup_codes(claims: Claims, wired: Wired, context: Context) -> BackupCodes:
+async def make_backup_codes(claims: Claims, wired: Wired, bearer: Sender) -> BackupCodes:
     """Get ten new backup codes, shown this once; those of before are worthless. Needs a recent proof."""
     now = wired.clock()
     await require_shown(wired.database, claims, now)
-    circumstances = _circumstances(claims, context, TwoFactorMethod.BACKUP_CODE)
+    circumstances = _circumstances(claims, bearer, TwoFactorMethod.BACKUP_CODE)
     return BackupCodes(codes=list(await management.make_backup_codes(wired.gate, own_id(claims), circumstances, now)))
 
 
@@ -107,11 +109,11 @@ async def make_backup_codes(claims: Claims, wired: Wired, context: Context) -> B
     status_code=HTTPStatus.NO_CONTENT,
     responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-async def remove_method(method: TwoFactorMethod, claims: Claims, wired: Wired, context: Context) -> None:
+async def remove_method(method: TwoFactorMethod, claims: Claims, wired: Wired, bearer: Sender) -> None:
     """Remove a method; without the last one the second factor is off. Needs a recent proof."""
     now = wired.clock()
     await require_shown(wired.database, claims, now)
-    circumstances = _circumstances(claims, context, method)
+    circumstances = _circumstances(claims, bearer, method)
     await management.remove(wired.gate, own_id(claims), method, circumstances, now)
 
 
@@ -133,13 +135,9 @@ async def reset_user(user_id: UUID, administrator: Administrator, wired: Wired) 
     await management.reset(wired.gate, user_id, administrator.sub, wired.clock())
 
 
-def _circumstances(claims: AccessClaims, context: Context, method: TwoFactorMethod) -> Circumstances:
-    return Circumstances(
-        ip_address=context.ip_address,
-        user_agent=context.user_agent,
-        session_id=UUID(claims.sid) if claims.sid else None,
-        details={"method": method.value},
-    )
+def _circumstances(claims: AccessClaims, bearer: Bearer, method: TwoFactorMethod) -> Circumstances:
+    session_id = UUID(claims.sid) if claims.sid else None
+    return Circumstances.of(bearer, session_id=session_id, details={"method": method.value})
 
 
 def _state(state: State) -> TwoFactorState:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.base import AnyRow
+from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.tables import TwoFactorAuth, TwoFactorBackupCode, TwoFactorChallenge
 from orion_auth.two_factor_methods import ChallengePurpose, TwoFactorMethod
 from orion_core.statement import Statement
@@ -235,7 +236,9 @@ async def replace_backup_codes(
     await change(connection, user_id, {"backup_codes_generated_at": now if hashes else None})
 
 
-async def use_backup_code(connection: AsyncConnection, user_id: UUID, hashes: Sequence[bytes], now: datetime) -> bool:
+async def use_backup_code(
+    connection: AsyncConnection, user_id: UUID, hashes: Sequence[bytes], now: datetime, bearer: Bearer
+) -> bool:
     """Use up a backup code (uq_two_factor_backup_codes_user_id_code_hash), once however many show it at once."""
     statement = (
         update(TwoFactorBackupCode)
@@ -244,7 +247,7 @@ async def use_backup_code(connection: AsyncConnection, user_id: UUID, hashes: Se
             TwoFactorBackupCode.code_hash.in_(hashes),
             TwoFactorBackupCode.used_at.is_(None),
         )
-        .values(used_at=now)
+        .values(used_at=now, ip_address=bearer.ip_address, user_agent=bearer.user_agent)
         .returning(TwoFactorBackupCode.id)
     )
     return (await connection.execute(statement)).one_or_none() is not None
