@@ -137,6 +137,10 @@ async def test_what_was_chosen_in_user_is_heeded_and_what_protects_comes_all_the
     await user.bring(choices(user, user_id, in_app=False))
     await auth.bring(EmailVerified(user_id=user_id, email="ada@example.com", verified_at=auth.clock()))
     assert (await query(MAILS))[-1][:2] == ("account.welcome", "QUEUED")
+    for digest, kept in (("DAILY", "DAILY"), (None, "DAILY"), ("WEEKLY", "WEEKLY"), ("NONE", None)):
+        await user.bring(choices(user, user_id, digest=digest))
+        [(found,)] = await query("SELECT digests FROM user_preferences WHERE user_id = :id", id=user_id)
+        assert found == ({} if kept is None else dict.fromkeys(("MARKETING", "SYSTEM", "ACCOUNT", "SOCIAL"), kept))
 
 
 async def test_what_was_sent_to_an_address_is_forgotten_with_whoever_turned_out_to_have_it(

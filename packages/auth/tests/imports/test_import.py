@@ -121,6 +121,10 @@ async def test_an_id_is_kept(auth: "Auth") -> None:
         (b'{"email": "hunter2"}', "email: not an e-mail address"),
         (b'{"email": "a@b.de", "locale": "hunter2/"}', "locale: "),
         (b'{"email": "a@b.de", "hunter": "hunter2"}', "hunter: "),
+        *(
+            (f'{{"email": "a@b.de", "username": "{name}"}}'.encode(), "username: ")
+            for name in ("\u0430da", "\uff41da", "\ufb01n", "\u212aen")  # of other alphabets, wide, joined
+        ),
         (b'{"email": "a@b.de", "password_hash": {"algorithm": "hunter2"}}', "password_hash: "),
         (b'{"email": "' + b"a" * LONGEST_LINE + b'"}', "longer than"),
     ],

@@ -4,7 +4,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import httpx
-import pytest
 
 from orion_contracts.events import UsernameChanged
 
@@ -36,10 +35,16 @@ async def test_a_name_that_somebody_has_is_not_and_one_that_nobody_verified_is(a
     assert (await choose(auth, token, "loose")).status_code == 204
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a" * 51, "-a"])
-async def test_names_that_are_none(auth: "Auth", name: str) -> None:
+LOOK_ALIKES = ("\u0430da", "\uff41da", "\ufb01n", "\u212aen", "ada\u200b")
+"""Of another alphabet, wide, joined, a Kelvin sign, and with what is not shown."""
+
+
+async def test_names_that_are_none(auth: "Auth") -> None:
     await auth.verified()
-    assert (await choose(auth, (await auth.sign_in()).json()["access_token"], name)).status_code == 422
+    token = (await auth.sign_in()).json()["access_token"]
+    for name in ("", "a b", "a" * 51, "-a", *LOOK_ALIKES):
+        answer = await choose(auth, token, name)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "/username"), name
 
 
 async def test_of_many_who_want_it_one_gets_it(auth: "Auth") -> None:

@@ -84,6 +84,10 @@ class NotificationPreferencesChanged(UserEvent):
     in_app: bool
     muted_categories: list[Label] = Field(default_factory=list[Label], max_length=50)
     """What the user does not want at all; security and transactional messages come all the same."""
+    digest: Label | None = None
+    """`DAILY`, `WEEKLY` or `NONE` where that is what has changed: how often what can wait is told of, by mail. The
+    latest of this and of what is chosen by category at notifications counts, so it is left out of what is told again.
+    """
     changed_at: AwareDatetime
 
 

@@ -317,7 +317,9 @@ async def test_a_host_that_can_be_none_is_a_failure_of_its_stream_and_of_no_othe
 async def test_setting_up(desk: Desk, receiver: Receiver, query: "Query") -> None:
     stream = await begin(desk)
     client, path = desk.operator(), f"/audit-streams/{stream['id']}"
-    assert (await client.post("/audit-streams", json={"name": "siem", "url": URL})).json()["code"] == "name_taken"
+    for name in ("siem", "s1em", "siern"):
+        taken = await client.post("/audit-streams", json={"name": name, "url": URL})
+        assert (taken.status_code, taken.json()["code"]) == (409, "name_taken")
     wrong = await client.post("/audit-streams", json={"name": "b", "url": "ftp://x"})
     assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "/url")
     assert (await client.patch(path, json={"is_enabled": False})).status_code == 428

@@ -177,6 +177,10 @@ async def test_what_could_not_be_done_is_refused(
         ({"kind": "role_granted", "user_id": ada, "role_id": user}, "change_refused"),
         ({"kind": "role_granted", "user_id": ada, "role_id": editor, "scope": "ORG"}, "change_refused"),
         ({"kind": "role_granted", "user_id": uuid7(), "role_id": editor}, "change_refused"),
+        (
+            {"kind": "role_granted", "user_id": ada, "role_id": editor, "expires_at": "2020-01-01T00:00:00Z"},
+            "change_refused",
+        ),
         ({"kind": "role_granted", "user_id": ada, "role_id": editor, "condition": "nobody.x"}, "invalid_fields"),
         ({"kind": "grant_ended", "grant_id": uuid7()}, "not_found"),
         ({"kind": "permission_granted", "user_id": ada, "permission": "no:such"}, "not_found"),
@@ -185,6 +189,8 @@ async def test_what_could_not_be_done_is_refused(
         with pytest.raises(Problem) as problem:
             await planner.plan(change)
         assert problem.value.code == code
+        words = ("ck_", "ex_user", "Key (", "Failing row")
+        assert not any(word in problem.value.detail for word in words), "a reason, and nothing of the database's"
     mere = Planner(database, ada, auth)
     with pytest.raises(Problem) as problem:
         await mere.plan({"kind": "role_granted", "user_id": ada, "role_id": editor})

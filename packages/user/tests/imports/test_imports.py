@@ -343,6 +343,10 @@ def test_no_cells_make_reading_fail(cells: list[str]) -> None:
         ('{"email": "a@b.example", "metadata": {"n": NaN}}', "NaN"),
         ('{"email": "a@b.example", "timezone": "Mars/Base"}', "timezone: "),
         ('{"email": "a@b.example", "username": "a b"}', "username: "),
+        *(
+            (f'{{"email": "a@b.example", "username": "{name}"}}', "username: ")
+            for name in ("\u0430da", "\uff41da", "\ufb01n", "\u212aen")  # of other alphabets, wide, joined
+        ),
         ('{"email": "a@b.example", "social_links": {"github": "http://x"}}', "social_links: "),
         ('{"email": 7}', "email: "),
         ("[]", "line: "),

@@ -213,8 +213,8 @@ class World:
         """Roles of an organization, or of none, and what was given by them."""
         of = {"organization_id": ids.get("organization_id")}
         for name in ("role", "base_role", "spare_role", "wanted_role"):
-            called = {"name": f"{name}_{side}", "display_name": f"{name} {side}".capitalize()}
-            ids[f"{name}_id"] = (await self.made("/roles", {**called, **of}))["id"]
+            display = f"{name} {side}".capitalize()
+            ids[f"{name}_id"] = (await self.made("/roles", {"name": name, "display_name": display, **of}))["id"]
         role, base = ids["role_id"], ids["base_role_id"]
         ids |= {"spare_role": ids["spare_role_id"], "parent_id": base}
         await self.made(f"/roles/{role}/permissions/user:read", {}, method="PUT")

@@ -98,12 +98,19 @@ async def test_security_is_told_to_auth_and_weakened_only_with_a_recent_proof(
 async def test_notifications_is_told_of_what_was_chosen_with_the_defaults(people: "People", changed: "Changed") -> None:
     ada = await people.add("ada@example.com")
     client, url = people.client(ada), f"{MINE}/notifications"
-    for patch in ({"email": False}, {"email": False}, {"email": None, "muted_categories": ["SOCIAL"]}, {"sms": "no"}):
+    for patch in (
+        {"email": False},
+        {"email": False},
+        {"email": None, "muted_categories": ["SOCIAL"]},
+        {"sms": "no"},
+        {"digest": "DAILY"},
+    ):
         await changed(client, url, patch)
     told = [data for type_, data in await people.told() if type_ == NotificationPreferencesChanged.type]
-    assert [(each["email"], each["sms"], each["muted_categories"]) for each in told] == [
-        (False, True, []),
-        (True, True, ["SOCIAL"]),
+    assert [(each["email"], each["sms"], each["muted_categories"], each.get("digest")) for each in told] == [
+        (False, True, [], None),
+        (True, True, ["SOCIAL"], None),
+        (True, True, ["SOCIAL"], "DAILY"),
     ]
     assert {each["user_id"] for each in told} == {str(ada)}
 

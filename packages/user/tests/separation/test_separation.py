@@ -165,6 +165,10 @@ async def test_bad_rules_are_refused(
         ([payer, str(uuid7())], 2),
     ):
         assert (await keep_apart(boss, "STATIC", role_ids, cardinality)).status_code == 422
+    rule = {"kind": "STATIC", "role_ids": [*duties.values()]}
+    named = [await boss.post(RULES, json=rule | {"name": name}) for name in ("payments", "payrnents", "payments")]
+    assert [answer.status_code for answer in named] == [201, 409, 409]
+    assert {answer.json().get("code") for answer in named[1:]} == {"name_taken"}
     eve = caller(UUID(bob), uuid7())
     answers = [
         await eve.get(RULES),

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_contracts.imports import ImportedIdentity
 from orion_contracts.user_events import LocaleChanged, NotificationPreferencesChanged
-from orion_notifications.kinds import Channel
+from orion_notifications.kinds import ALWAYS_ON, Category, Channel
 from orion_notifications.preferences import store
 from orion_notifications.preferences.rules import Contact, Frequency
 from orion_notifications.quiet_hours.rules import QuietHours, quiet_hours, read_time, zone_named
@@ -66,9 +66,16 @@ async def remember_choices(connection: AsyncConnection, event: NotificationPrefe
     """Keep by which ways a user wants to be told of what, also of one whom auth has not told of yet."""
     switches = {f"{way}_enabled": getattr(event, way) for way in ("email", "sms", "push", "in_app")}
     nowhere = {channel.name: False for channel in Channel}
-    await store.set_choices(
-        connection, event.user_id, switches | {"category_channels": dict.fromkeys(event.muted_categories, nowhere)}
-    )
+    categories = {"category_channels": dict.fromkeys(event.muted_categories, nowhere)}
+    await store.set_choices(connection, event.user_id, switches | categories | _digests(event.digest))
+
+
+def _digests(chosen: str | None) -> dict[str, Any]:
+    """What becomes of digests when a user chooses one for all that can wait; nothing where he has chosen none."""
+    if chosen is None:
+        return {}
+    can_wait = [category.name for category in Category if category not in ALWAYS_ON]
+    return {"digests": dict.fromkeys(can_wait, chosen) if chosen in Frequency.__members__ else {}}
 
 
 async def remember_locale(connection: AsyncConnection, event: LocaleChanged) -> None:

@@ -80,7 +80,9 @@ async def create(office: Office, wanted: NewStream, claim: Claim[StreamCreated] 
             made = StreamCreated(**StreamShape.of(row).model_dump(), secret=shown)
             await claim.settle(transaction, made)
     except IntegrityError:
-        error = FieldError(field="/name", code="name_taken", detail="There is a stream of this name.")
+        error = FieldError(
+            field="/name", code="name_taken", detail="There is a stream of this name, or one that looks so."
+        )
         raise Problem(409, "name_taken", "Name taken", "Choose another name.", errors=[error]) from None
     return made
 

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, LargeBinary, String, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Forever
 from orion_core.tables import Identified, Timestamped
-from orion_user.base import Table
+from orion_user.base import LOOK, Table
 
 
 class AuditStream(Identified, Timestamped, Table):
@@ -34,5 +34,6 @@ class AuditStream(Identified, Timestamped, Table):
     __table_args__ = (
         CheckConstraint("position >= 0 AND arrived >= 0", name="position"),
         CheckConstraint("failures >= 0", name="failures"),
+        Index("uq_audit_streams_look", text(LOOK), unique=True),
         {"info": {"retention": Forever("a handful, until somebody deletes them")}},
     )

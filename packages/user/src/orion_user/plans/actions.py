@@ -31,6 +31,7 @@ from orion_user.plans.shapes import (
     UserDifference,
 )
 from orion_user.roles import actions as roles
+from orion_user.violations import broken, told
 
 MOST_USERS = 100
 FIRST = UUID(int=0)
@@ -146,7 +147,24 @@ def _unknown(number: int) -> Problem:
     return not_found(f"thing to change (changes/{number})")
 
 
+WHY = {
+    "ex_user_roles_overlap": "the user has the same in the same place already",
+    "ex_user_permissions_overlap": "the user has the same in the same place already",
+    "ck_user_roles_period": "it would end before it begins",
+    "ck_user_permissions_period": "it would end before it begins",
+    "ck_role_inheritance_circle": "a role would inherit from itself",
+    "ck_role_inheritance_organization": "a role would inherit from one of another organization",
+    "ck_user_roles_scope_id": "everywhere has no scope_id, and every other place has one",
+    "ck_user_permissions_scope_id": "everywhere has no scope_id, and every other place has one",
+    "ck_user_roles_organization": "the role belongs to an organization, and is given in that one or in a team of it",
+}
+"""What the database's rules mean to whoever breaks one."""
+OTHERWISE = "it names what is not there, or does not go together"
+
+
 def _refused(number: int, error: IntegrityError) -> Problem:
-    constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None) or "a rule"
-    detail = f"Change {number} would be refused: it breaks {constraint}. Nothing was changed."
+    """A rule of separation itself says which user would have which roles; what others say is for whoever runs this."""
+    rule = broken(error)
+    why = told(error) if rule.endswith("_separation") else WHY.get(rule, OTHERWISE)
+    detail = f"Change {number} would be refused: {why.rstrip('.')}. Nothing was changed."
     return Problem(422, "change_refused", "Not possible", detail)

@@ -115,7 +115,10 @@ async def _settle(
         event = SecurityPreferencesChanged(user_id=user_id, changed_at=now, **new)
         await outbox.record(transaction, event, now)
     elif kind == "notifications":
-        event = NotificationPreferencesChanged(user_id=user_id, changed_at=now, **new)
+        wanted = dict(new)
+        if new["digest"] == old["digest"]:
+            del wanted["digest"]
+        event = NotificationPreferencesChanged(user_id=user_id, changed_at=now, **wanted)
         await outbox.record(transaction, event, now)
     await store.change_preferences(transaction.connection, user_id, {kind: chosen})
     told = Change(f"preferences.{kind}.update", "preferences", str(user_id), user_id=user_id, old=old, new=new)

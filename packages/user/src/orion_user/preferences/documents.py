@@ -28,7 +28,10 @@ class NotificationPreferences(Document):
     sms: StrictBool = True
     push: StrictBool = True
     in_app: StrictBool = True
-    digest: Literal["NONE", "DAILY", "WEEKLY"] = Field("NONE", description="Gather what can wait into one message.")
+    digest: Literal["NONE", "DAILY", "WEEKLY"] = Field(
+        "NONE",
+        description="Gather what can wait into one mail; what is chosen later by category at notifications holds.",
+    )
     muted_categories: Annotated[list[Category], Field(max_length=50)] = Field(default_factory=list[str])
 
 

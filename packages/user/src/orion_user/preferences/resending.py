@@ -40,7 +40,7 @@ async def _tell(transaction: Transaction, users: Sequence[UUID], clock: Clock) -
     for row in await store.hold_choices(transaction.connection, users):
         now, user_id = clock(), row["user_id"]
         if row["notifications"]:
-            wanted = NotificationPreferences.model_validate(row["notifications"]).model_dump()
+            wanted = NotificationPreferences.model_validate(row["notifications"]).model_dump(exclude={"digest"})
             event = NotificationPreferencesChanged(user_id=user_id, changed_at=now, **wanted)
             await outbox.write(transaction, event, now)
         if row["security"]:

@@ -88,7 +88,7 @@ async def create(desk: Desk, new: NewRole, claim: Claim[RoleDetails] = NO_CLAIM)
             await claim.recall(connection)
             if new.organization_id is not None:
                 await places.find(connection, PermissionScope.ORG, new.organization_id)
-            await _refuse_look(connection, new.organization_id, new.display_name, new.name)
+            await _refuse_look(connection, new.display_name, new.name)
             row = await store.insert_role(connection, values)
             await _tell(desk, transaction, row, "CREATED", "role.create", {}, kept(row))
             made = await details(connection, row)
@@ -111,7 +111,7 @@ async def change(desk: Desk, role_id: UUID, changes: RoleChanges, require_match:
             if values.get("is_active", before["is_active"]) != before["is_active"]:
                 await require_all(desk, connection, before, role_id)
             if "display_name" in values:
-                await _refuse_look(connection, before["organization_id"], changes.display_name)
+                await _refuse_look(connection, changes.display_name)
             if values:
                 await store.change(connection, role_id, values)
             after = await _row(connection, role_id)
@@ -228,20 +228,13 @@ async def _row(connection: AsyncConnection, role_id: UUID, *, lock: bool = False
     return row
 
 
-async def _refuse_look(connection: AsyncConnection, organization_id: UUID | None, *names: str) -> None:
-    """422 for what looks like a role that comes with Orion, in whatever organization: people would trust it so.
-
-    409 in an organization for what looks like a role that is given there too. The other way round nobody is refused, or
-    an organization could keep names from all others.
-    """
-    look, letters = {skeleton(name) for name in names}, {bare(name) for name in names}
-    for common in await store.common_names(connection):
-        called = (common["name"], common["display_name"])
-        if common["type"] is RoleType.SYSTEM and letters & {bare(name) for name in called}:
-            detail = f"It looks like {common['display_name']}, which comes with Orion. Choose another name."
+async def _refuse_look(connection: AsyncConnection, *names: str) -> None:
+    """422 for what looks like a role that comes with Orion, in whatever organization: people would trust it so."""
+    wanted = {bare(name) for name in names}
+    for system in await store.system_names(connection):
+        if wanted & {bare(system["name"]), bare(system["display_name"])}:
+            detail = f"It looks like {system['display_name']}, which comes with Orion. Choose another name."
             raise invalid_field("/display_name", "looks_like_system_role", detail)
-        if organization_id is not None and look & {skeleton(name) for name in called}:
-            raise _taken()
 
 
 def _in_use() -> Problem:
@@ -255,14 +248,10 @@ def _in_use() -> Problem:
 def _refusal(error: IntegrityError) -> Problem:
     match broken(error):
         case "uq_roles_organization_id_name" | "uq_roles_look" | "uq_roles_skeleton":
-            return _taken()
+            detail = (
+                "A role has this name or display name already, or one that differs only by case or look-alike "
+                "letters. Nothing was changed; choose another."
+            )
+            return Problem(409, "name_taken", "Name taken", detail)
         case _:
             raise error
-
-
-def _taken() -> Problem:
-    detail = (
-        "A role has this name or display name already, or one that differs only by case or look-alike letters. "
-        "Nothing was changed; choose another."
-    )
-    return Problem(409, "name_taken", "Name taken", detail)

@@ -90,9 +90,9 @@ async def page(
     return (await connection.execute(statement.order_by(Role.name).limit(limit))).mappings().all()
 
 
-async def common_names(connection: AsyncConnection) -> Sequence[RowMapping]:
-    """What the roles of no organization are called: not many. By uq_roles_organization_id_name."""
-    statement = select(Role.type, Role.name, Role.display_name).where(Role.organization_id.is_(None))
+async def system_names(connection: AsyncConnection) -> Sequence[RowMapping]:
+    """Names of the roles that come with Orion: a few. By uq_roles_organization_id_name."""
+    statement = select(Role.name, Role.display_name).where(Role.organization_id.is_(None), Role.type == RoleType.SYSTEM)
     return (await connection.execute(statement)).mappings().all()
 
 

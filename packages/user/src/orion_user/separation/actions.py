@@ -116,8 +116,9 @@ def _kept(row: RowMapping) -> dict[str, Any]:
 
 def _refusal(error: IntegrityError) -> Problem:
     match broken(error):
-        case "uq_separation_rules_name":
-            return Problem(409, "name_taken", "Name taken", "There is a rule of this name. Nothing was changed.")
+        case "uq_separation_rules_name" | "uq_separation_rules_look":
+            detail = "There is a rule of this name, or one whose name looks the same. Nothing was changed."
+            return Problem(409, "name_taken", "Name taken", detail)
         case "fk_separation_roles_role_id":
             return invalid_field("/role_ids", "unknown", "There is no role with one of these ids.")
         case "ck_separation_roles_separation" | "ck_separation_rules_separation":

@@ -7,12 +7,12 @@ inheritance or the teams are. So of two changes that would break a rule together
 
 from uuid import UUID
 
-from sqlalchemy import DDL, CheckConstraint, ForeignKey, SmallInteger, String, UniqueConstraint, event, text
+from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, SmallInteger, String, UniqueConstraint, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from orion_core.retention.declarations import Follows, Forever
 from orion_core.tables import Annotated, Identified, Timestamped, native_enum
-from orion_user.base import Table, object_check
+from orion_user.base import LOOK, Table, object_check
 from orion_user.separation.rules import SeparationKind
 
 
@@ -30,6 +30,7 @@ class SeparationRule(Identified, Timestamped, Annotated, Table):
         CheckConstraint("name ~ '^[a-z][a-z0-9_]*$'", name="name"),
         CheckConstraint("cardinality >= 2", name="cardinality"),
         CheckConstraint(object_check("metadata"), name="metadata"),
+        Index("uq_separation_rules_look", text(LOOK), unique=True),
         {"info": {"retention": Forever("reference data, and few")}},
     )
 
