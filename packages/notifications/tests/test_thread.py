@@ -35,6 +35,8 @@ async def test_registering_verifying_and_being_welcomed(
     assert LINK in mail.text
     assert LINK.replace("&", "&amp;") in mail.html
     assert "Guten Tag Ada Lovelace," in welcome.text
+    offers = [each.header("List-Unsubscribe") is not None for each in (mail, welcome)]
+    assert offers == [False, True], "of what protects an account nobody unsubscribes"
     assert await query("SELECT type, channel, status FROM notifications ORDER BY id") == [
         ("account.welcome", "IN_APP", "DELIVERED"),
         ("account.email_verification", "EMAIL", "SENT"),

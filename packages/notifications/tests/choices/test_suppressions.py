@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packages.notifications.tests.notifications.test_sending import message
 
+from orion_notifications.kinds import Category, Channel
+from orion_notifications.suppressions.rules import Suppression, SuppressionReason
+
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Callers, Query
 
@@ -37,6 +40,15 @@ async def test_a_bounced_address_gets_nothing_and_one_who_complained_what_is_req
         assert (await operator.post("/suppressions/release", json=address)).status_code == 404
     dump = await query("SELECT s::text FROM suppressions s UNION ALL SELECT o.data::text FROM outbox o")
     assert not [row for row in dump if "bob@example.com" in row[0].lower()], "the list is no list of people"
+
+
+def test_after_stop_not_even_what_is_required_goes_by_sms(clock: "MovableClock") -> None:
+    """Operators would carry none of it; by mail it comes all the same."""
+    stop = Suppression(None, SuppressionReason.UNSUBSCRIBE)
+    assert [stop.stops(Category.SECURITY, channel, clock()) for channel in (Channel.SMS, Channel.EMAIL)] == [
+        True,
+        False,
+    ]
 
 
 async def test_an_administrators_word_weighs_more_than_a_complaint(caller: "Callers", query: "Query") -> None:

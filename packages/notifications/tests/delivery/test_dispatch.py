@@ -13,9 +13,9 @@ from orion_core.sealing import Keyring
 from orion_core.testing import MovableClock
 from orion_core.wakeup import Wakeup
 from orion_notifications.delivery.dispatch import Dispatcher, Pace, admit_all
-from orion_notifications.delivery.messages import Admit, AtOnce, Claimed, Message, Receipt, Ruling
+from orion_notifications.delivery.messages import Admit, AtOnce, Claimed, Message, Receipt, Ruling, Send
 from orion_notifications.delivery.rules import Next
-from orion_notifications.kinds import Channel
+from orion_notifications.kinds import Channel, Priority
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Query, Until
@@ -99,6 +99,34 @@ async def test_what_may_have_killed_its_worker_is_tried_alone(
     assert await query("SELECT DISTINCT status, attempts FROM notifications") == [("SENT", 1)]
 
 
+async def test_urgent_ones_and_what_has_waited_for_long_have_their_places(
+    database: Database, queue: Wakeup, clock: MovableClock, query: "Query", until: "Until"
+) -> None:
+    """In a worker as it is set up: of ten slots two are kept for URGENT, and one of the others is for who waits."""
+    for _ in range(12):
+        await add(database, Priority.HIGH)
+    low = await add(database, Priority.LOW)
+    await query("UPDATE notification_queue SET due_at = now() - interval '2 minutes'")
+    begun: list[UUID] = []
+
+    async def hang(message: Message) -> Receipt:
+        begun.append(message.id)
+        await asyncio.Event().wait()
+        return Receipt(Next.SENT, "sink")
+
+    pace = Pace(slots=10, urgent_slots=2, poll_seconds=0.05, stop_seconds=0.1)
+    async with dispatching(database, queue, clock, {}, pace=pace, channels={Channel.EMAIL: hang}):
+        await until(lambda: are(begun, 8))
+        assert low in begun
+        urgent = await add(database, Priority.URGENT)
+        await until(lambda: are(begun, 9))
+        assert begun[-1] == urgent
+
+
+async def are(begun: Sequence[UUID], count: int) -> bool:
+    return len(begun) >= count
+
+
 async def test_a_result_that_cannot_be_written_is_written_without_its_words(
     database: Database, queue: Wakeup, clock: MovableClock, query: "Query", until: "Until"
 ) -> None:
@@ -140,6 +168,7 @@ async def dispatching(
     at_once: Mapping[Channel, AtOnce],
     admit: Admit = admit_all,
     pace: Pace | None = None,
+    channels: Mapping[Channel, Send] | None = None,
 ) -> AsyncGenerator[None]:
     """A worker with channels of one's own runs meanwhile."""
     stop = asyncio.Event()
@@ -147,7 +176,7 @@ async def dispatching(
         database=database,
         queue=queue,
         keyring=Keyring.parse(Keyring.new_key("test")),
-        channels={},
+        channels=channels or {},
         at_once=at_once,
         clock=clock,
         pace=pace or Pace(poll_seconds=0.05),

@@ -313,12 +313,13 @@ def test_a_lane_whose_ordinary_slots_are_taken_asks_again_when_one_is_free() -> 
     assert lane.is_worth_a_claim
 
 
-async def test_a_paused_channel_waits_and_the_others_do_not(database: Database, queue: Wakeup) -> None:
+async def test_a_paused_channel_waits_and_the_others_do_not(database: Database, queue: Wakeup, query: "Query") -> None:
     mail, text_message = await add(database), await add(database, channel="SMS")
     async with database.transaction() as transaction:
         await pause(transaction, Channel.EMAIL, reason="their server is down", by="ada")
     assert [each.id for each in await claim(database)] == [text_message]
-    assert await fault(database) is None
+    await query("UPDATE notification_queue SET due_at = now() - interval '2 minutes'")
+    assert await fault(database) is None, "it is meant to wait"
     async with database.transaction() as transaction:
         assert await resume(transaction, queue, Channel.EMAIL)
         assert not await resume(transaction, queue, Channel.EMAIL)

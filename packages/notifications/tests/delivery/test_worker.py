@@ -7,6 +7,7 @@ import sys
 from base64 import b64encode
 from collections import Counter
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.smtp import SMTP
@@ -16,6 +17,7 @@ from sqlalchemy import text
 
 from orion_core.database import Database
 from orion_core.local.mailbox import Mailbox
+from orion_core.testing import MovableClock
 from orion_notifications.delivery.dispatch import Pace
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ async def test_a_worker_that_is_killed_loses_nothing(
 
 
 async def test_a_worker_is_woken_and_does_not_wait_for_its_next_look(
-    application: "FastAPI", caller: "Callers", query: "Query", working: "Working", until: "Until"
+    application: "FastAPI", caller: "Callers", query: "Query", working: "Working", until: "Until", clock: MovableClock
 ) -> None:
     stop = asyncio.Event()
     ringing = asyncio.create_task(application.state.components.desk.queue.run(stop))
@@ -97,7 +99,12 @@ async def test_a_worker_is_woken_and_does_not_wait_for_its_next_look(
             async def is_sent(number: int = number) -> bool:
                 return await query("SELECT count(*) FROM notifications WHERE status = 'SENT'") == [(number,)]
 
-            assert (await http.post("/notifications", json=message())).status_code == 202
+            later = {"scheduled_at": (clock() + timedelta(hours=1)).isoformat()} if number == 3 else {}
+            answer = await http.post("/notifications", json=message(**later))
+            (sent,) = answer.json()["notifications"]
+            if later:
+                now = {"scheduled_at": clock().isoformat()}
+                assert (await http.put(f"/notifications/{sent['id']}/schedule", json=now)).status_code == 200
             await until(is_sent)
     stop.set()
     await ringing

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +10,11 @@ from packages.notifications.tests.notifications.test_sending import at, message
 
 from orion_core.database import Database
 from orion_core.testing import MovableClock
-from orion_notifications.decisions.rules import Draft, Facts, Judgement, judge
+from orion_notifications.decisions.rules import Draft, Facts, Judgement, digest_end, judge
 from orion_notifications.digests.rules import LONGEST_LINE, MOST_LINES, Item, as_html, as_text, lines, subject
 from orion_notifications.notifications import digesting
 from orion_notifications.notifications.digesting import close_digests, close_one
+from orion_notifications.preferences.rules import Contact, Frequency
 from orion_notifications.templates.actions import Library
 
 if TYPE_CHECKING:
@@ -180,6 +181,14 @@ async def test_one_that_cannot_be_made_is_put_off_and_stops_no_other(
     clock.advance(minutes=6)
     assert await close_one(database, desk, Library(database), clock())
     assert await query("SELECT count(*) FROM notifications WHERE type = 'digest'") == [(2,)]
+
+
+def test_windows_end_with_the_hour_at_the_time_of_the_day_and_on_monday() -> None:
+    contact = Contact(timezone="Europe/Berlin", digest_at=time(18))
+    friday = datetime(2026, 11, 27, 18, 30, tzinfo=UTC)
+    assert [digest_end(contact, frequency, friday).strftime("%d %H:%M") for frequency in Frequency] == [
+        *("27 19:00", "28 17:00", "30 17:00")
+    ]
 
 
 def test_a_long_digest_says_how_many_more_there_are() -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 from packages.notifications.tests.conftest import KEYRING
-from packages.notifications.tests.delivery.test_queue import add, claim, finish
+from packages.notifications.tests.delivery.test_queue import add, claim, claimed_of, finish
 from packages.notifications.tests.erasures.test_erasures import erased
 from packages.notifications.tests.notifications.test_sending import message as order
 from sqlalchemy.exc import OperationalError
@@ -20,7 +20,9 @@ from orion_core.database import Database
 from orion_core.ids import uuid7, uuid7_at
 from orion_core.local.mailbox import Mailbox
 from orion_core.testing import MovableClock
+from orion_notifications.delivery.actions import seal_secrets
 from orion_notifications.delivery.messages import Message, Receipt
+from orion_notifications.delivery.prepare import prepare
 from orion_notifications.delivery.rules import Next
 from orion_notifications.engagements.actions import record
 from orion_notifications.engagements.links import FOLLOWED_FOR, Target, read, token
@@ -35,9 +37,10 @@ from orion_notifications.engagements.rules import (
     with_picture,
 )
 from orion_notifications.erasures.actions import known_of
-from orion_notifications.kinds import Category
+from orion_notifications.kinds import Category, Priority
 from orion_notifications.numbers.actions import count
-from orion_notifications.templates.rules import MASK, Tracks
+from orion_notifications.templates.actions import Library
+from orion_notifications.templates.rules import MASK, NOT_TRACKED, Compiled, Tracks, compile_content
 from orion_notifications.tracking import Tracked
 
 if TYPE_CHECKING:
@@ -216,6 +219,21 @@ async def test_mails_about_security_are_not_tracked(database: Database, message:
     for category in (Category.SECURITY, Category.ACCOUNT):
         await mails.send(message(html=html, category=category, tracks=Tracks(clicks=True)))
     assert [each.content.html == html for each in left] == [True, False]
+
+
+async def test_mails_with_a_secret_in_them_are_not_tracked() -> None:
+    source = {"subject": "s", "text": "{{ code }}", "html": "<p>{{ code }}"}
+    compiled = replace(compile_content(source), tracks=Tracks(opens=True, clicks=True))
+
+    class Fixed(Library):
+        async def get(self, template_id: UUID, version: int, locale: str) -> Compiled:
+            return compiled
+
+    claimed = claimed_of(Priority.NORMAL)._replace(template_id=uuid7(), template_version=1)
+    secret = claimed._replace(variables={}, sealed_variables=seal_secrets({"code": "1"}, claimed.id, KEYRING))
+    for each, tracks in ((claimed._replace(variables={"code": "1"}), compiled.tracks), (secret, NOT_TRACKED)):
+        message, _ = await prepare(each, Fixed(None), KEYRING)  # pyright: ignore[reportArgumentType] - asks nobody
+        assert message.tracks == tracks
 
 
 def test_nobody_else_makes_a_link() -> None:

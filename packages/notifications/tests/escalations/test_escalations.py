@@ -135,6 +135,7 @@ async def test_it_goes_on_until_it_is_seen_and_keeps_no_secret_then(
 ) -> None:
     ada = await auth.register()
     body: dict[str, Any] = message(ada, channels=["IN_APP", "EMAIL", "SMS"], rule="ESCALATE", idempotency_key="k")
+    body |= {"scheduled_at": clock().isoformat(), "local_time": "09:00"}
 
     async def send(*args: Any) -> Any:
         return await send_next(desk, *args)
@@ -154,6 +155,8 @@ async def test_it_goes_on_until_it_is_seen_and_keeps_no_secret_then(
     assert await go_on(database, escalating, clock())
     mine = "SELECT channel::text FROM notifications WHERE type = 'order.shipped' ORDER BY id"
     assert await query(mine) == [("IN_APP",), ("EMAIL",)]
+    hours = "SELECT scheduled_at, local_time FROM notifications WHERE type = 'order.shipped' AND channel = 'EMAIL'"
+    assert await query(hours) == [(None, None)], "it is its turn: the hour was that of the first"
     await query("UPDATE notifications SET seen_at = now() WHERE channel = 'IN_APP'")
     clock.advance(minutes=11)
     assert await go_on(database, escalating, clock())

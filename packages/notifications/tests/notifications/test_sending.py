@@ -52,8 +52,9 @@ async def test_a_message_to_an_address_is_taken_and_arrives(
     caller: "Callers", working: "Working", until: "Until", query: "Query"
 ) -> None:
     async with caller("key:notification:send") as shop:
-        answer = await shop.post(PATH, json=message())
+        answer = await shop.post(PATH, json=message(ordering_key="bob"))
     assert answer.status_code == 202, answer.text
+    assert await query("SELECT ordering_key FROM notification_queue") == [("service:shop:bob",)], "its caller's"
     (sent,) = answer.json()["notifications"]
     assert (sent["outcome"], sent["until"], sent["code"], sent["is_new"]) == ("SEND", None, None, True)
 
