@@ -91,6 +91,8 @@ async def test_a_restored_database_has_every_row_and_all_that_no_dump_carries(fi
     ]
     assert first == second
     assert await databases(filled) == [copy]
+    known = "SELECT DISTINCT tablename FROM pg_stats WHERE tablename = 'goods'"
+    assert len(await filled.run(known, filled.url(database=copy))) == 1, "it is analyzed"
 
 
 async def test_verification_proves_and_is_kept(filled: "Shop", vault: Vault) -> None:

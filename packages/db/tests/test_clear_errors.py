@@ -72,6 +72,13 @@ async def test_the_database_is_missing(shop: "Shop") -> None:
     assert "orion db init shop" in problem.todo
 
 
+async def test_a_server_that_lets_nobody_in_for_now(shop: "Shop", login: str) -> None:
+    await shop.run(f"ALTER ROLE {login} CONNECTION LIMIT 0", shop.admin_url)
+    problem = await problem_of(owned_by(shop, shop.url(login, PASSWORD, "postgres")))
+    assert (problem.code, problem.exit_code) == ("server_refused", orion_db.Exit.UNREACHABLE)
+    assert "max_connections" in problem.todo and "started" not in problem.todo
+
+
 async def test_a_login_that_may_not_connect(shop: "Shop", login: str) -> None:
     await orion_db.prepare(shop.target)
     problem = await problem_of(owned_by(shop, shop.url(login, PASSWORD)))

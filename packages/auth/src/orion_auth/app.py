@@ -88,6 +88,7 @@ from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
+from orion_core.schema_standing import schema_check
 from orion_core.service import service_role
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
@@ -188,7 +189,11 @@ def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.As
             partial(keep_pruned, database, policy),
             components.keys.uses.run,
         ],
-        checks={"signing_key": signing_key_fault, "user feed": user_feed.fault},
+        checks={
+            "signing_key": signing_key_fault,
+            "user feed": user_feed.fault,
+            "schema": schema_check(database, service),
+        },
         on_stop=stop,
         expensive=EXPENSIVE,
     )

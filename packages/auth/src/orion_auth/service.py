@@ -65,6 +65,7 @@ service = Service(
     package=Path(__file__).parents[2],
     application="orion_auth.app:create_app",
     settings="orion_auth.settings:AuthSettings",
+    old_keys_open="backup codes that users have printed",
     commands={
         "auth": Commands(
             "orion_auth.commands:commands",

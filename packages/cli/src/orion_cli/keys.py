@@ -68,6 +68,9 @@ def rotate(
 ) -> None:
     """Seal every sealed field anew under the first key of each keyring, while the services run.
 
+    What is kept only by its hash, or was given away sealed, stays under the old key: it is said of which services, and
+    that key stays in their keyrings, behind the new one.
+
     Ends with code 4 when some field cannot be opened by any key of the ring; such fields are named and left alone.
     """
     # What `orion up` made for this folder counts where nobody has said anything else.
@@ -113,7 +116,13 @@ def _name(table: str, column: str, row_id: UUID) -> str:
 
 def _report(service: Service, counts: Counter[str], unreadable: list[str], as_json: bool) -> str:
     result: dict[str, Any] = {"service": service.name, **counts, "unreadable": unreadable}
+    result["old_keys_open"] = service.old_keys_open
     if as_json:
         return orjson.dumps(result).decode()
     lines = [f"{service.name}: {counts['resealed']} sealed anew, {counts['left_alone']} already under the first key"]
-    return "\n".join([*lines, *(f"  cannot be opened: {name}" for name in unreadable)])
+    lines += [f"  cannot be opened: {name}" for name in unreadable]
+    if service.old_keys_open is None:
+        lines.append(f"  old keys may be taken out of {service.sealing_variable}")
+    else:
+        lines.append(f"  leave old keys in {service.sealing_variable}, last: they alone know {service.old_keys_open}")
+    return "\n".join(lines)

@@ -1,8 +1,8 @@
 """Re-keying sealed fields while the services run.
 
 Put the new key last in the keyring of every process, so that all can open what it seals, then first; run this; then
-take the old key out. Each field is replaced only if it is still what was read, so a change made meanwhile is never
-overwritten.
+take the old key out, but where HMACs are kept or envelopes were given away (`Service.old_keys_open`). Each field is
+replaced only if it is still what was read, so a change made meanwhile is never overwritten.
 """
 
 from collections.abc import AsyncGenerator

@@ -60,6 +60,9 @@ class Service:
     worker_port: int | None = None
     commands: Mapping[str, Commands] = field(default_factory=dict[str, Commands], hash=False)
     """What operators do to this service, by the word they call it with: its name, or that of a part (`audit`)."""
+    old_keys_open: str | None = None
+    """What is kept only by its HMAC, or was given away sealed, in words: no `orion keys rotate` brings that under a new
+    key, so old ones stay in the keyring. None: of what lasts there is nothing of the kind."""
     demo: str | None = None
     """`module:attribute`, a `Demo`: how `orion db seed demo` makes users; None: the service has no such data."""
 

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -14,6 +16,8 @@ from orion_core.database import Database
 from orion_core.http import application as module
 from orion_core.http import health
 from orion_core.http.application import create_application
+from orion_core.schema_standing import _needed, schema_check
+from orion_core.service import installed_services
 from orion_core.settings import ServiceSettings
 
 
@@ -57,6 +61,24 @@ async def test_what_is_wrong_beside_the_database_is_told_and_takes_nothing_out_o
         200,
         {"status": "degraded", "faults": {"auth": "auth does not answer"}},
     )
+
+
+async def test_a_database_that_was_not_migrated_is_told_before_requests_fail(
+    database: Database, owner: asyncpg.Connection
+) -> None:
+    application = make(database, checks={"schema": schema_check(database, installed_services()["auth"])})
+    assert (await get(application, "/readyz")).json()["status"] == "ready"
+    await owner.execute("DELETE FROM schema_migrations WHERE name IN ('0003_tokens', '0004_passwords')")
+    told = (await get(application, "/readyz")).json()["faults"]["schema"]
+    assert told == "2 migrations are not applied, first 0003_tokens: run `orion db deploy auth`"
+    await owner.execute("DROP TABLE schema_migrations")
+    assert "orion db init auth" in (await get(application, "/readyz")).json()["faults"]["schema"]
+
+
+def test_nobody_waits_for_what_only_takes_away(tmp_path: Path) -> None:
+    for name, phase in (("0001_first", "pre"), ("0002_gone", "post"), ("0003_more", "pre")):
+        (tmp_path / f"{name}.py").write_text(f'revision = "{name}"\nphase = "{phase}"\n')
+    assert _needed(tmp_path) == ["0001_first", "0003_more"]
 
 
 async def test_whoever_asks_how_it_is_waits_for_no_hung_part(

@@ -249,7 +249,7 @@ def _explained(error: Exception, url: str, database: str, target: Target) -> Pro
             Exit.UNREACHABLE,
             f"The server at {where} accepts no connection now.",
             reason(error),
-            "Wait until it has started, or free connections (see max_connections), then repeat.",
+            REFUSALS.get(str(error.sqlstate), "Look into the server's log, then repeat."),
         )
     if isinstance(error, OSError | TimeoutError | socket.gaierror):
         return Problem(
@@ -266,6 +266,14 @@ def _explained(error: Exception, url: str, database: str, target: Target) -> Pro
         f"{type(error).__name__}.",
         'Compare it with "postgresql://user:password@localhost:5432/name".',
     )
+
+
+REFUSALS = {
+    "57P03": "Wait until it has started, then repeat.",
+    "53300": "End sessions that nobody needs, or raise max_connections, then repeat.",
+    "53100": "Make room on the server's disk, then repeat; running services go on by themselves.",
+}
+"""What to do when a server lets nobody in, by its SQLSTATE."""
 
 
 def _silence(error: Exception) -> str:

@@ -23,6 +23,7 @@ from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
 from orion_core.rights.client import RightsClient
 from orion_core.rights.decider import Decider
+from orion_core.schema_standing import schema_check
 from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
@@ -148,7 +149,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             user.run,
             *auth.background,
         ],
-        checks={**auth.checks, "queue": partial(fault, database)},
+        checks={**auth.checks, "queue": partial(fault, database), "schema": schema_check(database, service)},
         large_bodies=[batches.UPLOAD],
         on_stop=http.aclose,
     )

@@ -57,6 +57,7 @@ service = Service(
     package=Path(__file__).parents[2],
     application="orion_notifications.app:create_app",
     settings="orion_notifications.settings:NotificationSettings",
+    old_keys_open="suppressions, which are hashes of addresses, and the links in mails of the last two years",
     worker="orion_notifications.worker:run",
     worker_port=7105,
     commands={

@@ -11,6 +11,7 @@ from orion_core.database import Database
 from orion_core.http.authentication import AUDIENCES
 from orion_core.http.embedded import serving_health
 from orion_core.logs import configure_logs
+from orion_core.schema_standing import schema_check
 from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens
 from orion_core.wakeup import Wakeup
@@ -30,6 +31,7 @@ from orion_notifications.delivery.rules import Next
 from orion_notifications.desk import Desk
 from orion_notifications.inbox.streams import INBOX_CHANNEL
 from orion_notifications.kinds import ALWAYS_ON, Channel
+from orion_notifications.service import service
 from orion_notifications.settings import NotificationSettings
 from orion_notifications.suppressions.actions import hasher_of
 from orion_notifications.templates.rules import NO_LINKS, Links
@@ -78,9 +80,7 @@ async def work(
         linking=partial(_links, settings, clock),
     )
 
-    async def queue_fault() -> str | None:
-        return await fault(database)
-
+    checks = {"queue": partial(fault, database), "schema": schema_check(database, service)}
     http = httpx.AsyncClient()
     feeding = partial(feed, database, Desk(settings.sealing_keys, queue), clock)
     gathering = partial(keep_gathering, database, _audience_pages(settings, http, clock), clock)
@@ -88,7 +88,7 @@ async def work(
     running = (queue.run, inbox.run, channels.bell.run, channels.roster.run, feeding, gathering, telling)
     beside = [asyncio.create_task(each(stop)) for each in running]
     try:
-        async with serving_health(host, port, database, {"queue": queue_fault}):
+        async with serving_health(host, port, database, checks):
             await channels.roster.load(stop)  # nothing is claimed that nobody could carry yet
             await dispatcher.run(stop)
     finally:

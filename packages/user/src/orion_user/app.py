@@ -26,6 +26,7 @@ from orion_core.outbound import GuardedTransport
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
+from orion_core.schema_standing import schema_check
 from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens, Signing
 from orion_core.settings import retention_policy
@@ -159,7 +160,7 @@ def build(settings: UserSettings, http: httpx.AsyncClient, clock: Clock = system
             partial(keep_signed, database, settings.sealing_keys, clock),
             Courier(database, outside, settings.sealing_keys, clock, local=local).run,
         ],
-        checks=auth.checks,
+        checks={**auth.checks, "schema": schema_check(database, service)},
         on_stop=stop,
     )
     _write_down_denials(application, database, clock)

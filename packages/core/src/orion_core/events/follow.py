@@ -28,6 +28,7 @@ from orion_core.errors import Problem
 from orion_core.events.client import FeedClient
 from orion_core.house import add_tables
 from orion_core.metrics import EVENTS_APPLIED, FEED_STOPPED
+from orion_core.sealing import SealError
 from orion_core.statement import Statement
 from orion_core.tracing import continue_trace
 
@@ -199,6 +200,8 @@ class Follower:
 def _fault(source: str, error: Exception) -> str:
     """What `/readyz` may show to anybody: names of things, never their values."""
     match error:
+        case EventFailedError(__cause__=SealError() as unopened):
+            return f"{error} ({unopened})"
         case EventFailedError():
             return f"{error} ({database_reason(error.__cause__ or error)})"
         case httpx.HTTPStatusError(response=httpx.Response(status_code=HTTPStatus.NOT_FOUND)):

@@ -87,6 +87,7 @@ async def restore(
         if dry_run:
             return _result(goal, backup, manifest, before, (), dry_run=True)
         async with restored(goal, vault, backup, manifest, jobs=jobs or default_jobs(), progress=progress) as fresh:
+            await _analyze(fresh.target, progress)
             if before is None:
                 await rename(goal, fresh.target.database, goal.database)
             else:
@@ -94,6 +95,13 @@ async def restore(
                 await _replace(goal, fresh.target.database, before, progress, wait_seconds)
     progress(Step(target.service.name, f"restored {goal.database}", "done"))
     return _result(goal, backup, manifest, before, fresh.left_out, dry_run=False)
+
+
+async def _analyze(fresh: Target, progress: Progress) -> None:
+    """No dump carries what the planner goes by, and of partitioned tables autovacuum never learns it."""
+    progress(Step(fresh.service.name, "analyzing every table"))
+    async with owner_connection(fresh, "restore (analyze)", autocommit=True) as connection:
+        await connection.execute(text("ANALYZE"))
 
 
 async def _replace(goal: Target, fresh: str, before: str, progress: Progress, wait_seconds: float) -> None:
