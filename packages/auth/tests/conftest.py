@@ -19,7 +19,7 @@ from orion_contracts.account_messages import AccountMessageRequested, MessageSec
 from orion_contracts.events import EmailVerificationRequested, VerificationSecrets
 from orion_core.database import Database
 from orion_core.sealing import Keyring
-from orion_core.testing import MovableClock, TestDatabase, client_of_nobody
+from orion_core.testing import MovableClock, TestDatabase, UserRights
 
 PASSWORD = "correct horse battery staple"
 SERVICE_KEY = "key-of-the-user-service"
@@ -37,6 +37,7 @@ class Auth:
     owner: Database
     database: TestDatabase
     clock: MovableClock
+    rights: UserRights
 
     async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         """What a query of the owner's finds."""
@@ -147,14 +148,15 @@ async def running(
     **changes: Any,
 ) -> AsyncGenerator[Auth]:
     """Auth on this database, as one process, with what changes of its settings."""
-    application = build(auth_settings(database, **changes), clock, to_user or client_of_nobody())
+    rights = UserRights()
+    application = build(auth_settings(database, **changes), clock, to_user or rights.client())
     owner = Database.connect(database.owner_url, role=None, application="test", pool_size=4)
     transport = httpx.ASGITransport(application, client=("192.0.2.1", 1234), raise_app_exceptions=False)
     async with (
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://auth.test") as http,
     ):
-        yield Auth(application, http, owner, database, clock)
+        yield Auth(application, http, owner, database, clock, rights)
     await owner.close()
 
 

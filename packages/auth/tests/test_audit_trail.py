@@ -86,15 +86,19 @@ async def test_what_somebody_unknown_tries_is_not_laid_at_the_owners_door(auth: 
     ]
 
 
-async def test_who_would_administer_without_the_scope_for_it_is_told_of(auth: "Auth") -> None:
+async def test_who_would_administer_without_the_right_to_is_told_of(auth: "Auth") -> None:
     ada = await auth.verified()
     headers = auth.as_bearer((await auth.sign_in()).json()["access_token"])
-    for path in ("/auth/v1/rate-limit-policies", "/auth/v1/rate-limit-policies", "/auth/v1/events"):
-        answer = await auth.http.get(path, headers=headers)
-        assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+    for path, code in (
+        ("rate-limit-policies", "permission_denied"),
+        ("rate-limit-policies", "permission_denied"),
+        ("events", "insufficient_scope"),
+    ):
+        answer = await auth.http.get(f"/auth/v1/{path}", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, code)
     entries = [entry for entry in await told(auth) if entry.action == "access.denied"]
     assert [(entry.resource_id, entry.actor_id, entry.status) for entry in entries] == [
-        ("auth:admin", ada, "DENIED"),
+        ("system:read", ada, "DENIED"),
         ("events:read", ada, "DENIED"),
     ]
 

@@ -1,9 +1,7 @@
 """Administrators' routes: what user says counts, a token can only take away from it, and denials are written down."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -17,8 +15,8 @@ from orion_core.errors import Problem
 from orion_core.ids import uuid7
 from orion_core.rights.client import RightsClient
 from orion_core.rights.decider import Decider
-from orion_core.testing import MovableClock
-from orion_notifications.guard import Guard
+from orion_core.rights.guard import Guard
+from orion_core.testing import MovableClock, UserRights
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Callers, Query
@@ -41,62 +39,32 @@ class Tokens:
         pass
 
 
-class User:
-    """User, as far as it tells of rights: of Ada what it was told, of others nothing."""
-
-    def __init__(self) -> None:
-        self.granted: dict[str, bool] = {}
-        self.conditions: tuple[str, ...] = ()
-        self.is_away = False
-        self.asked = 0
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked += 1
-        if self.is_away:
-            raise httpx.ConnectError("away")
-        user_id = UUID(request.url.path.rpartition("/")[2])
-        version = f"v{hash(tuple(self.granted.items()))}"
-        if request.headers.get("if-none-match") == f'"{version}"':
-            return httpx.Response(304)
-        granted = self.granted.items() if user_id == ADA else ()
-        grounds = [_ground(name, denies, self.conditions) for name, denies in granted]
-        document = {"subject_id": str(user_id), "version": version, "is_active": True, "grounds": grounds}
-        return httpx.Response(200, json=document)
-
-
-def _ground(permission: str, denies: bool, conditions: tuple[str, ...]) -> Mapping[str, Any]:
-    nowhere = dict.fromkeys(("scope_id", "role", "through", "expires_at"))
-    said = {"permission": permission, "denies": denies, "scope": "GLOBAL", "starts_at": "2020-01-01T00:00:00Z"}
-    return {"id": str(uuid7()), "conditions": conditions, **said, **nowhere}
+@pytest.fixture
+def user_service() -> UserRights:
+    return UserRights()
 
 
 @pytest.fixture
-def user_service() -> User:
-    return User()
-
-
-@pytest.fixture
-def guard(database: Database, user_service: User, clock: MovableClock) -> Guard:
-    http = httpx.AsyncClient(transport=httpx.MockTransport(user_service))
+def guard(database: Database, user_service: UserRights, clock: MovableClock) -> Guard:
     denied = DeniedAttempts(database, NotificationsAuditRecorded, clock)
-    return Guard(Decider(RightsClient(http, "http://user", Tokens()).refresh), denied, clock)
+    return Guard(Decider(RightsClient(user_service.client(), "http://user", Tokens()).refresh), denied, clock)
 
 
-async def test_what_user_has_granted_counts_from_the_next_request_on(guard: Guard, user_service: User) -> None:
+async def test_what_user_has_granted_counts_from_the_next_request_on(guard: Guard, user_service: UserRights) -> None:
     with pytest.raises(Problem) as refused:
         await guard.require(claims(), "notification:send")
     assert (refused.value.status, refused.value.code) == (403, "permission_denied")
-    user_service.granted["notification:send"] = False
+    user_service.granted[ADA]["notification:send"] = False
     await guard.require(claims(), "notification:send")
-    user_service.granted["notification:send"] = True
+    user_service.granted[ADA]["notification:send"] = True
     with pytest.raises(Problem, match="notification:send"):
         await guard.require(claims(), "notification:send")
 
 
 async def test_a_grant_with_a_condition_on_the_network_opens_routes_from_there_alone(
-    application: FastAPI, guard: Guard, user_service: User
+    application: FastAPI, guard: Guard, user_service: UserRights
 ) -> None:
-    user_service.granted["notification:read"] = False
+    user_service.granted[ADA]["notification:read"] = False
     user_service.conditions = ('in_network(network.address, "10.0.0.0/8") && subject.id == "' + str(ADA) + '"',)
     application.state.components = replace(application.state.components, require=guard.require)
 
@@ -111,8 +79,8 @@ async def test_a_grant_with_a_condition_on_the_network_opens_routes_from_there_a
     assert [await asked_from(address) for address in ("10.1.2.3", "192.0.2.1", "10.1.2.3")] == [200, 403, 200]
 
 
-async def test_a_grant_can_ask_for_a_second_factor_in_the_session(guard: Guard, user_service: User) -> None:
-    user_service.granted["notification:read"] = False
+async def test_a_grant_can_ask_for_a_second_factor_in_the_session(guard: Guard, user_service: UserRights) -> None:
+    user_service.granted[ADA]["notification:read"] = False
     user_service.conditions = ('"mfa" in subject.amr',)
     for amr, code in ((["pwd"], "second_factor_needed"), (None, "permission_denied")):
         with pytest.raises(Problem, match=code):
@@ -120,8 +88,8 @@ async def test_a_grant_can_ask_for_a_second_factor_in_the_session(guard: Guard, 
     await guard.require(claims().model_copy(update={"amr": ["pwd", "otp", "mfa"]}), "notification:read")
 
 
-async def test_a_token_takes_away_and_gives_nothing(guard: Guard, user_service: User) -> None:
-    user_service.granted["notification:read"] = False
+async def test_a_token_takes_away_and_gives_nothing(guard: Guard, user_service: UserRights) -> None:
+    user_service.granted[ADA]["notification:read"] = False
     with pytest.raises(Problem, match="was not given"):
         await guard.require(claims(scope="notification:send"), "notification:read")
     with pytest.raises(Problem, match="permission_denied"):
@@ -129,7 +97,7 @@ async def test_a_token_takes_away_and_gives_nothing(guard: Guard, user_service: 
     await guard.require(claims(scope="notification:read"), "notification:read")
 
 
-async def test_the_operator_and_a_services_key_ask_nobody(guard: Guard, user_service: User) -> None:
+async def test_the_operator_and_a_services_key_ask_nobody(guard: Guard, user_service: UserRights) -> None:
     user_service.is_away = True
     await guard.require(claims("operator", "operator", None, "auth:admin"), "provider:configure")
     shop = claims("service:shop", "orn_shop", "key", "notification:send")
@@ -142,7 +110,7 @@ async def test_the_operator_and_a_services_key_ask_nobody(guard: Guard, user_ser
     assert user_service.asked == 0
 
 
-async def test_who_cannot_know_does_not_decide(guard: Guard, user_service: User) -> None:
+async def test_who_cannot_know_does_not_decide(guard: Guard, user_service: UserRights) -> None:
     user_service.is_away = True
     with pytest.raises(Problem) as refused:
         await guard.require(claims(), "notification:send")

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from packages.notifications.tests.inbox.test_routes import ADA, BOB, add
 
 from orion_core.ids import uuid7
-from orion_notifications.guard import Guard
+from orion_core.rights.guard import Guard
 
 if TYPE_CHECKING:
     from packages.notifications.tests.conftest import Callers, Query

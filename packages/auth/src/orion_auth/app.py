@@ -67,7 +67,7 @@ from orion_auth.suspensions import routes as suspensions
 from orion_auth.two_factor import routes as two_factor
 from orion_auth.two_factor.taking_back import take_back as second_factors_taken_back
 from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
-from orion_auth.user_feed import UserFeed
+from orion_auth.user_feed import OwnTokens, UserFeed
 from orion_auth.usernames import routes as usernames
 from orion_auth.verifications import routes as verifications
 from orion_contracts.audit import AuthAuditRecorded
@@ -88,6 +88,9 @@ from orion_core.logs import configure_logs
 from orion_core.paging import Cursors
 from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
+from orion_core.rights.client import RightsClient
+from orion_core.rights.decider import Decider
+from orion_core.rights.guard import Guard
 from orion_core.schema_standing import schema_check
 from orion_core.service import service_role
 from orion_core.settings import retention_policy
@@ -197,7 +200,7 @@ def build(settings: AuthSettings, clock: Clock = system_clock, to_user: httpx.As
         on_stop=stop,
         expensive=EXPENSIVE,
     )
-    return DeniedAttempts(database, AuthAuditRecorded, clock).write_down_scopes(application)
+    return components.guard.denied.write_down_scopes(application)
 
 
 def _components(
@@ -214,7 +217,6 @@ def _components(
     outbox = Outbox(feed)
     mailing = Mailing(outbox, settings.sealing_keys, settings.event_sealing_keys, settings.link_prefix)
     signer = AccessTokenSigner(load_key, settings.issuer)
-    places = Places(settings.places_database)
     http = ProviderHttp(local=settings.allows_local_providers, seconds=settings.provider_timeout)
     verifier = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock)
     of_all = TokenVerifier(public_keys, settings.issuer, audience_of("auth"), clock, *map(audience_of, SERVICES))
@@ -222,7 +224,9 @@ def _components(
     stage = STAGES[settings.environment]
     bound_only = settings.dpop_required == "all"
     followed = handlers(outbox, stage, clock)
-    user_feed = UserFeed(settings.user_url, to_user, signer, database, clock, followed, bound=bound_only)
+    own_tokens = OwnTokens(signer, clock, bound=bound_only)
+    user_feed = UserFeed(settings.user_url, to_user, own_tokens, database, clock, followed)
+    rights = RightsClient(to_user, settings.user_url, own_tokens)
     return Components(
         settings=settings,
         database=database,
@@ -242,7 +246,7 @@ def _components(
             _factor_policy(settings),
             settings.session_policy,
             settings.product_name,
-            places,
+            Places(settings.places_database),
             Networks.read(settings.anonymising_networks),
         ),
         visitors=visitors.make(database),
@@ -255,6 +259,7 @@ def _components(
         idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
         cursors=Cursors(settings.sealing_keys),
         binds_all=bound_only,
+        guard=Guard(Decider(rights.refresh), DeniedAttempts(database, AuthAuditRecorded, clock), clock),
         keys=KeyDesk(stage, user_feed, Uses(uses_writer(database, outbox, clock))),
         taken_back=(second_factors_taken_back, linked_accounts_taken_back, email_changes_taken_back),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -16,7 +16,6 @@ from orion_auth.password_policy import PasswordPolicy
 from orion_auth.providers.actions import Providers
 from orion_auth.refresh_tokens.actions import Rotations
 from orion_auth.relying_party import RelyingParty
-from orion_auth.scopes import ADMIN_SCOPE
 from orion_auth.settings import AuthSettings
 from orion_auth.signer import AccessTokenSigner
 from orion_auth.taking_back import TakeBack
@@ -29,12 +28,12 @@ from orion_core.dpop import ProofReader, proof_missing
 from orion_core.errors import Problem
 from orion_core.events.feed import Feed
 from orion_core.events.outbox import Outbox
-from orion_core.http.authentication import Authenticator, refuse_api_key, require_scope
+from orion_core.http.authentication import Authenticator, refuse_api_key
 from orion_core.http.context import Context
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
-from orion_core.rights.fresh_proof import require_fresh_proof
+from orion_core.rights.guard import Guard
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ class Components:
     idempotency: IdempotencyKeys
     cursors: Cursors
     keys: KeyDesk
+    guard: Guard
     binds_all: bool
     """Whether every token must be bound to a key."""
     taken_back: tuple[TakeBack, ...]
@@ -124,11 +124,18 @@ Sender = Annotated[Bearer, Depends(_sender)]
 """Who sends a request, as far as the network tells, and where on Earth that is thought to be."""
 
 
-async def _administrator(claims: Claims, wired: Wired) -> AccessClaims:
-    require_scope(claims, ADMIN_SCOPE)
-    require_fresh_proof(claims, ADMIN_SCOPE, wired.clock())
-    return claims
+def _who_may(permission: str) -> Any:
+    async def permitted(claims: Claims, wired: Wired) -> AccessClaims:
+        await wired.guard.require(claims, permission)
+        return claims
+
+    return Depends(permitted)
 
 
-Administrator = Annotated[AccessClaims, Depends(_administrator)]
-"""The claims of somebody who may administer accounts; 403 for everybody else."""
+# The claims of an administrator, or of the operator; 403 for everybody else.
+Investigator = Annotated[AccessClaims, _who_may("security_event:read")]
+Reader = Annotated[AccessClaims, _who_may("system:read")]
+Configurer = Annotated[AccessClaims, _who_may("system:configure")]
+Host = Annotated[AccessClaims, _who_may("user:create")]
+Suspender = Annotated[AccessClaims, _who_may("user:suspend")]
+Rescuer = Annotated[AccessClaims, _who_may("account:recover")]

@@ -43,14 +43,12 @@ class UserFeed:
         self,
         url: str,
         http: httpx.AsyncClient,
-        signer: AccessTokenSigner,
+        tokens: OwnTokens,
         database: Database,
         clock: Clock,
         handlers: Mapping[type[Event], Handler],
-        *,
-        bound: bool,
     ) -> None:
-        client = FeedClient("user", f"{url.rstrip('/')}/user/v1/events", OwnTokens(signer, clock, bound=bound), http)
+        client = FeedClient("user", f"{url.rstrip('/')}/user/v1/events", tokens, http)
         self.follower = Follower(client, database, clock, handlers)
 
     def is_fresh(self, now: datetime, within: timedelta) -> bool:

@@ -23,6 +23,7 @@ from orion_core.partitions import keep_partitions_ahead
 from orion_core.retention.task import keep_pruned
 from orion_core.rights.client import RightsClient
 from orion_core.rights.decider import Decider
+from orion_core.rights.guard import Guard
 from orion_core.schema_standing import schema_check
 from orion_core.service import service_role
 from orion_core.service_token import ServiceTokens, Signing
@@ -44,7 +45,6 @@ from orion_notifications.escalations.task import escalate
 from orion_notifications.event_rules import routes as event_rules
 from orion_notifications.event_rules.actions import Rulebook
 from orion_notifications.events import Consumer
-from orion_notifications.guard import Guard
 from orion_notifications.inbox import routes as inbox
 from orion_notifications.inbox.streams import INBOX_CHANNEL, Streams
 from orion_notifications.notifications import routes as notifications

@@ -16,10 +16,10 @@ from orion_core.http.authentication import Authenticate, require_network
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
+from orion_core.rights.guard import Require
 from orion_core.wakeup import Wakeup
 from orion_notifications.amazon_certificates import Certificates
 from orion_notifications.desk import Desk
-from orion_notifications.guard import Require
 from orion_notifications.product import Product
 
 

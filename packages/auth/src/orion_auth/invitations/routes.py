@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
-from orion_auth.components import Administrator, Wired
+from orion_auth.components import Host, Wired
 from orion_auth.invitations import actions
 from orion_auth.invitations.actions import Guest
 from orion_auth.invitations.shapes import Acceptance, InvitationState, NewInvitation
@@ -23,7 +23,7 @@ Token = Annotated[str, Path(max_length=200, description="The token in the link o
 
 
 @router.post("/invitations", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
-async def invite(body: NewInvitation, claims: Administrator, wired: Wired) -> InvitationState:
+async def invite(body: NewInvitation, claims: Host, wired: Wired) -> InvitationState:
     """Invite somebody. An address that waits to be verified is invited again, and the earlier link dies."""
     guest = Guest(body.email, body.username, body.name, body.locale, body.timezone)
     sent = await actions.invite(wired.database, wired.mailing, guest, claims.sub, wired.clock())
@@ -33,7 +33,7 @@ async def invite(body: NewInvitation, claims: Administrator, wired: Wired) -> In
 @router.delete(
     "/invitations/{invitation_id}", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND)
 )
-async def cancel(invitation_id: UUID, _: Administrator, wired: Wired) -> None:
+async def cancel(invitation_id: UUID, _: Host, wired: Wired) -> None:
     """Take an invitation back."""
     await actions.cancel(wired.database, invitation_id, wired.clock())
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orion_auth.components import Administrator, Wired
+from orion_auth.components import Investigator, Wired
 from orion_auth.login_attempts import actions
 from orion_auth.login_attempts.shapes import AttemptFilters, AttemptShape
 from orion_core.http.openapi import refusals
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/auth/v1", tags=["login attempts"])
 
 @router.get("/login-attempts", responses=refusals(HTTPStatus.BAD_REQUEST))
 async def list_attempts(
-    filters: Annotated[AttemptFilters, Query()], wired: Wired, _: Administrator, request: Request, response: Response
+    filters: Annotated[AttemptFilters, Query()], wired: Wired, _: Investigator, request: Request, response: Response
 ) -> Page[AttemptShape]:
     """Attempts to sign in, the latest first. Of those that a rate limit refused, a network's first few a minute."""
     after: tuple[datetime, UUID] | None = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from orion_auth.components import Administrator, Wired
+from orion_auth.components import Configurer, Reader, Wired
 from orion_auth.oauth_connections import actions
 from orion_auth.oauth_connections.actions import Configuration
 from orion_auth.oauth_connections.shapes import (
@@ -37,14 +37,14 @@ _CHANGING = refusals(HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED, HTTPS
 
 
 @router.get("/oauth-connections")
-async def list_connections(_: Administrator, configuration: Configured) -> Connections:
+async def list_connections(_: Reader, configuration: Configured) -> Connections:
     """All configured providers."""
     return Connections(items=await actions.list_all(configuration))
 
 
 @router.post("/oauth-connections", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
 async def create_connection(
-    body: NewConnection, _: Administrator, configuration: Configured, wired: Wired, response: Response
+    body: NewConnection, _: Configurer, configuration: Configured, wired: Wired, response: Response
 ) -> Connection:
     """Configure a provider, from a preset or by its issuer."""
     said = body.model_dump(exclude_unset=True, exclude={"name", "preset"})
@@ -55,7 +55,7 @@ async def create_connection(
 
 
 @router.get("/oauth-connections/{name}", responses=refusals(HTTPStatus.NOT_FOUND))
-async def read_connection(name: Name, _: Administrator, configuration: Configured, response: Response) -> Connection:
+async def read_connection(name: Name, _: Reader, configuration: Configured, response: Response) -> Connection:
     """One configured provider; its secret is not among what is shown."""
     found = await actions.read(configuration, name)
     response.headers["ETag"] = etag(found)
@@ -66,7 +66,7 @@ async def read_connection(name: Name, _: Administrator, configuration: Configure
 async def change_connection(
     name: Name,
     body: ConnectionChanges,
-    _: Administrator,
+    _: Configurer,
     configuration: Configured,
     wired: Wired,
     request: Request,
@@ -89,13 +89,13 @@ async def change_connection(
     responses=_CHANGING | refusals(HTTPStatus.CONFLICT),
 )
 async def remove_connection(
-    name: Name, _: Administrator, configuration: Configured, wired: Wired, request: Request
+    name: Name, _: Configurer, configuration: Configured, wired: Wired, request: Request
 ) -> None:
     """Delete a provider that nobody is linked through. `If-Match` is required."""
     await actions.remove(configuration, name, partial(require_match, request), wired.clock())
 
 
 @router.get("/oauth-connections/{name}/discovery", responses=refusals(HTTPStatus.NOT_FOUND, HTTPStatus.BAD_GATEWAY))
-async def discover(name: Name, _: Administrator, configuration: Configured, wired: Wired) -> Discovered:
+async def discover(name: Name, _: Configurer, configuration: Configured, wired: Wired) -> Discovered:
     """Ask the provider now for its endpoints and keys, to see whether the configuration is right."""
     return await actions.discover(configuration, wired.providers, name)

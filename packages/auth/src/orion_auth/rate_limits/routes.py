@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orion_auth.components import Administrator, Wired
+from orion_auth.components import Configurer, Investigator, Reader, Rescuer, Wired
 from orion_auth.rate_limits import administration
 from orion_auth.rate_limits.rules import Endpoint, RateLimitKeyType
 from orion_auth.rate_limits.shapes import LimitedShape, Policies, PolicyChange, PolicyShape
@@ -25,14 +25,14 @@ router = APIRouter(prefix="/auth/v1", tags=["rate limits"])
 
 
 @router.get("/rate-limit-policies")
-async def list_policies(wired: Wired, _: Administrator) -> Policies:
+async def list_policies(wired: Wired, _: Reader) -> Policies:
     """How often what may be tried, and by whom it is counted."""
     return Policies(items=await administration.policies(wired.database))
 
 
 @router.get("/rate-limit-policies/{endpoint}/{key_type}", responses=refusals(HTTPStatus.NOT_FOUND))
 async def read_policy(
-    endpoint: Endpoint, key_type: RateLimitKeyType, wired: Wired, _: Administrator, response: Response
+    endpoint: Endpoint, key_type: RateLimitKeyType, wired: Wired, _: Reader, response: Response
 ) -> PolicyShape:
     """One policy."""
     found = await administration.policy(wired.database, endpoint, key_type)
@@ -49,7 +49,7 @@ async def put_policy(
     key_type: RateLimitKeyType,
     change: PolicyChange,
     wired: Wired,
-    caller: Administrator,
+    caller: Configurer,
     context: Context,
     request: Request,
     response: Response,
@@ -75,7 +75,7 @@ async def delete_policy(
     endpoint: Endpoint,
     key_type: RateLimitKeyType,
     wired: Wired,
-    caller: Administrator,
+    caller: Configurer,
     context: Context,
     request: Request,
 ) -> None:
@@ -91,7 +91,7 @@ async def list_limited(
     request: Request,
     response: Response,
     wired: Wired,
-    _: Administrator,
+    _: Investigator,
     whose: Annotated[
         str | None, Query(min_length=1, max_length=255, description="Part of an account, a network or a user's id.")
     ] = None,
@@ -114,7 +114,7 @@ async def list_limited(
     response_class=Response,
     responses=refusals(HTTPStatus.NOT_FOUND),
 )
-async def lift(limit_id: UUID, wired: Wired, caller: Administrator, context: Context) -> None:
+async def lift(limit_id: UUID, wired: Wired, caller: Rescuer, context: Context) -> None:
     """Let somebody who is limited try again at once."""
     await administration.lift(wired.database, limit_id, _circumstances(caller, context), wired.clock())
 

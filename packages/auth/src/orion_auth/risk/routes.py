@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from orion_auth.components import Administrator, Wired
+from orion_auth.components import Configurer, Investigator, Reader, Wired
 from orion_auth.risk import administration
 from orion_auth.risk.rules import Policy
 from orion_auth.risk.shapes import PolicyChange, PolicyShape, PolicyVersions, SimulationPart, SimulationRequest
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/auth/v1/risk-policy", tags=["risk"])
 
 
 @router.get("")
-async def read_policy(wired: Wired, _: Administrator, response: Response) -> PolicyShape:
+async def read_policy(wired: Wired, _: Reader, response: Response) -> PolicyShape:
     """What the signals weigh now, with an ETag."""
     found = await administration.read(wired.database)
     response.headers["ETag"] = etag(found)
@@ -31,7 +31,7 @@ async def change_policy(
     request: Request,
     response: Response,
     wired: Wired,
-    administrator: Administrator,
+    administrator: Configurer,
     context: Context,
 ) -> PolicyShape:
     """Put another policy in force, from the next sign-in on. `If-Match` with the ETag you read is required."""
@@ -48,13 +48,13 @@ async def change_policy(
 
 
 @router.get("/versions")
-async def list_versions(wired: Wired, _: Administrator) -> PolicyVersions:
+async def list_versions(wired: Wired, _: Reader) -> PolicyVersions:
     """What the policy was, the latest version first."""
     return await administration.versions(wired.database)
 
 
 @router.post("/simulations", responses=refusals(HTTPStatus.BAD_REQUEST))
-async def simulate(body: SimulationRequest, wired: Wired, _: Administrator) -> SimulationPart:
+async def simulate(body: SimulationRequest, wired: Wired, _: Investigator) -> SimulationPart:
     """Who would have been stopped or asked for a second factor under another policy. Changes nothing.
 
     One request looks at 20,000 attempts at most, and for half a second; `next` goes on from there.

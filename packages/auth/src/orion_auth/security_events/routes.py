@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from orion_auth.components import Administrator, Claims, Wired
+from orion_auth.components import Claims, Investigator, Wired
 from orion_auth.security_events import actions
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import SECURITY_EVENTS_EXPORTED, SECURITY_EVENTS_SEARCHED, Wanted
@@ -47,7 +47,7 @@ async def list_mine(
 async def search(
     filters: Annotated[EventSearch, Query()],
     wired: Wired,
-    administrator: Administrator,
+    administrator: Investigator,
     context: Context,
     request: Request,
     response: Response,
@@ -73,7 +73,7 @@ async def search(
     responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}, "description": "One event on each line"}},
 )
 async def export(
-    filters: Annotated[EventFilters, Query()], wired: Wired, administrator: Administrator, context: Context
+    filters: Annotated[EventFilters, Query()], wired: Wired, administrator: Investigator, context: Context
 ) -> StreamingResponse:
     """Events of all accounts up to now, the earliest first, one as JSON on each line.
 

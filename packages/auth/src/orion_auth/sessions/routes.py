@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orion_auth.components import Administrator, Claims, Components, Sender, Wired, claims_of
+from orion_auth.components import Claims, Components, Investigator, Sender, Wired, claims_of
 from orion_auth.places import NOWHERE, Places
 from orion_auth.refresh_tokens import actions as refresh_tokens
 from orion_auth.refresh_tokens.shapes import RefreshTokenShape
@@ -138,7 +138,7 @@ def _shape(located: Located, claims: AccessClaims, places: Places) -> SessionSha
 async def list_refresh_tokens(
     user_id: UUID,
     session_id: UUID,
-    _: Administrator,
+    _: Investigator,
     wired: Wired,
     request: Request,
     response: Response,

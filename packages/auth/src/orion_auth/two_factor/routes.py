@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 
 from orion_auth.addresses import normalise_phone
-from orion_auth.components import Administrator, Claims, Sender, Wired
+from orion_auth.components import Claims, Rescuer, Sender, Wired
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor import enrolment, management
@@ -122,16 +122,18 @@ async def remove_method(method: TwoFactorMethod, claims: Claims, wired: Wired, b
     status_code=HTTPStatus.NO_CONTENT,
     responses=refusals(HTTPStatus.NOT_FOUND),
 )
-async def require_of_user(user_id: UUID, body: Requirement, _: Administrator, wired: Wired) -> None:
+async def require_of_user(user_id: UUID, body: Requirement, administrator: Rescuer, wired: Wired) -> None:
     """Require a second factor of one user, such as one with a powerful role; for administrators."""
+    await wired.guard.require_as_much(administrator, user_id)
     await management.require(wired.gate, user_id, body.is_required, wired.clock())
 
 
 @router.delete(
     "/users/{user_id}/two-factor", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND)
 )
-async def reset_user(user_id: UUID, administrator: Administrator, wired: Wired) -> None:
+async def reset_user(user_id: UUID, administrator: Rescuer, wired: Wired) -> None:
     """Remove all second factors of a user who has lost them, end his sessions, and tell him; for administrators."""
+    await wired.guard.require_as_much(administrator, user_id)
     await management.reset(wired.gate, user_id, administrator.sub, wired.clock())
 
 

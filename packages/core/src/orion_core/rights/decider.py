@@ -64,6 +64,14 @@ class Rights:
             if ground.reaches(within) and ground.holds_at(now) and ground.is_active
         ]
 
+    def cover(self, others: "Rights", now: datetime, facts: Facts) -> bool:
+        """Whether the subject may all that was granted to another one, in the same places; also what begins later."""
+        for ground in (each for grounds in others.grounds.values() for each in grounds if not each.denies):
+            place = EVERYWHERE if ground.scope_id is None else frozenset({ground.scope_id})
+            if not self.allows(ground.permission, now, place, facts):
+                return False
+        return True
+
 
 Refresh = Callable[[UUID, str | None], Awaitable[Rights | None]]
 """The rights of a subject, or None when they are still those of the version that is named."""

@@ -3,5 +3,6 @@
 from orion_core.testing.clock import MovableClock
 from orion_core.testing.databases import TestDatabase
 from orion_core.testing.nobody import client_of_nobody
+from orion_core.testing.rights import UserRights
 
-__all__ = ["MovableClock", "TestDatabase", "client_of_nobody"]
+__all__ = ["MovableClock", "TestDatabase", "UserRights", "client_of_nobody"]

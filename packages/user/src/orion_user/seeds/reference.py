@@ -14,6 +14,7 @@ USERS, ROLE_MANAGEMENT, PERMISSION_MANAGEMENT, CONTENT, SYSTEM = (
 
 
 DECISIONS = "Decisions"
+ACCOUNTS = "Account Management"
 API_KEYS = "API Key Management"
 MESSAGES, TEMPLATES, DELIVERY = "Message Management", "Template Management", "Delivery Management"
 API_KEYS_ADMIN = ("api_key:read", "api_key:revoke")
@@ -86,6 +87,8 @@ PERMISSIONS = (
     ReferencePermission("system", "read", SYSTEM, "See the state of the services"),
     ReferencePermission("system", "audit", SYSTEM, "Search and export the audit trail"),
     ReferencePermission("system", "configure", SYSTEM, "Change settings of the services"),
+    ReferencePermission("security_event", "read", ACCOUNTS, "See everybody's sign-ins, and what was tried at accounts"),
+    ReferencePermission("account", "recover", ACCOUNTS, "Unlock accounts, ask for second factors and reset lost ones"),
     ReferencePermission("api_key", "read", API_KEYS, "See everybody's API keys, but for their secrets"),
     ReferencePermission("api_key", "create", API_KEYS, "Make API keys for services"),
     ReferencePermission("api_key", "update", API_KEYS, "Change everybody's API keys"),
@@ -140,6 +143,7 @@ ROLES = (
             "access:read",
             "system:read",
             "system:audit",
+            "security_event:read",
             *API_KEYS_ADMIN,
             *NOTIFICATIONS_ADMIN,
         ),
@@ -153,6 +157,7 @@ ROLES = (
             "permission:grant",
             "permission:revoke",
             "system:configure",
+            "account:recover",
             "api_key:create",
             "api_key:update",
             "provider:configure",

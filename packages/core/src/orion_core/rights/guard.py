@@ -20,10 +20,12 @@ from orion_core.errors import Problem, unavailable
 from orion_core.http.step_up import second_factor_needed
 from orion_core.rights.caller import Caller, caller
 from orion_core.rights.circumstances import circumstances
-from orion_core.rights.decider import Decider
+from orion_core.rights.decider import Decider, Rights
 from orion_core.rights.fresh_proof import require_fresh_proof, with_second_factor
 
 log = structlog.get_logger()
+
+OUTRANKED = "outranked"
 
 Require = Callable[[AccessClaims, str], Awaitable[None]]
 """`await require(claims, "notification:send")`: returns when the caller may, raises a 403 Problem otherwise."""
@@ -56,17 +58,36 @@ class Guard:
         await self.denied.write(claims, "permission", permission)
         raise _denied(who, permission)
 
+    async def require_as_much(self, claims: AccessClaims, user_id: UUID) -> None:
+        """403 for who may not do all that this user may: by way of his account he would come to it.
+
+        Nor to oneself: what of one's own takes more than an administrator's proof is not to be had for less here.
+        """
+        who = caller(claims)
+        if who.holds_everything or who.user_id is None:
+            return
+        if who.user_id == user_id:
+            detail = "This is your own account; ask another administrator."
+            raise Problem(403, "own_account", "Not allowed", detail)
+        mine, theirs, now = await self._rights(who.user_id), await self._rights(user_id), self.clock()
+        if not mine.cover(theirs, now, circumstances(claims, now)):
+            await self.denied.write(claims, "permission", OUTRANKED)
+            detail = "This user may do what you may not. Ask somebody who may do at least as much."
+            raise Problem(403, OUTRANKED, "Not allowed", detail)
+
     async def _has(self, user_id: UUID | None, claims: AccessClaims, permission: str) -> bool:
         if user_id is None:
             return False
+        rights, now = await self._rights(user_id), self.clock()
+        return rights.allows(permission, now, facts=circumstances(claims, now))
+
+    async def _rights(self, user_id: UUID) -> Rights:
         try:
-            rights = await self.decider.rights(user_id)
+            return await self.decider.rights(user_id)
         except (httpx.HTTPError, ValueError) as error:
             log.warning("rights.unreachable", reason=type(error).__name__)
             detail = "The user service, which knows who may do this, cannot be asked just now; try again."
             raise unavailable("rights_unreachable", detail, 2) from error
-        now = self.clock()
-        return rights.allows(permission, now, facts=circumstances(claims, now))
 
 
 def _denied(who: Caller, permission: str) -> Problem:
