@@ -17,6 +17,7 @@ async def test_permissions_by_category(query: "Query") -> None:
         "Role Management": 5,
         "Permission Management": 3,
         "Decisions": 1,
+        "Account Management": 2,
         "Content Management": 5,
         "System Management": 3,
         "API Key Management": 4,
@@ -38,7 +39,7 @@ async def test_each_role_has_what_the_one_below_it_has_and_more(query: "Query") 
         "user": 4,
         "editor": 8,
         "moderator": 12,
-        "admin": 36,
+        "admin": 37,
         "super_admin": len(PERMISSIONS),
     }
 
@@ -50,9 +51,9 @@ async def test_seeding_again_doubles_nothing_and_keeps_what_an_operator_did(owne
     async with owner.transaction() as transaction:
         report = await service.seed(transaction.connection, "reference")
     assert sum(report.inserted.values()) == 0
-    assert report.left_alone == {"permissions": 42, "roles": 6, "role_permissions": 42, "role_inheritance": 5}
+    assert report.left_alone == {"permissions": 44, "roles": 6, "role_permissions": 44, "role_inheritance": 5}
     assert await query("SELECT display_name FROM roles WHERE name = 'admin'") == [("Boss",)]
-    assert await query("SELECT count(*) FROM role_permissions") == [(39,)]
+    assert await query("SELECT count(*) FROM role_permissions") == [(41,)]
     assert await query("SELECT count(*) FROM role_inheritance") == [(4,)]
 
 
