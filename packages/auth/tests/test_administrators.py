@@ -36,7 +36,7 @@ NEEDS = {
         "DELETE oauth-connections/{name}",
         "GET oauth-connections/{name}/discovery",
     ),
-    "user:create": ("POST invitations", "DELETE invitations/{invitation_id}"),
+    "user:create": ("GET invitations", "POST invitations", "DELETE invitations/{invitation_id}"),
     "user:suspend": ("POST users/{user_id}/suspension", "DELETE users/{user_id}/suspension"),
     "account:recover": (
         "DELETE rate-limits/{limit_id}",

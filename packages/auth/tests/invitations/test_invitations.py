@@ -134,3 +134,19 @@ async def test_only_administrators_invite(auth: "Auth") -> None:
     for bearer, status in ((token, 403), (await auth.service_token(), 403), ("nonsense", 401)):
         answer = await auth.http.post("/auth/v1/invitations", json={"email": GRACE}, headers=auth.as_bearer(bearer))
         assert answer.status_code == status
+
+
+async def test_what_is_open_is_listed_by_pages_without_what_would_let_somebody_in(auth: "Auth") -> None:
+    headers = auth.as_bearer(await auth.operator_token())
+    sent = [(await invite(auth, f"{name}@example.com")).json() for name in ("ada", "bob", "eve", "joe", "zoe")]
+    await auth.http.delete(f"/auth/v1/invitations/{sent[0]['id']}", headers=headers)
+    accepted = (await auth.sent("INVITATION"))[0].link
+    assert (await auth.http.post(f"{accepted}/acceptance", json={"password": CHOSEN})).status_code == 204
+    first = (await auth.http.get("/auth/v1/invitations?limit=2", headers=headers)).json()
+    url = f"/auth/v1/invitations?limit=2&cursor={first['next']}"
+    second = (await auth.http.get(url, headers=headers)).json()
+    assert first["items"] + second["items"] == [sent[3], sent[2], sent[1]]
+    assert (second["next"], first["items"][0]["invited_by"]) == (None, "operator")
+    auth.clock.advance(days=8)
+    headers = auth.as_bearer(await auth.operator_token())
+    assert (await auth.http.get("/auth/v1/invitations", headers=headers)).json()["items"] == []

@@ -50,7 +50,15 @@ class Sent:
     id: UUID
     user_id: UUID
     email: str
+    invited_by: str
     expires_at: datetime
+
+
+async def list_open(database: Database, before: UUID | None, limit: int, now: datetime) -> list[Sent]:
+    """Invitations that could be accepted now, those to the latest accounts first; `before` is the last of a page."""
+    async with database.autocommit() as connection:
+        rows = await store.open_ones(connection, before, limit, now)
+    return [Sent(row.id, row.user_id, row.email, row.invited_by, row.expires_at) for row in rows]
 
 
 async def invite(database: Database, mailing: Mailing, guest: Guest, invited_by: str, now: datetime) -> Sent:
@@ -158,7 +166,7 @@ async def _send(
     transaction: Transaction, mailing: Mailing, identity: KnownIdentity, invited_by: str, now: datetime
 ) -> Sent:
     token = BearerToken(new_selector(), new_secret())
-    sent = Sent(uuid7(), identity.id, identity.email, now + LIFETIME)
+    sent = Sent(uuid7(), identity.id, identity.email, invited_by, now + LIFETIME)
     values: dict[str, Any] = {
         "id": sent.id,
         "user_id": identity.id,

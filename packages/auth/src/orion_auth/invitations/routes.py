@@ -1,10 +1,11 @@
 """Invitations, over HTTP: administrators send them, their readers accept."""
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
@@ -16,10 +17,32 @@ from orion_auth.pages import PASSWORD_FORM, form, posted
 from orion_core.errors import Problem
 from orion_core.http.openapi import refusals
 from orion_core.http.pages import PAGE, html, page
+from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 
 router = APIRouter(prefix="/auth/v1", tags=["invitations"])
 
 Token = Annotated[str, Path(max_length=200, description="The token in the link of the mail.")]
+
+
+LISTING = "invitations by user"
+
+
+@router.get("/invitations", responses=refusals(HTTPStatus.BAD_REQUEST))
+async def list_open(
+    _: Host,
+    wired: Wired,
+    request: Request,
+    response: Response,
+    cursor: Annotated[str | None, Query(max_length=500, description="`next` of the previous page.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT)] = DEFAULT_LIMIT,
+) -> Page[InvitationState]:
+    """Invitations that nobody has accepted yet, those to the latest accounts first."""
+    before: UUID | None = None if cursor is None else wired.cursors.read(LISTING, cursor)[0]
+    found = await actions.list_open(wired.database, before, limit + 1, wired.clock())
+    items = [InvitationState(**asdict(each)) for each in found[:limit]]
+    following = wired.cursors.issue(LISTING, [items[-1].user_id]) if len(found) > limit else None
+    link_next(request, response, following)
+    return Page(items=items, next=following)
 
 
 @router.post("/invitations", status_code=HTTPStatus.CREATED, responses=refusals(HTTPStatus.CONFLICT))
@@ -27,7 +50,7 @@ async def invite(body: NewInvitation, claims: Host, wired: Wired) -> InvitationS
     """Invite somebody. An address that waits to be verified is invited again, and the earlier link dies."""
     guest = Guest(body.email, body.username, body.name, body.locale, body.timezone)
     sent = await actions.invite(wired.database, wired.mailing, guest, claims.sub, wired.clock())
-    return InvitationState(id=sent.id, user_id=sent.user_id, email=sent.email, expires_at=sent.expires_at)
+    return InvitationState(**asdict(sent))
 
 
 @router.delete(

@@ -22,11 +22,12 @@ class NewInvitation(RequestShape):
 
 
 class InvitationState(ResponseShape):
-    """An invitation that was sent."""
+    """An invitation that was sent, and that nobody has accepted or taken back."""
 
     id: UUID
-    user_id: UUID
+    user_id: UUID = Field(description="The account that waits for whoever is invited.")
     email: str
+    invited_by: str = Field(description="Who sent it: a user's id, or `operator`.")
     expires_at: datetime
 
 

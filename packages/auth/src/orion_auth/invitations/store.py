@@ -1,5 +1,6 @@
 """The statements of invitations."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,15 @@ async def cancel(connection: AsyncConnection, invitation_id: UUID, now: datetime
     """Cancel an open invitation (primary key); False when it is not open."""
     statement = update(Invitation).where(Invitation.id == invitation_id, *_OPEN).values(cancelled_at=now)
     return (await connection.execute(statement.returning(Invitation.id))).one_or_none() is not None
+
+
+async def open_ones(connection: AsyncConnection, before: UUID | None, limit: int, now: datetime) -> Sequence[AnyRow]:
+    """Open invitations, those to the latest accounts first (uq_invitations_open)."""
+    columns = (Invitation.id, Invitation.user_id, Invitation.email, Invitation.invited_by, Invitation.expires_at)
+    statement = select(*columns).where(*_OPEN, Invitation.expires_at > now)
+    if before is not None:
+        statement = statement.where(Invitation.user_id < before)
+    return (await connection.execute(statement.order_by(Invitation.user_id.desc()).limit(limit))).all()
 
 
 async def find(connection: AsyncConnection, selector: str, now: datetime) -> AnyRow | None:
