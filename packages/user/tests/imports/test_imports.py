@@ -201,6 +201,13 @@ async def test_what_auth_tells_first_is_filled_in_and_what_it_tells_last_changes
     assert await query("SELECT count(*) FROM user_preferences") == [(3,)]
 
 
+WAITS = """
+    SELECT DISTINCT locktype
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE datname = current_database() AND NOT granted
+"""
+
+
 async def test_who_hears_of_people_waits_for_whoever_writes_them_and_writes_nobody_again(
     auth: "AuthFeed", database: Database, query: "Query"
 ) -> None:
@@ -212,9 +219,9 @@ async def test_who_hears_of_people_waits_for_whoever_writes_them_and_writes_nobo
     async with database.transaction() as importing:
         await actions.arrive(importing, event, auth.clock())
         hearing = asyncio.create_task(auth.bring(event))
-        while not await query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+        while not (waits := await query(WAITS)):
             assert not hearing.done()
-            assert not await query("SELECT 1 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted")
+        assert waits == [("advisory",)]
         written = (await importing.connection.execute(text("SELECT max(xmin::text) FROM users"))).scalar_one()
     await hearing
     assert await query("SELECT DISTINCT xmin::text FROM users WHERE email LIKE 'user%'") == [(written,)]

@@ -253,6 +253,7 @@ async def use_backup_code(
     return (await connection.execute(statement)).one_or_none() is not None
 
 
+# Whoever comes second waits for the first, and so sees whom that one has told.
 _TAKE_UNANSWERED = text("""
     WITH lapsed AS (
       SELECT id
@@ -261,7 +262,7 @@ _TAKE_UNANSWERED = text("""
         AND purpose = 'SIGN_IN' AND consumed_at IS NULL AND attempts < max_attempts
       ORDER BY expires_at
       LIMIT :most
-      FOR UPDATE SKIP LOCKED
+      FOR UPDATE
     )
     UPDATE two_factor_challenges AS challenge
     SET consumed_at = :before, context = context - 'totp'
