@@ -97,3 +97,10 @@ def test_our_nodes_say_what_python_liquids_own_say() -> None:
         for content in template.locales.values():
             source = content.html or content.text
             assert MARKUP.read(source).fill(known, Meter()) == stock.read(source).fill(known, Meter())
+
+
+@pytest.mark.parametrize("word", ["empty", "blank"])
+@pytest.mark.parametrize("filters", ["uniq: '' | rstrip", "reverse | json"])
+def test_what_is_there_to_compare_with_shows_nothing_of_python(word: str, filters: str) -> None:
+    shown = said("{% assign kept = " + word + " %}{{ kept | " + filters + " }}")
+    assert "object at" not in shown

@@ -16,6 +16,7 @@ from babel.numbers import format_currency, format_decimal
 from babel.units import format_unit
 from liquid.builtin.filters import array, extra, math, misc, string
 from liquid.exceptions import FilterArgumentError, ResourceLimitError
+from liquid.expression import Expression
 from liquid.extra.filters import JSON
 from liquid.filter import with_context
 
@@ -54,15 +55,22 @@ def weigh(value: object) -> int:
     return size
 
 
+def _value(given: Any) -> Any:
+    """What a filter is given; `empty` and `blank`, which Liquid has for comparing, are no text in a list of them."""
+    return "" if isinstance(given, Expression) else given
+
+
 def _metered(function: Filter, foresee: Callable[..., int] | None = None) -> Filter:
     """A filter that is charged for what it is given; `foresee` tells how large its result will be."""
     takes_context = getattr(function, "with_context", False)
     takes_environment = getattr(function, "with_environment", False)
 
     @with_context
-    def run(*values: Any, context: Any, **named: Any) -> Any:
+    def run(*given: Any, context: Any, **named: Any) -> Any:
+        values = [_value(each) for each in given]
         size = sum(map(weigh, values))
         if named:
+            named = {name: _value(each) for name, each in named.items()}
             size += sum(map(weigh, named.values()))
         if foresee is not None and foresee(*values) > LONGEST_STRING:
             raise TooLargeError
