@@ -110,7 +110,8 @@ async def change(desk: Desk, role_id: UUID, changes: RoleChanges, require_match:
             require_match(etag(await details(connection, before)))
             if values.get("is_active", before["is_active"]) != before["is_active"]:
                 await require_all(desk, connection, before, role_id)
-            if "display_name" in values:
+            # One that has its name from before the rule is still switched off by whoever sends the name with it.
+            if "display_name" in values and changes.display_name != before["display_name"]:
                 await _refuse_look(connection, changes.display_name)
             if values:
                 await store.change(connection, role_id, values)
