@@ -62,7 +62,7 @@ CHANGES = {
 HOLDERS = text("""
     SELECT DISTINCT held.user_id
     FROM role_ancestors AS ancestor                                      -- ix_role_ancestors_ancestor_id_role_id
-    JOIN user_roles AS held ON held.role_id = ancestor.role_id           -- ix_user_roles_role_id_scope_id_user_id
+    JOIN user_roles AS held ON held.role_id = ancestor.role_id     -- ix_user_roles_role_id_user_id, or user_id_role_id
     WHERE ancestor.ancestor_id = ANY (CAST(:roles AS uuid[]))
       AND held.user_id > :after
       AND held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expires_at)
