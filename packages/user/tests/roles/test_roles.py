@@ -134,6 +134,8 @@ async def test_names_that_look_like_others_are_refused(admin: httpx.AsyncClient,
     ):
         answer = await admin.post(ROLES, json={"name": name, "display_name": display_name})
         assert answer.json().get("code") == code, (name, display_name, answer.text)
+        faults = [each["field"] for each in answer.json().get("errors", ())]
+        assert faults == ([] if code == "name_taken" else ["/display_name" if name == "another" else "/name"])
     assert [role["name"] for role in (await admin.get(ROLES)).json()["items"] if role["type"] == "CUSTOM"] == ["mailer"]
     await query(
         "UPDATE roles SET display_name = 'Super-Admin' WHERE name = 'mailer'"
