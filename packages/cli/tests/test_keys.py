@@ -61,6 +61,29 @@ async def test_rotating_brings_the_signing_key_under_the_new_key(make_database: 
     await owner.close()
 
 
+async def test_no_key_is_said_to_be_of_no_use_while_something_cannot_be_opened(make_database: MakeDatabase) -> None:
+    database = await make_database("user")
+    old, new = Keyring.new_key("old"), Keyring.new_key("new")
+    stream_id = uuid7()
+    sealed = Keyring.parse(old).seal(b"secret", place("audit_streams", "secret", stream_id))
+    owner: asyncpg.Connection = await asyncpg.connect(database.owner_url)
+    await owner.execute(
+        "INSERT INTO audit_streams (id, name, url, secret, position)"
+        " VALUES ($1, 'siem', 'https://siem.example/', $2, 0)",
+        stream_id,
+        sealed,
+    )
+    await owner.close()
+    told = {
+        ring: orion("rotate", "user", USER_DATABASE_URL=database.url, USER_SEALING_KEYS=ring).stdout
+        for ring in (new, f"{new},{old}")
+    }
+    assert [("cannot be opened" in text, "may be taken out" in text) for text in told.values()] == [
+        (True, False),
+        (False, True),
+    ]
+
+
 def test_what_is_not_set_is_named() -> None:
     refused = orion("rotate", "auth", AUTH_DATABASE_URL="postgresql://localhost/x", AUTH_SEALING_KEYS="")
     assert refused.returncode == 1

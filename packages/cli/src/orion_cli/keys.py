@@ -121,8 +121,8 @@ def _report(service: Service, counts: Counter[str], unreadable: list[str], as_js
         return orjson.dumps(result).decode()
     lines = [f"{service.name}: {counts['resealed']} sealed anew, {counts['left_alone']} already under the first key"]
     lines += [f"  cannot be opened: {name}" for name in unreadable]
-    if service.old_keys_open is None:
-        lines.append(f"  old keys may be taken out of {service.sealing_variable}")
-    else:
+    if service.old_keys_open is not None:
         lines.append(f"  leave old keys in {service.sealing_variable}, last: they alone know {service.old_keys_open}")
+    elif not unreadable:
+        lines.append(f"  old keys may be taken out of {service.sealing_variable}")
     return "\n".join(lines)

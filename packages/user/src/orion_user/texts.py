@@ -2,14 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
-from orion_core.person_names import HIDDEN
+from orion_core.person_names import HIDDEN, require_seen
 
-NO_CONTROLS = rf"^[^{HIDDEN}\u200c-\u200f]*$"
-"""No control characters, and none that hide or turn what stands beside them, not even those that names need."""
+NO_CONTROLS = rf"^[^{HIDDEN}\u200e\u200f]*$"
+"""No control characters, and none that hide or turn what stands beside them; the joiners that Persian words and emoji
+are written with are none of these.
+"""
 
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NO_CONTROLS)]
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=NO_CONTROLS),
+    AfterValidator(require_seen),
+]
 """What people read in lists."""
 
 Description = Annotated[

@@ -292,6 +292,7 @@ async def test_an_archive_holds_what_all_three_know_and_no_secret(
     assert await query("SELECT count(*) FROM audit_logs WHERE action = 'user.export'") == [(1,)]
     assert (await moderator.get(f"{USERS}/{uuid7()}/archive")).status_code == 404
     assert UUID(manifest["user_id"]) == ada
+    assert "kept from being told" in manifest["about"], "to everybody, whether he is held or not"
 
 
 @pytest.fixture

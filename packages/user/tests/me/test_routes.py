@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from orion_contracts.events import SessionStarted
 from orion_core.ids import uuid7
 from orion_core.testing import MovableClock
 from orion_core.testing.proofs import ProofKey
+from orion_user.texts import Label
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Caller, Query, Sign
@@ -130,6 +132,7 @@ REFUSED: list[dict[str, Any]] = [
     {"name": "Ada\u202emoc.elgoog"},
     {"name": "\u200bOrion support"},
     {"name": "\u3164"},  # a letter that is not there
+    {"name": "\u200d\ufe0f \u0301"},  # what joins and marks letters, and no letter
     {"location": "Oslo\u061c"},
     {"location": "Vienna\u2028Austria"},
     {"website": "javascript:alert(1)"},
@@ -140,6 +143,28 @@ REFUSED: list[dict[str, Any]] = [
     {"email": "eve@example.com"},
     {"status": "ACTIVE"},
 ]
+
+
+NAMES = (
+    "Conan O'Neil",
+    "\u0645\u0647\u062f\u06cc\u200c\u067e\u0648\u0631",  # Persian, with a joiner
+    "\u05d3\u05b8\u05bc\u05d5\u05b4\u05d3",  # Hebrew, with points
+    "\uae40\ubbfc\uc900",
+    "\u0645\u064f\u062d\u064e\u0645\u0651\u064e\u062f",  # Arabic, with vowels
+    "Ada \u2764\ufe0f",
+    "\U0001f469\u200d\U0001f4bb",
+    "Jose\u0301",
+)
+
+
+async def test_names_as_people_write_them_are_taken(auth: "AuthFeed", caller: "Caller") -> None:
+    client = caller(await auth.register(), uuid7())
+    label = TypeAdapter[str](Label)
+    for name in NAMES:
+        tag = (await client.get("/user/v1/me")).headers["ETag"]
+        answer = await client.patch("/user/v1/me", json={"name": name}, headers={"If-Match": tag})
+        assert (answer.status_code, answer.json()["name"]) == (200, name)
+        assert label.validate_python(name) == name
 
 
 async def test_what_cannot_be_changed_to(auth: "AuthFeed", caller: "Caller") -> None:

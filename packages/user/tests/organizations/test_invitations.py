@@ -317,7 +317,8 @@ async def test_an_invitation_is_good_only_while_who_sent_it_may_invite(
             answer = await grace.request(method, path, json=body)
             assert (answer.status_code, answer.json()["code"]) == (409, "inviter_may_no_more")
         page = f"/user/v1/invitation-links/{link}"
-        assert [(await grace.request(how, page)).status_code for how in ("GET", "POST")] == [410, 409]
+        seen = [await grace.request(how, page) for how in ("GET", "POST")]
+        assert [(each.status_code, "may not invite" in each.text) for each in seen] == [(410, True), (409, True)]
         assert (await grace.get(MINE)).json() == []
         assert await query("SELECT count(*) FROM memberships WHERE user_id = :id", id=grace_id) == [(0,)]
 

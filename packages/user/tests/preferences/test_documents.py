@@ -104,6 +104,8 @@ async def test_notifications_is_told_of_what_was_chosen_with_the_defaults(people
         {"email": None, "muted_categories": ["SOCIAL"]},
         {"sms": "no"},
         {"digest": "DAILY"},
+        {"sms": False, "digest": "DAILY"},
+        {"digest": "DAILY"},
     ):
         await changed(client, url, patch)
     told = [data for type_, data in await people.told() if type_ == NotificationPreferencesChanged.type]
@@ -111,6 +113,8 @@ async def test_notifications_is_told_of_what_was_chosen_with_the_defaults(people
         (False, True, [], None),
         (True, True, ["SOCIAL"], None),
         (True, True, ["SOCIAL"], "DAILY"),
+        (True, False, ["SOCIAL"], None),
+        (True, False, ["SOCIAL"], "DAILY"),
     ]
     assert {each["user_id"] for each in told} == {str(ada)}
 

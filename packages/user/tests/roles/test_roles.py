@@ -116,8 +116,8 @@ async def test_a_circle_is_refused_with_its_names(admin: httpx.AsyncClient) -> N
     assert (await admin.get(f"{ROLES}/{a}")).json()["parents"] == []
 
 
-async def test_names_that_look_like_others_are_refused(admin: httpx.AsyncClient) -> None:
-    await made(admin, "mailer", display_name="Mailer")
+async def test_names_that_look_like_others_are_refused(admin: httpx.AsyncClient, query: "Query") -> None:
+    role = f"{ROLES}/{(await made(admin, 'mailer', display_name='Mailer'))['id']}"
     for name, display_name, code in (
         ("mailer", "Another", "name_taken"),
         ("rnailer", "Another", "name_taken"),
@@ -134,7 +134,18 @@ async def test_names_that_look_like_others_are_refused(admin: httpx.AsyncClient)
     ):
         answer = await admin.post(ROLES, json={"name": name, "display_name": display_name})
         assert answer.json().get("code") == code, (name, display_name, answer.text)
+        faults = [each["field"] for each in answer.json().get("errors", ())]
+        assert faults == ([] if code == "name_taken" else ["/display_name" if name == "another" else "/name"])
     assert [role["name"] for role in (await admin.get(ROLES)).json()["items"] if role["type"] == "CUSTOM"] == ["mailer"]
+    await query(
+        "UPDATE roles SET display_name = 'Super-Admin' WHERE name = 'mailer'"
+    )  # as one made before may be called
+    for changes, status in (
+        ({"display_name": "Super-Admin", "is_active": False}, 200),
+        ({"display_name": "Admin."}, 422),
+    ):
+        match = {"If-Match": (await admin.get(role)).headers["ETag"]}
+        assert (await admin.patch(role, json=changes, headers=match)).status_code == status
 
 
 async def test_nobody_puts_into_a_role_what_he_does_not_hold(sign_in: SignIn, query: "Query") -> None:

@@ -34,6 +34,12 @@ OF_AUDIT = frozenset({"timestamp", "action", "resource_type", "status", "changed
 NOT_OF_HOLDS = "action NOT LIKE 'legal\\_hold.%'"
 """Whoever is held is not warned by his archive that somebody wants to know what he has done."""
 
+ABOUT = (
+    "All that Orion keeps of this person, by table. Left out: secrets, which would let in who has it, "
+    "who else did something, and what the law has kept from being told, if there is any."
+)
+"""The same for everybody, so that nothing can be told from it."""
+
 IN_MEMORY = 1_000_000
 """Bytes of an archive; a larger one is on disk."""
 PIECE = 65_536
@@ -113,7 +119,7 @@ async def _pack(file: IO[bytes], user_id: UUID, documents: Mapping[str, AsyncIte
             "user_id": str(user_id),
             "created_at": now.isoformat(),
             "files": sums,
-            "about": "All that Orion keeps of this person, by table. Left out: secrets, which would let in who has it.",
+            "about": ABOUT,
         }
         described = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
         packed.writestr(zipfile.ZipInfo("manifest.json", at), described, zipfile.ZIP_DEFLATED)

@@ -30,5 +30,8 @@ def joined(organization: str) -> HTMLResponse:
 
 def dead() -> HTMLResponse:
     """What a link leads to that is of no use any more."""
-    text = "It was used, was taken back, has expired or was never one of ours. Ask whoever invited you for another."
+    text = (
+        "It was used, was taken back, has expired or was never one of ours, or whoever sent it may not invite any "
+        "more. Ask whoever invited you, or somebody else there, for another."
+    )
     return html(page("This link no longer works", text), HTTPStatus.GONE)

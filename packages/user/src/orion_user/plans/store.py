@@ -62,10 +62,15 @@ CHANGES = {
 HOLDERS = text("""
     SELECT DISTINCT held.user_id
     FROM role_ancestors AS ancestor                                      -- ix_role_ancestors_ancestor_id_role_id
-    JOIN user_roles AS held ON held.role_id = ancestor.role_id           -- ix_user_roles_role_id_scope_id_user_id
+    CROSS JOIN LATERAL (              -- a page of each: by a join the planner would look at every user for a rare role
+      SELECT DISTINCT user_id
+      FROM user_roles                                                    -- ix_user_roles_role_id_user_id
+      WHERE role_id = ancestor.role_id AND user_id > :after
+        AND starts_at <= :now AND (expires_at IS NULL OR :now < expires_at)
+      ORDER BY user_id
+      LIMIT :limit
+    ) AS held
     WHERE ancestor.ancestor_id = ANY (CAST(:roles AS uuid[]))
-      AND held.user_id > :after
-      AND held.starts_at <= :now AND (held.expires_at IS NULL OR :now < held.expires_at)
     ORDER BY held.user_id
     LIMIT :limit
 """)

@@ -92,8 +92,12 @@ async def patch(
         require(etag(before))
         chosen: dict[str, Any] = merged(stored, changes)
         after = _validated(kind, chosen)
-        if after != before or chosen != stored:
-            await _settle(transaction, outbox, user_id, kind, (before, after), chosen, claims, actor, now)
+        chosen_again = kind == "notifications" and changes.keys() == {"digest"}
+        if after != before or chosen != stored or chosen_again:
+            documents = (before, after)
+            await _settle(
+                transaction, outbox, user_id, kind, documents, chosen, claims, actor, now, chosen_again=chosen_again
+            )
         return after
 
 
@@ -107,6 +111,8 @@ async def _settle(
     claims: AccessClaims,
     actor: Actor,
     now: datetime,
+    *,
+    chosen_again: bool,
 ) -> None:
     old, new = (document.model_dump(mode="json") for document in documents)
     if kind == "security":
@@ -116,7 +122,8 @@ async def _settle(
         await outbox.record(transaction, event, now)
     elif kind == "notifications":
         wanted = dict(new)
-        if new["digest"] == old["digest"]:
+        # What is sent with everything else is no choice: it would undo what was chosen by category at notifications.
+        if new["digest"] == old["digest"] and not chosen_again:
             del wanted["digest"]
         event = NotificationPreferencesChanged(user_id=user_id, changed_at=now, **wanted)
         await outbox.record(transaction, event, now)

@@ -1,6 +1,6 @@
 """What can be done with roles."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -88,7 +88,7 @@ async def create(desk: Desk, new: NewRole, claim: Claim[RoleDetails] = NO_CLAIM)
             await claim.recall(connection)
             if new.organization_id is not None:
                 await places.find(connection, PermissionScope.ORG, new.organization_id)
-            await _refuse_look(connection, new.display_name, new.name)
+            await _refuse_look(connection, {"display_name": new.display_name, "name": new.name})
             row = await store.insert_role(connection, values)
             await _tell(desk, transaction, row, "CREATED", "role.create", {}, kept(row))
             made = await details(connection, row)
@@ -110,8 +110,9 @@ async def change(desk: Desk, role_id: UUID, changes: RoleChanges, require_match:
             require_match(etag(await details(connection, before)))
             if values.get("is_active", before["is_active"]) != before["is_active"]:
                 await require_all(desk, connection, before, role_id)
-            if "display_name" in values:
-                await _refuse_look(connection, changes.display_name)
+            # One that has its name from before the rule is still switched off by whoever sends the name with it.
+            if "display_name" in values and changes.display_name != before["display_name"]:
+                await _refuse_look(connection, {"display_name": changes.display_name})
             if values:
                 await store.change(connection, role_id, values)
             after = await _row(connection, role_id)
@@ -228,13 +229,16 @@ async def _row(connection: AsyncConnection, role_id: UUID, *, lock: bool = False
     return row
 
 
-async def _refuse_look(connection: AsyncConnection, *names: str) -> None:
-    """422 for what looks like a role that comes with Orion, in whatever organization: people would trust it so."""
-    wanted = {bare(name) for name in names}
+async def _refuse_look(connection: AsyncConnection, names: Mapping[str, str]) -> None:
+    """422 for what looks like a role that comes with Orion, in whatever organization: people would trust it so.
+
+    `names` by their fields.
+    """
+    fields = {bare(name): field for field, name in names.items()}
     for system in await store.system_names(connection):
-        if wanted & {bare(system["name"]), bare(system["display_name"])}:
+        for look in {bare(system["name"]), bare(system["display_name"])} & fields.keys():
             detail = f"It looks like {system['display_name']}, which comes with Orion. Choose another name."
-            raise invalid_field("/display_name", "looks_like_system_role", detail)
+            raise invalid_field(f"/{fields[look]}", "looks_like_system_role", detail)
 
 
 def _in_use() -> Problem:
