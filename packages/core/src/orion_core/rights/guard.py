@@ -70,7 +70,7 @@ class Guard:
             detail = "This is your own account; ask another administrator."
             raise Problem(403, "own_account", "Not allowed", detail)
         mine, theirs, now = await self._rights(who.user_id), await self._rights(user_id), self.clock()
-        if not mine.cover(theirs, now, circumstances(claims, now)):
+        if not mine.cover(theirs, now):
             await self.denied.write(claims, "permission", OUTRANKED)
             detail = "This user may do what you may not. Ask somebody who may do at least as much."
             raise Problem(403, OUTRANKED, "Not allowed", detail)
