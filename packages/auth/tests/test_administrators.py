@@ -71,6 +71,9 @@ async def test_each_operation_is_opened_by_its_permission_and_by_no_other(auth: 
         auth.rights.granted[ada] = {each: each == permission for each in NEEDS}
         refused = await auth.http.request(method, url, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied"), operation
+        asked = auth.rights.asked
+        assert (await auth.http.request(method, url, headers=headers)).status_code == 403
+        assert auth.rights.asked == asked + 1, "who is refused costs user no more than who is let in"
         auth.rights.granted[ada] = {permission: False}
         assert (await auth.http.request(method, url, headers=headers)).status_code not in (401, 403), operation
 
