@@ -282,7 +282,8 @@ Those that are deleted, too: what was given everywhere decides there, so that so
 of a moment, `past`, at which they were not: nobody restores one.
 """
 
-TOLD = f"(NOT present.is_standing OR {DECIDES})"
+TOLD = "(NOT present.is_standing OR held.id IN (SELECT grant_id FROM user_grants WHERE user_id = :user_id))"
+"""By ix_user_grants_user_id, once. As `DECIDES` it could not be joined for the OR, and might read all of the table."""
 RIGHTS = text(f"""
     WITH present AS (
       SELECT
