@@ -71,6 +71,9 @@ async def test_each_operation_is_opened_by_its_permission_and_by_no_other(auth: 
         auth.rights.granted[ada] = {each: each == permission for each in NEEDS}
         refused = await auth.http.request(method, url, headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied"), operation
+        asked = auth.rights.asked
+        assert (await auth.http.request(method, url, headers=headers)).status_code == 403
+        assert auth.rights.asked == asked + 1, "who is refused costs user no more than who is let in"
         auth.rights.granted[ada] = {permission: False}
         assert (await auth.http.request(method, url, headers=headers)).status_code not in (401, 403), operation
 
@@ -117,6 +120,25 @@ async def test_nobody_is_suspended_by_who_may_less(auth: "Auth") -> None:
     assert (await auth.http.get("/auth/v1/sessions", headers=of_bob)).status_code == 200
     auth.rights.granted[bob] = {"user:suspend": False, "user:delete": True}
     assert (await auth.http.post(url, headers=headers)).status_code == 204, "what is denied him needs nobody to have it"
+
+
+async def test_nobody_comes_into_accounts_of_others_by_a_provider_of_his_own(auth: "Auth") -> None:
+    ada, headers = await signed_in(auth, "ada@example.com")
+    operator = auth.as_bearer(await auth.operator_token())
+    auth.rights.granted[ada] = {"system:configure": False}
+    url, mine = "/auth/v1/oauth-connections", {"name": "mine", "preset": "GITHUB", "client_id": "x"}
+    mine |= {"client_secret": "y", "is_enabled": True}
+    domains = {"auto_link_domains": ["example.com"]}
+    assert (await auth.http.post(url, json=mine | domains, headers=headers)).json()["code"] == "operator_only"
+    assert (await auth.http.post(url, json=mine, headers=headers)).status_code == 201
+
+    async def change(by: dict[str, str], **said: object) -> int:
+        return (await auth.http.patch(f"{url}/mine", json=said, headers=by | {"If-Match": "*"})).status_code
+
+    assert (await change(headers, **domains), await change(operator, **domains)) == (403, 200)
+    assert await change(headers, client_id="z", is_enabled=False) == 403, "what is there decides already"
+    assert await change(headers, is_enabled=False) == 200
+    assert (await change(headers, is_enabled=True), await change(headers, auto_link_domains=[])) == (403, 200)
 
 
 async def test_a_change_takes_a_proof_of_half_an_hour_and_a_look_does_not(auth: "Auth") -> None:

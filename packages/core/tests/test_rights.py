@@ -1,7 +1,9 @@
 """What grants come to, against the plain definition; and rights in memory, which are never old."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,8 +12,10 @@ from hypothesis import strategies as st
 
 from orion_core.conditions.condition import Facts
 from orion_core.ids import uuid7
+from orion_core.rights.client import RightsClient
 from orion_core.rights.decider import Decider, Rights
 from orion_core.rights.decisions import Ground, Reason, decide
+from orion_core.testing import UserRights
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -138,3 +142,65 @@ def test_rights_in_memory_follow_the_clock(offset: int) -> None:
     ground = Ground(False, (), uuid7(), SUBJECT, "a:b", "GLOBAL", None, None, None, NOON, NOON + HOUR)
     assert held([ground]).allows("a:b", NOON + instant) is (offset >= 0)
     assert held([ground]).allows("a:b", NOON + HOUR + instant) is (offset < 0)
+
+
+def ground(**more: Any) -> Ground:
+    """One that allows `user:read` everywhere and for good, but for `more`."""
+    plain = Ground(False, (), uuid7(), SUBJECT, "user:read", "GLOBAL", None, None, None, NOON - HOUR, None)
+    return replace(plain, **more)
+
+
+HERE, THERE = PLACES[0], PLACES[1]
+COVERED: dict[str, tuple[list[Ground], list[Ground], bool]] = {
+    "the same": ([ground()], [ground()], True),
+    "nothing": ([], [], True),
+    "everywhere, for one place": ([ground()], [ground(scope_id=HERE)], True),
+    "one place, for everywhere": ([ground(scope_id=HERE)], [ground()], False),
+    "one place, for another": ([ground(scope_id=HERE)], [ground(scope_id=THERE)], False),
+    "under a condition, which holds now": ([ground(conditions=("true",))], [ground()], False),
+    "what the other has under a condition": ([], [ground(conditions=("false",))], False),
+    "what begins later for the other": ([], [ground(starts_at=NOON + HOUR)], False),
+    "what begins later for oneself": ([ground(starts_at=NOON + HOUR)], [ground()], False),
+    "what has ended for oneself": ([ground(expires_at=NOON)], [ground()], False),
+    "of a role that is not active": ([ground(is_active=False)], [ground()], False),
+    "denied in a place": ([ground(), ground(denies=True, scope_id=HERE)], [ground()], False),
+    "denied around the place, perhaps": (
+        [ground(), ground(denies=True, scope_id=HERE)],
+        [ground(scope_id=THERE)],
+        False,
+    ),
+    "denied in a place to both": (
+        [ground(), ground(denies=True, scope_id=HERE)],
+        [ground(), ground(denies=True, scope_id=HERE)],
+        True,
+    ),
+    "denied to the other under a condition alone": (
+        [ground(), ground(denies=True, scope_id=HERE)],
+        [ground(), ground(denies=True, scope_id=HERE, conditions=("true",))],
+        False,
+    ),
+    "what is denied to the other alone": ([], [ground(denies=True)], True),
+}
+
+
+@pytest.mark.parametrize("case", COVERED)
+def test_nobody_is_above_another_by_what_he_may_lack(case: str) -> None:
+    mine, theirs, expected = COVERED[case]
+    assert held(mine).cover(held(theirs), NOON) is expected
+    assert held(mine).cover(held(theirs, is_active=False), NOON) is expected, "a suspension is lifted one day"
+
+
+class NoTokens:
+    async def headers(self, method: str, url: str) -> dict[str, str]:
+        del method, url
+        return {}
+
+    def forget(self) -> None: ...
+
+
+async def test_user_is_asked_also_where_its_url_ends_with_a_slash() -> None:
+    user = UserRights()
+    user.granted[SUBJECT] = {"user:read": False}
+    rights = await RightsClient(user.client(), "http://user.test/", NoTokens()).refresh(SUBJECT, None)
+    assert rights is not None
+    assert rights.allows("user:read", NOON)

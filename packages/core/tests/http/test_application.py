@@ -107,6 +107,24 @@ async def test_whoever_asks_how_it_is_waits_for_no_hung_part(
     assert answer.json()["faults"] == {"database": f"the database does not answer: {health.SILENT}"}
 
 
+async def test_a_flood_of_those_who_ask_how_it_is_looks_once(database: Database) -> None:
+    looks: list[None] = []
+
+    async def check() -> None:
+        looks.append(None)
+        await asyncio.sleep(0.05)
+
+    application = make(database, checks={"queue": check})
+    gone = asyncio.create_task(get(application, "/readyz"))
+    waiting = [asyncio.create_task(get(application, "/readyz")) for _ in range(50)]
+    await asyncio.sleep(0.01)
+    gone.cancel()  # takes nothing from those who wait for the same
+    answers = await asyncio.gather(*waiting)
+    assert ({answer.status_code for answer in answers}, len(looks)) == ({200}, 1)
+    await get(application, "/readyz")
+    assert len(looks) == 2, "and who asks later is told what is so then"
+
+
 async def test_metrics_are_in_prometheus_form(database: Database) -> None:
     answer = await get(make(database), "/metrics")
     assert answer.headers["content-type"].startswith("text/plain") and "orion_http_request_seconds" in answer.text

@@ -102,3 +102,15 @@ async def test_no_allow_after_a_revoke_was_committed(
         await asyncio.gather(*(check(each) for each in users), *(revoke(each) for each in users))
     assert stale == []
     assert not (await decider.rights(uuid7())).allows(UPDATE, auth.clock())
+
+
+async def test_what_a_suspended_user_was_granted_is_told_and_decides_nothing(
+    auth: "AuthFeed", decider: Decider, giver: "Giver", query: "Query"
+) -> None:
+    user_id = await auth.register()
+    await query("UPDATE users SET status = 'SUSPENDED' WHERE id = :user_id", user_id=user_id)
+    await decider.rights(user_id)
+    await giver.role(user_id, "moderator", auth.clock())
+    rights = await decider.rights(user_id)
+    assert UPDATE in rights.grounds, "also what came since he was asked about last"
+    assert not rights.allows(UPDATE, auth.clock())

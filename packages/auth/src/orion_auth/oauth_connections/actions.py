@@ -37,6 +37,8 @@ class Configuration:
     public_prefix: str
     local: bool
     """Whether providers may be on this machine and in private networks."""
+    by_operator: bool = False
+    """Whether it is the operator who configures."""
 
     def redirect_uri(self, name: str) -> str:
         """Where the provider sends people back to; to be registered there to the letter."""
@@ -58,10 +60,11 @@ async def read(configuration: Configuration, name: str) -> Connection:
 async def create(
     configuration: Configuration, name: str, preset: Preset | None, said: dict[str, Any], now: datetime
 ) -> Connection:
-    """Add a connection from a preset and what is said beside it."""
+    """Add a connection from a preset and what is said beside it; a 403 Problem as for `change`."""
     connection_id = uuid7()
     values = beginning(preset) | said | {"name": name}
     _refuse_faults(configuration, values)
+    _refuse_deciding(configuration, values)
     sealed = {"id": connection_id, "client_secret": _seal(configuration, connection_id, values["client_secret"])}
     try:
         async with configuration.database.transaction() as transaction:
@@ -79,7 +82,8 @@ async def change(
     """Change a connection. What results is judged as a whole.
 
     A 409 Problem when by the change others would say who the people are that are linked through it; 422 when the secret
-    that is kept would go to another place than it was given for.
+    that is kept would go to another place than it was given for; 403 for anybody but the operator where the provider
+    lets people into the accounts of others' addresses, unless it is only switched off.
     """
     async with configuration.database.transaction() as transaction:
         row = _found(await store.hold(transaction.connection, name))
@@ -87,6 +91,8 @@ async def change(
         secret = said.get("client_secret", "kept" if row.client_secret is not None else None)
         values = {**row._mapping, **said, "client_secret": secret}  # noqa: SLF001
         _refuse_faults(configuration, values)
+        if said != {"is_enabled": False}:
+            _refuse_deciding(configuration, values)
         before, after = _as_provider(dict(row._mapping)), _as_provider(values)  # noqa: SLF001
         if "client_secret" not in said and secret is not None and leads_elsewhere(before, after):
             raise _secret_needed()
@@ -180,6 +186,16 @@ def _refuse_faults(configuration: Configuration, values: dict[str, Any]) -> None
     found = faults(_as_provider(values), local=configuration.local)
     if found:
         raise _unusable(found)
+
+
+def _refuse_deciding(configuration: Configuration, values: dict[str, Any]) -> None:
+    """Whoever says who decides whose an address is could be anybody who has one like it, and may what they may."""
+    if values["auto_link_domains"] and not configuration.by_operator:
+        detail = (
+            "A provider with auto_link_domains lets people into accounts that others have, so only the operator "
+            "configures it. Leave them out, or ask whoever has the operator's key. Nothing was changed."
+        )
+        raise Problem(403, "operator_only", "Not allowed", detail)
 
 
 def _unusable(found: list[Fault]) -> Problem:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from orion_auth.components import Configurer, Reader, Wired
+from orion_auth.components import Claims, Configurer, Reader, Wired
 from orion_auth.oauth_connections import actions
 from orion_auth.oauth_connections.actions import Configuration
 from orion_auth.oauth_connections.shapes import (
@@ -18,16 +18,21 @@ from orion_auth.oauth_connections.shapes import (
 )
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
+from orion_core.rights.caller import caller
 
 router = APIRouter(prefix="/auth/v1", tags=["social login"])
 
 Name = Annotated[str, Path(max_length=50, description="The connection's name.")]
 
 
-async def _configuration(wired: Wired) -> Configuration:
+async def _configuration(wired: Wired, claims: Claims) -> Configuration:
     settings = wired.settings
     return Configuration(
-        wired.database, settings.sealing_keys, settings.link_prefix, local=settings.allows_local_providers
+        wired.database,
+        settings.sealing_keys,
+        settings.link_prefix,
+        local=settings.allows_local_providers,
+        by_operator=caller(claims).holds_everything,
     )
 
 
@@ -46,7 +51,7 @@ async def list_connections(_: Reader, configuration: Configured) -> Connections:
 async def create_connection(
     body: NewConnection, _: Configurer, configuration: Configured, wired: Wired, response: Response
 ) -> Connection:
-    """Configure a provider, from a preset or by its issuer."""
+    """Configure a provider, from a preset or by its issuer; with `auto_link_domains` the operator alone."""
     said = body.model_dump(exclude_unset=True, exclude={"name", "preset"})
     created = await actions.create(configuration, body.name, body.preset, said, wired.clock())
     response.headers["ETag"] = etag(created)
@@ -75,7 +80,8 @@ async def change_connection(
     """Change a provider. `If-Match` with the ETag that was read is required.
 
     While accounts are linked through it nobody else comes to say whose they are (409); a change by which the secret
-    would be sent to another host says it again (422).
+    would be sent to another host says it again (422). One with `auto_link_domains` the operator alone changes, but
+    that anybody may switch it off.
     """
     said = body.model_dump(exclude_unset=True)
     changed = await actions.change(configuration, name, said, partial(require_match, request), wired.clock())

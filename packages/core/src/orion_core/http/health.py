@@ -7,7 +7,8 @@ also while the database hangs or a table is locked.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -40,7 +41,7 @@ class Readiness(BaseModel):
 
 def health_routes(database: Database, checks: Mapping[str, Check]) -> APIRouter:
     """The three routes; `checks` by the name of the part they look at."""
-    router = APIRouter(tags=["operations"])
+    router, readiness = APIRouter(tags=["operations"]), _Asking(partial(_readiness, database, checks))
 
     @router.get("/livez", response_class=Response)
     async def livez() -> Response:
@@ -50,12 +51,8 @@ def health_routes(database: Database, checks: Mapping[str, Check]) -> APIRouter:
     @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
     async def readyz() -> Response:
         """Tell whether requests should be sent here, and what is wrong."""
-        (fault, is_away), faults = await asyncio.gather(_database_fault(database), _faults(checks))
-        if fault is not None:
-            faults["database"] = fault
-        status = "unavailable" if is_away else "degraded" if faults else "ready"
-        body = Readiness(status=status, faults=faults)
-        return JSONResponse(body.model_dump(), status_code=503 if is_away else 200)
+        body = await readiness.ask()
+        return JSONResponse(body.model_dump(), status_code=503 if body.status == "unavailable" else 200)
 
     @router.get("/metrics", response_class=Response)
     async def prometheus() -> Response:
@@ -63,6 +60,27 @@ def health_routes(database: Database, checks: Mapping[str, Check]) -> APIRouter:
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
+
+
+class _Asking:
+    """One look at everything for all who ask meanwhile: anybody may, and a flood of them takes no connections."""
+
+    def __init__(self, look: Callable[[], Coroutine[None, None, Readiness]]) -> None:
+        self._look = look
+        self._under_way: asyncio.Task[Readiness] | None = None
+
+    async def ask(self) -> Readiness:
+        """What is found by a look that is under way, else by one of its own."""
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.create_task(self._look())
+        return await asyncio.shield(self._under_way)
+
+
+async def _readiness(database: Database, checks: Mapping[str, Check]) -> Readiness:
+    (fault, is_away), faults = await asyncio.gather(_database_fault(database), _faults(checks))
+    if fault is not None:
+        faults["database"] = fault
+    return Readiness(status="unavailable" if is_away else "degraded" if faults else "ready", faults=faults)
 
 
 async def _database_fault(database: Database) -> tuple[str | None, bool]:

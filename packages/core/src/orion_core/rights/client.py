@@ -72,7 +72,7 @@ class RightsClient:
 
     def __init__(self, http: httpx.AsyncClient, user_url: str, tokens: Tokens) -> None:
         self._http = http
-        self._url = f"{user_url}/user/v1/access/rights"
+        self._url = f"{user_url.rstrip('/')}/user/v1/access/rights"
         self._tokens = tokens
 
     async def refresh(self, subject_id: UUID, known: str | None) -> Rights | None:

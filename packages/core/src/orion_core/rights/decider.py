@@ -64,13 +64,24 @@ class Rights:
             if ground.reaches(within) and ground.holds_at(now) and ground.is_active
         ]
 
-    def cover(self, others: "Rights", now: datetime, facts: Facts) -> bool:
-        """Whether the subject may all that was granted to another one, in the same places; also what begins later."""
-        for ground in (each for grounds in others.grounds.values() for each in grounds if not each.denies):
-            place = EVERYWHERE if ground.scope_id is None else frozenset({ground.scope_id})
-            if not self.allows(ground.permission, now, place, facts):
-                return False
-        return True
+    def cover(self, others: "Rights", now: datetime) -> bool:
+        """Whether the subject surely may all that was granted to another one, in the same places; also what begins
+        later. What holds under a condition is not surely held, nor what is denied anywhere that the other may.
+        """
+        granted = (ground for grounds in others.grounds.values() for ground in grounds if not ground.denies)
+        return self.is_active and all(self._surely_holds(each, others, now) for each in granted)
+
+    def _surely_holds(self, wanted: Ground, others: "Rights", now: datetime) -> bool:
+        mine = [each for each in self.grounds.get(wanted.permission, ()) if each.is_active and each.holds_at(now)]
+        # Which team lies in which organization is not known here: a denial counts wherever it is.
+        lacking = {each.scope_id for each in mine if each.denies}
+        lacked_too = {
+            each.scope_id
+            for each in others.grounds[wanted.permission]
+            if each.denies and not each.conditions and each.is_active and each.holds_at(now)
+        }
+        held = {each.scope_id for each in mine if not each.denies and not each.conditions}
+        return bool(held & {None, wanted.scope_id}) and None not in lacking and lacking <= lacked_too
 
 
 Refresh = Callable[[UUID, str | None], Awaitable[Rights | None]]

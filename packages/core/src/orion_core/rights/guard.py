@@ -47,14 +47,15 @@ class Guard:
         503 when user cannot be asked: who cannot know must not decide.
         """
         who = caller(claims)
-        if who.holds_everything or (
-            who.carries(permission) and (who.is_service_key or await self._has(who.user_id, claims, permission))
-        ):
-            require_fresh_proof(claims, permission, self.clock())
-            return
-        proved = with_second_factor(claims, self.clock())
-        if proved is not None and who.carries(permission) and await self._has(who.user_id, proved, permission):
-            raise second_factor_needed()
+        if who.holds_everything or (who.is_service_key and who.carries(permission)):
+            return require_fresh_proof(claims, permission, self.clock())
+        if who.user_id is not None and who.carries(permission):
+            rights = await self._rights(who.user_id)
+            if self._allow(rights, claims, permission):
+                return require_fresh_proof(claims, permission, self.clock())
+            proved = with_second_factor(claims, self.clock())
+            if proved is not None and self._allow(rights, proved, permission):
+                raise second_factor_needed()
         await self.denied.write(claims, "permission", permission)
         raise _denied(who, permission)
 
@@ -70,15 +71,13 @@ class Guard:
             detail = "This is your own account; ask another administrator."
             raise Problem(403, "own_account", "Not allowed", detail)
         mine, theirs, now = await self._rights(who.user_id), await self._rights(user_id), self.clock()
-        if not mine.cover(theirs, now, circumstances(claims, now)):
+        if not mine.cover(theirs, now):
             await self.denied.write(claims, "permission", OUTRANKED)
             detail = "This user may do what you may not. Ask somebody who may do at least as much."
             raise Problem(403, OUTRANKED, "Not allowed", detail)
 
-    async def _has(self, user_id: UUID | None, claims: AccessClaims, permission: str) -> bool:
-        if user_id is None:
-            return False
-        rights, now = await self._rights(user_id), self.clock()
+    def _allow(self, rights: Rights, claims: AccessClaims, permission: str) -> bool:
+        now = self.clock()
         return rights.allows(permission, now, facts=circumstances(claims, now))
 
     async def _rights(self, user_id: UUID) -> Rights:

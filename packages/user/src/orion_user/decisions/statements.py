@@ -282,6 +282,8 @@ Those that are deleted, too: what was given everywhere decides there, so that so
 of a moment, `past`, at which they were not: nobody restores one.
 """
 
+TOLD = "(NOT present.is_standing OR held.id IN (SELECT grant_id FROM user_grants WHERE user_id = :user_id))"
+"""By ix_user_grants_user_id, once. As `DECIDES` it could not be joined for the OR, and might read all of the table."""
 RIGHTS = text(f"""
     WITH present AS (
       SELECT
@@ -290,12 +292,13 @@ RIGHTS = text(f"""
           (SELECT version FROM rights_versions),
           (SELECT status::text || (deleted_at IS NULL)::text FROM users WHERE id = :user_id),
           (SELECT md5(string_agg(xmin::text || ctid::text, ' ' ORDER BY grant_id))
-            FROM user_grants WHERE user_id = :user_id)                   -- ix_user_grants_user_id
+            FROM user_grants WHERE user_id = :user_id),                  -- ix_user_grants_user_id
+          CASE WHEN NOT {STANDING} THEN clock_timestamp() END
         )) AS version
     )
     SELECT present.is_standing, present.version, rights.*
     FROM present LEFT JOIN LATERAL (
-      SELECT * FROM ({grounds(OF_USER, NOT_ENDED, DECIDES, of_role=PRESENT, one=False)}) AS spoken
+      SELECT * FROM ({grounds(OF_USER, NOT_ENDED, TOLD, of_role=PRESENT, one=False)}) AS spoken
       WHERE present.version IS DISTINCT FROM CAST(:known AS text)
     ) AS rights ON true
 """)
@@ -304,4 +307,7 @@ RIGHTS = text(f"""
 The version is made of what the rights are made of: how often roles changed (`rights_versions`), the user's standing,
 and which row versions of `user_grants` are theirs (triggers write the row of a grant anew when it changes, and one that
 is written anew has another xmin or ctid). Both come out of one snapshot.
+
+Of whoever may not come in what was granted is told too, so that nobody below him lets him in again; it decides nothing.
+`user_grants` has none of it, so no version of that is ever known.
 """
