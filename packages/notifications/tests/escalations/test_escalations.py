@@ -191,6 +191,11 @@ async def test_a_channel_whose_message_comes_back_has_not_worked(
     escalating = Escalating(desk.keyring, send)
     async with caller("operator") as operator:
         await operator.post("/notifications", json=message(ada, channels=["EMAIL", "IN_APP"], rule="FIRST"))
+    clock.advance(hours=2)  # its channel is paused
+    assert await go_on(database, escalating, clock())
+    rarely = "SELECT next_look_at - :now > interval '10 minutes' FROM escalations"
+    assert await query(rarely, now=clock()) == [(True,)]
+    clock.advance(minutes=16)
     await query("UPDATE notifications SET status = 'PROCESSING', processing_at = now() WHERE channel = 'EMAIL'")
     await query("UPDATE notifications SET status = 'SENT', sent_at = :at WHERE channel = 'EMAIL'", at=clock())
     for _ in range(2):  # it has left, and may come back
