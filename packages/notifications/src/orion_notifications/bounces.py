@@ -31,7 +31,7 @@ class Bouncing:
         try:
             return await self.send_plain(message)
         except NotDeliveredError as error:
-            if error.failure.is_bounce:
+            if error.failure.suppresses:
                 await self._silence(message.recipient)
             raise
 

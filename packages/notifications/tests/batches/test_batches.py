@@ -339,6 +339,14 @@ def test_shares_of_few_say_nothing() -> None:
     assert why_stop(Counts(sent=1000, bounced=500), 500, Limits(None, None, None)) is None
 
 
+def test_who_is_not_written_to_does_not_silence_the_rest_of_a_canary() -> None:
+    limits = Limits(bounced_permille=50, complained_permille=None, canary_recipients=50)
+    for others in (Counts(bounced=49, failed=49, skipped=1), Counts(bounced=49, failed=50)):
+        assert why_stop(others, 0, limits) is not None
+    assert why_stop(Counts(bounced=48, failed=48, skipped=1), 0, limits) is None, "one is on its way"
+    assert why_stop(Counts(skipped=50), 0, limits) is None
+
+
 async def test_a_template_that_is_put_away_ends_the_batch_and_says_so(
     caller: "Callers", query: "Query", steps: "Steps"
 ) -> None:

@@ -156,6 +156,27 @@ async def test_a_servers_refusal_is_understood(
     assert failure.status_code == int(code.removeprefix("smtp_"))
 
 
+async def test_a_server_that_knows_nobody_any_more_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its directory is away: all bounce, but not all are written to no more."""
+    monkeypatch.setattr(email, "MOST_UNKNOWN", 2)
+    handler = Refusing("550 5.1.1 no such user")
+    async with refusing(handler) as port:
+        smtp = channel(port)
+
+        async def suppresses() -> bool:
+            with pytest.raises(NotDeliveredError) as refused:
+                await smtp.send(message())
+            assert refused.value.failure.is_bounce
+            return refused.value.failure.suppresses
+
+        assert [await suppresses() for _ in range(4)] == [True, True, False, False]
+        handler.rcpt = "250 OK"
+        await smtp.send(message())
+        handler.rcpt = "550 5.1.1 no such user"
+        assert await suppresses()
+        await smtp.close()
+
+
 async def test_no_server_is_no_fault_of_the_message() -> None:
     with pytest.raises(NotDeliveredError) as refused:
         await channel(1).send(message())

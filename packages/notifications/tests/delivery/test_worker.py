@@ -153,11 +153,14 @@ async def test_an_address_that_is_refused_at_the_door_bounces_as_one_that_is_rep
         return await undelivered(query) == 0
 
     async with caller("operator") as operator, refusing(Refusing("550 5.1.1 no such user")) as port:
-        assert (await operator.post("/notifications", json=message())).status_code == 202
+        answer = await operator.post("/notifications", json=message())
         async with working(smtp_port=port):
             await until(has_ended)
         assert (await operator.post("/notifications", json=message())).status_code == 202
-    assert await query(fates) == [("BOUNCED", "smtp_550", True), ("REJECTED", "suppressed", False)]
+        assert await query(fates) == [("BOUNCED", "smtp_550", True), ("REJECTED", "suppressed", False)]
+        (sent,) = answer.json()["notifications"]
+        again = await operator.post(f"/notifications/{sent['id']}/retry")
+        assert again.status_code == 202, "an operator knows better, who has mended the server"
     assert await query("SELECT data -> 'new' FROM outbox WHERE data ->> 'action' = 'suppression.create'") == [
         ({"channel": "EMAIL", "category": None, "reason": "BOUNCE"},)
     ]

@@ -9,7 +9,7 @@ from packages.notifications.tests.notifications.test_sending import message
 from orion_core.database import Database
 from orion_core.testing import MovableClock
 from orion_notifications.escalations.actions import Escalating, PutOffError, go_on
-from orion_notifications.escalations.rules import MOST_FAILURES, EscalationRule, Move, Standing, step
+from orion_notifications.escalations.rules import MOST_FAILURES, EscalationRule, Move, Standing, Step, step
 from orion_notifications.notifications.sending import send_next
 
 if TYPE_CHECKING:
@@ -44,6 +44,22 @@ def test_what_comes_next(
 ) -> None:
     standing = Standing(status, sent)
     assert step(rule, standing, is_seen=seen, has_next=more, after=AFTER, now=NOON).move is move
+
+
+@pytest.mark.parametrize(
+    ("due", "look"),
+    [
+        (None, timedelta(seconds=5)),
+        (timedelta(hours=1), timedelta(hours=1)),
+        (timedelta(seconds=-8), timedelta(seconds=5)),
+        (timedelta(hours=-8), timedelta(hours=1)),
+    ],
+)
+def test_what_waits_for_a_paused_channel_is_looked_at_ever_less_often(due: timedelta | None, look: timedelta) -> None:
+    """There may be a million of them."""
+    waiting = Standing("QUEUED", None, due_at=None if due is None else NOON + due)
+    found = step(EscalationRule.FIRST, waiting, is_seen=False, has_next=True, after=AFTER, now=NOON)
+    assert found == Step(Move.WAIT, NOON + look)
 
 
 @pytest.mark.parametrize("rule", EscalationRule)
@@ -175,6 +191,11 @@ async def test_a_channel_whose_message_comes_back_has_not_worked(
     escalating = Escalating(desk.keyring, send)
     async with caller("operator") as operator:
         await operator.post("/notifications", json=message(ada, channels=["EMAIL", "IN_APP"], rule="FIRST"))
+    clock.advance(hours=2)  # its channel is paused
+    assert await go_on(database, escalating, clock())
+    rarely = "SELECT next_look_at - :now > interval '10 minutes' FROM escalations"
+    assert await query(rarely, now=clock()) == [(True,)]
+    clock.advance(minutes=16)
     await query("UPDATE notifications SET status = 'PROCESSING', processing_at = now() WHERE channel = 'EMAIL'")
     await query("UPDATE notifications SET status = 'SENT', sent_at = :at WHERE channel = 'EMAIL'", at=clock())
     for _ in range(2):  # it has left, and may come back

@@ -217,7 +217,8 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
 def _has_told(batch: RowMapping) -> bool:
     """Whether enough of the canary's messages have left for it to say something, or none of them will."""
     left = batch["total_sent"] + batch["total_bounced"]
-    return batch["total_queued"] == 0 or left >= least_told_of(batch["canary_recipients"])
+    never_left = batch["total_failed"] - batch["total_bounced"] + batch["total_skipped"]
+    return batch["total_queued"] == 0 or left >= least_told_of(batch["canary_recipients"], never_left)
 
 
 def _orders(batch: RowMapping, template: PublishedTemplate | None, taken: Sequence[RowMapping]) -> list[Order]:

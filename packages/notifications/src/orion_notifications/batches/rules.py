@@ -109,15 +109,15 @@ class Limits:
     canary_recipients: int | None
 
 
-def least_told_of(canary_recipients: int | None) -> int:
-    """How many messages must have left before shares of them say anything."""
-    return min(LEAST_TOLD_OF, canary_recipients or LEAST_TOLD_OF)
+def least_told_of(canary_recipients: int | None, never_left: int) -> int:
+    """How many messages must have left before shares of them say anything: of a canary all that can."""
+    return LEAST_TOLD_OF if canary_recipients is None else min(LEAST_TOLD_OF, canary_recipients - never_left)
 
 
 def why_stop(counts: Counts, complained: int, limits: Limits) -> str | None:
     """Why a batch must not go on; None when it may."""
     left = counts.sent + counts.bounced
-    if left < least_told_of(limits.canary_recipients):
+    if left < least_told_of(limits.canary_recipients, counts.failed - counts.bounced + counts.skipped):
         return None
     if limits.bounced_permille is not None and counts.bounced * 1000 > limits.bounced_permille * left:
         return f"{counts.bounced} of {left} came back: more than {limits.bounced_permille} of a thousand."

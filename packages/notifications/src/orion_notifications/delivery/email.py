@@ -32,6 +32,10 @@ IDLE_SECONDS = 20.0
 MESSAGES_PER_CONNECTION = 100
 """Large receivers refuse more on one connection."""
 LONGEST_RESPONSE = 500
+MOST_UNKNOWN = 20
+"""Recipients that a server may know nothing of, one after the other, and be believed. One whose directory is away says
+so of everybody, and would have everybody written to no more.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class SmtpChannel:
         self._unsubscribing = unsubscribing
         self._idle: list[_Connection] = []
         self._is_closed = False
+        self._unknown = 0
+        """Recipients since the last one that the server took."""
 
     async def send(self, message: Message) -> Receipt:
         """Hand the mail over; raises NotDeliveredError."""
@@ -93,8 +99,11 @@ class SmtpChannel:
             failure = explain(error) if is_under_way else explain_connecting(error)
             if failure is None:
                 raise
+            self._unknown += failure.is_bounce
+            failure = replace(failure, suppresses=failure.is_bounce and self._unknown <= MOST_UNKNOWN)
             is_silent = isinstance(error, OSError | aiosmtplib.SMTPServerDisconnected)
             raise NotDeliveredError(replace(failure, may_have_left=is_under_way and is_silent), PROVIDER) from error
+        self._unknown = 0
         return Receipt(Next.SENT, PROVIDER, str(mail["Message-ID"]), 250, response[:LONGEST_RESPONSE])
 
     async def _hand_over(self, client: aiosmtplib.SMTP, message: Message, source: bytes) -> str:

@@ -95,7 +95,9 @@ class Failure:
     may_have_left: bool = False
     """The provider may have taken it all the same: in this try nobody else is asked."""
     is_bounce: bool = False
-    """There is nobody at the address, and it is written to no more."""
+    """There is nobody at the address, as its server says."""
+    suppresses: bool = False
+    """And the server is believed: the address is written to no more."""
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ async def go_on(database: Database, escalating: Escalating, now: datetime) -> bo
         last = found.get(row["notification_ids"][-1])
         standing = Standing("FAILED", None)
         if last is not None:
-            standing = Standing(last["status"], last["sent_at"], last["next_attempt_at"], last["error_code"])
+            standing = Standing(last["status"], last["sent_at"], last["due_at"], last["error_code"])
         move = step(
             row["rule"],
             standing,

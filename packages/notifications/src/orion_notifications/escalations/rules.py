@@ -7,6 +7,8 @@ from enum import Enum, auto
 
 LOOK_AGAIN = timedelta(seconds=5)
 """How often a message that is still on its way is looked at; one that may come back ever less often."""
+OVERDUE_SHARE = 8
+"""One that is overdue, as behind a paused channel or a long queue, is looked at after this part of the time it is."""
 PUT_OFF = timedelta(minutes=5)
 """How long one that could not go on is left alone."""
 MOST_FAILURES = 12
@@ -58,7 +60,8 @@ def step(
         return Step(Move.END)
     following = Step(Move.NEXT if has_next else Move.END)
     if last.status in WAITING:
-        return Step(Move.WAIT, max(now + LOOK_AGAIN, last.due_at or now))
+        due_at = last.due_at or now
+        return Step(Move.WAIT, max(now + LOOK_AGAIN, now + (now - due_at) / OVERDUE_SHARE, due_at))
     is_in_digest = last.status == "CANCELLED" and last.error_code == DIGESTED
     if last.status == "CANCELLED" and not is_in_digest:
         return Step(Move.END)  # whoever took it back wants it told by no other way either

@@ -17,7 +17,7 @@ ESCALATIONS = table_of(Escalation)
 # By pk_notifications.
 STANDINGS = text("""
 SELECT n.id, n.channel::text AS channel, n.status::text AS status, coalesce(n.sent_at, n.cancelled_at) AS sent_at,
-  n.next_attempt_at, n.error_code,
+  coalesce(n.next_attempt_at, n.updated_at) AS due_at, n.error_code,
   n.seen_at IS NOT NULL OR n.read_at IS NOT NULL AS is_seen
 FROM notifications n WHERE n.id = ANY (CAST(:ids AS uuid[]))
 """)

@@ -54,7 +54,9 @@ from orion_notifications.templates.rules import Content
 
 log = structlog.get_logger()
 
-RETRIED = frozenset({NotificationStatus.FAILED, NotificationStatus.EXPIRED, NotificationStatus.CANCELLED})
+RETRIED = frozenset(
+    {NotificationStatus.FAILED, NotificationStatus.BOUNCED, NotificationStatus.EXPIRED, NotificationStatus.CANCELLED}
+)
 
 
 def orders_of(message: Message, caller: str) -> Iterator[Order]:
@@ -270,7 +272,8 @@ async def retry(database: Database, desk: Desk, notification_id: UUID, now: date
             await contact(transaction.connection, row["user_id"], keep=True)
             row = await _found(transaction.connection, notification_id)
         if row["status"] not in RETRIED:
-            detail = f"It is {row['status'].name}; only what has failed, expired or was cancelled can be sent again."
+            ended = "only what has failed, came back, expired or was cancelled can be sent again"
+            detail = f"It is {row['status'].name}; {ended}."
             raise Problem(409, "not_given_up", "Not given up", detail)
         if row["error_code"] == DIGESTED:
             detail = "It was told of in a digest, which would tell it twice; see its error_message for which."
