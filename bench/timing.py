@@ -1,6 +1,6 @@
 """Whether a stopwatch, or a look at the answer, tells a known address, or API key, from an unknown one. Prints JSON.
 
-Every kind of request is sent for each kind of address in turn, over real HTTP, and the times of each two kinds are
+Every kind of request is sent for each kind of address, in an order of chance, over real HTTP, and the times of each two kinds are
 compared by three two-sample tests: Welch's t (means), Mann-Whitney (ranks), Kolmogorov-Smirnov (whole distributions).
 They pass when no test finds a difference at the level 0.001 after Bonferroni's correction for the number of tests.
 Status, headers and body must be the same to the byte, but for what names the request and the moment. Limits are lifted:
@@ -139,19 +139,19 @@ def requests(known: list[str], pending: list[str]) -> dict[str, dict[str, Ask]]:
 
 
 async def measure(url: str, kinds: dict[str, Ask], samples: int) -> dict[str, Any]:
-    """Ask in turn, in an order that changes, and compare."""
+    """Ask in an order of chance, and compare."""
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
     answers: dict[str, set[Seen]] = {kind: set() for kind in kinds}
     async with Wire(url) as wire:
-        for n in range(samples + WARM_UP):
-            order = sorted(kinds, key=lambda _: secrets.randbits(32))
-            for kind in order:
-                answer = await kinds[kind](wire, n)
-                if answer.status == 404:
-                    return {"skipped": "there is no such route"}
-                if n >= WARM_UP:
-                    times[kind].append(answer.seconds)
-                    answers[kind].add(seen(answer))
+        asked = [(kind, n) for n in range(samples + WARM_UP) for kind in kinds]
+        # All of them shuffled, for what one leaves to be done slows the next: each kind has to follow each as often.
+        for kind, n in sorted(asked, key=lambda _: secrets.randbits(64)):
+            answer = await kinds[kind](wire, n)
+            if answer.status == 404:
+                return {"skipped": "there is no such route"}
+            if n >= WARM_UP:
+                times[kind].append(answer.seconds)
+                answers[kind].add(seen(answer))
     pairs = {f"{one} / {other}": (times[one], times[other]) for one, other in combinations(kinds, 2)}
     tests = {"welch": welch, "mann_whitney": mann_whitney, "kolmogorov_smirnov": kolmogorov_smirnov}
     p_values = {name: {test: round(of(*pair), 5) for test, of in tests.items()} for name, pair in pairs.items()}
