@@ -1,7 +1,8 @@
 """Whether a stopwatch, or a look at the answer, tells a known address, or API key, from an unknown one. Prints JSON.
 
-Every kind of request is sent for each kind of address, in an order of chance, over real HTTP, and the times of each two kinds are
-compared by three two-sample tests: Welch's t (means), Mann-Whitney (ranks), Kolmogorov-Smirnov (whole distributions).
+Every kind of request is sent for each kind of address, in an order of chance, over real HTTP, and the times of each two
+kinds are compared by three two-sample tests: Welch's t (means), Mann-Whitney (ranks), Kolmogorov-Smirnov (whole
+distributions).
 They pass when no test finds a difference at the level 0.001 after Bonferroni's correction for the number of tests.
 Status, headers and body must be the same to the byte, but for what names the request and the moment. Limits are lifted:
 under them no stopwatch gets so many samples (that limited answers are the same is tested with the others).
