@@ -189,7 +189,10 @@ class Database:
             return (await connection.execute(text("SELECT now()"))).scalar_one()
 
     async def is_read_only(self) -> bool:
-        """Whether it takes no changes at present: it is a standby, or was set so."""
+        """Whether it takes no changes at present: it is a standby, or was set so.
+
+        Sessions that are idle then are closed.
+        """
         async with self.autocommit() as connection:
             if (await connection.execute(text("SHOW transaction_read_only"))).scalar_one() == "off":
                 return False

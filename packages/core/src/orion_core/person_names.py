@@ -18,9 +18,14 @@ BESIDE = frozenset({"Cf", "Mn", "Me", "Zs"})
 """Categories of what is seen only by the letters beside it: joiners, marks, variation selectors, spaces."""
 
 
+def is_seen(text: str) -> bool:
+    """Whether there is anything for the eye."""
+    return any(unicodedata.category(letter) not in BESIDE for letter in text)
+
+
 def require_seen(text: str) -> str:
     """The text; ValueError where it is blank to the eye."""
-    if all(unicodedata.category(letter) in BESIDE for letter in text):
+    if not is_seen(text):
         raise ValueError("must have a letter that is seen")
     return text
 

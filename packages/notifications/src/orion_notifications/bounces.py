@@ -7,11 +7,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orion_core.clock import Clock
 from orion_core.database import Database
-from orion_notifications import audit_trail
-from orion_notifications.audit_trail import Entry
 from orion_notifications.delivery.messages import Message, NotDeliveredError, Receipt, Send
 from orion_notifications.kinds import Channel
-from orion_notifications.suppressions.actions import Hasher, suppress
+from orion_notifications.suppressions import actions as suppressions
+from orion_notifications.suppressions.actions import Hasher
 from orion_notifications.suppressions.rules import SuppressionReason
 
 log = structlog.get_logger()
@@ -39,9 +38,7 @@ class Bouncing:
         reason = SuppressionReason.BOUNCE
         try:
             async with self.database.transaction() as transaction:
-                if await suppress(transaction.connection, self.hasher, Channel.EMAIL, recipient, reason):
-                    new = {"channel": Channel.EMAIL.name, "category": None, "reason": reason.name}
-                    entry = Entry("suppression.create", "suppression", new=new)
-                    await audit_trail.record(transaction, entry, self.clock())
+                if await suppressions.suppress(transaction.connection, self.hasher, Channel.EMAIL, recipient, reason):
+                    await suppressions.tell(transaction, Channel.EMAIL, reason, self.clock())
         except (SQLAlchemyError, OSError) as error:  # the server says so again at the next message
             log.warning("bounces.not_suppressed", reason=type(error).__name__)

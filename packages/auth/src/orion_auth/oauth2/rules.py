@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from urllib.parse import parse_qsl, unquote_plus
 
-from orion_auth.scopes import ADMIN_SCOPE
 from orion_core.access_tokens import AUDIENCE, audience_of
+from orion_core.rights.caller import OPERATOR, OPERATOR_SCOPE
 
 SERVICE_SCOPES = frozenset({"events:read"})
 """What a service may ask for."""
@@ -21,10 +21,7 @@ FURTHER_SCOPES = {
 """What single services may ask for besides: user brings people over, and puts together what all know of one;
 notifications asks who is meant by a role, an organization or a tag."""
 
-OPERATOR = "operator"
-"""The client whose key administrators' tools show: no service, but whoever runs them."""
-
-OPERATOR_SCOPES = frozenset({ADMIN_SCOPE})
+OPERATOR_SCOPES = frozenset({OPERATOR_SCOPE})
 
 RESOURCE = "resource"
 SERVICES = ("auth", "user", "notifications")

@@ -1,7 +1,6 @@
 """The phone number of one's account, over HTTP."""
 
 from http import HTTPStatus
-from uuid import UUID
 
 from fastapi import APIRouter, Response
 
@@ -9,10 +8,8 @@ from orion_auth.components import Claims, Sender, Wired
 from orion_auth.phone_numbers import actions
 from orion_auth.phone_numbers.shapes import PhoneChangeAccepted, PhoneChangeRequest, PhoneConfirmation, PhoneState
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import require_shown
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME
-from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
 from orion_core.http.openapi import refusals
 
@@ -36,7 +33,7 @@ async def ask_for_phone(
     """
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    state = await actions.ask(wired.gate, subject, body.phone, _circumstances(claims, bearer), now)
+    state = await actions.ask(wired.gate, subject, body.phone, Circumstances.in_session(claims, bearer), now)
     response.headers.update(state.headers() if state else {})
     return PhoneChangeAccepted(
         detail="If the number can be yours, a code is on its way.", expires_in=int(CHALLENGE_LIFETIME.total_seconds())
@@ -51,7 +48,7 @@ async def confirm_phone(body: PhoneConfirmation, claims: Claims, wired: Wired, b
     """Show the code that was sent last: from now on its number is the account's. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    phone = await actions.confirm(wired.gate, subject, body.code, _circumstances(claims, bearer), now)
+    phone = await actions.confirm(wired.gate, subject, body.code, Circumstances.in_session(claims, bearer), now)
     return PhoneState(phone=phone.number, verified_at=phone.verified_at)
 
 
@@ -60,8 +57,4 @@ async def remove_phone(claims: Claims, wired: Wired, bearer: Sender) -> None:
     """Take the number off one's account. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    await actions.remove(wired.gate, subject, _circumstances(claims, bearer), now)
-
-
-def _circumstances(claims: AccessClaims, bearer: Bearer) -> Circumstances:
-    return Circumstances.of(bearer, session_id=UUID(claims.sid) if claims.sid else None)
+    await actions.remove(wired.gate, subject, Circumstances.in_session(claims, bearer), now)

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
 from orion_core.networks import literal, may_be_reached
-from orion_core.person_names import HIDDEN
+from orion_core.person_names import HIDDEN, is_seen
 
 
 class ProviderProtocol(Enum):
@@ -217,7 +217,7 @@ def _line(value: object, longest: int) -> str | None:
     if not isinstance(value, str):
         return None
     text = value.strip()
-    good = 0 < len(text) <= longest and not re.search(rf"[{HIDDEN}\ud800-\udfff]", text)
+    good = len(text) <= longest and is_seen(text) and not re.search(rf"[{HIDDEN}\ud800-\udfff]", text)
     return text if good else None
 
 

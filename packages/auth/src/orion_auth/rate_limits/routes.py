@@ -7,13 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from orion_auth.components import Configurer, Investigator, Reader, Rescuer, Wired
+from orion_auth.components import Configurer, Investigator, Reader, Rescuer, Sender, Wired
 from orion_auth.rate_limits import administration
 from orion_auth.rate_limits.rules import Endpoint, RateLimitKeyType
 from orion_auth.rate_limits.shapes import LimitedShape, Policies, PolicyChange, PolicyShape
 from orion_auth.security_events.actions import Circumstances
+from orion_auth.tokens.actions import Bearer
 from orion_contracts.claims import AccessClaims
-from orion_core.http.context import Context, RequestContext
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
@@ -50,13 +50,13 @@ async def put_policy(
     change: PolicyChange,
     wired: Wired,
     caller: Configurer,
-    context: Context,
+    bearer: Sender,
     request: Request,
     response: Response,
 ) -> PolicyShape:
     """Make a policy, or change it; it holds from the next try on. To change one, send `If-Match` with its ETag."""
     require = partial(require_match, request)
-    circumstances = _circumstances(caller, context)
+    circumstances = _circumstances(caller, bearer)
     policy, is_new = await administration.put(
         wired.database, endpoint, key_type, change, require, circumstances, wired.clock()
     )
@@ -76,13 +76,13 @@ async def delete_policy(
     key_type: RateLimitKeyType,
     wired: Wired,
     caller: Configurer,
-    context: Context,
+    bearer: Sender,
     request: Request,
 ) -> None:
     """Limit that no longer. Send `If-Match` with the policy's ETag."""
     require = partial(require_match, request)
     await administration.remove(
-        wired.database, endpoint, key_type, require, _circumstances(caller, context), wired.clock()
+        wired.database, endpoint, key_type, require, _circumstances(caller, bearer), wired.clock()
     )
 
 
@@ -114,10 +114,10 @@ async def list_limited(
     response_class=Response,
     responses=refusals(HTTPStatus.NOT_FOUND),
 )
-async def lift(limit_id: UUID, wired: Wired, caller: Rescuer, context: Context) -> None:
+async def lift(limit_id: UUID, wired: Wired, caller: Rescuer, bearer: Sender) -> None:
     """Let somebody who is limited try again at once."""
-    await administration.lift(wired.database, limit_id, _circumstances(caller, context), wired.clock())
+    await administration.lift(wired.database, limit_id, _circumstances(caller, bearer), wired.clock())
 
 
-def _circumstances(caller: AccessClaims, context: RequestContext) -> Circumstances:
-    return Circumstances(ip_address=context.ip_address, user_agent=context.user_agent, details={"actor": caller.sub})
+def _circumstances(caller: AccessClaims, bearer: Bearer) -> Circumstances:
+    return Circumstances.of(bearer, details={"actor": caller.sub})

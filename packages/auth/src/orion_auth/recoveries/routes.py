@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
@@ -103,7 +102,7 @@ async def read_own_recovery(claims: Claims, wired: Wired) -> RecoveryState:
 @router.delete("/me/recoveries/current", status_code=HTTPStatus.NO_CONTENT, responses=refusals(HTTPStatus.NOT_FOUND))
 async def refuse_own_recovery(claims: Claims, wired: Wired, bearer: Sender) -> None:
     """Refuse the recovery of one's own account."""
-    circumstances = Circumstances.of(bearer, session_id=UUID(claims.sid) if claims.sid else None)
+    circumstances = Circumstances.in_session(claims, bearer)
     await actions.refuse(wired.gate, user_id(claims), circumstances, wired.clock())
 
 

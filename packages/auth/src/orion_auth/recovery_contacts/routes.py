@@ -1,7 +1,6 @@
 """Where one's account is recovered, over HTTP."""
 
 from http import HTTPStatus
-from uuid import UUID
 
 from fastapi import APIRouter, Response
 
@@ -16,11 +15,9 @@ from orion_auth.recovery_contacts.shapes import (
     RecoveryPhone,
 )
 from orion_auth.security_events.actions import Circumstances
-from orion_auth.tokens.actions import Bearer
 from orion_auth.two_factor.actions import require_shown
 from orion_auth.two_factor.rules import CHALLENGE_LIFETIME
 from orion_auth.two_factor_methods import RecoveryContacts
-from orion_contracts.claims import AccessClaims
 from orion_core.http.authentication import user_id
 from orion_core.http.openapi import refusals
 from orion_core.http.rate_limit import RateLimitState
@@ -62,7 +59,7 @@ async def confirm_contact(
     """Show the code that was sent last. A recovery that is under way ends with it. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    circumstances = _circumstances(claims, bearer)
+    circumstances = Circumstances.in_session(claims, bearer)
     return _state(await actions.confirm(wired.gate, subject, body.channel, body.code, circumstances, now), wired)
 
 
@@ -71,7 +68,7 @@ async def remove_contact(channel: Channel, claims: Claims, wired: Wired, bearer:
     """Recover the account by that contact no more. A recovery that is under way ends with it. Needs a recent proof."""
     subject, now = user_id(claims), wired.clock()
     await require_shown(wired.database, claims, now)
-    await actions.remove(wired.gate, subject, channel, _circumstances(claims, bearer), now)
+    await actions.remove(wired.gate, subject, channel, Circumstances.in_session(claims, bearer), now)
 
 
 def _sent(response: Response, state: RateLimitState | None) -> ContactCodeSent:
@@ -87,7 +84,3 @@ def _state(contacts: RecoveryContacts, wired: Components) -> RecoveryContactsSta
         phone_verified_at=contacts.phone_verified_at,
         delay_hours=wired.settings.recovery_delay_hours,
     )
-
-
-def _circumstances(claims: AccessClaims, bearer: Bearer) -> Circumstances:
-    return Circumstances.of(bearer, session_id=UUID(claims.sid) if claims.sid else None)

@@ -5,12 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from orion_auth.components import Configurer, Investigator, Reader, Wired
+from orion_auth.components import Configurer, Investigator, Reader, Sender, Wired
 from orion_auth.risk import administration
 from orion_auth.risk.rules import Policy
 from orion_auth.risk.shapes import PolicyChange, PolicyShape, PolicyVersions, SimulationPart, SimulationRequest
 from orion_auth.security_events.actions import Circumstances
-from orion_core.http.context import Context
 from orion_core.http.etags import etag, require_match
 from orion_core.http.openapi import refusals
 
@@ -32,14 +31,14 @@ async def change_policy(
     response: Response,
     wired: Wired,
     administrator: Configurer,
-    context: Context,
+    bearer: Sender,
 ) -> PolicyShape:
     """Put another policy in force, from the next sign-in on. `If-Match` with the ETag you read is required."""
 
     def require(current: PolicyShape) -> None:
         require_match(request, etag(current))
 
-    circumstances = Circumstances(ip_address=context.ip_address, user_agent=context.user_agent)
+    circumstances = Circumstances.of(bearer)
     changed = await administration.change(
         wired.database, change, administrator.sub, require, circumstances, wired.clock()
     )

@@ -17,6 +17,7 @@ from orion_auth.security_events.rules import Kind, Wanted, tags_of
 from orion_auth.tokens.actions import Bearer
 from orion_auth.user_agents import describe
 from orion_contracts.account_messages import SecurityNoticeRaised
+from orion_contracts.claims import AccessClaims
 from orion_core.database import Database, Transaction
 from orion_core.events.outbox import Outbox
 from orion_core.ids import uuid7_at
@@ -45,6 +46,11 @@ class Circumstances:
         """Of whoever sends a request, as far as the network tells; `more` is what else is known."""
         told = cls(bearer.ip_address, bearer.user_agent, bearer.device_id, place=bearer.place)
         return replace(told, **more)
+
+    @classmethod
+    def in_session(cls, claims: AccessClaims, bearer: Bearer, **more: Any) -> Self:
+        """Of whoever is signed in, with the session."""
+        return cls.of(bearer, session_id=UUID(claims.sid) if claims.sid else None, **more)
 
 
 def changed(circumstances: Circumstances, before: Mapping[str, Any], after: Mapping[str, Any]) -> Circumstances:

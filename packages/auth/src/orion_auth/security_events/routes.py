@@ -8,13 +8,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from orion_auth.components import Claims, Investigator, Wired
+from orion_auth.components import Claims, Investigator, Sender, Wired
 from orion_auth.security_events import actions
 from orion_auth.security_events.actions import Circumstances
 from orion_auth.security_events.rules import SECURITY_EVENTS_EXPORTED, SECURITY_EVENTS_SEARCHED, Wanted
 from orion_auth.security_events.shapes import EventFilters, EventSearch, EventShape, MyEvent, shown
 from orion_core.http.authentication import user_id
-from orion_core.http.context import Context
 from orion_core.http.openapi import refusals
 from orion_core.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page, link_next
 
@@ -48,7 +47,7 @@ async def search(
     filters: Annotated[EventSearch, Query()],
     wired: Wired,
     administrator: Investigator,
-    context: Context,
+    bearer: Sender,
     request: Request,
     response: Response,
 ) -> Page[EventShape]:
@@ -58,7 +57,7 @@ async def search(
         before = wired.cursors.read(filters.listing, filters.cursor)[0]
     found = await actions.search(wired.database, filters.wanted, before, filters.limit + 1)
     if filters.cursor is None:
-        circumstances = Circumstances(context.ip_address, context.user_agent, details={"filters": filters.given})
+        circumstances = Circumstances.of(bearer, details={"filters": filters.given})
         kind = SECURITY_EVENTS_SEARCHED
         await actions.note_act(wired.database, kind, administrator.sub, circumstances, wired.clock())
     items = [EventShape.model_validate(shown(row)) for row in found[: filters.limit]]
@@ -73,14 +72,14 @@ async def search(
     responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}, "description": "One event on each line"}},
 )
 async def export(
-    filters: Annotated[EventFilters, Query()], wired: Wired, administrator: Investigator, context: Context
+    filters: Annotated[EventFilters, Query()], wired: Wired, administrator: Investigator, bearer: Sender
 ) -> StreamingResponse:
     """Events of all accounts up to now, the earliest first, one as JSON on each line.
 
     An answer that breaks off before its end is not complete. The export is itself an event, which it does not hold.
     """
     now = wired.clock()
-    circumstances = Circumstances(context.ip_address, context.user_agent, details={"filters": filters.given})
+    circumstances = Circumstances.of(bearer, details={"filters": filters.given})
     await actions.note_act(wired.database, SECURITY_EVENTS_EXPORTED, administrator.sub, circumstances, now)
 
     async def lines() -> AsyncGenerator[bytes]:

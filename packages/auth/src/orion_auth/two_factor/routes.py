@@ -138,8 +138,7 @@ async def reset_user(user_id: UUID, administrator: Rescuer, wired: Wired) -> Non
 
 
 def _circumstances(claims: AccessClaims, bearer: Bearer, method: TwoFactorMethod) -> Circumstances:
-    session_id = UUID(claims.sid) if claims.sid else None
-    return Circumstances.of(bearer, session_id=session_id, details={"method": method.value})
+    return Circumstances.in_session(claims, bearer, details={"method": method.value})
 
 
 def _state(state: State) -> TwoFactorState:

@@ -12,9 +12,7 @@ import structlog
 from orion_core.database import Database, Transaction
 from orion_core.errors import Problem, not_found, unavailable
 from orion_core.sealing import Keyring
-from orion_notifications import audit_trail
 from orion_notifications.amazon_certificates import Certificates
-from orion_notifications.audit_trail import Entry
 from orion_notifications.batches import actions as batches
 from orion_notifications.callbacks import amazon, rules, store, texts
 from orion_notifications.callbacks.returned import Returned
@@ -223,7 +221,7 @@ async def _heed(transaction: Transaction, clerk: Clerk, account: Account, news: 
     if news.verdict is Verdict.RESUBSCRIBED:
         await suppressions.start(transaction.connection, hasher, *about)
     elif await suppressions.stop(transaction.connection, hasher, *about, clerk.now):
-        await _tell(transaction, clerk, account.channel, SuppressionReason.UNSUBSCRIBE)
+        await suppressions.tell(transaction, account.channel, SuppressionReason.UNSUBSCRIBE, clerk.now)
 
 
 async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, recipient: str, verdict: Verdict) -> bool:
@@ -241,13 +239,8 @@ async def _silence(transaction: Transaction, clerk: Clerk, channel: Channel, rec
         expires_at=clerk.now + PHONE_SILENCE if is_passing else None,
     )
     if is_news:
-        await _tell(transaction, clerk, channel, reason)
+        await suppressions.tell(transaction, channel, reason, clerk.now)
     return is_news
-
-
-async def _tell(transaction: Transaction, clerk: Clerk, channel: Channel, reason: SuppressionReason) -> None:
-    new = {"channel": channel.name, "category": None, "reason": reason.name}
-    await audit_trail.record(transaction, Entry("suppression.create", "suppression", new=new), clerk.now)
 
 
 async def _count(transaction: Transaction, verdict: Verdict, notification_id: UUID) -> None:

@@ -11,7 +11,10 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.database import Transaction
 from orion_core.sealing import Keyring
+from orion_notifications import audit_trail
+from orion_notifications.audit_trail import Entry
 from orion_notifications.kinds import Category, Channel
 from orion_notifications.suppressions import store
 from orion_notifications.suppressions.rules import Suppression, SuppressionReason
@@ -62,6 +65,12 @@ async def suppress(
         "metadata": orjson.dumps(dict(details)).decode(),
     }
     return await store.suppress(connection, values)
+
+
+async def tell(transaction: Transaction, channel: Channel, reason: SuppressionReason, now: datetime) -> None:
+    """Have the audit trail tell that an address gets nothing by a channel any more, and not which."""
+    new = {"channel": channel.name, "category": None, "reason": reason.name}
+    await audit_trail.record(transaction, Entry("suppression.create", "suppression", new=new), now)
 
 
 async def suppressions_of(

@@ -22,6 +22,7 @@ from orion_core.stretches import Stretches
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
 from orion_user.base import Table
+from orion_user.erasures import store
 from orion_user.organizations import actions as organizations
 from orion_user.other_services import OtherServices
 from orion_user.users import actions as users
@@ -30,9 +31,6 @@ USERS = "users"
 
 OF_AUDIT = frozenset({"timestamp", "action", "resource_type", "status", "changed_fields", "old_values", "new_values"})
 """What a person is told of entries about them; who it was, and from where, tells of somebody else (CJEU C-579/21)."""
-
-NOT_OF_HOLDS = "action NOT LIKE 'legal\\_hold.%'"
-"""Whoever is held is not warned by his archive that somebody wants to know what he has done."""
 
 ABOUT = (
     "All that Orion keeps of this person, by table. Left out: secrets, which would let in who has it, "
@@ -90,7 +88,7 @@ async def _own(database: Database, user_id: UUID) -> Pages:
             USERS,
             user_id,
             only={"audit_logs": OF_AUDIT},
-            where={"audit_logs": NOT_OF_HOLDS},
+            where={"audit_logs": store.NOT_OF_HOLDS},
         ):
             yield page
         user = await users.record(connection, user_id)

@@ -21,6 +21,9 @@ from orion_user.erasures.tables import Erasure, LegalHold
 ERASURES = table_of(Erasure)
 HOLDS = table_of(LegalHold)
 
+NOT_OF_HOLDS = "action NOT LIKE 'legal\\_hold.%'"
+"""Of the trail: whoever is held is not warned by his archive that somebody wants to know what he has done."""
+
 LEFT_BEHIND = """
     SELECT FROM organizations                                                 -- ix_organizations_owner_id
     WHERE organizations.owner_id = {user_id} AND (
