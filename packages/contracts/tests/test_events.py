@@ -22,7 +22,7 @@ from orion_contracts.access_events import (
     TeamChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
-from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed
+from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed, NotificationsApiKeyUsed
 from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event
@@ -261,6 +261,7 @@ EXAMPLES: list[tuple[Event, str]] = [
     ),
     (ApiKeyEnded(key_id=OTHER, reason="REVOKED", ended_at=NOON, tokens_expire_at=NOON), str(OTHER)),
     (ApiKeyUsed(key_id=OTHER, count=3, last_used_at=NOON), str(OTHER)),
+    (NotificationsApiKeyUsed(key_id=OTHER, user_id=OTHER, count=3, last_used_at=NOON), str(OTHER)),
     (
         NotificationSent(notification_id=OTHER, notification_type="account.welcome", channel="IN_APP", sent_at=NOON),
         str(OTHER),

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import orjson
 import pytest
 from fastapi import FastAPI
 from packages.notifications.tests.stand_ins import Provider
@@ -334,8 +335,7 @@ Callers = Callable[[object], httpx.AsyncClient]
 
 
 async def as_named(request: Request) -> AccessClaims:
-    """In tests a token is the user's id, or `operator`, or `key:` and the scopes of a service's key, or `key@`, the
-    network that it is for and a space before them.
+    """In tests a token is the user's id, or `operator`, or `key:` and the scopes of a service's key, or all claims.
 
     Who is called `stale:` and his id has proved long ago who he is.
     """
@@ -348,10 +348,14 @@ async def as_named(request: Request) -> AccessClaims:
     if name == OPERATOR:
         claims = {"sub": name, "client_id": name, "scope": "auth:admin"}
     if name.startswith("key:"):
-        claims = {"sub": "service:shop", "client_id": "orn_shop", "sid": "k", "scope": name.removeprefix("key:")}
-    if name.startswith("key@"):
-        network, _, scope = name.removeprefix("key@").partition(" ")
-        claims = {"sub": "service:shop", "client_id": "orn_shop", "sid": "k", "scope": scope, "networks": [network]}
+        claims = {
+            "sub": "service:shop",
+            "client_id": "orn_shop",
+            "sid": str(uuid7()),
+            "scope": name.removeprefix("key:"),
+        }
+    if name.startswith("{"):
+        claims = orjson.loads(name)
     return AccessClaims(iss="i", aud="orion", exp=2, iat=1, jti="j", **claims)
 
 

@@ -143,13 +143,3 @@ async def test_what_is_for_our_own_services_is_refused_to_others_and_written_dow
         "SELECT data->>'resource_id', data->>'status' FROM outbox WHERE data->>'action' = 'access.denied'"
     )
     assert told == [("personal_data:read", "DENIED")]
-
-
-async def test_the_key_of_a_network_opens_nothing_from_elsewhere(application: FastAPI) -> None:
-    for address, status in (("10.1.2.3", 200), ("192.0.2.1", 403)):
-        transport = httpx.ASGITransport(application, client=(address, 1))
-        headers = {"Authorization": "Bearer key@10.0.0.0/8 notification:read", "X-Forwarded-For": "10.1.2.3"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://n", headers=headers) as http:
-            answer = await http.get("/notifications/v1/notifications")
-            assert answer.status_code == status, answer.text
-    assert answer.json()["code"] == "api_key_address"

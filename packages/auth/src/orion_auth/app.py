@@ -18,7 +18,7 @@ from orion_auth.disavowals import routes as disavowals
 from orion_auth.email_changes import routes as email_changes
 from orion_auth.email_changes.actions import take_back as email_changes_taken_back
 from orion_auth.erasures import routes as erasures
-from orion_auth.events import handlers, uses_writer
+from orion_auth.events import handlers
 from orion_auth.gate import Gate
 from orion_auth.hashing import HashingLane
 from orion_auth.imports import routes as imports
@@ -70,9 +70,10 @@ from orion_auth.two_factor_methods import FactorPolicy, TwoFactorMethod
 from orion_auth.user_feed import OwnTokens, UserFeed
 from orion_auth.usernames import routes as usernames
 from orion_auth.verifications import routes as verifications
+from orion_contracts.api_keys import ApiKeyUsed
 from orion_contracts.audit import AuthAuditRecorded
 from orion_core.access_tokens import TokenVerifier, audience_of
-from orion_core.api_key_uses import Uses
+from orion_core.api_key_uses import Uses, telling
 from orion_core.api_keys import STAGES
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
@@ -260,7 +261,7 @@ def _components(
         cursors=Cursors(settings.sealing_keys),
         binds_all=bound_only,
         guard=Guard(Decider(rights.refresh), DeniedAttempts(database, AuthAuditRecorded, clock), clock),
-        keys=KeyDesk(stage, user_feed, Uses(uses_writer(database, outbox, clock))),
+        keys=KeyDesk(stage, user_feed, Uses(telling(database, outbox, ApiKeyUsed, clock))),
         taken_back=(second_factors_taken_back, linked_accounts_taken_back, email_changes_taken_back),
     )
 

@@ -1,6 +1,6 @@
 """What becomes in auth of user's events: what administrators and users decide there about who may come in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from uuid import UUID
 
 from orion_auth.api_keys import actions as api_keys
@@ -9,7 +9,7 @@ from orion_auth.identities import actions as identities
 from orion_auth.sessions import actions as sessions
 from orion_auth.suspensions import actions as suspensions
 from orion_auth.two_factor import management as two_factor
-from orion_contracts.api_keys import ApiKeyChanged, ApiKeyUsed
+from orion_contracts.api_keys import ApiKeyChanged
 from orion_contracts.event import Event
 from orion_contracts.user_events import (
     ErasureRequested,
@@ -20,10 +20,9 @@ from orion_contracts.user_events import (
     UserRestored,
     UserSuspended,
 )
-from orion_core.api_key_uses import Use, Write
 from orion_core.api_keys import Stage
 from orion_core.clock import Clock
-from orion_core.database import Database, Transaction
+from orion_core.database import Transaction
 from orion_core.events.follow import Handler
 from orion_core.events.outbox import Outbox
 
@@ -82,15 +81,3 @@ async def _end(transaction: Transaction, outbox: Outbox, event: SessionEndReques
         )
     else:
         await sessions.end_all(transaction, outbox, event.user_id, reason=reason, revoked_by=event.by, now=clock())
-
-
-def uses_writer(database: Database, outbox: Outbox, clock: Clock) -> Write:
-    """Tells user, who keeps the keys, how often they were used."""
-
-    async def write(uses: Sequence[Use]) -> None:
-        async with database.transaction() as transaction:
-            for use in uses:
-                event = ApiKeyUsed(key_id=use.key_id, count=use.count, last_used_at=use.last_at, ip_address=use.address)
-                await outbox.record(transaction, event, clock())
-
-    return write

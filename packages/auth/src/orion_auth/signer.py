@@ -156,12 +156,13 @@ class AccessTokenSigner:
         audience: str | list[str] = AUDIENCE,
         ends_at: datetime | None = None,
         networks: Sequence[Network] = (),
+        rate_limit: int | None = None,
         jkt: str | None = None,
     ) -> AccessToken:
         """A token for an API key of `subject`: the key's id stands where a session's does, and it ends with the key."""
         claims = self._claims(subject, client_id, now)
         changes: dict[str, Any] = {"sid": str(key_id), "scope": scope, "aud": audience, "epoch": epoch}
-        changes |= {"networks": list(networks) or None, "cnf": _confirmation(jkt)}
+        changes |= {"networks": list(networks) or None, "rate_limit": rate_limit, "cnf": _confirmation(jkt)}
         if ends_at is not None:
             changes["exp"] = min(claims.exp, int(ends_at.timestamp()))
         return await self._sign(claims.model_copy(update=changes))

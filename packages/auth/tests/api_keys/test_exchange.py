@@ -120,13 +120,16 @@ async def test_a_token_never_outlives_its_key(desk: Desk) -> None:
 
 
 async def test_from_other_networks_there_is_no_token(desk: Desk) -> None:
-    key = await desk.user.key(await desk.auth.verified(), allowed_cidrs=["203.0.113.0/24", "2001:db8::/32"])
+    key = await desk.user.key(
+        await desk.auth.verified(), allowed_cidrs=["203.0.113.0/24", "2001:db8::/32"], rate_limit=9
+    )
     outside, inside = await desk.exchange(key, "192.0.2.1"), await desk.exchange(key, "203.0.113.200")
     assert (refusal(outside), inside.status_code) == ((401, "invalid_client"), 200)
     assert "address" in outside.json()["error_description"]
     assert (await desk.exchange(key, "2001:db8::1")).status_code == 200
     told = await desk.told(inside.json()["access_token"])
     assert told["networks"] == ["203.0.113.0/24", "2001:db8::/32"], "for whoever takes the token"
+    assert told["rate_limit"] == 9, "likewise"
     wrong = await desk.exchange(ApiKeyText("test", key.text.prefix, ApiKeyText.new("test").secret), "192.0.2.1")
     assert "address" not in wrong.json()["error_description"]
 

@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from orion_auth.api_keys import store as keys
 from orion_auth.base import Table
 from orion_auth.erasures import actions, store
 from orion_auth.erasures.tables import NAMING
@@ -79,14 +78,11 @@ async def test_the_history_of_somebody_who_is_there_cannot_be_erased(auth: "Auth
 
 
 async def test_from_where_keys_were_used_is_forgotten_with_their_owner(auth: "Auth") -> None:
-    ada, key_id, wired = await auth.verified(), uuid7(), auth.application.state.components
-    key = {"id": key_id, "prefix": "abcdefgh1234", "key_hash": b"h" * 32, "user_id": ada, "scopes": ["user:read"]}
+    ada, wired = await auth.verified(), auth.application.state.components
     used = ApiKeyUsed.model_validate(
-        {"key_id": key_id, "count": 1, "last_used_at": auth.clock(), "ip_address": "192.0.2.77"}
+        {"key_id": uuid7(), "user_id": ada, "count": 1, "last_used_at": auth.clock(), "ip_address": "192.0.2.77"}
     )
     async with wired.database.transaction() as transaction:
-        nothing: dict[str, Any] = {"service": None, "allowed_cidrs": [], "ends_at": None, "revoked_at": None}
-        await keys.put(transaction.connection, key | nothing)
         await wired.outbox.record(transaction, used, auth.clock())
     await erase(auth, ada)
     assert await auth.rows("SELECT count(*) FROM outbox WHERE type = :type", type=ApiKeyUsed.type) == [{"count": 0}]
@@ -124,4 +120,4 @@ def test_every_event_of_auth_that_names_somebody_is_known() -> None:
         for type_, event in EVENTS.items()
         if type_.startswith("orion.auth.") and any(word in event.model_fields for word in words)
     }
-    assert naming - {AuthAuditRecorded.type, ApiKeyUsed.type} == set(NAMING)
+    assert naming - {AuthAuditRecorded.type} == set(NAMING)

@@ -42,6 +42,8 @@ class ApiKeyChanged(ApiKeyEvent):
     service: str | None = Field(default=None, max_length=60)
     scopes: list[Scope] = Field(max_length=100)
     allowed_cidrs: list[IPv4Network | IPv6Network] = Field(default_factory=list, max_length=50)
+    rate_limit: int | None = Field(default=None, ge=1)
+    """Requests in a minute, at each service."""
     ends_at: AwareDatetime | None = None
     """When it ends by itself; for one that was rotated, the end of its overlap."""
     revoked_at: AwareDatetime | None = None
@@ -60,11 +62,23 @@ class ApiKeyEnded(ApiKeyEvent):
     tokens_expire_at: AwareDatetime
 
 
-class ApiKeyUsed(ApiKeyEvent):
-    """auth: tokens were got for this key, so many since it told last; counted in memory, so a crash loses seconds."""
+class ApiKeyUse(ApiKeyEvent):
+    """A key was used, so many times since this was told last; counted in memory, so a crash loses seconds."""
 
-    type: ClassVar[str] = "orion.auth.api_key.used.v1"
-
+    user_id: UUID | None = None
+    """Whose it is; None for a service's."""
     count: int = Field(ge=1)
     last_used_at: AwareDatetime
     ip_address: IpAddress | None = None
+
+
+class ApiKeyUsed(ApiKeyUse):
+    """auth: tokens were got for this key."""
+
+    type: ClassVar[str] = "orion.auth.api_key.used.v1"
+
+
+class NotificationsApiKeyUsed(ApiKeyUse):
+    """notifications: requests came with tokens of this key."""
+
+    type: ClassVar[str] = "orion.notifications.api_key.used.v1"

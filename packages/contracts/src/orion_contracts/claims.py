@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network, IPv6Network
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 API_KEY_CLIENT = "orn_"
 """What the `client_id` of a token begins with that was got for an API key. No other client may be called so."""
@@ -50,6 +50,8 @@ class AccessClaims(BaseModel):
     """The user's security epoch at issue; a token of an earlier epoch than the user's present one is refused."""
     networks: list[IPv4Network | IPv6Network] | None = None
     """From which alone the token of an API key is good, where its owner has named some."""
+    rate_limit: PositiveInt | None = None
+    """How many requests a minute with tokens of this API key each service takes, where its owner has said."""
 
     @property
     def is_of_api_key(self) -> bool:

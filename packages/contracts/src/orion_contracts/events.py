@@ -23,7 +23,7 @@ from orion_contracts.access_events import (
     TeamChanged,
 )
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
-from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed
+from orion_contracts.api_keys import ApiKeyChanged, ApiKeyEnded, ApiKeyUsed, NotificationsApiKeyUsed
 from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event, SessionEvent, UserEvent
@@ -306,6 +306,7 @@ EVENTS: dict[str, type[Event]] = {
         SecurityNoticeRaised,
         ApiKeyEnded,
         ApiKeyUsed,
+        NotificationsApiKeyUsed,
         UserCreated,
         RoleChanged,
         PermissionChanged,

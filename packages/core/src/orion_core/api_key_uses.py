@@ -2,11 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from orion_contracts.api_keys import ApiKeyUse
 from orion_core.background import pause
+from orion_core.clock import Clock
+from orion_core.database import Database
+from orion_core.events.outbox import Outbox
 from orion_core.tables import IpAddress
 
 FLUSH_SECONDS = 5.0
@@ -17,6 +21,8 @@ class Use:
     """How often a key was used since the last time, and the last of these times."""
 
     key_id: UUID
+    user_id: UUID | None
+    """Whose it is; None for a service's."""
     count: int
     last_at: datetime
     address: IpAddress
@@ -26,6 +32,24 @@ Write = Callable[[Sequence[Use]], Awaitable[None]]
 """Writes uses down, all or none."""
 
 
+def telling(database: Database, outbox: Outbox, told: type[ApiKeyUse], clock: Clock) -> Write:
+    """Tells user, who keeps the keys."""
+
+    async def write(uses: Sequence[Use]) -> None:
+        async with database.transaction() as transaction:
+            for use in uses:
+                event = told(
+                    key_id=use.key_id,
+                    user_id=use.user_id,
+                    count=use.count,
+                    last_used_at=use.last_at,
+                    ip_address=use.address,
+                )
+                await outbox.record(transaction, event, clock())
+
+    return write
+
+
 class Uses:
     """Uses of keys since they were last written down."""
 
@@ -33,9 +57,9 @@ class Uses:
         self._write = write
         self._since: dict[UUID, Use] = {}
 
-    def note(self, key_id: UUID, address: IpAddress, now: datetime) -> None:
+    def note(self, key_id: UUID, user_id: UUID | None, address: IpAddress, now: datetime) -> None:
         """Count one."""
-        self._add(Use(key_id, 1, now, address))
+        self._add(Use(key_id, user_id, 1, now, address))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Write them down every few seconds, and at the end."""
@@ -61,4 +85,4 @@ class Uses:
             self._since[use.key_id] = use
             return
         latest = use if use.last_at >= known.last_at else known
-        self._since[use.key_id] = Use(use.key_id, known.count + use.count, latest.last_at, latest.address)
+        self._since[use.key_id] = replace(latest, count=known.count + use.count)

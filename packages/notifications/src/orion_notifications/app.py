@@ -5,7 +5,9 @@ from functools import partial
 import httpx
 from fastapi import FastAPI
 
+from orion_contracts.api_keys import NotificationsApiKeyUsed
 from orion_contracts.audit import NotificationsAuditRecorded
+from orion_core.api_key_uses import Uses, telling
 from orion_core.auth_client import AuthClient
 from orion_core.clock import Clock, system_clock
 from orion_core.database import Database
@@ -26,10 +28,11 @@ from orion_core.rights.decider import Decider
 from orion_core.rights.guard import Guard
 from orion_core.schema_standing import schema_check
 from orion_core.service import service_role
-from orion_core.service_token import ServiceTokens, Signing
+from orion_core.service_token import ServiceTokens
 from orion_core.settings import retention_policy
 from orion_core.wakeup import Wakeup
 from orion_notifications.amazon_certificates import Certificates
+from orion_notifications.api_keys.actions import KeyDoor
 from orion_notifications.authoring import routes as authoring
 from orion_notifications.authoring import version_routes as versions_of_templates
 from orion_notifications.batches import routes as batches
@@ -97,18 +100,16 @@ def create_app() -> FastAPI:
 def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock = system_clock) -> FastAPI:
     """The service of these settings, which reaches auth through `http` and closes it at the end."""
     url = settings.database_url
-    role = service_role("notifications")
-    database = Database.connect(url, role=role, application="orion notifications", pool_size=settings.pool_size)
+    database = _database(settings)
     feed = Feed(database, Wakeup(url, "outbox"), source="notifications")
     queue = Wakeup(url, QUEUE_CHANNEL)
     providers_bell = Wakeup(url, PROVIDERS_CHANNEL)
-    key = settings.service_proof
-    auth = AuthClient(
-        settings, "notifications", key, http, database, clock, consumer(settings, queue, clock, Outbox(feed)).handlers()
-    )
-    tokens = _tokens_for_user(settings, key, http, clock)
+    heard = consumer(settings, queue, clock, Outbox(feed)).handlers()
+    auth = AuthClient(settings, "notifications", settings.service_proof, http, database, clock, heard)
+    tokens = _tokens_for_user(settings, http, clock)
     user = _user(settings, tokens, http, database, clock, queue)
     desk = Desk(settings.sealing_keys, queue)
+    uses = Uses(telling(database, Outbox(feed), NotificationsApiKeyUsed, clock))
     streams = Streams(database, Wakeup(url, INBOX_CHANNEL), auth.revocations, clock)
     denied = DeniedAttempts(database, NotificationsAuditRecorded, clock)
     guard = Guard(Decider(RightsClient(http, settings.user_url, tokens).refresh), denied, clock)
@@ -122,6 +123,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             clock=clock,
             cursors=Cursors(settings.sealing_keys),
             authenticate=auth.authenticate,
+            key_door=KeyDoor(database, uses, clock),
             idempotency=IdempotencyKeys(database, settings.sealing_keys, clock),
             streams=streams,
             require=guard.require,
@@ -147,6 +149,7 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
             partial(keep_counting, database),
             partial(keep_telling, database),
             user.run,
+            uses.run,
             *auth.background,
         ],
         checks={**auth.checks, "queue": partial(fault, database), "schema": schema_check(database, service)},
@@ -154,6 +157,11 @@ def build(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock 
         on_stop=http.aclose,
     )
     return denied.write_down_scopes(application)
+
+
+def _database(settings: NotificationSettings) -> Database:
+    role, size = service_role("notifications"), settings.pool_size
+    return Database.connect(settings.database_url, role=role, application="orion notifications", pool_size=size)
 
 
 def consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock, outbox: Outbox) -> Consumer:
@@ -175,10 +183,8 @@ def user_consumer(settings: NotificationSettings, queue: Wakeup, clock: Clock) -
     )
 
 
-def _tokens_for_user(
-    settings: NotificationSettings, key: str | Signing, http: httpx.AsyncClient, clock: Clock
-) -> ServiceTokens:
-    bound = settings.dpop_required == "all"
+def _tokens_for_user(settings: NotificationSettings, http: httpx.AsyncClient, clock: Clock) -> ServiceTokens:
+    bound, key = settings.dpop_required == "all", settings.service_proof
     return ServiceTokens(http, settings.auth_url, "notifications", key, clock, audience="user", bound=bound)
 
 

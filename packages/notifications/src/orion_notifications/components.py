@@ -12,13 +12,14 @@ from starlette.requests import Request
 from orion_contracts.claims import AccessClaims
 from orion_core.clock import Clock
 from orion_core.database import Database
-from orion_core.http.authentication import Authenticate, require_network
+from orion_core.http.authentication import Authenticate
 from orion_core.http.idempotency import IdempotencyKeys
 from orion_core.http.openapi import BEARER
 from orion_core.paging import Cursors
 from orion_core.rights.guard import Require
 from orion_core.wakeup import Wakeup
 from orion_notifications.amazon_certificates import Certificates
+from orion_notifications.api_keys.actions import KeyDoor
 from orion_notifications.desk import Desk
 from orion_notifications.product import Product
 
@@ -46,6 +47,7 @@ class Components:
     clock: Clock
     cursors: Cursors
     authenticate: Authenticate
+    key_door: KeyDoor
     idempotency: IdempotencyKeys
     streams: Inboxes
     desk: Desk
@@ -74,7 +76,8 @@ Wired = Annotated[Components, Depends(_components)]
 
 async def _claims(request: Request, wired: Wired, _: Annotated[object, Depends(BEARER)]) -> AccessClaims:
     claims = await wired.authenticate(request)
-    require_network(claims, request.scope["orion.context"].ip_address)
+    if claims.is_of_api_key:
+        await wired.key_door.enter(claims, request.scope["orion.context"].ip_address)
     return claims
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from orion_core.imports import deferred
 from orion_core.service import Commands, Service
+from orion_notifications.api_keys import tables as api_keys
 from orion_notifications.base import Table
 from orion_notifications.batches import tables as batches
 from orion_notifications.callbacks import tables as callbacks
@@ -25,6 +26,7 @@ from orion_notifications.webhooks import tables as webhooks
 
 # Importing a slice's tables declares them in the metadata.
 SLICES = (
+    api_keys,
     batches,
     callbacks,
     choices,

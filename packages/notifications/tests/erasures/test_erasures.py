@@ -9,12 +9,14 @@ from uuid import UUID
 from packages.notifications.tests.notifications.test_sending import message
 from sqlalchemy import text
 
+from orion_contracts.api_keys import NotificationsApiKeyUsed
 from orion_contracts.audit import NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.events import EmailVerified
 from orion_core import audit_trail
 from orion_core.audit_trail import Entry
 from orion_core.database import Database
+from orion_core.events import outbox
 from orion_core.ids import uuid7
 from orion_notifications.base import Table
 from orion_notifications.choices.links import About, token
@@ -54,6 +56,9 @@ async def test_nothing_of_the_person_stays(auth: "AuthFeed", database: Database)
         await audit_trail.record(transaction, NotificationsAuditRecorded, entry, auth.clock())
         entry = Entry("template.update", "template", by=str(ada), ip_address=ip_address("192.0.2.77"))
         await audit_trail.record(transaction, NotificationsAuditRecorded, entry, auth.clock())
+        place = {"last_used_at": auth.clock(), "ip_address": "192.0.2.77"}
+        used = NotificationsApiKeyUsed.read({"key_id": uuid7(), "user_id": ada, "count": 1} | place)
+        await outbox.write(transaction, used, auth.clock())
     event = erased(auth, ada)
     await auth.bring(event, event)
     left = ""

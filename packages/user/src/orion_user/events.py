@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orion_contracts.api_keys import ApiKeyUsed
+from orion_contracts.api_keys import ApiKeyUsed, NotificationsApiKeyUsed
 from orion_contracts.audit import AuthAuditRecorded, NotificationsAuditRecorded
 from orion_contracts.erasures import IdentityErased, MessagesErased
 from orion_contracts.event import Event
@@ -109,7 +109,11 @@ def handlers_of_notifications(clock: Clock) -> Mapping[type[Event], Handler]:
     async def erased(transaction: Transaction, event: MessagesErased) -> None:
         await erasures.messages_erased(transaction, event, clock())
 
-    return {MessagesErased: erased, NotificationsAuditRecorded: _audited("notifications", clock)}
+    return {
+        MessagesErased: erased,
+        NotificationsApiKeyUsed: api_keys.add_uses,
+        NotificationsAuditRecorded: _audited("notifications", clock),
+    }
 
 
 def _audited(service: str, clock: Clock, handler: Handler | None = None) -> Handler:

@@ -6,9 +6,11 @@ from uuid import UUID
 
 from packages.user.tests.api_keys.conftest import User, made, running
 
-from orion_contracts.api_keys import ApiKeyUsed
+from orion_contracts.api_keys import ApiKeyUsed, NotificationsApiKeyUsed
 from orion_contracts.erasures import IdentityErased
+from orion_core.database import Database
 from orion_core.testing import MovableClock
+from orion_user.events import handlers_of_notifications
 
 if TYPE_CHECKING:
     from packages.user.tests.conftest import AuthFeed, Query
@@ -187,7 +189,9 @@ async def made_for_service(user: User) -> dict[str, Any]:
     return answer.json()
 
 
-async def test_uses_are_counted_in_batches(user: User, auth: "AuthFeed", query: "Query", clock: MovableClock) -> None:
+async def test_uses_are_counted_in_batches_and_those_elsewhere_too(
+    user: User, auth: "AuthFeed", query: "Query", database: Database, clock: MovableClock
+) -> None:
     ada = await auth.register()
     issued = await made(user.person(ada))
     for address in ("192.0.2.1", "192.0.2.9"):
@@ -202,3 +206,8 @@ async def test_uses_are_counted_in_batches(user: User, auth: "AuthFeed", query: 
     gone = {"count": 1, "last_used_at": last}
     await auth.bring(ApiKeyUsed.read(of_auth | {"key_id": issued["id"]}), ApiKeyUsed.read(gone | {"key_id": ada}))
     assert await query(state) == [(7, "192.0.2.9", last)]
+    later = {"count": 2, "last_used_at": last.replace(year=2100), "ip_address": "192.0.2.78"}
+    async with database.transaction() as transaction:
+        told = NotificationsApiKeyUsed.read(later | {"key_id": issued["id"], "user_id": ada})
+        await handlers_of_notifications(clock)[NotificationsApiKeyUsed](transaction, told)
+    assert await query(state) == [(9, "192.0.2.78", later["last_used_at"])]

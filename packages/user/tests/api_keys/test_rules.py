@@ -6,7 +6,8 @@ from ipaddress import ip_address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion_user.api_keys.rules import LONGEST_LIFETIME, WINDOW, Ends, admits, successor_expires_at, wait
+from orion_core.last_minute import WINDOW, wait
+from orion_user.api_keys.rules import LONGEST_LIFETIME, Ends, admits, successor_expires_at
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis adds it

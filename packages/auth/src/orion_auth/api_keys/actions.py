@@ -36,6 +36,8 @@ class KnownKey:
     scopes: frozenset[str]
     ends_at: datetime | None
     networks: Sequence[IPv4Network | IPv6Network] = field(repr=False)
+    rate_limit: int | None
+    """Requests a minute at each service."""
 
     @property
     def subject(self) -> str:
@@ -57,6 +59,7 @@ async def follow(transaction: Transaction, outbox: Outbox, event: ApiKeyChanged,
         "service": event.service,
         "scopes": event.scopes,
         "allowed_cidrs": [str(cidr) for cidr in event.allowed_cidrs],
+        "rate_limit": event.rate_limit,
         "ends_at": event.ends_at,
         "revoked_at": event.revoked_at,
     }
@@ -92,4 +95,5 @@ async def know(connection: AsyncConnection, shown: ApiKeyText, now: datetime) ->
         scopes=frozenset(row.scopes),
         ends_at=row.ends_at,
         networks=[ip_network(str(cidr)) for cidr in row.allowed_cidrs],
+        rate_limit=row.rate_limit,
     )

@@ -10,13 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orion_auth.api_keys.tables import ApiKey
 from orion_auth.base import AnyRow
 
-_COLUMNS = ("prefix", "key_hash", "user_id", "service", "scopes", "allowed_cidrs", "ends_at", "revoked_at")
-
 
 async def put(connection: AsyncConnection, values: dict[str, Any]) -> None:
     """Write what user tells of a key; it tells all of it each time (pk_api_keys)."""
     statement = insert(ApiKey).values(values)
-    changes = {column: statement.excluded[column] for column in _COLUMNS}
+    changes = {column: statement.excluded[column] for column in values.keys() - {"id"}}
     await connection.execute(statement.on_conflict_do_update(index_elements=[ApiKey.id], set_=changes))
 
 
@@ -25,11 +23,7 @@ async def delete_of_user(connection: AsyncConnection, user_id: UUID) -> None:
     await connection.execute(delete(ApiKey).where(ApiKey.user_id == user_id))
 
 
-_FIND = select(
-    ApiKey.id, ApiKey.key_hash, ApiKey.user_id, ApiKey.service, ApiKey.scopes, ApiKey.allowed_cidrs, ApiKey.ends_at
-).add_columns(ApiKey.revoked_at)
-
-
 async def find(connection: AsyncConnection, prefix: str) -> AnyRow | None:
     """A key by its public part (uq_api_keys_prefix)."""
-    return (await connection.execute(_FIND.where(ApiKey.prefix == prefix))).one_or_none()
+    statement = select(ApiKey.__table__).where(ApiKey.prefix == prefix)
+    return (await connection.execute(statement)).one_or_none()

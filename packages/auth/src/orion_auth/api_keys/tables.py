@@ -23,6 +23,7 @@ class ApiKey(Identified, Timestamped, Table):
     service: Mapped[str | None] = mapped_column(String(60))
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String(121)))
     allowed_cidrs: Mapped[list[str]] = mapped_column(ARRAY(CIDR), comment="Empty: from everywhere")
+    rate_limit: Mapped[int | None] = mapped_column(comment="Requests in a minute, at each service")
     ends_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
@@ -30,6 +31,7 @@ class ApiKey(Identified, Timestamped, Table):
         UniqueConstraint("prefix"),
         CheckConstraint(digest_check("key_hash"), name="key_hash"),
         CheckConstraint("num_nonnulls(user_id, service) = 1", name="owner"),
+        CheckConstraint("rate_limit > 0", name="rate_limit"),
         Index("ix_api_keys_user_id", "user_id", postgresql_where=text("user_id IS NOT NULL")),
         Index("ix_api_keys_ends_at", "ends_at", postgresql_where=text("ends_at IS NOT NULL")),
         {

@@ -33,7 +33,6 @@ async def erase(transaction: Transaction, outbox: Outbox, event: ErasureRequeste
         await sessions.end_all(transaction, outbox, user_id, reason="ERASED", revoked_by="user", now=now)
         counts = await personal_data.count(connection, Table.metadata, IDENTITIES, user_id)
         await store.delete_identity(connection, user_id)
-        await store.delete_uses(connection, user_id)
         await api_keys.forget(transaction, user_id)
         await store.erase_history(connection, user_id, identity.email)
     counts["outbox"] = await store.delete_events(connection, user_id)

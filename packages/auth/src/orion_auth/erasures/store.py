@@ -6,7 +6,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orion_auth.erasures.tables import NAMING
-from orion_contracts.api_keys import ApiKeyUsed
 from orion_contracts.audit import AuthAuditRecorded
 from orion_contracts.imports import IdentitiesImported
 from orion_core import audit_trail
@@ -18,14 +17,6 @@ ERASE_HISTORY = text("SELECT erase_history(:user_id, :email)")
 DELETE_EVENTS = text("""
     DELETE FROM outbox
     WHERE type = ANY(CAST(:types AS text[])) AND data ->> 'user_id' = :user_id
-""")
-
-
-DELETE_USES = text("""
-    DELETE FROM outbox
-    USING api_keys
-    WHERE api_keys.user_id = :user_id                        -- ix_api_keys_user_id
-      AND outbox.type = :type AND outbox.subject = CAST(api_keys.id AS text)
 """)
 
 LEAVE_IMPORTS = text("""
@@ -61,8 +52,3 @@ async def delete_events(connection: AsyncConnection, user_id: UUID) -> int:
     await connection.execute(LEAVE_IMPORTS, {"type": IdentitiesImported.type, "user_id": str(user_id)})
     result = await connection.execute(DELETE_EVENTS, {"user_id": str(user_id), "types": list(NAMING)})
     return result.rowcount
-
-
-async def delete_uses(connection: AsyncConnection, user_id: UUID) -> None:
-    """Delete the events that tell from where a person's keys were used, while it is known which those are."""
-    await connection.execute(DELETE_USES, {"type": ApiKeyUsed.type, "user_id": user_id})

@@ -4,6 +4,7 @@ from sqlalchemy import DDL, event
 
 from orion_auth.base import Table
 from orion_contracts.account_messages import AccountMessageRequested, SecurityNoticeRaised
+from orion_contracts.api_keys import ApiKeyUsed
 from orion_contracts.events import (
     EmailChanged,
     EmailVerificationRequested,
@@ -18,6 +19,7 @@ NAMING = tuple(
     named.type
     for named in (
         AccountMessageRequested,
+        ApiKeyUsed,
         EmailChanged,
         EmailVerificationRequested,
         EmailVerified,

@@ -151,6 +151,9 @@ class ApiKey(TypedDict):
     allowed_cidrs: list[str]
     """cidr[] NOT NULL. Empty: from everywhere"""
 
+    rate_limit: int | None
+    """integer. Requests in a minute, at each service"""
+
     ends_at: datetime | None
     """timestamptz."""
 

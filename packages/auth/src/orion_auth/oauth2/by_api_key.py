@@ -78,9 +78,10 @@ async def grant_to_api_key(
         audience=audience,
         ends_at=key.ends_at,
         networks=key.networks,
+        rate_limit=key.rate_limit,
         jkt=proof.jkt if proof is not None else None,
     )
-    desk.uses.note(key.id, address, now)
+    desk.uses.note(key.id, key.user_id, address, now)
     return Granted(response_of(token, scope=scope), limit)
 
 

@@ -47,6 +47,9 @@ class Introspection(ResponseShape):
     networks: list[IPv4Network | IPv6Network] | None = Field(
         default=None, description="From which alone the token of an API key is good; from everywhere when left out."
     )
+    rate_limit: int | None = Field(
+        default=None, description="How many requests a minute with tokens of this API key each service takes."
+    )
 
 
 class ServerMetadata(ResponseShape):

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_contracts.api_keys import NotificationsApiKeyUsed
 from orion_contracts.audit import NotificationsAuditRecorded
 from orion_core import audit_trail
 from orion_notifications.notifications.rules import ERASED
@@ -142,6 +143,11 @@ FORGET_TO_BE_REACHED = text("""
 a message, which is taken over and emptied with the others.
 """
 
+FORGET_PLACES = text(f"""
+    DELETE FROM outbox WHERE type = '{NotificationsApiKeyUsed.type}' AND CAST(data ->> 'user_id' AS uuid) = :user_id
+""")  # noqa: S608
+"""From where the person's keys were used. The outbox is a month."""
+
 STEPS = {
     "escalations": FORGET_ESCALATIONS,
     "digests": FORGET_DIGESTS,
@@ -151,6 +157,7 @@ STEPS = {
     "webhook_endpoints": FORGET_ENDPOINTS,
     "throttle_uses": FORGET_ROOM,
     "consents": KEEP_CONSENTS_ALONE,
+    "outbox": FORGET_PLACES,
 }
 STEPS_OF_MESSAGES = _empty(OF_KEYS)
 

@@ -62,6 +62,31 @@ SuppressionReason = Literal["BOUNCE", "COMPLAINT", "UNSUBSCRIBE", "MANUAL"]
 TemplateKind = Literal["MESSAGE", "LAYOUT", "PARTIAL"]
 
 
+class ApiKeyRate(TypedDict):
+    """How often a key that has a limit of its own was used here."""
+
+    id: UUID
+    """uuid NOT NULL DEFAULT uuidv7()."""
+
+    api_key_id: UUID
+    """uuid NOT NULL. No foreign key: user has the keys"""
+
+    seconds: list[int]
+    """bigint[] NOT NULL. Since 1970, ascending"""
+
+    counts: list[int]
+    """integer[] NOT NULL. How many in each of them"""
+
+    counts_until: datetime
+    """timestamptz NOT NULL. From when on none of them counts"""
+
+    created_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+    updated_at: datetime
+    """timestamptz NOT NULL DEFAULT now()."""
+
+
 class BatchRecipient(TypedDict):
     """Somebody whom a batch has still to reach: the row goes in the transaction that makes the message."""
 

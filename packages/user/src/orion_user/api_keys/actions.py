@@ -23,6 +23,7 @@ from orion_core.http.authentication import refuse_api_key
 from orion_core.http.context import IpAddress
 from orion_core.http.rate_limit import RateLimitState, too_many_requests
 from orion_core.ids import uuid7_at
+from orion_core.last_minute import WINDOW, Counter
 from orion_core.networks import network
 from orion_core.revocations import token_ended
 from orion_core.rights.caller import caller as who_calls
@@ -30,7 +31,7 @@ from orion_user.access import actions as access
 from orion_user.access import guard
 from orion_user.access.rules import EVERYWHERE
 from orion_user.api_keys import rules, store
-from orion_user.api_keys.rules import MOST_KEYS, MOST_REPORTS, WINDOW, Ends
+from orion_user.api_keys.rules import MOST_KEYS, MOST_REPORTS, Ends
 from orion_user.api_keys.shapes import ApiKeyChanges, ApiKeyShape, IssuedApiKey, NewApiKey, NewServiceKey
 from orion_user.audit import actions as audit
 from orion_user.audit.actions import Actor, Change
@@ -38,6 +39,7 @@ from orion_user.delegation import actions as delegation
 from orion_user.users import actions as users
 
 NOBODYS_HASH = bytes(32)
+REPORTS = Counter("leak_report_rates", "network")
 AUDITED = {"ISSUED": "create", "ROTATED": "rotate", "CHANGED": "update", "REVOKED": "revoke", "LEAKED": "revoke"}
 """What the audit trail calls a change."""
 
@@ -202,12 +204,9 @@ async def revoke_since(transaction: Transaction, outbox: Outbox, user_id: UUID, 
 
 
 async def _count_report(database: Database, address: IpAddress, now: datetime) -> None:
-    second = int(now.timestamp())
-    oldest, until = second - WINDOW - 1, second + WINDOW + 1
     async with database.autocommit() as connection:
-        row = await store.count_report(connection, network(address), second, oldest, until, MOST_REPORTS)
-    if not row["was_counted"]:
-        reset = rules.wait(row["before"] or (), second)
+        reset = await REPORTS.count(connection, network(address), MOST_REPORTS, now)
+    if reset is not None:
         raise too_many_requests(RateLimitState("leak_report", MOST_REPORTS, WINDOW, 0, reset))
 
 
@@ -259,6 +258,7 @@ async def _changed(
         service=row["service"],
         scopes=list(row["scopes"]),
         allowed_cidrs=[str(cidr) for cidr in row["allowed_cidrs"]],  # pyright: ignore[reportArgumentType] - pydantic reads them
+        rate_limit=row["rate_limit"],
         ends_at=ends.by_itself_at,
         revoked_at=row["revoked_at"],
         changed_at=by.now,

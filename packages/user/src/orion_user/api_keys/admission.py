@@ -6,7 +6,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from orion_contracts.api_keys import ApiKeyUsed
+from orion_contracts.api_keys import ApiKeyUse
 from orion_contracts.claims import AccessClaims
 from orion_core.api_key_uses import Use, Uses, Write
 from orion_core.clock import Clock
@@ -14,9 +14,10 @@ from orion_core.database import Database, Transaction
 from orion_core.http.authentication import Authenticate, wrong_network
 from orion_core.http.context import RequestContext
 from orion_core.http.rate_limit import RateLimitState, too_many_requests
+from orion_core.last_minute import WINDOW, moment, wait
 from orion_core.revocations import token_ended
 from orion_user.api_keys import rules, store
-from orion_user.api_keys.rules import WINDOW, Ends
+from orion_user.api_keys.rules import Ends
 
 
 def writer(database: Database) -> Write:
@@ -30,8 +31,8 @@ def writer(database: Database) -> Write:
     return write
 
 
-async def add_uses(transaction: Transaction, event: ApiKeyUsed) -> None:
-    """Note that tokens were got for a key. Does nothing for a key that is gone with its user."""
+async def add_uses(transaction: Transaction, event: ApiKeyUse) -> None:
+    """Note what another service tells. Does nothing for a key that is gone with its user."""
     address = None if event.ip_address is None else str(event.ip_address)
     await store.add_uses(transaction.connection, [(event.key_id, event.count, event.last_used_at, address)])
 
@@ -50,9 +51,9 @@ def admitting(authenticate: Authenticate, database: Database, uses: Uses, clock:
 
 async def admit(database: Database, uses: Uses, claims: AccessClaims, context: RequestContext, now: datetime) -> None:
     """Return when the key of this token is good now, from here, and not used too often; count the use."""
-    key_id, second = UUID(claims.sid), int(now.timestamp())
+    key_id = UUID(claims.sid)
     async with database.autocommit() as connection:
-        row = await store.admit(connection, key_id, second, second - WINDOW - 1)
+        row = await store.admit(connection, key_id, now)
     if row is None or not row["may_come_in"]:
         raise token_ended(claims)
     if not Ends(row["expires_at"], row["overlap_until"], row["revoked_at"]).is_good(now):
@@ -60,6 +61,6 @@ async def admit(database: Database, uses: Uses, claims: AccessClaims, context: R
     if not rules.admits(row["allowed_cidrs"], context.ip_address):
         raise wrong_network()
     if row["rate_limit"] is not None and not row["was_counted"]:
-        reset = rules.wait(row["before"] or (), second)
+        reset = wait(row["before"] or (), moment(now)[0])
         raise too_many_requests(RateLimitState("api_key", row["rate_limit"], WINDOW, 0, reset))
-    uses.note(key_id, context.ip_address, now)
+    uses.note(key_id, None, context.ip_address, now)

@@ -1,6 +1,6 @@
 """When a key is good, from where, how often, and until when."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -22,11 +22,8 @@ LARGEST_RATE = 100_000
 RECENT = timedelta(minutes=15)
 """How fresh a proof of who somebody is must be before a key is made: a key outlives the session that made it."""
 
-WINDOW = 60
-"""Seconds in which a key's `rate_limit` holds."""
-
 MOST_REPORTS = 60
-"""Reports of found keys from one network in a `WINDOW`: more than anybody finds by hand."""
+"""Reports of found keys from one network in a minute: more than anybody finds by hand."""
 
 Network = IPv4Network | IPv6Network
 KeyStatus = Literal["ACTIVE", "ROTATED", "EXPIRED", "REVOKED"]
@@ -69,9 +66,3 @@ def successor_expires_at(created_at: datetime, expires_at: datetime | None, now:
     """The end of a key's successor: it lives as long as its predecessor was meant to."""
     lifetime = expires_at - created_at if expires_at is not None else LONGEST_LIFETIME
     return now + min(lifetime, LONGEST_LIFETIME)
-
-
-def wait(seconds: Sequence[int], now: int) -> int:
-    """How many seconds a key that is used too often waits until a use of before no longer counts."""
-    counting = [second for second in seconds if second > now - WINDOW - 1]
-    return max(1, min(counting, default=now - WINDOW) + WINDOW + 1 - now)

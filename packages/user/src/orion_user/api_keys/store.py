@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - the statements are put together from constants of this file
-"""Every statement on `api_keys`, `api_key_rates` and `leak_report_rates`.
+"""Every statement on `api_keys` and `api_key_rates`.
 
 The one that admits a key looks at its owner in `users` too: it is asked with every request of a program.
 """
@@ -13,6 +13,7 @@ from sqlalchemy import ARRAY, BigInteger, DateTime, Text, Uuid, bindparam, func,
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from orion_core.last_minute import BEFORE, WITH_THIS_ONE, moment
 from orion_core.tables import table_of
 from orion_user.api_keys.tables import ApiKey
 
@@ -87,26 +88,6 @@ async def revoke_since(
     return (await connection.execute(update(KEYS).where(*late).values(values).returning(KEYS))).mappings().all()
 
 
-_WITH_THIS_USE = """
-        SELECT array_agg(total.second ORDER BY total.second), array_agg(total.count ORDER BY total.second)
-        FROM (
-          SELECT each.second, sum(each.count)::integer AS count
-          FROM (
-            SELECT past.second, past.count FROM unnest(rate.seconds, rate.counts) AS past (second, count)
-            WHERE past.second > :oldest
-            UNION ALL
-            SELECT CAST(:second AS bigint), 1
-          ) AS each
-          GROUP BY each.second
-        ) AS total
-"""
-"""What a counter's row, `rate`, becomes: (seconds, counts) without what is too old, and with one use more."""
-
-_USES_BEFORE = """
-        SELECT COALESCE(sum(past.count), 0) FROM unnest(rate.seconds, rate.counts) AS past (second, count)
-        WHERE past.second > :oldest
-"""
-
 _ADMIT = text(f"""
     WITH key AS (
       SELECT
@@ -118,8 +99,8 @@ _ADMIT = text(f"""
       INSERT INTO api_key_rates AS rate (api_key_id, seconds, counts)
       SELECT key.id, ARRAY[CAST(:second AS bigint)], ARRAY[1] FROM key
       WHERE key.rate_limit IS NOT NULL AND key.revoked_at IS NULL
-      ON CONFLICT (api_key_id) DO UPDATE SET (seconds, counts) = ({_WITH_THIS_USE})       -- uq_api_key_rates_api_key_id
-      WHERE ({_USES_BEFORE}) < (SELECT key.rate_limit FROM key)
+      ON CONFLICT (api_key_id) DO UPDATE SET (seconds, counts) = ({WITH_THIS_ONE})       -- uq_api_key_rates_api_key_id
+      WHERE ({BEFORE}) < (SELECT key.rate_limit FROM key)
       RETURNING rate.seconds
     )
     SELECT key.*, rate.seconds AS before, counted.seconds IS NOT NULL AS was_counted
@@ -127,39 +108,14 @@ _ADMIT = text(f"""
     LEFT JOIN api_key_rates AS rate ON rate.api_key_id = key.id                           -- uq_api_key_rates_api_key_id
     LEFT JOIN counted ON true
 """)
-"""The lock on the counter's row makes uses at one moment take turns, in whichever process, so the count is exact.
-
-A second counts until it is wholly more than a minute old, so in no 60 seconds do more uses pass than may.
-"""
+"""It counts as `last_minute.Counter` does, in the round trip that looks at the key."""
 
 
-async def admit(connection: AsyncConnection, key_id: UUID, second: int, oldest: int) -> RowMapping | None:
+async def admit(connection: AsyncConnection, key_id: UUID, now: datetime) -> RowMapping | None:
     """What decides on a use of a key, which is counted if it has a limit that leaves room; None without the key."""
+    second, oldest = moment(now)
     values = {"key_id": key_id, "second": second, "oldest": oldest}
     return (await connection.execute(_ADMIT, values)).mappings().one_or_none()
-
-
-_COUNT_REPORT = text(f"""
-    WITH counted AS (
-      INSERT INTO leak_report_rates AS rate (network, seconds, counts, counts_until)
-      VALUES (:network, ARRAY[CAST(:second AS bigint)], ARRAY[1], to_timestamp(:until))
-      ON CONFLICT (network) DO UPDATE SET                                           -- uq_leak_report_rates_network
-        counts_until = excluded.counts_until, (seconds, counts) = ({_WITH_THIS_USE})
-      WHERE ({_USES_BEFORE}) < :limit
-      RETURNING rate.seconds
-    )
-    SELECT EXISTS (SELECT FROM counted) AS was_counted,
-      (SELECT seconds FROM leak_report_rates WHERE network = :network) AS before    -- uq_leak_report_rates_network
-""")
-"""Counts as `_ADMIT` does."""
-
-
-async def count_report(
-    connection: AsyncConnection, network: str, second: int, oldest: int, until: int, limit: int
-) -> RowMapping:
-    """Whether a report from this network was counted, which it is while there is room, and the seconds of before."""
-    values = {"network": network, "second": second, "oldest": oldest, "until": until, "limit": limit}
-    return (await connection.execute(_COUNT_REPORT, values)).mappings().one()
 
 
 _ADD_USES = text("""

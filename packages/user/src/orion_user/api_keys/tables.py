@@ -9,7 +9,6 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     String,
     UniqueConstraint,
@@ -18,6 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
+from orion_core.last_minute import PAIRS, Seconds
 from orion_core.retention.declarations import Follows, Forever, Rows
 from orion_core.tables import Annotated, Identified, IpAddress, Timestamped, digest_check
 from orion_user.base import Table, object_check
@@ -71,22 +71,19 @@ class ApiKey(Identified, Timestamped, Annotated, Table):
     )
 
 
-class ApiKeyRate(Identified, Timestamped, Table):
-    """How often a key with a `rate_limit` was used, in each of the last seconds in which it was.
+class ApiKeyRate(Identified, Seconds, Timestamped, Table):
+    """How often a key with a `rate_limit` was used.
 
-    UNLOGGED: it is written with every such use, and after a crash counting from nothing is harmless. At most 61 pairs,
-    whatever the limit is.
+    UNLOGGED: it is written with every such use, and after a crash counting from nothing is harmless.
     """
 
     __tablename__ = "api_key_rates"
 
     api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
-    seconds: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), comment="Since 1970, ascending")
-    counts: Mapped[list[int]] = mapped_column(ARRAY(Integer), comment="Uses in each of them")
 
     __table_args__ = (
         UniqueConstraint("api_key_id"),
-        CheckConstraint("cardinality(seconds) = cardinality(counts)", name="pairs"),
+        CheckConstraint(PAIRS, name="pairs"),
         {
             "info": {"retention": Follows("api_keys", "one row for each key that has a limit")},
             "prefixes": ["UNLOGGED"],
@@ -95,8 +92,8 @@ class ApiKeyRate(Identified, Timestamped, Table):
     )
 
 
-class LeakReportRate(Identified, Timestamped, Table):
-    """How often a key was reported from one network, in each of the last seconds in which one was.
+class LeakReportRate(Identified, Seconds, Timestamped, Table):
+    """How often a key was reported from one network.
 
     UNLOGGED as the uses of keys are. A report needs no sign-in, so there is nobody else to count it for.
     """
@@ -104,13 +101,11 @@ class LeakReportRate(Identified, Timestamped, Table):
     __tablename__ = "leak_report_rates"
 
     network: Mapped[str] = mapped_column(String(43))
-    seconds: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), comment="Since 1970, ascending")
-    counts: Mapped[list[int]] = mapped_column(ARRAY(Integer), comment="Reports in each of them")
-    counts_until: Mapped[datetime] = mapped_column(comment="From when on none of them counts")
+    counts_until: Mapped[datetime] = mapped_column(comment="From when on none of them counts", sort_order=52)
 
     __table_args__ = (
         UniqueConstraint("network"),
-        CheckConstraint("cardinality(seconds) = cardinality(counts)", name="pairs"),
+        CheckConstraint(PAIRS, name="pairs"),
         Index(None, "counts_until"),
         {
             "info": {"retention": Rows("counts_until", timedelta(hours=1), "a minute that is over counts nothing")},

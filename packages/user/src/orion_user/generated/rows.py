@@ -38,7 +38,7 @@ UserStatus = Literal["PENDING", "ACTIVE", "SUSPENDED", "DELETED"]
 
 
 class ApiKeyRate(TypedDict):
-    """How often a key with a `rate_limit` was used, in each of the last seconds in which it was."""
+    """How often a key with a `rate_limit` was used."""
 
     id: UUID
     """uuid NOT NULL DEFAULT uuidv7()."""
@@ -50,7 +50,7 @@ class ApiKeyRate(TypedDict):
     """bigint[] NOT NULL. Since 1970, ascending"""
 
     counts: list[int]
-    """integer[] NOT NULL. Uses in each of them"""
+    """integer[] NOT NULL. How many in each of them"""
 
     created_at: datetime
     """timestamptz NOT NULL DEFAULT now()."""
@@ -487,7 +487,7 @@ class InboxCursor(TypedDict):
 
 
 class LeakReportRate(TypedDict):
-    """How often a key was reported from one network, in each of the last seconds in which one was."""
+    """How often a key was reported from one network."""
 
     id: UUID
     """uuid NOT NULL DEFAULT uuidv7()."""
@@ -499,7 +499,7 @@ class LeakReportRate(TypedDict):
     """bigint[] NOT NULL. Since 1970, ascending"""
 
     counts: list[int]
-    """integer[] NOT NULL. Reports in each of them"""
+    """integer[] NOT NULL. How many in each of them"""
 
     counts_until: datetime
     """timestamptz NOT NULL. From when on none of them counts"""
