@@ -310,7 +310,7 @@ async def test_an_invitation_is_good_only_while_who_sent_it_may_invite(
         assert (await eve.post(f"{acme}/invitations", json={"email": f"{name}@example.com"})).status_code == 201
     link = token_of((await mails())[0][1])
     ways = (("POST", f"{MINE}/{made}/acceptance", None), ("POST", ACCEPTANCES, {"token": link}))
-    assert [each["id"] for each in (await grace.get(MINE)).json()] == [made]
+    assert [each["id"] for each in (await grace.get(MINE)).json()["items"]] == [made]
 
     async def refused() -> None:
         for method, path, body in ways:
@@ -319,7 +319,7 @@ async def test_an_invitation_is_good_only_while_who_sent_it_may_invite(
         page = f"/user/v1/invitation-links/{link}"
         seen = [await grace.request(how, page) for how in ("GET", "POST")]
         assert [(each.status_code, "may not invite" in each.text) for each in seen] == [(410, True), (409, True)]
-        assert (await grace.get(MINE)).json() == []
+        assert (await grace.get(MINE)).json()["items"] == []
         assert await query("SELECT count(*) FROM memberships WHERE user_id = :id", id=grace_id) == [(0,)]
 
     suspended, reinstated = (
@@ -330,9 +330,12 @@ async def test_an_invitation_is_good_only_while_who_sent_it_may_invite(
     await refused()
     await query(reinstated, id=eve_id)
     await query("UPDATE user_roles SET condition = 'network.address == \"10.0.0.1\"' WHERE user_id = :id", id=eve_id)
-    assert [each["id"] for each in (await grace.get(MINE)).json()] == [made], "a condition was met when she invited"
+    assert [each["id"] for each in (await grace.get(MINE)).json()["items"]] == [made], (
+        "a condition was met when she invited"
+    )
     clock.advance(seconds=1)
-    await query("UPDATE user_roles SET expires_at = :now WHERE user_id = :id AND scope = 'ORG'", id=eve_id, now=clock())
+    ended = "UPDATE user_roles SET expires_at = :now WHERE user_id = :id AND scope = 'ORG'"
+    await query(ended, id=eve_id, now=clock())
     await refused()
     # Who may, mails it again, and it is hers; an operator's is nobody's right and stays.
     await pass_time(minutes=11)
@@ -350,3 +353,21 @@ async def test_an_invitation_is_good_only_while_who_sent_it_may_invite(
     ]  # fmt: skip
     audited = await query("SELECT actor_type FROM audit_logs WHERE action = 'membership.taken_back'")
     assert audited == [("SYSTEM",)] * 2
+
+
+async def test_nobody_hides_an_invitation_behind_others_that_are_without_effect(
+    boss: httpx.AsyncClient, ada: httpx.AsyncClient, ada_id: UUID, auth: "AuthFeed", caller: "Caller", query: "Query"
+) -> None:
+    eve_id = await somebody(auth, "eve")
+    eve, grace = caller(eve_id, uuid7()), caller(await somebody(auth, "grace"), uuid7())
+    made: list[str] = []
+    for owner_id, owner in ((ada_id, ada), (eve_id, eve), (eve_id, eve), (eve_id, eve), (ada_id, ada)):
+        slug = f"house-{len(made)}"
+        house = await boss.post(ORGANIZATIONS, json={"slug": slug, "name": slug, "owner_id": str(owner_id)})
+        url = f"{ORGANIZATIONS}/{house.json()['id']}/invitations"
+        made.append((await owner.post(url, json={"email": GRACE})).json()["id"])
+    await query("UPDATE users SET status = 'SUSPENDED' WHERE id = :id", id=eve_id)
+    first = (await grace.get(f"{MINE}?limit=1")).json()
+    second = (await grace.get(f"{MINE}?limit=1&cursor={first['next']}")).json()
+    assert [each["id"] for page in (first, second) for each in page["items"]] == [made[0], made[-1]]
+    assert second["next"] is None

@@ -52,10 +52,10 @@ async def test_from_the_invitation_to_the_end(
     assert (await ada.post(f"{acme}/invitations", json={"email": "grace@example.com"})).json()[
         "code"
     ] == "already_invited"
-    assert (await eve.get(MINE)).json() == []
+    assert (await eve.get(MINE)).json()["items"] == []
     assert (await eve.post(f"{MINE}/{invited['id']}/acceptance")).status_code == 404
     assert (await eve.delete(f"/user/v1/invitations/{invited['id']}")).status_code == 403
-    assert [each["id"] for each in (await grace.get(MINE)).json()] == [invited["id"]]
+    assert [each["id"] for each in (await grace.get(MINE)).json()["items"]] == [invited["id"]]
     assert (await grace.get(acme)).status_code == 403
     assert (await grace.post(f"{MINE}/{invited['id']}/acceptance")).json()["status"] == "ACTIVE"
     assert (await grace.post(f"{MINE}/{invited['id']}/acceptance")).status_code == 404
@@ -81,7 +81,7 @@ async def test_an_invitation_is_good_for_a_week_and_for_a_verified_address(
 ) -> None:
     unverified = caller(await auth.register("new@example.com"), uuid7())
     first = (await ada.post(f"{acme}/invitations", json={"email": "new@example.com"})).json()["id"]
-    assert (await unverified.get(MINE)).json() == []
+    assert (await unverified.get(MINE)).json()["items"] == []
     assert (await unverified.post(f"{MINE}/{first}/acceptance")).status_code == 404
     grace = caller(await somebody(auth, "grace"), uuid7())
     late = (await ada.post(f"{acme}/invitations", json={"email": "grace@example.com"})).json()["id"]

@@ -554,9 +554,6 @@ class Membership(TypedDict):
     email: str | None
     """varchar(255)."""
 
-    role_id: UUID | None
-    """uuid."""
-
     invitation_token: UUID | None
     """uuid. Public selector, not a secret"""
 

@@ -86,14 +86,23 @@ async def mail_again(desk: Desk, mailing: Mailing, membership_id: UUID) -> Membe
     return MembershipState.of(row)
 
 
-async def mine(desk: Desk) -> list[MembershipState]:
-    """What the user who is signed in is invited to, once he has shown that his address is his."""
+async def mine(desk: Desk, after: UUID | None, limit: int) -> list[RowMapping]:
+    """What the user who is signed in is invited to, once he has shown that his address is his.
+
+    Those without effect are passed over, so that nobody hides another's invitation behind many of them.
+    """
+    good: list[RowMapping] = []
     async with desk.database.autocommit() as connection:
         found = await store.address(connection, user_id(desk.claims))
         if found is None or found["email_verified_at"] is None:
             return []
-        rows = await store.invitations(connection, found["email"], desk.now)
-        return [MembershipState.of(row) for row in rows if await _is_backed(connection, row, desk.now)]
+        while len(good) < limit:
+            rows = await store.invitations(connection, found["email"], desk.now, after, limit)
+            good += [row for row in rows if await _is_backed(connection, row, desk.now)]
+            if len(rows) < limit:
+                break
+            after = rows[-1]["id"]
+    return good[:limit]
 
 
 async def accept(desk: Desk, membership_id: UUID) -> MembershipState:

@@ -191,9 +191,19 @@ async def mail_invitation_again(wired: Wired, desk: AtDesk, invitation_id: UUID)
 
 
 @router.get("/me/invitations")
-async def my_invitations(desk: AtDesk) -> list[MembershipState]:
-    """What I am invited to."""
-    return await invitations.mine(desk)
+async def my_invitations(
+    request: Request,
+    response: Response,
+    wired: Wired,
+    desk: AtDesk,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Page[MembershipState]:
+    """What I am invited to, in the order it was sent."""
+    listing = f"invitations of {desk.user_id}"
+    after: UUID | None = None if cursor is None else wired.cursors.read(listing, cursor)[0]
+    found = await invitations.mine(desk, after, limit + 1)
+    return answer_page(request, response, wired.cursors, listing, found, limit, ["id"], MembershipState.of)
 
 
 @router.post("/me/invitations/{invitation_id}/acceptance", responses=REFUSED)

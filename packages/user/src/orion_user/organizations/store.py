@@ -301,14 +301,14 @@ async def empty_address(connection: AsyncConnection, email: str) -> None:
     await connection.execute(statement.values(email=None))
 
 
-async def invitations(connection: AsyncConnection, email: str, now: datetime) -> Sequence[RowMapping]:
-    """Open invitations of an address. By uq_memberships_invited."""
-    statement = (
-        select(MEMBERSHIPS)
-        .where(Membership.email == email, Membership.status == INVITED, Membership.expires_at > now)
-        .order_by(Membership.id)
-        .limit(100)
-    )
+async def invitations(
+    connection: AsyncConnection, email: str, now: datetime, after: UUID | None, limit: int
+) -> Sequence[RowMapping]:
+    """Open invitations of an address, in the order they were made. By uq_memberships_invited."""
+    conditions = [Membership.email == email, Membership.status == INVITED, Membership.expires_at > now]
+    if after is not None:
+        conditions.append(Membership.id > after)
+    statement = select(MEMBERSHIPS).where(*conditions).order_by(Membership.id).limit(limit)
     return (await connection.execute(statement)).mappings().all()
 
 

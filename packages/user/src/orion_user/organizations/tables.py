@@ -177,7 +177,6 @@ class Membership(Identified, Timestamped, Annotated, Table):
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     status: Mapped[MembershipStatus] = mapped_column(native_enum(MembershipStatus))
     email: Mapped[str | None] = mapped_column(String(255))
-    role_id: Mapped[UUID | None] = mapped_column(ForeignKey("roles.id", ondelete="SET NULL"))
     invitation_token: Mapped[UUID | None] = mapped_column(unique=True, comment="Public selector, not a secret")
     invitation_token_hash: Mapped[bytes | None] = mapped_column(LargeBinary, comment="SHA-256")
     invited_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
@@ -223,7 +222,6 @@ class Membership(Identified, Timestamped, Annotated, Table):
             postgresql_nulls_not_distinct=True,
         ),
         Index("ix_memberships_email", "email", postgresql_where=text("email IS NOT NULL")),
-        Index("ix_memberships_role_id", "role_id", postgresql_where=text("role_id IS NOT NULL")),
         Index("ix_memberships_invited_by", "invited_by", postgresql_where=text("invited_by IS NOT NULL")),
         Index("ix_memberships_expires_at", "expires_at", postgresql_where=text("status = 'INVITED'")),
         {
