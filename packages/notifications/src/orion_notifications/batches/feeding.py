@@ -49,6 +49,7 @@ from orion_notifications.templates.rules import Content
 POLL_SECONDS = 1.0
 HELD = in_words(Decision(Step.BATCH, Verdict.DEFER, "held"))
 """Why a message of a batch that does not go on waits, as its record says it."""
+CANARY_IS_HERE = "It waits: the canary's time is over, and too few of its messages have left to say anything."
 A_MINUTE = timedelta(minutes=1)
 
 log = structlog.get_logger()
@@ -194,7 +195,9 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
     if size == 0:
         until = canary_until or now + timedelta(seconds=batch["canary_seconds"])
         following = _count_again_at(batch)
-        return {"canary_until": until, "next_look_at": following if until <= now else min(until, following)}
+        if until <= now:
+            return {"reason": CANARY_IS_HERE, "next_look_at": following}
+        return {"canary_until": until, "next_look_at": min(until, following)}
     if await due_of_lane(transaction, batch["channel"], batch["priority"], MOST_AHEAD) >= MOST_AHEAD:
         return {"next_look_at": now + LOOK_AGAIN}
     template: PublishedTemplate | None = None
@@ -209,6 +212,7 @@ async def _feed(transaction: Transaction, desk: Desk, batch: RowMapping, now: da
     await accept_many(transaction, desk, template, _orders(batch, template, taken), now)
     return {
         "fed_count": batch["fed_count"] + len(taken),
+        "reason": None,
         "metadata": batch["metadata"] | {"failures": 0},
         "next_look_at": next_feed(len(taken), batch["rate_per_second"], now),
     }
