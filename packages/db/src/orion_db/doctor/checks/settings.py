@@ -77,6 +77,12 @@ def _planner(_: Sequence[Row], server: Server) -> Iterable[Finding]:
     if server.bytes("max_wal_size") <= 1 << 30:
         what = f"{mb(server.bytes('max_wal_size'))}: a busy server fills that within checkpoint_timeout"
         yield _set(Severity.INFO, "max_wal_size", "'4GB'", what)
+    if 0 < server.bytes("min_wal_size") < 1 << 30:
+        what = (
+            f"{mb(server.bytes('min_wal_size'))}: after a quiet hour the files of the log are given back, and each is "
+            "filled with zeros when writing begins again"
+        )
+        yield _set(Severity.INFO, "min_wal_size", "'1GB'", what)
 
 
 def _autovacuum(_: Sequence[Row], server: Server) -> Iterable[Finding]:
