@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 from packages.notifications.tests.notifications.test_sending import at, message
@@ -140,9 +141,8 @@ async def test_what_an_operator_has_put_off_is_in_no_digest_and_what_was_in_one_
         assert fates == {now["id"]: "CANCELLED", later["id"]: "QUEUED"}
         again = await operator.post(f"/notifications/{now['id']}/retry")
         assert (again.status_code, again.json()["code"]) == (409, "digested")
-    assert await query("SELECT to_char(due_at, 'MM-DD') FROM notification_queue ORDER BY due_at DESC LIMIT 1") == [
-        ("12-04",)
-    ]
+    due = "SELECT to_char(due_at, 'MM-DD') FROM notification_queue WHERE notification_id = :id"
+    assert await query(due, id=UUID(later["id"])) == [("12-04",)]
 
 
 async def test_one_that_cannot_be_made_is_put_off_and_stops_no_other(
