@@ -45,10 +45,7 @@ def test_a_user_from_the_first_sign_in_to_being_forgotten(platform: "Platform") 
         session: dict[str, Any] = sign_in().raise_for_status().json()
         mine = {"Authorization": f"Bearer {session['access_token']}"}
         me = eventually(lambda: _ok(http.get(f"{user}/user/v1/me", headers=mine)))
-        key = dotenv_values(platform.directory / ".orion" / "secrets.env")["AUTH_OPERATOR_KEY"] or ""
-        form = {"grant_type": "client_credentials"}
-        token = http.post(f"{auth}/auth/oauth2/token", data=form, auth=("operator", key)).raise_for_status().json()
-        administrator.headers["Authorization"] = f"Bearer {token['access_token']}"
+        administrator.headers.update(as_operator(http, platform))
 
         security = f"{user}/user/v1/me/preferences/security"
         etag = http.get(security, headers=mine).headers["ETag"]
@@ -79,6 +76,36 @@ def test_a_user_from_the_first_sign_in_to_being_forgotten(platform: "Platform") 
         assert EMAIL not in json.dumps(receipt)
         assert administrator.get(f"/users/{me['id']}").status_code == 404
         assert sign_in().status_code == 401
+
+
+def test_the_limit_of_an_api_key_holds_at_notifications_and_user_hears_of_its_uses(platform: "Platform") -> None:
+    user, messages = (platform.urls[name] for name in ("user", "notifications"))
+    keys = f"{user}/user/v1/api-keys"
+    wanted = {"name": "k", "service": "billing", "scopes": ["notification:read"], "rate_limit": 3}
+    with httpx.Client(timeout=15) as http:
+        operator = as_operator(http, platform)
+        made: dict[str, Any] = http.post(keys, json=wanted, headers=operator).raise_for_status().json()
+        program = eventually(lambda: bearer(http, platform, made["client_id"], made["key"]))
+        listing = f"{messages}/notifications/v1/notifications"
+        assert [http.get(listing, headers=program).status_code for _ in range(4)] == [200, 200, 200, 429]
+
+        def uses() -> int:
+            return http.get(f"{keys}/{made['id']}", headers=operator).json()["usage_count"]
+
+        eventually(lambda: True if uses() == 4 else None)  # one token, three requests; the refused one is none
+        assert uses() == 4
+
+
+def as_operator(http: httpx.Client, platform: "Platform") -> dict[str, str]:
+    key = dotenv_values(platform.directory / ".orion" / "secrets.env")["AUTH_OPERATOR_KEY"] or ""
+    return eventually(lambda: bearer(http, platform, "operator", key))
+
+
+def bearer(http: httpx.Client, platform: "Platform", client_id: str, key: str) -> dict[str, str] | None:
+    """What shows the token that somebody gets for a key; None while auth does not know it."""
+    form = {"grant_type": "client_credentials"}
+    answer = http.post(f"{platform.urls['auth']}/auth/oauth2/token", data=form, auth=(client_id, key))
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"} if answer.status_code == 200 else None
 
 
 def _ok(answer: httpx.Response) -> dict[str, Any] | None:
