@@ -173,7 +173,7 @@ async def measure(url: str, kinds: dict[str, Ask], samples: int) -> dict[str, An
 
 async def run(running: Platform, samples: int, wanted: list[str]) -> dict[str, Any]:
     """Those that are wanted, or all, one after the other."""
-    # Each is tried once: one that was tried often has a history to look through, which limits let nobody make.
+    # Each is tried once in one way: what was tried often has a history to look through, and limits let nobody try so.
     known = await running.make_users("known", samples + WARM_UP)
     pending = await running.make_users("pending", 2 * (samples + WARM_UP), status="PENDING")
     keys, ended = ([ApiKeyText.new("dev") for _ in range(200)] for _ in range(2))

@@ -140,6 +140,15 @@ def test_checkpoints_that_come_because_wal_is_full() -> None:
     assert not judge("checkpoints", {"timed": 90, "requested": 10, "stats_reset": since})
 
 
+def test_the_log_is_to_keep_its_files() -> None:
+    def found(megabytes: str) -> set[str]:
+        server = replace(SERVER, settings={**SERVER.settings, "min_wal_size": (megabytes, "MB")})
+        return {finding.object for finding in judge("planner-settings", server=server)}
+
+    assert "min_wal_size" in found("80")
+    assert "min_wal_size" not in found("1024")
+
+
 def test_statements_are_slow_or_dear() -> None:
     row = {"id": "7", "query": "SELECT 1", "calls": 1000, "mean_ms": 250.0, "total_ms": 250_000.0, "share": 0.5}
     assert [finding.severity for finding in judge("slow-statement", row)] == [Severity.WARNING]

@@ -6,7 +6,6 @@ from ipaddress import ip_address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orion_core.last_minute import WINDOW, wait
 from orion_user.api_keys.rules import LONGEST_LIFETIME, Ends, admits, successor_expires_at
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -35,11 +34,3 @@ def test_an_empty_list_allows_everywhere_and_families_do_not_mix() -> None:
 def test_a_successor_lives_as_long_as_its_predecessor_was_to() -> None:
     assert successor_expires_at(NOON - timedelta(days=80), NOON + timedelta(days=10), NOON) == NOON + timedelta(days=90)
     assert successor_expires_at(NOON, None, NOON) == NOON + LONGEST_LIFETIME
-
-
-@given(st.lists(st.integers(0, 200), max_size=61), st.integers(100, 200))
-def test_who_waits_as_long_as_told_finds_a_use_that_counts_no_longer(seconds: list[int], now: int) -> None:
-    counted = [second for second in seconds if now - WINDOW - 1 < second <= now]
-    waited = now + wait(counted, now)
-    assert waited > now
-    assert not counted or min(counted) <= waited - WINDOW - 1

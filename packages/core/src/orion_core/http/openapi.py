@@ -20,7 +20,7 @@ BEARER = HTTPBearer(
 OF_ALL = (HTTPStatus.SERVICE_UNAVAILABLE,)
 """The database may be away; of what is asked about the process itself, it is not asked."""
 OF_SECURED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
-"""An API key has a limit of its own, whatever it is used for."""
+"""The last: an API key may have used up its own limit, of which user and notifications tell on any route."""
 OF_PARAMETERS = (HTTPStatus.BAD_REQUEST,)
 """A NUL in the URL, a cursor of another listing."""
 OF_BODIES = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from orion_contracts.claims import SERVICE_KEY, AccessClaims
+from orion_contracts.claims import AccessClaims
 from orion_core.api_key_uses import Uses
 from orion_core.clock import Clock
 from orion_core.database import Database
@@ -11,6 +11,7 @@ from orion_core.http.authentication import require_network
 from orion_core.http.context import IpAddress
 from orion_core.http.rate_limit import RateLimitState, too_many_requests
 from orion_core.last_minute import WINDOW, Counter
+from orion_core.rights.caller import caller
 
 USES = Counter("api_key_rates", "api_key_id")
 
@@ -32,5 +33,4 @@ class KeyDoor:
                 reset = await USES.count(connection, key_id, claims.rate_limit, now)
             if reset is not None:
                 raise too_many_requests(RateLimitState("api_key", claims.rate_limit, WINDOW, 0, reset))
-        owner = None if claims.sub.startswith(SERVICE_KEY) else UUID(claims.sub)
-        self.uses.note(key_id, owner, address, now)
+        self.uses.note(key_id, caller(claims).user_id, address, now)

@@ -16,6 +16,7 @@ from orion_core.http.context import RequestContext
 from orion_core.http.rate_limit import RateLimitState, too_many_requests
 from orion_core.last_minute import WINDOW, moment, wait
 from orion_core.revocations import token_ended
+from orion_core.rights.caller import caller
 from orion_user.api_keys import rules, store
 from orion_user.api_keys.rules import Ends
 
@@ -63,4 +64,4 @@ async def admit(database: Database, uses: Uses, claims: AccessClaims, context: R
     if row["rate_limit"] is not None and not row["was_counted"]:
         reset = wait(row["before"] or (), moment(now)[0])
         raise too_many_requests(RateLimitState("api_key", row["rate_limit"], WINDOW, 0, reset))
-    uses.note(key_id, None, context.ip_address, now)
+    uses.note(key_id, caller(claims).user_id, context.ip_address, now)
